@@ -1,0 +1,3 @@
+//! The `gitr` command.
+
+fn main() {}

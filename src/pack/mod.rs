@@ -1,0 +1,146 @@
+//! The pack engine: packs in (and, later, out), for client and server alike.
+//!
+//! [`receive`] takes a pack stream and leaves an indexed pack, or loose objects if there are few. Nothing is visible
+//! to other processes before everything in the stream has been checked.
+
+use std::io;
+use std::path::PathBuf;
+
+use bstr::BString;
+use gix_hash::{ObjectId, oid};
+
+pub mod receive;
+
+pub use receive::receive;
+
+/// Gives objects that a thin pack's deltas are based on, and those that an incoming object may collide with.
+pub trait Bases: Sync {
+    /// Puts the content of the object `id` into `out` and gives its kind; `None` if there is no such object.
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>>;
+    /// Whether the object `id` exists.
+    fn contains(&self, id: &oid) -> bool;
+}
+
+/// How a pack is to be received.
+pub struct Options<'a> {
+    /// The `objects` directory that takes the pack or the loose objects.
+    pub objects: PathBuf,
+    /// The hash function of the repository.
+    pub object_hash: gix_hash::Kind,
+    /// Where bases that are not in the pack come from. `None` if the pack must be self-contained.
+    pub bases: Option<&'a dyn Bases>,
+    /// Packs of fewer objects than this are unpacked to loose objects; 0 always keeps the pack
+    /// (`fetch.unpackLimit`, 100 by default).
+    pub unpack_limit: u32,
+    /// The content of a `.keep` file to write beside the pack, which guards it from `git gc` until
+    /// [`Keep`] is dropped.
+    pub keep: Option<BString>,
+    /// The content of a `.promisor` file to write beside the pack: it came from a promisor remote.
+    pub promisor: Option<BString>,
+    /// Threads that resolve deltas; 0 means one for each processor.
+    pub threads: usize,
+    /// The largest pack accepted, in bytes; 0 means any.
+    pub size_max_bytes: u64,
+    /// Whether bytes after the pack's trailer are an error. False where the stream goes on, as a bare v0 pipe may.
+    pub to_end: bool,
+}
+
+/// What was received.
+#[derive(Debug)]
+pub struct Received {
+    /// The id in the pack's trailer, which names its files.
+    pub pack_id: ObjectId,
+    /// The objects that were in the stream; bases added to complete a thin pack are not counted.
+    pub objects: u32,
+    /// The bytes of the stream, header and trailer included.
+    pub bytes: u64,
+    /// Where the objects went.
+    pub stored: Stored,
+    /// The objects that those in the pack refer to and that are not in the pack themselves.
+    pub links: Links,
+}
+
+/// Where received objects went.
+#[derive(Debug)]
+pub enum Stored {
+    /// Into a pack; the path is that of the `.pack` file.
+    Pack {
+        /// The `.pack` file.
+        path: PathBuf,
+        /// Guards the pack until the refs have moved.
+        keep: Option<Keep>,
+    },
+    /// Into loose objects.
+    Loose,
+    /// Nowhere: the pack was empty.
+    Nothing,
+}
+
+/// A `.keep` file, removed when dropped.
+#[derive(Debug)]
+pub struct Keep(pub PathBuf);
+
+impl Drop for Keep {
+    fn drop(&mut self) {
+        let _removed_or_gone = std::fs::remove_file(&self.0);
+    }
+}
+
+/// What objects refer to outside of their pack: what must exist for the pack's history to be connected.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// Commits named as parents, as targets of tags.
+    pub commits: Vec<ObjectId>,
+    /// Trees named by commits and by trees.
+    pub trees: Vec<ObjectId>,
+    /// Blobs named by trees.
+    pub blobs: Vec<ObjectId>,
+    /// Targets of tags that are of another kind than a commit, with no promise about theirs.
+    pub others: Vec<ObjectId>,
+}
+
+/// What can be wrong with a pack, sorted by whose fault it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Reading the stream failed.
+    #[error("cannot read pack: {0}")]
+    Read(#[source] io::Error),
+    /// Writing to the disk failed.
+    #[error("unable to write '{}': {source}", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stream ended in the middle.
+    #[error("early EOF")]
+    EarlyEof,
+    /// An entry or the frame of the pack is not what it should be; `message` in git's words.
+    #[error("pack has bad object at offset {offset}: {message}")]
+    BadObject {
+        /// Where the entry begins, in bytes from the start of the stream.
+        offset: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// The pack as a whole is not what it should be.
+    #[error("{0}")]
+    BadPack(String),
+    /// Deltas whose base is neither in the pack nor in the repository.
+    #[error("pack has {count} unresolved deltas")]
+    Unresolved {
+        /// How many.
+        count: u64,
+    },
+    /// An incoming object has the id of one we have and other content.
+    #[error("SHA1 COLLISION FOUND WITH {id} !")]
+    Collision {
+        /// The id both have.
+        id: ObjectId,
+    },
+    /// The caller asked the work to stop.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,127 @@
+//! What the bytes mean: every message of git's wire protocol as a type that can be encoded and decoded.
+//!
+//! No socket and no repository is touched here. Client and server use the same types.
+
+use bstr::{BStr, BString};
+use gix_hash::ObjectId;
+
+pub mod advertisement;
+pub mod bundle;
+pub mod capability;
+pub mod fetch;
+pub mod ls_refs;
+pub mod pktline;
+pub mod sideband;
+
+pub use advertisement::Advertisement;
+pub use capability::Capabilities;
+
+/// The version of the wire protocol, `gitprotocol-v2(5)` and `gitprotocol-pack(5)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Version {
+    /// The original protocol: the server lists its refs as soon as the connection stands.
+    V0,
+    /// As version 0, with a `version 1` line in front.
+    V1,
+    /// The server lists its commands; the client asks for what it needs.
+    #[default]
+    V2,
+}
+
+/// The program on the far side that a client talks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Serves clone, fetch and ls-remote.
+    UploadPack,
+    /// Serves push.
+    ReceivePack,
+}
+
+impl Service {
+    /// The name on the wire: `git-upload-pack` or `git-receive-pack`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UploadPack => "git-upload-pack",
+            Self::ReceivePack => "git-receive-pack",
+        }
+    }
+}
+
+/// One reference as a server advertises it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ref {
+    /// The full name, such as `HEAD` or `refs/heads/main`.
+    pub name: BString,
+    /// The object it points to; `None` if the ref is a symbolic ref to a branch that is not yet born.
+    pub id: Option<ObjectId>,
+    /// The object at the end of the chain of tags, if `id` is an annotated tag and the server said so.
+    pub peeled: Option<ObjectId>,
+    /// The ref this one points to by name, if the server said so.
+    pub symref_target: Option<BString>,
+}
+
+impl Ref {
+    /// A ref that points to `id` and nothing more.
+    pub fn direct(name: impl Into<BString>, id: ObjectId) -> Self {
+        Self { name: name.into(), id: Some(id), peeled: None, symref_target: None }
+    }
+}
+
+/// What can be wrong with bytes of the protocol, sorted by whose fault it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The wire broke.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The far side hung up before the message was whole.
+    #[error("the remote end hung up unexpectedly")]
+    UnexpectedEof {
+        /// Bytes of this message stream read so far.
+        position: u64,
+    },
+    /// They broke the protocol: a pkt-line's length is not four hexadecimal digits.
+    #[error("protocol error: bad line length character: {}", BStr::new(&bytes))]
+    BadLineLength {
+        /// The four bytes that stood where the length should.
+        bytes: [u8; 4],
+        /// Where they stood, in bytes from the beginning of the stream.
+        position: u64,
+    },
+    /// They broke the protocol: the length is a number no pkt-line can have.
+    #[error("protocol error: bad line length {length}")]
+    LineLength {
+        /// The length read.
+        length: usize,
+        /// Where it stood.
+        position: u64,
+    },
+    /// They broke the protocol: a message that has no place here. `expected` and `received` as git words them.
+    #[error("expected {expected}, received '{received}'")]
+    Unexpected {
+        /// What would have been in place.
+        expected: &'static str,
+        /// What came, made printable.
+        received: String,
+    },
+    /// They broke the protocol in another way; the text says how.
+    #[error("protocol error: {0}")]
+    Malformed(String),
+    /// A limit of ours was passed.
+    #[error("the server sent more than {limit} {what}")]
+    TooMany {
+        /// What there was too much of.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+    /// They lack a feature we cannot do without.
+    #[error("{0}")]
+    Unsupported(String),
+    /// They refused: the words of an `ERR` packet or of side-band 3, as received.
+    #[error("remote error: {}", .0)]
+    Remote(BString),
+    /// The caller of the work asked it to stop.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,89 @@
+//! The only door to `.git` and the work tree.
+
+use std::path::PathBuf;
+
+pub mod checkout;
+pub mod config;
+pub mod discover;
+pub mod environment;
+pub mod init;
+pub mod object;
+pub mod reference;
+pub mod shallow;
+
+pub use config::Config;
+pub use environment::Environment;
+pub use object::Objects;
+pub use reference::{Edit, Expected, Reference, Target};
+
+/// An opened repository.
+///
+/// It holds paths and configuration, no open file; refs and objects are read when asked for.
+#[derive(Debug)]
+pub struct Repository {
+    /// `.git`, or that of this work tree (`.git/worktrees/<name>`).
+    pub git_dir: PathBuf,
+    /// Where refs, objects and configuration are; the same as `git_dir` but in a linked work tree.
+    pub common_dir: PathBuf,
+    /// The top of the work tree; `None` in a bare repository.
+    pub work_tree: Option<PathBuf>,
+    /// The `objects` directory (`GIT_OBJECT_DIRECTORY` or below the common directory).
+    pub objects_dir: PathBuf,
+    /// The hash function of its object ids.
+    pub object_hash: gix_hash::Kind,
+    /// All configuration that holds here.
+    pub config: Config,
+    /// The environment it was opened in.
+    pub env: Environment,
+}
+
+/// What can go wrong with a repository, sorted by whose fault it is. The messages are git's.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or directory could not be read or written.
+    #[error("{action} '{}': {source}", path.display())]
+    Io {
+        /// What was attempted, such as `unable to create`.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is no repository.
+    #[error("{0}")]
+    NotFound(String),
+    /// There is a repository that must not be used: of an unknown format, or of another owner.
+    #[error("{0}")]
+    Refused(String),
+    /// Its configuration cannot be parsed or a value is of the wrong kind.
+    #[error("{0}")]
+    Config(String),
+    /// A ref cannot be updated; the text begins with git's `cannot lock ref 'R': …` and the like.
+    #[error("{0}")]
+    Reference(String),
+    /// An object is missing or broken.
+    #[error("{0}")]
+    Object(String),
+    /// The caller asked the work to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Repository {
+    /// The file `name` of this work tree's git directory, such as `HEAD`, `FETCH_HEAD` or `index`.
+    pub fn git_path(&self, name: &str) -> PathBuf {
+        self.git_dir.join(name)
+    }
+
+    /// The file `name` that all work trees share, such as `shallow` or `packed-refs`.
+    pub fn common_path(&self, name: &str) -> PathBuf {
+        self.common_dir.join(name)
+    }
+
+    /// Whether there is no work tree.
+    pub fn is_bare(&self) -> bool {
+        self.work_tree.is_none()
+    }
+}

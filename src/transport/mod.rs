@@ -1,0 +1,147 @@
+//! How bytes travel: one [`Transport`] for each kind of URL, all with the same face.
+//!
+//! git's protocols are half-duplex in every version: the client says one whole thing, the server answers it. So the
+//! unit is one exchange, and a pipe and an HTTP POST differ in nothing the caller sees but [`Connection::is_stateful`].
+
+use std::ffi::OsString;
+use std::io::{BufRead, Read};
+
+use bstr::BString;
+
+use crate::progress::Progress;
+use crate::protocol::{Service, Version};
+
+pub mod bundle;
+pub mod git;
+pub mod http;
+pub mod local;
+pub mod ssh;
+pub mod stream;
+pub mod url;
+
+pub use url::Url;
+
+/// Reaches the services of one repository.
+pub trait Transport {
+    /// Opens a session with `service`, asking for `version`; the greeting tells what came of it.
+    fn connect(
+        &mut self,
+        service: Service,
+        version: Version,
+        progress: &mut dyn Progress,
+    ) -> Result<Box<dyn Connection>, Error>;
+}
+
+/// One session with one service.
+pub trait Connection {
+    /// Whether the far side remembers what was said in earlier exchanges: pipes do, HTTP does not.
+    fn is_stateful(&self) -> bool;
+    /// What the far side says before it is asked: the advertisement. Over HTTP the `# service=` preamble is already
+    /// taken off. Call once, first.
+    fn greeting(&mut self) -> Result<&mut dyn BufRead, Error>;
+    /// Says `request` whole, then gives the answer to read. On a pipe the reader goes on for the life of the session,
+    /// so read exactly as much as the protocol says.
+    fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error>;
+    /// Ends the session and tells how the far side ended: `Ok` also if it had been cut short on purpose.
+    fn close(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// What the client says in one exchange.
+pub enum Body<'a> {
+    /// All of it, in memory.
+    Bytes(&'a [u8]),
+    /// A stream of unknown length: a push's pack.
+    Stream(&'a mut (dyn Read + Send)),
+}
+
+/// Where a transport looks up configuration and environment; the caller owns both.
+pub trait Settings {
+    /// The last value of a configuration key such as `core.sshCommand` or `http.proxy` (no URL matching).
+    fn value(&self, key: &str) -> Option<BString>;
+    /// Every entry of the section `name` in the order of definition, those with a subsection included: what
+    /// `http.<url>.*` matching needs.
+    fn section(&self, name: &str) -> Vec<Entry>;
+    /// An environment variable.
+    fn env(&self, name: &str) -> Option<OsString>;
+}
+
+/// One line of configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The subsection, such as the URL in `[http "https://example.com"]`.
+    pub subsection: Option<BString>,
+    /// The key, in lower case.
+    pub key: String,
+    /// The value; `None` if the key stands alone, which means true.
+    pub value: Option<BString>,
+}
+
+/// What a user may say about one connection on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The program to run for [`Service::UploadPack`] on the far side: a shell snippet, as git takes it.
+    pub upload_pack: Option<BString>,
+    /// The program to run for [`Service::ReceivePack`] on the far side.
+    pub receive_pack: Option<BString>,
+    /// `-4` or `-6`.
+    pub ip_version: IpVersion,
+    /// `-v`, which some transports pass on.
+    pub verbose: bool,
+    /// The directory that relative local paths start from and that children run in; the current one if `None`.
+    pub directory: Option<std::path::PathBuf>,
+}
+
+/// Which addresses of a host may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IpVersion {
+    /// Whatever the resolver gives.
+    #[default]
+    Any,
+    /// `-4`.
+    V4,
+    /// `-6`.
+    V6,
+}
+
+/// Prepares the transport that `url` asks for. Nothing is contacted yet.
+pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
+    let _ = (url, settings, options);
+    todo!("transport helper")
+}
+
+/// What can go wrong on the way, sorted by whose fault it is. The messages are C git's; those that C git prints after
+/// the far side's own words end with its `Could not read from remote repository.` advice, see [`Error::NoAccess`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The wire broke.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The far side ended before it said anything useful; its own words are on the user's terminal already. git
+    /// prints five lines for this.
+    #[error(
+        "Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists."
+    )]
+    NoAccess,
+    /// The server cannot be reached or answered with an error: the whole message as git words it, such as
+    /// `unable to access 'URL/': Could not resolve host: H`.
+    #[error("{0}")]
+    Access(String),
+    /// They refused: the lines of a `text/plain` error page, to be shown as `remote: …`, then the message.
+    #[error("{message}")]
+    Refused {
+        /// The server's own lines.
+        remote: Vec<BString>,
+        /// What git says after them.
+        message: String,
+    },
+    /// The URL cannot be used, or is not safe to use.
+    #[error("{0}")]
+    Url(String),
+    /// A program that must be started is missing or failed to start.
+    #[error("{0}")]
+    Program(String),
+    /// The far side broke the protocol.
+    #[error(transparent)]
+    Protocol(#[from] crate::protocol::Error),
+}
