@@ -1,3 +1,7 @@
 //! The `gitr` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(gitr::cmd::run(std::env::args_os()))
+}

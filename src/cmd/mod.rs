@@ -1,1 +1,173 @@
-//! The command line.
+//! The command line: one file per command, git's options, words and exit codes.
+//!
+//! Only this module prints and decides about exit codes. The library's errors become messages in one place,
+//! [`CommandError`].
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use bstr::{BString, ByteSlice};
+
+use crate::repo::config::Override;
+use crate::repo::discover::Discovery;
+use crate::repo::{Config, Environment, Repository};
+
+mod arguments;
+mod clone;
+mod demo;
+mod error;
+mod fetch;
+mod global;
+mod ls_remote;
+mod signal;
+mod transfer;
+pub mod ui;
+
+pub use error::CommandError;
+
+use ui::{Meters, Terminal};
+
+/// What `gitr --version` says: tools look for `git version <number>`, so the version of git whose behaviour this is
+/// stands in front.
+const VERSION: &str = concat!("git version 2.47.3.gitr.", env!("CARGO_PKG_VERSION"));
+
+/// The commands, for `gitr -h`.
+const COMMANDS: [(&str, &str); 4] = [
+    ("clone", "Clone a repository into a new directory"),
+    ("fetch", "Download objects and refs from another repository"),
+    ("ls-remote", "List references in a remote repository"),
+    ("demo", "Make a repository, serve it on this machine and clone it"),
+];
+
+/// Runs one command line, the program's name first, and gives the exit code: 0 done, 1 a ref was rejected, 128 fatal,
+/// 129 wrong usage.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    signal::restore_pipe();
+    let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
+    match global::parse(&arguments).and_then(dispatch) {
+        Ok(code) => code,
+        Err(error) => error.print(),
+    }
+}
+
+fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
+    let global::Invocation { command, arguments, globals } = invocation;
+    let context = Context::new(globals);
+    match command.as_str() {
+        "clone" => clone::run(&arguments, context),
+        "fetch" => fetch::run(&arguments, context),
+        "ls-remote" => ls_remote::run(&arguments, context),
+        "demo" => demo::run(&arguments, &context),
+        "version" => {
+            ui::out(VERSION.as_bytes())?;
+            Ok(0)
+        }
+        "help" => {
+            ui::out(usage().as_bytes())?;
+            Ok(0)
+        }
+        other => Err(CommandError::usage(format!(
+            "gitr: '{other}' is not a gitr command. See 'gitr --help'."
+        ))),
+    }
+}
+
+/// The text of `gitr -h`.
+fn usage() -> String {
+    let mut text = String::from(
+        "usage: gitr [-v | --version] [-h | --help] [-C <path>] [-c <name>=<value>]\n            \
+         [--exec-path[=<path>]] [--git-dir=<path>] [--work-tree=<path>] [--bare]\n            \
+         [--namespace=<name>] [--config-env=<name>=<envvar>] <command> [<args>]\n\ncommands:\n",
+    );
+    for (name, what) in COMMANDS {
+        text.push_str(&format!("   {name:<12}{what}\n"));
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// What every command needs: where it runs, and how.
+pub(crate) struct Context {
+    /// The environment, with what the global options change in it.
+    pub(crate) env: Environment,
+    /// `-c` and `--config-env`.
+    pub(crate) overrides: Vec<Override>,
+    git_dir: Option<PathBuf>,
+    work_tree: Option<PathBuf>,
+    bare: bool,
+    /// Set by a signal: the work is to stop.
+    pub(crate) is_stopped: Arc<AtomicBool>,
+}
+
+impl Context {
+    fn new(globals: global::Globals) -> Self {
+        Self {
+            env: globals.env,
+            overrides: globals.overrides,
+            git_dir: globals.git_dir,
+            work_tree: globals.work_tree,
+            bare: globals.bare,
+            is_stopped: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// The repository we are in; an error if there is none.
+    pub(crate) fn repository(&self) -> Result<Repository, CommandError> {
+        let discovery = Discovery {
+            start: std::env::current_dir().map_err(|error| {
+                CommandError::fatal(format!("Unable to read current working directory: {error}"))
+            })?,
+            git_dir: self.git_dir.clone(),
+            work_tree: self.work_tree.clone(),
+            bare: self.bare,
+            overrides: self.overrides.clone(),
+        };
+        Ok(Repository::discover(&discovery, &self.env)?)
+    }
+
+    /// The configuration that holds where there is no repository.
+    pub(crate) fn config(&self) -> Result<Config, CommandError> {
+        Ok(Config::load(&self.env, &self.overrides, None)?)
+    }
+
+    /// The meters and lines of an operation.
+    pub(crate) fn meters(&self, config: &Config, show: Show) -> Meters {
+        let terminal = Terminal::new(&self.env);
+        let settings = ui::MeterSettings {
+            progress: show.is_progress_shown(&terminal),
+            warnings: true,
+            verbosity: show.verbosity.max(0).unsigned_abs(),
+            color_remote: terminal.has_color(config, "remote"),
+        };
+        Meters::new(terminal, settings, Arc::clone(&self.is_stopped))
+    }
+}
+
+/// How much a command shows: `--verbose`, `--quiet`, `--progress`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Show {
+    /// Above 0 for `--verbose`, below for `--quiet`.
+    pub(crate) verbosity: i8,
+    /// `--progress` or `--no-progress`.
+    pub(crate) progress: Option<bool>,
+}
+
+impl Show {
+    /// git's rule: the option decides, then `--quiet`, then whether stderr is a terminal.
+    pub(crate) fn is_progress_shown(self, terminal: &Terminal) -> bool {
+        match self.progress {
+            Some(wish) => wish,
+            None => self.verbosity >= 0 && terminal.is_tty,
+        }
+    }
+}
+
+/// Splits `name=value`; a name alone is true.
+fn key_and_value(text: &[u8]) -> (BString, Option<BString>) {
+    match text.split_once_str("=") {
+        Some((key, value)) => (key.into(), Some(value.into())),
+        None => (text.into(), None),
+    }
+}

@@ -1,1 +1,79 @@
-//! What a fetch does to a repository.
+//! What a fetch does to a repository: remotes and refspecs, sessions, negotiation, and the refs that move.
+//!
+//! ```text
+//! Remote ── transport::open ── Session::open ── refs() ── RefMap ── fetch_pack ── connectivity ── update
+//! ```
+//!
+//! [`fetch::Fetch`] and [`clone::Clone`] lead through the steps in the only order that is safe: a ref moves after the
+//! pack is on disk and its history is known to be connected.
+
+use bstr::BString;
+use gix_hash::ObjectId;
+
+pub mod clone;
+pub mod config;
+pub mod connectivity;
+pub mod fetch;
+pub mod fetch_head;
+pub mod fetch_pack;
+mod history;
+mod local_clone;
+pub mod negotiate;
+pub mod ref_map;
+pub mod refspec;
+pub mod session;
+mod settings;
+pub mod update;
+
+pub use config::Remote;
+pub use refspec::Refspec;
+pub use session::Session;
+pub use settings::RepoSettings;
+
+/// What can go wrong between us and a remote, sorted by whose fault it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The way to the remote broke, or the remote refused.
+    #[error(transparent)]
+    Transport(#[from] crate::transport::Error),
+    /// They broke the protocol, or refused in its words.
+    #[error(transparent)]
+    Protocol(#[from] crate::protocol::Error),
+    /// The pack they sent is bad, or cannot be stored.
+    #[error(transparent)]
+    Pack(#[from] crate::pack::Error),
+    /// Our own repository is at fault.
+    #[error(transparent)]
+    Repo(#[from] crate::repo::Error),
+    /// The history that was sent has holes. Names the remote as git does.
+    #[error("{url} did not send all necessary objects")]
+    NotConnected {
+        /// The URL, without secrets.
+        url: BString,
+        /// One of the missing objects, and what it should be.
+        missing: Option<ObjectId>,
+    },
+    /// They lack a ref or a feature we asked for.
+    #[error("{0}")]
+    Missing(String),
+    /// A refspec cannot be parsed.
+    #[error("invalid refspec '{0}'")]
+    Refspec(BString),
+    /// We were asked for something that cannot be done; the text says what.
+    #[error("{0}")]
+    Usage(String),
+    /// A file could not be read or written.
+    #[error("{action} '{}': {source}", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or directory.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The caller asked the work to stop.
+    #[error("interrupted")]
+    Interrupted,
+}

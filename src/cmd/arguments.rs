@@ -1,0 +1,165 @@
+//! git's manner of options on top of clap: every option has its `--no-` form, long ones may be shortened, options may
+//! follow operands, and usage is printed as git prints it.
+
+use std::ffi::OsString;
+
+use clap::builder::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches};
+
+use super::{CommandError, ui};
+
+/// What clap cannot know of a command.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spec {
+    /// The command's name.
+    pub(super) name: &'static str,
+    /// The lines of the synopsis.
+    pub(super) synopsis: &'static [&'static str],
+    /// Long options that have no `--no-` form.
+    pub(super) plain: &'static [&'static str],
+}
+
+/// Options as they were given.
+#[derive(Debug)]
+pub(super) struct Parsed<A> {
+    /// The values.
+    pub(super) values: A,
+    matches: ArgMatches,
+}
+
+impl<A> Parsed<A> {
+    /// An option of three states: given, given with `--no-`, not given.
+    pub(super) fn choice(&self, long: &str) -> Option<bool> {
+        let is_set = |id: &str| self.matches.try_get_one::<bool>(id).ok().flatten().copied().unwrap_or(false);
+        if is_set(&negative(long)) {
+            Some(false)
+        } else if is_set(&long.replace('-', "_")) {
+            Some(true)
+        } else {
+            None
+        }
+    }
+}
+
+/// Parses `arguments`; `-h` prints the usage and ends with 129.
+pub(super) fn parse<A: Args + FromArgMatches>(
+    spec: &Spec,
+    arguments: &[OsString],
+) -> Result<Parsed<A>, CommandError> {
+    let command = A::augment_args(Command::new(spec.name))
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .infer_long_args(true)
+        .args_override_self(true);
+    let usage = usage(spec, &command);
+    let is_help = |argument: &OsString| argument == "-h" || argument == "--help";
+    let is_only_help = arguments.first().is_some_and(is_help) && (arguments.len() == 1 || spec.name != "ls-remote");
+    if is_only_help {
+        ui::out(usage.as_bytes())?;
+        return Err(CommandError::silent(129));
+    }
+    let command = with_negatives(command, spec);
+    let matches = command.try_get_matches_from(arguments).map_err(|error| translate(&error, &usage))?;
+    let values = A::from_arg_matches(&matches).map_err(|error| translate(&error, &usage))?;
+    Ok(Parsed { values, matches })
+}
+
+/// The usage text for a complaint of the command itself.
+pub(super) fn usage_of<A: Args>(spec: &Spec) -> String {
+    usage(spec, &A::augment_args(Command::new(spec.name)))
+}
+
+/// Adds `--no-x` for every `--x`, and `--x` for every `--no-x`; of two the last one counts.
+fn with_negatives(mut command: Command, spec: &Spec) -> Command {
+    let longs: Vec<(String, String)> = command
+        .get_arguments()
+        .filter_map(|argument| Some((argument.get_id().to_string(), argument.get_long()?.to_owned())))
+        .filter(|(_, long)| !spec.plain.contains(&long.as_str()))
+        .collect();
+    for (id, long) in longs {
+        let opposite_long = long.strip_prefix("no-").map_or_else(|| format!("no-{long}"), ToOwned::to_owned);
+        let opposite_id = negative(&long);
+        let opposite = Arg::new(opposite_id.clone())
+            .long(opposite_long)
+            .hide(true)
+            .action(ArgAction::SetTrue)
+            .overrides_with(id.clone());
+        command = command.mut_arg(id, |argument| argument.overrides_with(opposite_id.clone())).arg(opposite);
+    }
+    command
+}
+
+fn negative(long: &str) -> String {
+    format!("no:{long}")
+}
+
+/// The usage as git's option parser lays it out.
+fn usage(spec: &Spec, command: &Command) -> String {
+    let mut text = String::new();
+    for (index, line) in spec.synopsis.iter().enumerate() {
+        let lead = if index == 0 { "usage: " } else { "   or: " };
+        text.push_str(&if line.starts_with(' ') { format!("{line}\n") } else { format!("{lead}{line}\n") });
+    }
+    text.push('\n');
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        if argument.get_long().is_some() || argument.get_short().is_some() {
+            text.push_str(&usage_line(spec, argument));
+        }
+    }
+    text
+}
+
+fn usage_line(spec: &Spec, argument: &Arg) -> String {
+    /// Where the explanation begins.
+    const COLUMN: usize = 26;
+    let mut line = String::from("    ");
+    if let Some(short) = argument.get_short() {
+        line.push('-');
+        line.push(short);
+    }
+    if let Some(long) = argument.get_long() {
+        if argument.get_short().is_some() {
+            line.push_str(", ");
+        }
+        let is_negatable = !spec.plain.contains(&long) && !long.starts_with("no-");
+        line.push_str(if is_negatable { "--[no-]" } else { "--" });
+        line.push_str(long);
+    }
+    if let Some(names) = argument.get_value_names().filter(|_| argument.get_action().takes_values()) {
+        let name = names.first().map(ToString::to_string).unwrap_or_default();
+        let is_optional = argument.get_num_args().is_some_and(|range| range.min_values() == 0);
+        line.push_str(&if is_optional { format!("[=<{name}>]") } else { format!(" <{name}>") });
+    }
+    if line.len() < COLUMN {
+        line.push_str(&" ".repeat(COLUMN - line.len()));
+    } else {
+        line.push('\n');
+        line.push_str(&" ".repeat(COLUMN));
+    }
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    format!("{line}{help}\n")
+}
+
+/// clap's complaint in git's words.
+fn translate(error: &clap::Error, usage: &str) -> CommandError {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
+        Some(_) | None => String::new(),
+    };
+    let argument = context(ContextKind::InvalidArg);
+    let option = argument.split([' ', '=', '[']).next().unwrap_or_default();
+    let name = option.trim_start_matches('-');
+    let quoted = if option.starts_with("--") { format!("option `{name}'") } else { format!("switch `{name}'") };
+    match error.kind() {
+        ErrorKind::UnknownArgument => CommandError::bad_option(format!("unknown {quoted}\n{usage}")),
+        ErrorKind::TooManyValues => CommandError::bad_option(format!("{quoted} takes no value")),
+        ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
+            CommandError::bad_option(format!("{quoted} requires a value"))
+        }
+        ErrorKind::ValueValidation => CommandError::bad_option(format!("{quoted} expects a numerical value")),
+        _ => CommandError::usage(format!("{}{usage}", error.render())),
+    }
+}

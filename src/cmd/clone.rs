@@ -1,0 +1,303 @@
+//! `gitr clone`. `git-clone(1)`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use bstr::{BString, ByteSlice};
+
+use super::arguments::{self, Parsed, Spec};
+use super::transfer::{bytes, deepen, ip_version};
+use super::{CommandError, Context, Show, key_and_value, signal, ui};
+use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
+use crate::remote::fetch;
+use crate::repo::Config;
+use crate::repo::checkout::Outcome;
+use crate::transport;
+
+const SPEC: Spec = Spec {
+    name: "clone",
+    synopsis: &["git clone [<options>] [--] <repo> [<dir>]"],
+    plain: &["ipv4", "ipv6"],
+};
+
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    /// be more verbose
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// be more quiet
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    quiet: u8,
+    /// force progress reporting
+    #[arg(long)]
+    progress: bool,
+    /// don't create a checkout
+    #[arg(short = 'n', long = "no-checkout")]
+    no_checkout: bool,
+    /// create a bare repository
+    #[arg(long, alias = "naked")]
+    bare: bool,
+    /// create a mirror repository (implies --bare)
+    #[arg(long)]
+    mirror: bool,
+    /// to clone from a local repository
+    #[arg(short, long)]
+    local: bool,
+    /// don't use local hardlinks, always copy
+    #[arg(long = "no-hardlinks")]
+    no_hardlinks: bool,
+    /// number of submodules cloned in parallel
+    #[arg(short, long, value_name = "n")]
+    jobs: Option<i64>,
+    /// directory from which templates will be used
+    #[arg(long, value_name = "template-directory")]
+    template: Option<PathBuf>,
+    /// use <name> instead of 'origin' to track upstream
+    #[arg(short, long, value_name = "name")]
+    origin: Option<OsString>,
+    /// checkout <branch> instead of the remote's HEAD
+    #[arg(short, long, value_name = "branch")]
+    branch: Option<OsString>,
+    /// path to git-upload-pack on the remote
+    #[arg(short, long = "upload-pack", value_name = "path")]
+    upload_pack: Option<OsString>,
+    /// create a shallow clone of that depth
+    #[arg(long, value_name = "depth", allow_hyphen_values = true)]
+    depth: Option<String>,
+    /// create a shallow clone since a specific time
+    #[arg(long = "shallow-since", value_name = "time")]
+    shallow_since: Option<String>,
+    /// deepen history of shallow clone, excluding rev
+    #[arg(long = "shallow-exclude", value_name = "revision")]
+    shallow_exclude: Vec<String>,
+    /// clone only one branch, HEAD or --branch
+    #[arg(long = "single-branch")]
+    single_branch: bool,
+    /// don't clone any tags, and make later fetches not to follow them
+    #[arg(long = "no-tags")]
+    no_tags: bool,
+    /// set config inside the new repository
+    #[arg(short, long, value_name = "key=value")]
+    config: Vec<OsString>,
+    /// option to transmit
+    #[arg(long = "server-option", value_name = "server-specific")]
+    server_option: Vec<OsString>,
+    /// use IPv4 addresses only
+    #[arg(short = '4', long)]
+    ipv4: bool,
+    /// use IPv6 addresses only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// object filtering
+    #[arg(long, value_name = "args")]
+    filter: Option<OsString>,
+    #[arg(hide = true)]
+    operands: Vec<OsString>,
+}
+
+/// Runs `gitr clone`.
+pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
+    let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
+    let (source, directory) = operands(&parsed.values)?;
+    let show = show(&parsed);
+    let config = context.config()?;
+    let options = options(&parsed, &context, &config, show)?;
+    let is_bare = options.bare || options.mirror;
+    let directory = match directory {
+        Some(directory) => PathBuf::from(directory),
+        None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
+    };
+    check_source(&source, &config)?;
+    let destination = Destination::new(&directory, is_bare)?;
+    announce(&destination, is_bare, show);
+    let junk = signal::Junk { directory: directory.clone(), existed: directory.exists() };
+    let slot = signal::guard(junk, std::sync::Arc::clone(&context.is_stopped))?;
+    let mut meters = context.meters(&config, show);
+    let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
+    let cloned = clone.run(&mut meters)?;
+    // From here on a signal leaves what there is.
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    if cloned.is_local && show.verbosity >= 0 {
+        ui::note("done.");
+    }
+    if parsed.values.no_checkout {
+        return Ok(0);
+    }
+    check_out(&cloned, &options, &mut meters)
+}
+
+/// Fills the work tree and tells what came of it.
+fn check_out(cloned: &Cloned, options: &Options, meters: &mut ui::Meters) -> Result<u8, CommandError> {
+    if cloned.is_detached && !cloned.repo.is_bare() {
+        advise_detached(cloned)?;
+    }
+    let fetch = fetch::Options {
+        transport: options.transport.clone(),
+        server_options: options.server_options.clone(),
+        no_progress: options.no_progress,
+        ..fetch::Options::default()
+    };
+    match cloned.checkout(&fetch, meters) {
+        Ok(None) => Ok(0),
+        Ok(Some(outcome)) if outcome.errors.is_empty() => {
+            warn_of_collisions(&outcome);
+            Ok(0)
+        }
+        Ok(Some(outcome)) => {
+            for (path, reason) in &outcome.errors {
+                ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+            }
+            checkout_failed();
+            Err(CommandError::silent(128))
+        }
+        Err(error) => {
+            let error = CommandError::from(error);
+            let code = error.print();
+            checkout_failed();
+            Err(CommandError::silent(code))
+        }
+    }
+}
+
+fn checkout_failed() {
+    ui::note(
+        "warning: Clone succeeded, but checkout failed.\nYou can inspect what was checked out with 'git status'\nand \
+         retry with 'git restore --source=HEAD :/'\n",
+    );
+}
+
+fn warn_of_collisions(outcome: &Outcome) {
+    if outcome.collisions.is_empty() {
+        return;
+    }
+    ui::note(
+        "warning: the following paths have collided (e.g. case-sensitive paths\non a case-insensitive filesystem) and \
+         only one from the same\ncolliding group is in the working tree:\n",
+    );
+    for path in &outcome.collisions {
+        ui::note(format!("  '{path}'"));
+    }
+}
+
+/// What git says of a `HEAD` that names no branch, unless `advice.detachedHead` is off.
+fn advise_detached(cloned: &Cloned) -> Result<(), CommandError> {
+    let is_wanted = cloned.repo.config.boolean("advice.detachedHead")?.unwrap_or(true)
+        && cloned.repo.env.get("GIT_ADVICE").is_none_or(|advice| advice != "0");
+    let Some(head) = cloned.head.filter(|_| is_wanted) else { return Ok(()) };
+    ui::note(format!(
+        "Note: switching to '{head}'.\n\nYou are in 'detached HEAD' state. You can look around, make experimental\n\
+         changes and commit them, and you can discard any commits you make in this\nstate without impacting any \
+         branches by switching back to a branch.\n\nIf you want to create a new branch to retain commits you create, \
+         you may\ndo so (now or later) by using -c with the switch command. Example:\n\n  git switch -c \
+         <new-branch-name>\n\nOr undo this operation with:\n\n  git switch -\n\nTurn off this advice by setting config \
+         variable advice.detachedHead to false\n"
+    ));
+    Ok(())
+}
+
+fn announce(destination: &Destination, is_bare: bool, show: Show) {
+    if show.verbosity < 0 {
+        return;
+    }
+    let kind = if is_bare { "bare repository " } else { "" };
+    ui::note(format!("Cloning into {kind}'{}'...", destination.directory().display()));
+}
+
+fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), CommandError> {
+    let complain = |text: &str| {
+        Err(CommandError::usage(format!("fatal: {text}\n\n{}", arguments::usage_of::<Arguments>(&SPEC))))
+    };
+    match arguments.operands.as_slice() {
+        [] => complain("You must specify a repository to clone."),
+        [source] => Ok((bytes(source), None)),
+        [source, directory] => Ok((bytes(source), Some(directory.clone()))),
+        _ => complain("Too many arguments."),
+    }
+}
+
+/// A path that is not there is told before anything is announced.
+fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
+    let rewritten = crate::remote::config::rewrite(config, source.as_bstr());
+    let Ok(url) = transport::Url::parse(rewritten.as_bstr()) else { return Ok(()) };
+    let Some(path) = url.local_path().filter(|_| url.scheme == transport::url::Scheme::Path) else {
+        return Ok(());
+    };
+    let bundle = Path::new(&path).with_extension("bundle");
+    if path.exists() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
+        return Ok(());
+    }
+    Err(CommandError::fatal(format!("repository '{source}' does not exist")))
+}
+
+fn show(parsed: &Parsed<Arguments>) -> Show {
+    let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
+    Show {
+        verbosity: level(parsed.values.verbose).saturating_sub(level(parsed.values.quiet)),
+        progress: parsed.choice("progress"),
+    }
+}
+
+fn options(
+    parsed: &Parsed<Arguments>,
+    context: &Context,
+    config: &Config,
+    show: Show,
+) -> Result<Options, CommandError> {
+    let values = &parsed.values;
+    let settings = values
+        .config
+        .iter()
+        .map(|text| {
+            let (key, value) = key_and_value(&bytes(text));
+            (key, value.unwrap_or_else(|| "true".into()))
+        })
+        .collect();
+    let origin = match &values.origin {
+        Some(name) => bytes(name),
+        None => config.string("clone.defaultRemoteName").unwrap_or_else(|| "origin".into()),
+    };
+    if !is_valid_remote_name(&origin) {
+        return Err(CommandError::fatal(format!("'{origin}' is not a valid remote name")));
+    }
+    let terminal = ui::Terminal::new(&context.env);
+    Ok(Options {
+        bare: values.bare,
+        mirror: values.mirror,
+        branch: values.branch.as_ref().map(bytes),
+        single_branch: parsed.choice("single-branch"),
+        no_tags: values.no_tags,
+        deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
+        filter: values.filter.as_ref().map(bytes),
+        origin,
+        config: settings,
+        local: local(parsed),
+        template: values.template.clone(),
+        no_progress: !show.is_progress_shown(&terminal),
+        transport: transport::Options {
+            upload_pack: values.upload_pack.as_ref().map(bytes),
+            ip_version: ip_version(values.ipv4, values.ipv6),
+            verbose: show.verbosity > 0,
+            ..transport::Options::default()
+        },
+        server_options: values.server_option.iter().map(bytes).collect(),
+    })
+}
+
+fn local(parsed: &Parsed<Arguments>) -> Local {
+    match (parsed.choice("local"), parsed.values.no_hardlinks) {
+        (Some(false), _) => Local::Transfer,
+        (Some(true) | None, true) => Local::Copy,
+        (Some(true) | None, false) => Local::Link,
+    }
+}
+
+/// A remote's name is part of its refs' names.
+fn is_valid_remote_name(name: &BString) -> bool {
+    let refname = format!("refs/remotes/{name}/test");
+    crate::remote::refspec::is_valid_name(refname.as_bytes().as_bstr())
+}
+
+fn os(text: BString) -> OsString {
+    use std::os::unix::ffi::OsStringExt;
+    OsString::from_vec(text.into())
+}

@@ -1,0 +1,191 @@
+//! From the library's errors to git's messages and exit codes: the one place.
+
+use std::fmt::Display;
+
+use bstr::{BString, ByteSlice};
+
+use super::ui;
+use crate::{pack, protocol, remote, repo, transport};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub struct CommandError {
+    kind: Kind,
+    error: anyhow::Error,
+    /// What to type next.
+    hints: Vec<String>,
+    /// The far side's own words, shown first.
+    remote: Vec<BString>,
+    /// `error: …` lines in front.
+    errors: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// `fatal: …`, exit code 128.
+    Fatal,
+    /// The text as it is, exit code 129.
+    Usage,
+    /// The text as it is on stdout, exit code 1.
+    NoCommand,
+    /// `error: …` and usage, exit code 129.
+    BadOption,
+    /// Everything has been said; the exit code alone.
+    Silent(u8),
+    /// A signal asked for the end.
+    Interrupted,
+}
+
+impl CommandError {
+    /// `fatal: <text>`, exit code 128.
+    pub(crate) fn fatal(text: impl Display) -> Self {
+        Self::new(Kind::Fatal, anyhow::anyhow!("{text}"))
+    }
+
+    /// `<text>` on stderr, exit code 129.
+    pub(crate) fn usage(text: impl Display) -> Self {
+        Self::new(Kind::Usage, anyhow::anyhow!("{text}"))
+    }
+
+    /// `error: <text>` on stderr, exit code 129.
+    pub(crate) fn bad_option(text: impl Display) -> Self {
+        Self::new(Kind::BadOption, anyhow::anyhow!("{text}"))
+    }
+
+    /// Nothing more to say.
+    pub(crate) fn silent(code: u8) -> Self {
+        Self::new(Kind::Silent(code), anyhow::anyhow!("exit code {code}"))
+    }
+
+    fn new(kind: Kind, error: anyhow::Error) -> Self {
+        Self { kind, error, hints: Vec::new(), remote: Vec::new(), errors: Vec::new() }
+    }
+
+    /// Adds a line that says what to type.
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds an `error: …` line in front.
+    pub(crate) fn with_error(mut self, text: impl Into<String>) -> Self {
+        self.errors.push(text.into());
+        self
+    }
+
+    /// As it is, but with exit code 1, which a missing command has.
+    pub(crate) fn exit_1(mut self) -> Self {
+        self.kind = Kind::NoCommand;
+        self
+    }
+
+    /// Prints the message and gives the exit code.
+    pub(crate) fn print(self) -> u8 {
+        /// As a shell tells of a process that SIGINT ended; main raises the signal itself where it can.
+        const INTERRUPTED: u8 = 130;
+        ui::remote_lines(&self.remote);
+        for hint in &self.hints {
+            ui::hint(hint);
+        }
+        for error in &self.errors {
+            ui::message("error", error.as_bytes().as_bstr());
+        }
+        let text = self.error.to_string();
+        match self.kind {
+            Kind::Fatal => ui::message("fatal", text.as_bytes().as_bstr()),
+            Kind::BadOption => ui::message("error", text.as_bytes().as_bstr()),
+            Kind::Usage => ui::note(&text),
+            Kind::NoCommand => {
+                // A stdout that is gone is no reason for another message.
+                let _written_or_gone = ui::out(text.as_bytes());
+            }
+            Kind::Silent(_) => {}
+            Kind::Interrupted => super::signal::raise_caught(),
+        }
+        match self.kind {
+            Kind::Fatal => 128,
+            Kind::Usage | Kind::BadOption => 129,
+            Kind::Silent(code) => code,
+            Kind::NoCommand => 1,
+            Kind::Interrupted => INTERRUPTED,
+        }
+    }
+
+    fn of(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::new(Kind::Fatal, anyhow::Error::new(error))
+    }
+
+    fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, anyhow::anyhow!("interrupted"))
+    }
+}
+
+impl From<remote::Error> for CommandError {
+    fn from(error: remote::Error) -> Self {
+        match error {
+            remote::Error::Transport(error) => error.into(),
+            remote::Error::Protocol(error) => error.into(),
+            remote::Error::Pack(pack::Error::Interrupted)
+            | remote::Error::Repo(repo::Error::Interrupted)
+            | remote::Error::Interrupted => Self::interrupted(),
+            remote::Error::Pack(error) => error.into(),
+            remote::Error::Repo(error) => error.into(),
+            remote::Error::Usage(text) if text.starts_with("server options require") => {
+                Self::fatal(text).with_hint("see protocol.version in 'git help config' for more details")
+            }
+            error @ (remote::Error::NotConnected { .. }
+            | remote::Error::Missing(_)
+            | remote::Error::Refspec(_)
+            | remote::Error::Usage(_)
+            | remote::Error::Io { .. }) => Self::of(error),
+        }
+    }
+}
+
+impl From<transport::Error> for CommandError {
+    fn from(error: transport::Error) -> Self {
+        match error {
+            transport::Error::Refused { remote, message } => {
+                let mut error = Self::fatal(message);
+                error.remote = remote;
+                error
+            }
+            transport::Error::Protocol(error) => error.into(),
+            error => Self::of(error),
+        }
+    }
+}
+
+impl From<protocol::Error> for CommandError {
+    fn from(error: protocol::Error) -> Self {
+        match error {
+            protocol::Error::Interrupted => Self::interrupted(),
+            error => Self::of(error),
+        }
+    }
+}
+
+impl From<pack::Error> for CommandError {
+    fn from(error: pack::Error) -> Self {
+        match error {
+            pack::Error::Interrupted => Self::interrupted(),
+            error => Self::of(error),
+        }
+    }
+}
+
+impl From<repo::Error> for CommandError {
+    fn from(error: repo::Error) -> Self {
+        match error {
+            repo::Error::Interrupted => Self::interrupted(),
+            error => Self::of(error),
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        // A reader that went away, such as `head`, is no failure worth a word.
+        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::silent(141) } else { Self::of(error) }
+    }
+}

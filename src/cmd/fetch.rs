@@ -1,0 +1,366 @@
+//! `gitr fetch`. `git-fetch(1)`.
+
+use std::ffi::OsString;
+
+use bstr::{BString, ByteSlice};
+
+use super::arguments::{self, Parsed, Spec};
+use super::transfer::{DEPTH_INFINITE, bytes, deepen, ip_version};
+use super::{CommandError, Context, Show, signal, ui};
+use crate::protocol::fetch::Deepen;
+use crate::remote::config::{Tags, default_name, names};
+use crate::remote::fetch::{Fetch, Listed, Options, Outcome};
+use crate::remote::{Refspec, Remote};
+use crate::repo::Repository;
+use crate::transport;
+
+const SPEC: Spec = Spec {
+    name: "fetch",
+    synopsis: &[
+        "git fetch [<options>] [<repository> [<refspec>...]]",
+        "git fetch [<options>] <group>",
+        "git fetch --multiple [<options>] [(<repository> | <group>)...]",
+        "git fetch --all [<options>]",
+    ],
+    plain: &["unshallow", "ipv4", "ipv6"],
+};
+
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    /// be more verbose
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// be more quiet
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    quiet: u8,
+    /// fetch from all remotes
+    #[arg(long)]
+    all: bool,
+    /// append to .git/FETCH_HEAD instead of overwriting
+    #[arg(short, long)]
+    append: bool,
+    /// path to upload pack on remote end
+    #[arg(long = "upload-pack", value_name = "path")]
+    upload_pack: Option<OsString>,
+    /// force overwrite of local reference
+    #[arg(short, long)]
+    force: bool,
+    /// fetch all tags and associated objects
+    #[arg(short, long)]
+    tags: bool,
+    /// do not fetch all tags (--no-tags)
+    #[arg(short = 'n', overrides_with = "tags")]
+    no_tags_short: bool,
+    /// number of submodules fetched in parallel
+    #[arg(short, long, value_name = "n")]
+    jobs: Option<i64>,
+    /// prune remote-tracking branches no longer on remote
+    #[arg(short, long)]
+    prune: bool,
+    /// dry run
+    #[arg(long = "dry-run")]
+    dry_run: bool,
+    /// write fetched references to the FETCH_HEAD file
+    #[arg(long = "write-fetch-head")]
+    write_fetch_head: bool,
+    /// allow updating of HEAD ref
+    #[arg(short, long = "update-head-ok")]
+    update_head_ok: bool,
+    /// force progress reporting
+    #[arg(long)]
+    progress: bool,
+    /// deepen history of shallow clone
+    #[arg(long, value_name = "depth", allow_hyphen_values = true)]
+    depth: Option<String>,
+    /// deepen history of shallow repository based on time
+    #[arg(long = "shallow-since", value_name = "time")]
+    shallow_since: Option<String>,
+    /// deepen history of shallow clone, excluding rev
+    #[arg(long = "shallow-exclude", value_name = "revision")]
+    shallow_exclude: Vec<String>,
+    /// deepen history of shallow clone
+    #[arg(long, value_name = "n")]
+    deepen: Option<String>,
+    /// convert to a complete repository
+    #[arg(long)]
+    unshallow: bool,
+    /// option to transmit
+    #[arg(short = 'o', long = "server-option", value_name = "server-specific")]
+    server_option: Vec<OsString>,
+    /// use IPv4 addresses only
+    #[arg(short = '4', long)]
+    ipv4: bool,
+    /// use IPv6 addresses only
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// object filtering
+    #[arg(long, value_name = "args")]
+    filter: Option<OsString>,
+    #[arg(hide = true)]
+    operands: Vec<OsString>,
+}
+
+/// Runs `gitr fetch`.
+pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
+    let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
+    let repo = context.repository()?;
+    signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
+    let show = show(&parsed);
+    let mut options = options(&parsed, &repo, &context, show)?;
+    options.reflog_action = reflog_action(&context, arguments);
+    let is_all = parsed.choice("all").or(repo.config.boolean("fetch.all")?);
+    let mut run = Run { repo: &repo, context: &context, show };
+    if parsed.values.all && !parsed.values.operands.is_empty() {
+        return Err(CommandError::fatal("fetch --all does not take a repository argument"));
+    }
+    if is_all == Some(true) && parsed.values.operands.is_empty() {
+        return run.fetch_all(&options);
+    }
+    let remote = choose_remote(&parsed.values, &repo)?;
+    options.refspecs = refspecs(parsed.values.operands.get(1..).unwrap_or_default())?;
+    run.fetch_one(&remote, &options)
+}
+
+/// One invocation.
+struct Run<'a> {
+    repo: &'a Repository,
+    context: &'a Context,
+    show: Show,
+}
+
+impl Run<'_> {
+    /// Fetches from every remote; one that fails is named and the rest is done.
+    fn fetch_all(&mut self, options: &Options) -> Result<u8, CommandError> {
+        let mut remotes = Vec::new();
+        for name in names(&self.repo.config) {
+            let remote = Remote::from_config(&self.repo.config, name.as_bstr())?;
+            if !remote.skip_fetch_all {
+                remotes.push(remote);
+            }
+        }
+        if let [only] = remotes.as_slice() {
+            return self.fetch_one(only, options);
+        }
+        let mut options = options.clone();
+        let mut worst = 0;
+        for (index, remote) in remotes.iter().enumerate() {
+            let name = remote.display_name();
+            if self.show.verbosity >= 0 {
+                ui::out(format!("Fetching {name}").as_bytes())?;
+            }
+            options.append |= index > 0;
+            let code = self.fetch_one(remote, &options).unwrap_or_else(CommandError::print);
+            if code != 0 {
+                ui::message("error", format!("could not fetch {name}").as_bytes().as_bstr());
+                worst = 1;
+            }
+        }
+        Ok(worst)
+    }
+
+    fn fetch_one(&mut self, remote: &Remote, options: &Options) -> Result<u8, CommandError> {
+        let mut meters = self.context.meters(&self.repo.config, self.show);
+        let listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
+        let mut printer = Printer::new(self, &listed)?;
+        let (pruned, dangling) = listed.prune()?;
+        printer.print(&pruned)?;
+        for name in dangling {
+            let is_dry = options.dry_run;
+            let became = if is_dry { "will become" } else { "has become" };
+            printer.line(format!("   ({name} {became} dangling)"));
+        }
+        let outcome = listed.transfer(&mut meters)?.update()?;
+        report(&mut printer, &outcome, remote)
+    }
+}
+
+/// Prints the table, under one `From` line.
+struct Printer<'a> {
+    repo: &'a Repository,
+    url: BString,
+    show: Show,
+    columns: usize,
+    abbreviation: usize,
+    is_headed: bool,
+}
+
+impl<'a> Printer<'a> {
+    fn new(run: &Run<'a>, listed: &Listed<'_>) -> Result<Self, CommandError> {
+        let abbreviation = match run.repo.config.integer("core.abbrev") {
+            Ok(Some(length)) => usize::try_from(length).unwrap_or(7).max(4),
+            Ok(None) | Err(_) => run.repo.objects()?.abbreviation_len(),
+        };
+        Ok(Self {
+            repo: run.repo,
+            url: listed.url().to_owned(),
+            show: run.show,
+            columns: ui::Terminal::new(&run.context.env).columns,
+            abbreviation,
+            is_headed: false,
+        })
+    }
+
+    fn print(&mut self, updates: &[crate::remote::update::RefUpdate]) -> Result<(), CommandError> {
+        if self.show.verbosity < 0 || updates.is_empty() {
+            return Ok(());
+        }
+        let objects = self.repo.objects()?;
+        let table = ui::Table::measure(updates, self.columns, self.show.verbosity > 0, self.abbreviation);
+        for row in updates.iter().filter_map(|update| table.row(update, &objects)) {
+            self.line(row);
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: impl AsRef<[u8]>) {
+        if self.show.verbosity < 0 {
+            return;
+        }
+        if !self.is_headed {
+            ui::note(format!("From {}", self.url));
+            self.is_headed = true;
+        }
+        ui::note(line);
+    }
+}
+
+fn report(printer: &mut Printer<'_>, outcome: &Outcome, remote: &Remote) -> Result<u8, CommandError> {
+    for error in &outcome.errors {
+        ui::message("error", error.to_string().as_bytes().as_bstr());
+    }
+    printer.print(&outcome.updates)?;
+    if outcome.errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
+        let name = remote.display_name();
+        ui::message(
+            "error",
+            format!(
+                "some local refs could not be updated; try running\n 'git remote prune {name}' to remove any old, \
+                 conflicting branches"
+            )
+            .as_bytes()
+            .as_bstr(),
+        );
+    }
+    Ok(u8::from(outcome.updates.iter().any(|update| update.status.is_rejected())))
+}
+
+fn choose_remote(arguments: &Arguments, repo: &Repository) -> Result<Remote, CommandError> {
+    let name = match arguments.operands.first() {
+        Some(name) => bytes(name),
+        None => {
+            let branch = repo.head_branch()?;
+            let name = default_name(&repo.config, branch.as_ref().map(|branch| branch.as_bstr()));
+            let is_there = crate::remote::config::exists(&repo.config, name.as_bstr());
+            if !is_there && name == "origin" {
+                return Err(CommandError::fatal(
+                    "no remote repository specified; please specify either a URL or a\nremote name from which new \
+                     revisions should be fetched",
+                ));
+            }
+            name
+        }
+    };
+    Ok(Remote::from_config(&repo.config, name.as_bstr())?)
+}
+
+/// The refspecs of the command line; `tag <name>` is two words.
+fn refspecs(words: &[OsString]) -> Result<Vec<Refspec>, CommandError> {
+    let mut refspecs = Vec::new();
+    let mut words = words.iter().map(bytes);
+    while let Some(word) = words.next() {
+        if word == "tag" {
+            let name = words
+                .next()
+                .ok_or_else(|| CommandError::fatal("you need to specify a tag name"))?;
+            refspecs.push(Refspec::tag(name.as_bstr())?);
+        } else {
+            refspecs.push(Refspec::parse_fetch(word.as_bstr())?);
+        }
+    }
+    Ok(refspecs)
+}
+
+fn show(parsed: &Parsed<Arguments>) -> Show {
+    let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
+    Show {
+        verbosity: level(parsed.values.verbose).saturating_sub(level(parsed.values.quiet)),
+        progress: parsed.choice("progress"),
+    }
+}
+
+fn options(
+    parsed: &Parsed<Arguments>,
+    repo: &Repository,
+    context: &Context,
+    show: Show,
+) -> Result<Options, CommandError> {
+    let values = &parsed.values;
+    let tags = match (parsed.choice("tags"), values.no_tags_short) {
+        (Some(true), _) => Some(Tags::All),
+        (Some(false), _) | (None, true) => Some(Tags::None),
+        (None, false) => None,
+    };
+    let terminal = ui::Terminal::new(&context.env);
+    Ok(Options {
+        tags,
+        prune: parsed.choice("prune"),
+        dry_run: values.dry_run,
+        force: values.force,
+        append: values.append,
+        no_fetch_head: values.dry_run || parsed.choice("write-fetch-head") == Some(false),
+        update_head_ok: values.update_head_ok || repo.is_bare(),
+        deepen: deepening(values, repo)?,
+        filter: values.filter.as_ref().map(bytes),
+        no_progress: !show.is_progress_shown(&terminal),
+        transport: transport::Options {
+            upload_pack: values.upload_pack.as_ref().map(bytes),
+            ip_version: ip_version(values.ipv4, values.ipv6),
+            verbose: show.verbosity > 0,
+            ..transport::Options::default()
+        },
+        server_options: values.server_option.iter().map(bytes).collect(),
+        ..Options::default()
+    })
+}
+
+fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandError> {
+    let together = |one: &str, other: &str| {
+        CommandError::fatal(format!("options '{one}' and '{other}' cannot be used together"))
+    };
+    if values.unshallow {
+        if values.depth.is_some() {
+            return Err(together("--depth", "--unshallow"));
+        }
+        if repo.shallow()?.is_empty() {
+            return Err(CommandError::fatal("--unshallow on a complete repository does not make sense"));
+        }
+        return Ok(Deepen { depth: DEPTH_INFINITE, ..Deepen::default() });
+    }
+    if let Some(text) = &values.deepen {
+        if values.depth.is_some() {
+            return Err(together("--deepen", "--depth"));
+        }
+        let more: i64 = text.parse().unwrap_or(0);
+        if more < 0 {
+            return Err(CommandError::fatal("negative depth in --deepen is not supported"));
+        }
+        let depth = u32::try_from(more).unwrap_or(DEPTH_INFINITE).min(DEPTH_INFINITE);
+        return Ok(Deepen { depth, relative: true, ..Deepen::default() });
+    }
+    deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)
+}
+
+/// What reflogs say: `GIT_REFLOG_ACTION`, else the command and its arguments, passwords of URLs left out.
+fn reflog_action(context: &Context, arguments: &[OsString]) -> BString {
+    if let Some(action) = context.env.get("GIT_REFLOG_ACTION") {
+        return bytes(&action.to_owned());
+    }
+    let mut action = BString::from("fetch");
+    for argument in arguments {
+        action.push(b' ');
+        let text = bytes(argument);
+        let url = text.contains_str("://").then(|| transport::Url::parse(text.as_bstr()).ok()).flatten();
+        action.extend_from_slice(&url.map_or(text, |url| url.redacted()));
+    }
+    action
+}

@@ -1,0 +1,218 @@
+//! `gitr ls-remote`. `git-ls-remote(1)`.
+
+use std::ffi::OsString;
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::arguments::{self, Parsed, Spec};
+use super::transfer::bytes;
+use super::{CommandError, Context, Show, ui};
+use crate::protocol::{Ref, Service, Version};
+use crate::remote::config::{default_name, exists, protocol_version};
+use crate::remote::{Remote, RepoSettings, Session, session};
+use crate::repo::{Config, Repository};
+use crate::transport::{self, Url};
+
+mod sort;
+
+const SPEC: Spec = Spec {
+    name: "ls-remote",
+    synopsis: &[
+        "git ls-remote [--branches] [--tags] [--refs] [--upload-pack=<exec>]",
+        "                     [-q | --quiet] [--exit-code] [--get-url] [--sort=<key>]",
+        "                     [--symref] [<repository> [<patterns>...]]",
+    ],
+    plain: &[],
+};
+
+#[derive(Debug, clap::Args)]
+struct Arguments {
+    /// do not print remote URL
+    #[arg(short, long)]
+    quiet: bool,
+    /// path of git-upload-pack on the remote host
+    #[arg(long = "upload-pack", alias = "exec", value_name = "exec")]
+    upload_pack: Option<OsString>,
+    /// limit to tags
+    #[arg(short, long)]
+    tags: bool,
+    /// limit to branches
+    #[arg(short, long)]
+    branches: bool,
+    /// deprecated synonym for --branches
+    #[arg(short = 'h', long, hide = true)]
+    heads: bool,
+    /// do not show peeled tags
+    #[arg(long)]
+    refs: bool,
+    /// take url.<base>.insteadOf into account
+    #[arg(long = "get-url")]
+    get_url: bool,
+    /// field name to sort on
+    #[arg(long, value_name = "key", allow_hyphen_values = true)]
+    sort: Vec<String>,
+    /// exit with exit code 2 if no matching refs are found
+    #[arg(long = "exit-code")]
+    exit_code: bool,
+    /// show underlying ref in addition to the object pointed by it
+    #[arg(long)]
+    symref: bool,
+    /// option to transmit
+    #[arg(short = 'o', long = "server-option", value_name = "server-specific")]
+    server_option: Vec<OsString>,
+    #[arg(hide = true)]
+    operands: Vec<OsString>,
+}
+
+/// One line of the output.
+#[derive(Debug, Clone)]
+struct Row {
+    id: ObjectId,
+    name: BString,
+    symref: Option<BString>,
+}
+
+/// Runs `gitr ls-remote`.
+pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
+    let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
+    let values = &parsed.values;
+    let repo = context.repository().ok();
+    let outside;
+    let config = match &repo {
+        Some(repo) => &repo.config,
+        None => {
+            outside = context.config()?;
+            &outside
+        }
+    };
+    let remote = choose_remote(values, repo.as_ref(), config)?;
+    let url = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
+    if values.get_url {
+        ui::out(url)?;
+        return Ok(0);
+    }
+    let keys = sort::parse(&values.sort, repo.is_some())?;
+    let refs = list(values, &remote, config, &context)?;
+    if values.operands.is_empty() && !values.quiet {
+        ui::note(format!("From {}", Url::parse(url.as_bstr())?.redacted()));
+    }
+    let mut rows = select(values, &refs);
+    sort::sort(&mut rows, &keys, repo.as_ref(), config)?;
+    print(&rows, values.symref)?;
+    Ok(if rows.is_empty() && values.exit_code { 2 } else { 0 })
+}
+
+fn choose_remote(
+    values: &Arguments,
+    repo: Option<&Repository>,
+    config: &Config,
+) -> Result<Remote, CommandError> {
+    let name = match (values.operands.first(), repo) {
+        (Some(name), _) => bytes(name),
+        (None, Some(repo)) => {
+            let branch = repo.head_branch()?;
+            default_name(config, branch.as_ref().map(|branch| branch.as_bstr()))
+        }
+        (None, None) => "origin".into(),
+    };
+    if values.operands.is_empty() && !exists(config, name.as_bstr()) {
+        return Err(CommandError::fatal("No remote configured to list refs from."));
+    }
+    Ok(Remote::from_config(config, name.as_bstr())?)
+}
+
+fn list(
+    values: &Arguments,
+    remote: &Remote,
+    config: &Config,
+    context: &Context,
+) -> Result<Vec<Ref>, CommandError> {
+    let text = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
+    let url = Url::parse(text.as_bstr())?;
+    if let Some(path) = url.local_path().filter(|path| path.is_file()) {
+        if let Some(bundle) = transport::bundle::Bundle::open(&path)? {
+            // C git lists a bundle's refs from the last to the first.
+            return Ok(bundle.header.refs.into_iter().rev().collect());
+        }
+    }
+    let options = transport::Options {
+        upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),
+        ..transport::Options::default()
+    };
+    let settings = RepoSettings { config, env: &context.env };
+    let mut meters = context.meters(config, Show::default());
+    let mut transport = transport::open(&url, &settings, options)?;
+    let version: Version = protocol_version(config)?;
+    let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, &mut meters)?;
+    session.set_server_options(values.server_option.iter().map(bytes).collect())?;
+    let refs = session.refs(&prefixes(values))?;
+    session.close()?;
+    Ok(session::without_bad_names(refs))
+}
+
+fn prefixes(values: &Arguments) -> Vec<BString> {
+    let mut prefixes = Vec::new();
+    if values.branches || values.heads {
+        prefixes.push("refs/heads/".into());
+    }
+    if values.tags {
+        prefixes.push("refs/tags/".into());
+    }
+    prefixes
+}
+
+/// The rows that kinds and patterns let through, peeled tags among them.
+fn select(values: &Arguments, refs: &[Ref]) -> Vec<Row> {
+    let prefixes = prefixes(values);
+    let patterns: Vec<BString> = values.operands.iter().skip(1).map(bytes).collect();
+    let mut rows = Vec::new();
+    for reference in refs {
+        let Some(id) = reference.id else { continue };
+        let is_kind = prefixes.is_empty() || prefixes.iter().any(|prefix| reference.name.starts_with(prefix));
+        let is_wanted = |name: &BStr| is_kind && is_match(&patterns, name);
+        if is_wanted(reference.name.as_bstr()) {
+            rows.push(Row { id, name: reference.name.clone(), symref: reference.symref_target.clone() });
+        }
+        let Some(peeled) = reference.peeled.filter(|_| !values.refs) else { continue };
+        let mut name = reference.name.clone();
+        name.extend_from_slice(b"^{}");
+        if is_wanted(name.as_bstr()) {
+            rows.push(Row { id: peeled, name, symref: None });
+        }
+    }
+    rows
+}
+
+/// Whether one of `patterns` matches the end of `name`, beginning at a slash.
+fn is_match(patterns: &[BString], name: &BStr) -> bool {
+    if patterns.is_empty() {
+        return true;
+    }
+    let mut path = BString::from("/");
+    path.extend_from_slice(name);
+    patterns.iter().any(|pattern| {
+        let mut anchored = BString::from("*/");
+        anchored.extend_from_slice(pattern);
+        crate::repo::wildmatch(anchored.as_bstr(), path.as_bstr())
+    })
+}
+
+fn print(rows: &[Row], with_symrefs: bool) -> Result<(), CommandError> {
+    let mut out = Vec::new();
+    for row in rows {
+        if let Some(target) = row.symref.as_ref().filter(|_| with_symrefs) {
+            out.extend_from_slice(b"ref: ");
+            out.extend_from_slice(target);
+            out.push(b'\t');
+            out.extend_from_slice(&row.name);
+            out.push(b'\n');
+        }
+        out.extend_from_slice(row.id.to_string().as_bytes());
+        out.push(b'\t');
+        out.extend_from_slice(&row.name);
+        out.push(b'\n');
+    }
+    ui::out_raw(&out)?;
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! What a person sees: lines on the terminal, meters, colours. The only place that writes to stdout and stderr.
+
+use std::io::{self, IsTerminal, Write};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use crate::repo::{Config, Environment};
+
+mod filter;
+mod meter;
+mod remote;
+mod table;
+
+pub use meter::{Meters, Settings as MeterSettings};
+pub use table::Table;
+
+/// What is known of the terminal.
+#[derive(Debug, Clone)]
+pub struct Terminal {
+    /// Whether stderr is one.
+    pub is_tty: bool,
+    /// Columns; 80 where that is not known.
+    pub columns: usize,
+    /// Whether it understands escape sequences.
+    pub is_smart: bool,
+    /// Seconds before a delayed meter is shown (`GIT_PROGRESS_DELAY`).
+    pub delay_seconds: u64,
+}
+
+impl Terminal {
+    /// Looks at stderr and at the environment.
+    pub fn new(env: &Environment) -> Self {
+        let is_tty = io::stderr().is_terminal();
+        let number = |name: &str| env.get(name).and_then(|value| value.to_str()?.parse::<u64>().ok());
+        let size = if is_tty { rustix::termios::tcgetwinsize(io::stderr()).ok() } else { None };
+        let columns = number("COLUMNS")
+            .filter(|columns| *columns > 0)
+            .or(size.map(|size| u64::from(size.ws_col)).filter(|columns| *columns > 0))
+            .unwrap_or(80);
+        let is_dumb = env.get("TERM").is_none_or(|term| term == "dumb");
+        Self {
+            is_tty,
+            columns: usize::try_from(columns).unwrap_or(80),
+            is_smart: is_tty && !is_dumb,
+            // git 2.47.3 waits two seconds.
+            delay_seconds: number("GIT_PROGRESS_DELAY").unwrap_or(2),
+        }
+    }
+
+    /// Whether `color.<slot>`, else `color.ui`, asks for colour on this terminal.
+    pub fn has_color(&self, config: &Config, slot: &str) -> bool {
+        let wish = config.string(&format!("color.{slot}")).or_else(|| config.string("color.ui"));
+        match wish.map(|wish| wish.to_ascii_lowercase()).as_deref() {
+            Some(b"always") => true,
+            Some(b"never" | b"false" | b"no" | b"off" | b"0") => false,
+            Some(_) | None => self.is_smart,
+        }
+    }
+}
+
+/// Writes `line` and a line feed to stdout.
+pub fn out(line: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(line)?;
+    stdout.write_all(b"\n")
+}
+
+/// Writes bytes to stdout as they are.
+pub fn out_raw(text: &[u8]) -> io::Result<()> {
+    io::stdout().lock().write_all(text)
+}
+
+/// Writes `line` and a line feed to stderr in one write, so that lines of several processes do not mix.
+pub fn note(line: impl AsRef<[u8]>) {
+    let mut text = line.as_ref().to_vec();
+    text.push(b'\n');
+    raw(&text);
+}
+
+/// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
+fn raw(text: &[u8]) {
+    let _written_or_gone = io::stderr().lock().write_all(text);
+}
+
+/// `fatal: …` and the like; what came from outside is made harmless.
+pub fn message(prefix: &str, text: &BStr) {
+    let mut line = BString::from(prefix);
+    line.extend_from_slice(b": ");
+    filter::mask(text, &mut line);
+    note(line);
+}
+
+/// `hint: …`, a line each.
+pub fn hint(text: &str) {
+    for line in text.lines() {
+        note(if line.is_empty() { "hint:".to_owned() } else { format!("hint: {line}") });
+    }
+}
+
+/// The server's own lines, `remote: …`.
+pub fn remote_lines(lines: &[BString]) {
+    for line in lines {
+        let mut text = BString::from("remote: ");
+        filter::mask(line.as_bstr(), &mut text);
+        note(text);
+    }
+}

@@ -1,0 +1,76 @@
+//! No control character of the far side reaches the terminal as it is (CVE-2024-52005).
+
+use bstr::{BStr, BString, ByteSlice};
+
+/// Appends `text` to `out`: control characters as `^X`, but for tab, line feed and colours (`ESC [ … m`), which git lets
+/// through since 2.55.
+pub(super) fn mask(text: &BStr, out: &mut BString) {
+    let mut rest: &[u8] = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        if let Some(length) = color_len(rest) {
+            let (color, after) = rest.split_at(length);
+            out.extend_from_slice(color);
+            rest = after;
+            continue;
+        }
+        match byte {
+            b'\t' | b'\n' => out.push(byte),
+            0..=0x1f => out.extend_from_slice(&[b'^', byte + b'@']),
+            0x7f => out.extend_from_slice(b"^?"),
+            _ => {
+                rest = copy_char(rest, out);
+                continue;
+            }
+        }
+        rest = after;
+    }
+}
+
+/// Copies one character; the C1 control characters of Unicode are left out, as terminals obey them too.
+fn copy_char<'a>(text: &'a [u8], out: &mut BString) -> &'a [u8] {
+    let (character, length) = bstr::decode_utf8(text);
+    let (bytes, rest) = text.split_at(length.max(1).min(text.len()));
+    match character {
+        Some('\u{80}'..='\u{9f}') => out.push(b'?'),
+        Some(_) => out.extend_from_slice(bytes),
+        None if bytes.iter().all(|byte| (0x80..=0x9f).contains(byte)) => out.push(b'?'),
+        None => out.extend_from_slice(bytes),
+    }
+    rest
+}
+
+/// The length of a colour sequence at the beginning of `text`.
+fn color_len(text: &[u8]) -> Option<usize> {
+    let parameters = text.strip_prefix(b"\x1b[")?;
+    let end = parameters.find_not_byteset(b"0123456789;:")?;
+    (parameters.get(end) == Some(&b'm')).then_some(end + 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(text: &[u8]) -> BString {
+        let mut out = BString::default();
+        mask(text.as_bstr(), &mut out);
+        out
+    }
+
+    #[test]
+    fn titles_and_cursor_moves_are_made_visible() {
+        assert_eq!(masked(b"a\x1b]0;title\x07b"), "a^[]0;title^Gb");
+        assert_eq!(masked(b"\x1b[2Jx\x1b[6n\rz\x7f"), "^[[2Jx^[[6n^Mz^?");
+        assert_eq!(masked(b"\xc2\x9b31m \x9b"), "?31m ?");
+    }
+
+    #[test]
+    fn colors_and_text_pass() {
+        assert_eq!(masked(b"\x1b[1;31mred\x1b[m \xc3\xa9\t."), b"\x1b[1;31mred\x1b[m \xc3\xa9\t.".as_bstr());
+    }
+
+    #[test]
+    fn a_sequence_cut_short_is_masked() {
+        assert_eq!(masked(b"\x1b["), "^[[");
+        assert_eq!(masked(b"\x1b[31"), "^[[31");
+    }
+}

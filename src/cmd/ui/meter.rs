@@ -1,0 +1,385 @@
+//! git's progress meter. indicatif keeps the bar and renders its text; where the line ends, what pads it and when it is
+//! shown follow git 2.47.3 byte for byte, since editors and CI systems read these lines.
+
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bstr::ByteSlice;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
+
+use super::{Terminal, message, note, raw, remote};
+use crate::progress::{Event, Progress};
+
+/// Phases that are shown only if they take long.
+const DELAYED: [&str; 2] = ["Updating files", "Checking connectivity"];
+
+/// Shows the events of an operation on stderr.
+pub struct Meters {
+    terminal: Terminal,
+    settings: Settings,
+    current: Option<Meter>,
+    is_stopped: Arc<std::sync::atomic::AtomicBool>,
+}
+
+/// What of an operation is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Meters and the server's lines.
+    pub progress: bool,
+    /// Warnings; not with `--quiet`.
+    pub warnings: bool,
+    /// How often `--verbose` was given.
+    pub verbosity: u8,
+    /// The server's keywords in colour.
+    pub color_remote: bool,
+}
+
+impl Meters {
+    /// Shows what `settings` say on `terminal`. Work is asked to stop once `is_stopped` is set.
+    pub fn new(
+        terminal: Terminal,
+        settings: Settings,
+        is_stopped: Arc<std::sync::atomic::AtomicBool>,
+    ) -> Self {
+        Self { terminal, settings, current: None, is_stopped }
+    }
+
+    fn phase(&mut self, title: &'static str, done: u64, total: Option<u64>, bytes: u64) -> &mut Meter {
+        let is_same = self.current.as_ref().is_some_and(|meter| meter.title == title);
+        if !is_same {
+            self.current = None;
+        }
+        let terminal = &self.terminal;
+        let meter = self.current.get_or_insert_with(|| Meter::new(title, total, terminal.clone()));
+        meter.update(done, bytes);
+        meter
+    }
+}
+
+impl Progress for Meters {
+    fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Remote { line, ending } => {
+                raw(&remote::render(line.as_bstr(), ending, &self.terminal, self.settings.color_remote));
+            }
+            Event::Phase { title, done, total, bytes } if self.settings.progress => {
+                self.phase(title, done, total, bytes).show_if_due();
+            }
+            Event::PhaseEnd { title, done, total, bytes } if self.settings.progress => {
+                self.phase(title, done, total, bytes).finish();
+                self.current = None;
+            }
+            Event::Warning(text) if self.settings.warnings => message("warning", text.into()),
+            Event::Detail { level, text } if level <= self.settings.verbosity => note(text),
+            Event::Phase { .. } | Event::PhaseEnd { .. } | Event::Warning(_) | Event::Detail { .. } => {}
+        }
+        if self.is_stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// One meter.
+struct Meter {
+    title: &'static str,
+    bar: ProgressBar,
+    canvas: Canvas,
+    terminal: Terminal,
+    total: Option<u64>,
+    done: u64,
+    started: Instant,
+    shown: Option<Shown>,
+    throughput: Throughput,
+    is_split: bool,
+}
+
+/// What was shown last.
+struct Shown {
+    at: Instant,
+    percent: Option<u64>,
+    length: usize,
+}
+
+impl Meter {
+    fn new(title: &'static str, total: Option<u64>, terminal: Terminal) -> Self {
+        let canvas = Canvas::default();
+        let target = ProgressDrawTarget::term_like(Box::new(canvas.clone()));
+        let bar = ProgressBar::with_draw_target(total, target);
+        let template = if total.is_some() { "{git_percent}% ({pos}/{len}){msg}" } else { "{pos}{msg}" };
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("git_percent", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                let percent = percent(state.pos(), state.len()).unwrap_or_default();
+                // A text that does not fit is cut by the canvas, not an error.
+                let _ignored = write!(out, "{percent:3}");
+            });
+        bar.set_style(style);
+        let started = Instant::now();
+        Self {
+            title,
+            bar,
+            canvas,
+            terminal,
+            total,
+            done: 0,
+            started,
+            shown: None,
+            throughput: Throughput::new(started),
+            is_split: false,
+        }
+    }
+
+    fn update(&mut self, done: u64, bytes: u64) {
+        self.done = done;
+        self.throughput.update(bytes);
+    }
+
+    /// Shows the meter if the percentage changed or a second has passed.
+    fn show_if_due(&mut self) {
+        let is_due = match &self.shown {
+            None => self.total.is_some() || self.started.elapsed() >= Duration::from_secs(1),
+            Some(shown) => {
+                shown.at.elapsed() >= Duration::from_secs(1)
+                    || (self.total.is_some() && shown.percent != percent(self.done, self.total))
+            }
+        };
+        if is_due && !self.is_held_back() && is_in_foreground(&self.terminal) {
+            let throughput = self.throughput.text.clone();
+            self.show(&throughput, "\r");
+        }
+    }
+
+    /// Whether the phase is one of those that are shown late, and it is not late yet.
+    fn is_held_back(&self) -> bool {
+        self.shown.is_none()
+            && DELAYED.contains(&self.title)
+            && self.started.elapsed() < Duration::from_secs(self.terminal.delay_seconds)
+    }
+
+    fn finish(&mut self) {
+        if self.is_held_back() {
+            return;
+        }
+        self.show_if_due();
+        let throughput = self.throughput.final_text(self.started);
+        self.show(&throughput, ", done.\n");
+    }
+
+    fn show(&mut self, throughput: &str, end: &str) {
+        let counters = self.draw(throughput);
+        let last_length = self.shown.as_ref().map_or(0, |shown| shown.length);
+        // A shorter line than the one before leaves one blank more than the difference.
+        let padding = if counters.len() < last_length { last_length - counters.len() + 1 } else { 0 };
+        let length = counters.len();
+        let is_narrow = self.terminal.columns < self.title.len() + length + 2;
+        let text = if self.is_split {
+            format!("  {counters}{}{end}", " ".repeat(padding))
+        } else if is_narrow {
+            self.is_split = true;
+            let width = self.terminal.columns.saturating_sub(self.title.len() + 1);
+            format!("{}:{}\n  {counters}{end}", self.title, " ".repeat(width))
+        } else {
+            format!("{}: {counters}{}{end}", self.title, " ".repeat(padding))
+        };
+        raw(text.as_bytes());
+        self.shown = Some(Shown { at: Instant::now(), percent: percent(self.done, self.total), length });
+    }
+
+    /// The counters as indicatif renders them.
+    fn draw(&self, throughput: &str) -> String {
+        self.bar.set_message(throughput.to_owned());
+        self.bar.set_position(self.done);
+        self.canvas.take();
+        self.bar.force_draw();
+        self.canvas.take()
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        // The bar has nothing more to draw.
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+}
+
+fn percent(done: u64, total: Option<u64>) -> Option<u64> {
+    let total = total?;
+    Some(if total == 0 { 100 } else { done.saturating_mul(100) / total })
+}
+
+/// A meter in the background would write over what the foreground does.
+fn is_in_foreground(terminal: &Terminal) -> bool {
+    if !terminal.is_tty {
+        return true;
+    }
+    match rustix::termios::tcgetpgrp(io::stderr()) {
+        Ok(group) => group == rustix::process::getpgrp(),
+        Err(_) => true,
+    }
+}
+
+/// Bytes moved, and how fast.
+struct Throughput {
+    bytes: u64,
+    updates: u32,
+    sampled_at: Instant,
+    sampled_bytes: u64,
+    samples: VecDeque<(u64, Duration)>,
+    /// `, 1.20 MiB | 2.40 MiB/s`, empty before the first sample.
+    text: String,
+}
+
+impl Throughput {
+    /// git averages over this many samples, taken every half second.
+    const SAMPLES: usize = 8;
+    const INTERVAL: Duration = Duration::from_millis(500);
+
+    fn new(started: Instant) -> Self {
+        Self {
+            bytes: 0,
+            updates: 0,
+            sampled_at: started,
+            sampled_bytes: 0,
+            samples: VecDeque::new(),
+            text: String::new(),
+        }
+    }
+
+    fn update(&mut self, bytes: u64) {
+        if bytes == self.bytes {
+            return;
+        }
+        self.bytes = bytes;
+        self.updates += 1;
+        let elapsed = self.sampled_at.elapsed();
+        if elapsed < Self::INTERVAL {
+            return;
+        }
+        if self.samples.len() == Self::SAMPLES {
+            self.samples.pop_front();
+        }
+        self.samples.push_back((bytes - self.sampled_bytes.min(bytes), elapsed));
+        (self.sampled_at, self.sampled_bytes) = (Instant::now(), bytes);
+        let moved: u64 = self.samples.iter().map(|(bytes, _)| bytes).sum();
+        let taken: Duration = self.samples.iter().map(|(_, taken)| *taken).sum();
+        self.text = throughput_text(bytes, rate(moved, taken));
+    }
+
+    /// The last line's text: the whole over the whole time. Empty if the bytes came all at once.
+    fn final_text(&self, started: Instant) -> String {
+        if self.updates < 2 {
+            return String::new();
+        }
+        throughput_text(self.bytes, rate(self.bytes, started.elapsed()))
+    }
+}
+
+/// Bytes each second; a time too short to tell counts as 1/1024 of a second.
+fn rate(bytes: u64, taken: Duration) -> u64 {
+    let units = u64::try_from(taken.as_micros()).unwrap_or(u64::MAX).saturating_mul(1024) / 1_000_000;
+    (bytes / units.max(1)).saturating_mul(1024)
+}
+
+fn throughput_text(bytes: u64, rate: u64) -> String {
+    format!(", {} | {}/s", humanise(bytes), humanise(rate))
+}
+
+/// Bytes as git words them: two decimals from KiB on.
+fn humanise(bytes: u64) -> String {
+    const UNITS: [(u32, &str); 3] = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    for (shift, unit) in UNITS {
+        let one = 1_u64 << shift;
+        // GiB begin above one, the others at one: seen in git 2.47.3.
+        if bytes > one || (bytes == one && shift < 30) {
+            let hundredths = (bytes % one).saturating_mul(100) >> shift;
+            return format!("{}.{hundredths:02} {unit}", bytes >> shift);
+        }
+    }
+    if bytes == 1 { "1 byte".into() } else { format!("{bytes} bytes") }
+}
+
+/// Takes what indicatif draws instead of a terminal.
+#[derive(Debug, Clone, Default)]
+struct Canvas(Arc<Mutex<String>>);
+
+impl Canvas {
+    /// What was drawn since the last time, without the blanks it is filled up with.
+    fn take(&self) -> String {
+        let mut text = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let taken = std::mem::take(&mut *text);
+        taken.trim_start_matches('\r').trim_end_matches(' ').to_owned()
+    }
+}
+
+impl TermLike for Canvas {
+    fn width(&self) -> u16 {
+        512
+    }
+    fn move_cursor_up(&self, _n: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_down(&self, _n: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_right(&self, _n: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn move_cursor_left(&self, _n: usize) -> io::Result<()> {
+        Ok(())
+    }
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.write_str(text)
+    }
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+    fn clear_line(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn flush(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_worded_as_git_does() {
+        for (bytes, text) in [
+            (1, "1 byte"),
+            (993, "993 bytes"),
+            (1024, "1.00 KiB"),
+            (45_619, "44.54 KiB"),
+            (1_258_291, "1.19 MiB"),
+            ((1 << 30) + 1, "1.00 GiB"),
+        ] {
+            assert_eq!(humanise(bytes), text);
+        }
+    }
+
+    #[test]
+    fn indicatif_renders_the_counters_of_git() {
+        let terminal = Terminal { is_tty: false, columns: 80, is_smart: false, delay_seconds: 2 };
+        let mut meter = Meter::new("Receiving objects", Some(165), terminal.clone());
+        meter.update(2, 0);
+        assert_eq!(meter.draw(""), "  1% (2/165)");
+        meter.update(165, 0);
+        assert_eq!(meter.draw(", 44.55 KiB | 1.35 MiB/s"), "100% (165/165), 44.55 KiB | 1.35 MiB/s");
+        let mut meter = Meter::new("Enumerating objects", None, terminal);
+        meter.update(7, 0);
+        assert_eq!(meter.draw(""), "7");
+    }
+
+    #[test]
+    fn a_rate_is_never_divided_by_nothing() {
+        assert_eq!(rate(993, Duration::from_micros(1)), 993 * 1024);
+        assert_eq!(rate(993, Duration::from_millis(2)), 496 * 1024);
+    }
+}

@@ -1,0 +1,114 @@
+//! The table of refs that a fetch ends with, as git 2.47.3 prints it.
+
+use bstr::{BString, ByteSlice};
+
+use crate::remote::fetch_head::describe;
+use crate::remote::update::{Kind, RefUpdate, Status, Tried, short_name};
+use crate::repo::Objects;
+
+/// Lays out rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Table {
+    summary_width: usize,
+    ref_width: usize,
+    /// Whether rows of refs that did not move are shown.
+    pub shows_unchanged: bool,
+    abbreviation: usize,
+}
+
+/// git's default and smallest width of the column of the far side's names.
+const REF_WIDTH_MIN: usize = 10;
+
+impl Table {
+    /// Measures `updates` for a terminal of `columns`; `abbreviation` is `core.abbrev`'s length.
+    pub fn measure(updates: &[RefUpdate], columns: usize, shows_unchanged: bool, abbreviation: usize) -> Self {
+        let mut ref_width = REF_WIDTH_MIN;
+        for update in updates {
+            let (Some(remote), Some(local)) = (&update.remote, &update.local) else { continue };
+            if !shows_unchanged && update.status == Status::UpToDate {
+                continue;
+            }
+            let (remote, local) = (width(&short_name(remote)), width(&short_name(local)));
+            // git's rough guess of a row's length: 21 for flag and summary, 4 for the arrow.
+            if 21 + remote + 4 + local < columns {
+                ref_width = ref_width.max(remote);
+            }
+        }
+        Self { summary_width: 2 * abbreviation + 3, ref_width, shows_unchanged, abbreviation }
+    }
+
+    /// One row, without its line feed; `None` if it is not shown.
+    pub fn row(&self, update: &RefUpdate, objects: &Objects) -> Option<BString> {
+        if update.status == Status::UpToDate && !self.shows_unchanged {
+            return None;
+        }
+        let (flag, summary, reason) = self.describe(update, objects);
+        let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), |name| self.remote_name(update, name));
+        let local = update.local.as_ref().map_or_else(|| "FETCH_HEAD".into(), short_name);
+        let (summary_width, ref_width) = (self.summary_width, self.ref_width);
+        let summary = pad(summary.into(), summary_width);
+        let mut row = BString::from(format!(" {flag} "));
+        row.extend_from_slice(&summary);
+        row.push(b' ');
+        row.extend_from_slice(&pad(remote, ref_width));
+        row.extend_from_slice(b" -> ");
+        row.extend_from_slice(&local);
+        if let Some(reason) = reason {
+            row.extend_from_slice(format!("  ({reason})").as_bytes());
+        }
+        Some(row)
+    }
+
+    fn remote_name(&self, update: &RefUpdate, name: &BString) -> BString {
+        match (update.status, describe(name.as_bstr())) {
+            (Status::Noted, (_, what)) if !what.is_empty() => what.to_owned(),
+            _ => short_name(name),
+        }
+    }
+
+    fn describe(&self, update: &RefUpdate, objects: &Objects) -> (char, String, Option<&'static str>) {
+        let range = |dots: &str| {
+            let short = |id: Option<gix_hash::ObjectId>| {
+                id.map(|id| objects.abbreviate(&id, self.abbreviation).to_string()).unwrap_or_default()
+            };
+            format!("{}{dots}{}", short(update.old), short(update.new))
+        };
+        let failed = Some("unable to update local ref");
+        match update.status {
+            Status::UpToDate => ('=', "[up to date]".into(), None),
+            Status::New(kind) => ('*', new(kind).into(), None),
+            Status::FastForward => (' ', range(".."), None),
+            Status::Forced => ('+', range("..."), Some("forced update")),
+            Status::TagUpdated => ('t', "[tag update]".into(), None),
+            Status::Pruned => ('-', "[deleted]".into(), None),
+            Status::NonFastForward => ('!', "[rejected]".into(), Some("non-fast-forward")),
+            Status::WouldClobberTag => ('!', "[rejected]".into(), Some("would clobber existing tag")),
+            Status::Failed(Tried::New(kind)) => ('!', new(kind).into(), failed),
+            Status::Failed(Tried::FastForward) => ('!', range(".."), failed),
+            Status::Failed(Tried::Forced) => ('!', range("..."), failed),
+            Status::Failed(Tried::TagUpdated) => ('!', "[tag update]".into(), failed),
+            Status::Noted => {
+                let kind = update.remote.as_ref().map_or("", |name| describe(name.as_bstr()).0);
+                ('*', if kind.is_empty() { "branch".into() } else { kind.into() }, None)
+            }
+        }
+    }
+}
+
+fn new(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Branch => "[new branch]",
+        Kind::Tag => "[new tag]",
+        Kind::Other => "[new ref]",
+    }
+}
+
+fn width(name: &BString) -> usize {
+    name.chars().count()
+}
+
+fn pad(mut text: BString, to: usize) -> BString {
+    let blanks = to.saturating_sub(width(&text));
+    text.extend(std::iter::repeat_n(b' ', blanks));
+    text
+}

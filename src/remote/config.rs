@@ -1,0 +1,172 @@
+//! Remotes as the configuration describes them. `git-config(1)`, `remote.<name>.*`, `url.<base>.*`.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::{Error, Refspec};
+use crate::protocol::Version;
+use crate::repo::Config;
+
+/// Where history comes from and which refs it fills.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// The name in the configuration; `None` for a URL or path that was given directly.
+    pub name: Option<BString>,
+    /// The URLs, after `url.<base>.insteadOf`. At least one.
+    pub urls: Vec<BString>,
+    /// The refspecs that a fetch without its own uses.
+    pub fetch: Vec<Refspec>,
+    /// Which tags come along.
+    pub tags: Tags,
+    /// `remote.<name>.prune`, or `fetch.prune`.
+    pub prune: bool,
+    /// `remote.<name>.uploadpack`.
+    pub upload_pack: Option<BString>,
+    /// `remote.<name>.promisor`: objects that are missing may be asked for later.
+    pub promisor: bool,
+    /// `remote.<name>.partialclonefilter`.
+    pub filter: Option<BString>,
+    /// `remote.<name>.skipFetchAll` or `skipDefaultUpdate`.
+    pub skip_fetch_all: bool,
+}
+
+/// Which tags a fetch brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tags {
+    /// Those that point into the history that is fetched.
+    #[default]
+    Follow,
+    /// All of them (`--tags`).
+    All,
+    /// None but those asked for (`--no-tags`).
+    None,
+}
+
+impl Remote {
+    /// The remote that `name` means: one of the configuration, or the URL or path that `name` is.
+    pub fn from_config(config: &Config, name: &BStr) -> Result<Self, Error> {
+        let mut remote = Self::of_url(config, name);
+        if is_nickname(name) && exists(config, name) {
+            remote.name = Some(name.to_owned());
+            remote.read(config, name)?;
+        }
+        Ok(remote)
+    }
+
+    /// A remote that is nothing but a URL.
+    pub fn of_url(config: &Config, url: &BStr) -> Self {
+        Self {
+            name: None,
+            urls: vec![rewrite(config, url)],
+            fetch: Vec::new(),
+            tags: Tags::Follow,
+            prune: false,
+            upload_pack: None,
+            promisor: false,
+            filter: None,
+            skip_fetch_all: false,
+        }
+    }
+
+    /// The name in messages: that of the configuration, else the URL.
+    pub fn display_name(&self) -> &BStr {
+        match (&self.name, self.urls.first()) {
+            (Some(name), _) => name.as_bstr(),
+            (None, Some(url)) => url.as_bstr(),
+            (None, None) => "".into(),
+        }
+    }
+
+    /// Takes in `remote.<name>.*`. A remote without a URL is its own name's path, as in git.
+    fn read(&mut self, config: &Config, name: &BStr) -> Result<(), Error> {
+        let key = |last: &str| format!("remote.{name}.{last}");
+        let urls = config.strings(&key("url"));
+        if !urls.is_empty() {
+            self.urls = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
+        }
+        for text in config.strings(&key("fetch")) {
+            self.fetch.push(Refspec::parse_fetch(text.as_bstr())?);
+        }
+        self.tags = match config.string(&key("tagOpt")).as_deref().map(ByteSlice::as_bytes) {
+            Some(b"--tags") => Tags::All,
+            Some(b"--no-tags") => Tags::None,
+            Some(_) | None => Tags::Follow,
+        };
+        self.prune = match config.boolean(&key("prune"))? {
+            Some(prune) => prune,
+            None => config.boolean("fetch.prune")?.unwrap_or(false),
+        };
+        self.upload_pack = config.string(&key("uploadpack"));
+        self.filter = config.string(&key("partialclonefilter"));
+        self.promisor = config.boolean(&key("promisor"))?.unwrap_or(false)
+            || config.string("extensions.partialClone").is_some_and(|promisor| promisor == name);
+        self.skip_fetch_all = config.boolean(&key("skipFetchAll"))?.unwrap_or(false)
+            || config.boolean(&key("skipDefaultUpdate"))?.unwrap_or(false);
+        Ok(())
+    }
+}
+
+/// The names of all remotes of the configuration, in order of definition.
+pub fn names(config: &Config) -> Vec<BString> {
+    let mut names = Vec::new();
+    for (subsection, _, _) in config.section("remote") {
+        if let Some(name) = subsection.filter(|name| !names.contains(name)) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The remote that a fetch without a name means: that of the current branch, else the only one, else `origin`.
+pub fn default_name(config: &Config, branch: Option<&BStr>) -> BString {
+    let of_branch = branch.and_then(|full| full.strip_prefix(b"refs/heads/")).and_then(|short| {
+        config.string(&format!("branch.{}.remote", short.as_bstr()))
+    });
+    if let Some(remote) = of_branch {
+        return remote;
+    }
+    let names = names(config);
+    match names.as_slice() {
+        [only] => only.clone(),
+        _ => "origin".into(),
+    }
+}
+
+/// Whether the configuration has anything to say about the remote `name`.
+pub fn exists(config: &Config, name: &BStr) -> bool {
+    config.section("remote").iter().any(|(subsection, _, _)| subsection.as_deref() == Some(name.as_bytes()))
+}
+
+/// Applies the longest `url.<base>.insteadOf` that `url` begins with.
+pub fn rewrite(config: &Config, url: &BStr) -> BString {
+    let mut best: Option<(usize, BString)> = None;
+    for (base, key, prefix) in config.section("url") {
+        let (Some(base), "insteadof", Some(prefix)) = (base, key.as_str(), prefix) else { continue };
+        if url.starts_with(&prefix) && best.as_ref().is_none_or(|(length, _)| *length < prefix.len()) {
+            best = Some((prefix.len(), base));
+        }
+    }
+    match best {
+        Some((length, mut base)) => {
+            base.extend_from_slice(url.get(length..).unwrap_or_default());
+            base
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// The version to ask for: `protocol.version`, 2 by default.
+pub fn protocol_version(config: &Config) -> Result<Version, Error> {
+    match config.string("protocol.version").as_deref().map(ByteSlice::as_bytes) {
+        None | Some(b"2") => Ok(Version::V2),
+        Some(b"1") => Ok(Version::V1),
+        Some(b"0") => Ok(Version::V0),
+        Some(other) => {
+            Err(Error::Usage(format!("unknown value for config 'protocol.version': {}", other.as_bstr())))
+        }
+    }
+}
+
+/// A name that may be looked up in the configuration: not empty, not a path.
+fn is_nickname(name: &BStr) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.starts_with(b"/")
+}

@@ -1,0 +1,211 @@
+//! Whether history is whole: no ref moves to a commit whose ancestors, trees or files are missing.
+//!
+//! What a pack refers to beyond itself was collected while its objects were in hand ([`pack::Links`]), so that only
+//! these few have to be looked up here, and not the whole of what was received. An object that was here before is
+//! taken to be whole if it is a tree or a file, since objects come in only by ways that check; a commit must lead to
+//! one of our refs.
+//!
+//! [`pack::Links`]: crate::pack::Links
+
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::io;
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use crate::pack::Links;
+use crate::repo::Objects;
+
+/// The first object found missing from the history of `tips`, which are ids that refs are to get; `None` if all of it is
+/// there. `known` are tips whose history is whole: those of our refs.
+pub fn first_missing(
+    objects: &mut Objects,
+    tips: &[ObjectId],
+    known: &[ObjectId],
+    links: Option<&Links>,
+) -> io::Result<Option<ObjectId>> {
+    let known: HashSet<ObjectId> = known.iter().copied().collect();
+    let Some(links) = links else { return Walk::new(objects, &known).first_missing(tips) };
+    let others = links.trees.iter().chain(&links.blobs).chain(&links.others);
+    if let Some(missing) = others.into_iter().find(|id| !objects.contains(id)) {
+        return Ok(Some(*missing));
+    }
+    if let Some(missing) = tips.iter().find(|tip| !objects.contains(tip)) {
+        return Ok(Some(*missing));
+    }
+    Walk::new(objects, &known).first_missing(&links.commits)
+}
+
+/// A walk from new commits down to known ones, newest first, in two colours.
+struct Walk<'a> {
+    objects: &'a mut Objects,
+    known: &'a HashSet<ObjectId>,
+    queue: BinaryHeap<(i64, ObjectId)>,
+    /// Whether a commit in the queue or behind it is known to be whole.
+    whole: HashMap<ObjectId, bool>,
+    /// Commits in the queue that are not known to be whole.
+    open_count: usize,
+    checked: HashSet<ObjectId>,
+}
+
+impl<'a> Walk<'a> {
+    fn new(objects: &'a mut Objects, known: &'a HashSet<ObjectId>) -> Self {
+        Self {
+            objects,
+            known,
+            queue: BinaryHeap::new(),
+            whole: HashMap::new(),
+            open_count: 0,
+            checked: HashSet::new(),
+        }
+    }
+
+    fn first_missing(mut self, tips: &[ObjectId]) -> io::Result<Option<ObjectId>> {
+        let fresh: Vec<_> = tips.iter().filter(|tip| !self.known.contains(*tip)).copied().collect();
+        if fresh.is_empty() {
+            return Ok(None);
+        }
+        for tip in self.known {
+            if let Some((id, Kind::Commit)) = self.objects.peel(tip)? {
+                self.push(id, true)?;
+            }
+        }
+        for tip in fresh {
+            if let Some(missing) = self.start(tip)? {
+                return Ok(Some(missing));
+            }
+        }
+        self.run()
+    }
+
+    /// Begins at `tip`, which may be a tag, a tree or a blob as well.
+    fn start(&mut self, tip: ObjectId) -> io::Result<Option<ObjectId>> {
+        match self.objects.peel(&tip)? {
+            None => Ok(Some(tip)),
+            Some((id, Kind::Commit)) => {
+                self.push(id, false)?;
+                Ok(None)
+            }
+            Some((id, Kind::Tree)) => self.tree_missing(&id, None),
+            Some((_, Kind::Blob | Kind::Tag)) => Ok(None),
+        }
+    }
+
+    fn push(&mut self, id: ObjectId, is_whole: bool) -> io::Result<bool> {
+        match self.whole.get_mut(&id) {
+            Some(present) if *present || !is_whole => return Ok(true),
+            Some(present) => {
+                // Queued again below, so that its parents hear of it.
+                *present = true;
+                if !self.checked.contains(&id) {
+                    self.open_count = self.open_count.saturating_sub(1);
+                }
+            }
+            None => {
+                self.whole.insert(id, is_whole);
+                if !is_whole {
+                    self.open_count += 1;
+                }
+            }
+        }
+        let Some(commit) = self.objects.commit(&id)? else { return Ok(is_whole) };
+        self.queue.push((commit.date, id));
+        Ok(true)
+    }
+
+    fn run(mut self) -> io::Result<Option<ObjectId>> {
+        let mut unchecked = Vec::new();
+        while self.open_count > 0 {
+            let Some((_, id)) = self.queue.pop() else { break };
+            let is_whole = self.whole.get(&id).copied().unwrap_or(false);
+            let Some(commit) = self.objects.commit(&id)? else { return Ok(Some(id)) };
+            if !is_whole {
+                if !self.checked.insert(id) {
+                    continue;
+                }
+                self.open_count -= 1;
+                unchecked.push((commit.tree, commit.parents.first().copied()));
+            }
+            for parent in commit.parents {
+                if !self.push(parent, is_whole)? {
+                    return Ok(Some(parent));
+                }
+            }
+        }
+        for (tree, parent) in unchecked {
+            let before = match parent {
+                Some(parent) => self.objects.commit(&parent)?.map(|commit| commit.tree),
+                None => None,
+            };
+            if let Some(missing) = self.tree_missing(&tree, before.as_ref())? {
+                return Ok(Some(missing));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first object missing below `tree`; what `before` has as well is not looked at again, as it is checked with
+    /// the commit it belongs to.
+    fn tree_missing(&mut self, tree: &ObjectId, before: Option<&ObjectId>) -> io::Result<Option<ObjectId>> {
+        let mut stack = vec![(*tree, before.copied())];
+        while let Some((tree, before)) = stack.pop() {
+            if Some(tree) == before || !self.checked.insert(tree) {
+                continue;
+            }
+            let Some(entries) = entries(self.objects, &tree)? else { return Ok(Some(tree)) };
+            let old = match before {
+                Some(before) => entries_by_name(self.objects, &before)?,
+                None => HashMap::new(),
+            };
+            for entry in entries {
+                let old_id = old.get(&entry.name).copied();
+                match entry.kind {
+                    EntryKind::Tree => stack.push((entry.id, old_id)),
+                    EntryKind::File if old_id == Some(entry.id) => {}
+                    EntryKind::File if !self.objects.contains(&entry.id) => return Ok(Some(entry.id)),
+                    EntryKind::File | EntryKind::Submodule => {}
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+struct Entry {
+    name: Vec<u8>,
+    id: ObjectId,
+    kind: EntryKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum EntryKind {
+    Tree,
+    File,
+    Submodule,
+}
+
+fn entries(objects: &Objects, tree: &ObjectId) -> io::Result<Option<Vec<Entry>>> {
+    let mut data = Vec::new();
+    match objects.find(tree, &mut data)? {
+        Some(Kind::Tree) => {}
+        Some(Kind::Commit | Kind::Blob | Kind::Tag) | None => return Ok(None),
+    }
+    let mut entries = Vec::new();
+    for entry in gix_object::TreeRefIter::from_bytes(&data, tree.kind()) {
+        let entry = entry.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+        let kind = match entry.mode.kind() {
+            gix_object::tree::EntryKind::Tree => EntryKind::Tree,
+            gix_object::tree::EntryKind::Commit => EntryKind::Submodule,
+            gix_object::tree::EntryKind::Blob
+            | gix_object::tree::EntryKind::BlobExecutable
+            | gix_object::tree::EntryKind::Link => EntryKind::File,
+        };
+        entries.push(Entry { name: entry.filename.to_vec(), id: entry.oid.to_owned(), kind });
+    }
+    Ok(Some(entries))
+}
+
+fn entries_by_name(objects: &Objects, tree: &ObjectId) -> io::Result<HashMap<Vec<u8>, ObjectId>> {
+    let entries = entries(objects, tree)?.unwrap_or_default();
+    Ok(entries.into_iter().map(|entry| (entry.name, entry.id)).collect())
+}

@@ -1,0 +1,466 @@
+//! `git fetch` as a library: the steps of one fetch from one remote, in the only order they may go.
+//!
+//! ```text
+//! Fetch::open ── Opened ── list ── Listed ── (prune) ── transfer ── Transferred ── update ── rows
+//! ```
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::config::Tags;
+use super::fetch_pack::{self, fetch_pack};
+use super::negotiate::Algorithm;
+use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
+use super::update::{self, RefUpdate};
+use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session};
+use crate::pack::Stored;
+use crate::progress::{Event, Progress};
+use crate::protocol::fetch::Deepen;
+use crate::protocol::{Ref, Service};
+use crate::repo::{Objects, Repository, Target};
+use crate::transport::{self, Url};
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Refspecs of the command line; the remote's own if empty.
+    pub refspecs: Vec<Refspec>,
+    /// Which tags come along; the remote's setting if `None`.
+    pub tags: Option<Tags>,
+    /// Whether refs that are gone on the far side are removed here; the configuration decides if `None`.
+    pub prune: Option<bool>,
+    /// Objects are fetched and nothing else changes.
+    pub dry_run: bool,
+    /// Updates need not be fast-forwards.
+    pub force: bool,
+    /// `FETCH_HEAD` is added to.
+    pub append: bool,
+    /// `FETCH_HEAD` is left alone.
+    pub no_fetch_head: bool,
+    /// The checked-out branch may be updated.
+    pub update_head_ok: bool,
+    /// How to move the shallow boundary.
+    pub deepen: Deepen,
+    /// `--filter`, which overrides the remote's.
+    pub filter: Option<BString>,
+    /// Nobody looks at the server's progress.
+    pub no_progress: bool,
+    /// What reflogs say before the colon, such as `fetch origin`.
+    pub reflog_action: BString,
+    /// How the remote is reached.
+    pub transport: transport::Options,
+    /// `--server-option`.
+    pub server_options: Vec<BString>,
+}
+
+/// A fetch from one remote into one repository.
+pub struct Fetch<'a> {
+    repo: &'a Repository,
+    remote: &'a Remote,
+    options: &'a Options,
+    url: BString,
+}
+
+/// The remote has answered with its refs; nothing has changed here.
+pub struct Listed<'a> {
+    fetch: Fetch<'a>,
+    source: Source,
+    refs: Vec<Ref>,
+    map: Vec<Mapping>,
+    tags: Tags,
+}
+
+/// Where objects come from.
+enum Source {
+    Session(Session),
+    Bundle(Box<transport::bundle::Bundle>),
+}
+
+/// The objects are here and connected; the refs are as they were.
+pub struct Transferred<'a> {
+    fetch: Fetch<'a>,
+    refs: Vec<Ref>,
+    map: Vec<Mapping>,
+    follows_tags: bool,
+    objects: Objects,
+    /// Guards the new pack until the refs have moved.
+    _kept: Option<Stored>,
+}
+
+/// What a fetch did to the refs.
+#[derive(Debug)]
+pub struct Outcome {
+    /// A row for each ref, in git's order.
+    pub updates: Vec<RefUpdate>,
+    /// Why refs could not be moved, in git's words.
+    pub errors: Vec<crate::repo::Error>,
+}
+
+impl<'a> Fetch<'a> {
+    /// Prepares a fetch; nothing is contacted yet.
+    pub fn new(repo: &'a Repository, remote: &'a Remote, options: &'a Options) -> Result<Self, Error> {
+        let url = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
+        let url = fetch_head::display_url(Url::parse(url.as_bstr())?.redacted().as_bstr());
+        Ok(Self { repo, remote, options, url })
+    }
+
+    /// Contacts the remote, asks for its refs and applies the refspecs.
+    pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
+        let tags = self.options.tags.unwrap_or(self.remote.tags);
+        let branch = current_branch(self.repo)?;
+        let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
+        let refs = source.refs(&asked, tags == Tags::Follow)?;
+        let map = asked.map(&refs)?;
+        drop(branch);
+        Ok(Listed { fetch: self, source, refs, map, tags })
+    }
+
+    fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {
+        Asked {
+            refspecs: &self.options.refspecs,
+            remote: self.remote,
+            branch,
+            all_tags: tags == Tags::All,
+        }
+    }
+
+    fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
+        let text = self.remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
+        let url = Url::parse(text.as_bstr())?;
+        if let Some(path) = url.local_path().filter(|path| path.is_file()) {
+            if let Some(bundle) = transport::bundle::Bundle::open(&path)? {
+                return Ok(Source::Bundle(Box::new(bundle)));
+            }
+        }
+        let settings = RepoSettings { config: &self.repo.config, env: &self.repo.env };
+        let mut transport_options = self.options.transport.clone();
+        if transport_options.upload_pack.is_none() {
+            transport_options.upload_pack.clone_from(&self.remote.upload_pack);
+        }
+        let mut transport = transport::open(&url, &settings, transport_options)?;
+        let version = super::config::protocol_version(&self.repo.config)?;
+        let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
+        session.set_server_options(self.options.server_options.clone())?;
+        if session.object_hash() != self.repo.object_hash {
+            return Err(Error::Usage(format!(
+                "mismatched algorithms: client {}; server {}",
+                self.repo.object_hash,
+                session.object_hash()
+            )));
+        }
+        Ok(Source::Session(session))
+    }
+
+    /// Refuses to move the branch that a work tree has checked out.
+    fn check_checked_out(&self, map: &[Mapping]) -> Result<(), Error> {
+        if self.options.update_head_ok {
+            return Ok(());
+        }
+        let checked_out = self.repo.checked_out_branches()?;
+        for local in map.iter().filter_map(|mapping| mapping.local.as_ref()) {
+            if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| branch == local) {
+                return Err(Error::Usage(format!(
+                    "refusing to fetch into branch '{local}' checked out at '{}'",
+                    directory.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn deepens(&self) -> bool {
+        self.options.deepen != Deepen::default()
+    }
+}
+
+impl Source {
+    fn refs(&mut self, asked: &Asked<'_>, follow_tags: bool) -> Result<Vec<Ref>, Error> {
+        let refs = match self {
+            Self::Session(session) => session.refs(&asked.prefixes(follow_tags))?,
+            Self::Bundle(bundle) => bundle.header.refs.clone(),
+        };
+        Ok(session::without_bad_names(refs))
+    }
+}
+
+impl<'a> Listed<'a> {
+    /// The URL as messages show it.
+    pub fn url(&self) -> &BStr {
+        self.fetch.url.as_bstr()
+    }
+
+    /// What is going to be fetched.
+    pub fn map(&self) -> &[Mapping] {
+        &self.map
+    }
+
+    /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
+    pub fn prune(&self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
+        let Fetch { repo, remote, options, .. } = &self.fetch;
+        if !options.prune.unwrap_or(remote.prune) {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let refspecs = if options.refspecs.is_empty() { &remote.fetch } else { &options.refspecs };
+        let stale = update::stale(repo, refspecs, &self.refs)?;
+        if stale.is_empty() {
+            return Ok((stale, Vec::new()));
+        }
+        let dangling = update::dangling(repo, &stale)?;
+        if !options.dry_run {
+            update::prune(repo, &stale)?;
+        }
+        Ok((stale, dangling))
+    }
+
+    /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
+    pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
+        let repo = self.fetch.repo;
+        self.fetch.check_checked_out(&self.map)?;
+        if !self.fetch.options.no_fetch_head && !self.fetch.options.append && !self.fetch.options.dry_run {
+            fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
+        }
+        let mut objects = repo.objects()?;
+        let follows_tags = self.tags == Tags::Follow && self.map.iter().any(|m| m.local.is_some());
+        if follows_tags {
+            let followed = self.tags_to_follow(&objects)?;
+            self.map.extend(followed);
+        }
+        let known = known_tips(repo)?;
+        let kept = self.take_objects(&mut objects, &known, progress)?;
+        let Self { fetch, source, refs, map, .. } = self;
+        if let Source::Session(session) = source {
+            if kept.is_some() { session.close_after_pack()? } else { session.close()? }
+        }
+        Ok(Transferred { fetch, refs, map, follows_tags, objects, _kept: kept })
+    }
+
+    fn tags_to_follow(&self, objects: &Objects) -> Result<Vec<Mapping>, Error> {
+        tags_missing(self.fetch.repo, &self.refs, &self.map, objects)
+    }
+
+    /// Transfers what is missing; `None` if nothing is.
+    fn take_objects(
+        &mut self,
+        objects: &mut Objects,
+        known: &[ObjectId],
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Stored>, Error> {
+        let wants = wanted(&self.map);
+        if wants.is_empty() {
+            return Ok(None);
+        }
+        let unreadable = |error: std::io::Error| crate::repo::Error::Object(error.to_string());
+        if !self.fetch.deepens() {
+            let is_here = wants.iter().all(|want| objects.contains(want));
+            if is_here
+                && connectivity::first_missing(objects, &wants, known, None).map_err(unreadable)?.is_none()
+            {
+                return Ok(None);
+            }
+        }
+        for mapping in &self.map {
+            let text = format!("want {} ({})", mapping.id, mapping.remote);
+            if progress.report(Event::Detail { level: 2, text: &text }).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        let request = self.request(wants.clone(), known)?;
+        let is_partial = request.promisor.is_some();
+        let repo = self.fetch.repo;
+        let old_boundary = repo.shallow()?;
+        let (received, shallow) = match &mut self.source {
+            Source::Session(session) => {
+                let fetched = fetch_pack(session, repo, &self.refs, &request, progress)?;
+                (fetched.pack, fetched.shallow)
+            }
+            Source::Bundle(bundle) => (unbundle(repo, objects, bundle, &request, progress)?, Vec::new()),
+        };
+        if !shallow.is_empty() {
+            repo.write_shallow(&fetch_pack::new_boundary(&old_boundary, &shallow))?;
+            // The boundary is part of what the object database knows.
+            *objects = repo.objects()?;
+        }
+        objects.refresh()?;
+        if !is_partial {
+            let missing =
+                connectivity::first_missing(objects, &wants, known, Some(&received.links)).map_err(unreadable)?;
+            if missing.is_some() {
+                repo.write_shallow(&old_boundary)?;
+                return Err(Error::NotConnected { url: self.fetch.url.clone(), missing });
+            }
+        }
+        Ok(Some(received.stored))
+    }
+
+    fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
+        let Fetch { repo, remote, options, .. } = &self.fetch;
+        let filter = options.filter.clone().or_else(|| remote.filter.clone().filter(|_| remote.promisor));
+        let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
+        Ok(fetch_pack::Request {
+            wants,
+            tips: known.to_vec(),
+            algorithm: algorithm(repo)?,
+            deepen: options.deepen.clone(),
+            unpack_limit: if promisor.is_some() { 0 } else { unpack_limit(repo)? },
+            promisor,
+            filter,
+            include_tag: self.tags == Tags::Follow,
+            no_progress: options.no_progress,
+            keep: Some(keep_text()),
+        })
+    }
+}
+
+impl Transferred<'_> {
+    /// The URL as messages show it.
+    pub fn url(&self) -> &BStr {
+        self.fetch.url.as_bstr()
+    }
+
+    /// Decides what becomes of each ref, moves those that may move, and writes `FETCH_HEAD`.
+    pub fn update(mut self) -> Result<Outcome, Error> {
+        let first = std::mem::take(&mut self.map);
+        let mut outcome = Outcome { updates: Vec::new(), errors: Vec::new() };
+        self.update_some(&first, &mut outcome)?;
+        if self.follows_tags && !self.fetch.options.dry_run {
+            // Tags whose objects came with the pack, which could not be known before.
+            let arrived: Vec<Mapping> = tags_missing(self.fetch.repo, &self.refs, &first, &self.objects)?
+                .into_iter()
+                .filter(|tag| self.objects.contains(&tag.id))
+                .collect();
+            self.update_some(&arrived, &mut outcome)?;
+        }
+        Ok(outcome)
+    }
+
+    fn update_some(&mut self, map: &[Mapping], outcome: &mut Outcome) -> Result<(), Error> {
+        let Fetch { repo, options, url, .. } = &self.fetch;
+        let mut sorted: Vec<&Mapping> = map.iter().collect();
+        sorted.sort_by_key(|mapping| mapping.fetch_head);
+        let mut updates = Vec::with_capacity(sorted.len());
+        for mapping in &sorted {
+            updates.push(update::decide(repo, &mut self.objects, mapping, options.force)?);
+        }
+        if !options.dry_run {
+            if !options.no_fetch_head {
+                fetch_head::append(&repo.git_path("FETCH_HEAD"), &sorted, url.as_bstr())?;
+            }
+            outcome.errors.extend(update::apply(repo, &mut updates, &options.reflog_action));
+        }
+        outcome.updates.extend(updates);
+        Ok(())
+    }
+}
+
+/// The tips of our refs: what is whole, and what negotiation starts from.
+pub fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
+    let mut tips: Vec<ObjectId> = Vec::new();
+    for reference in repo.refs("refs/".into())? {
+        if let Target::Id(id) = reference.target {
+            tips.push(id);
+        }
+    }
+    tips.extend(repo.resolve_ref("HEAD".into())?);
+    tips.sort_unstable();
+    tips.dedup();
+    Ok(tips)
+}
+
+/// Takes a bundle's pack in, if we have what it builds on.
+pub(super) fn unbundle(
+    repo: &Repository,
+    objects: &Objects,
+    bundle: &mut transport::bundle::Bundle,
+    request: &fetch_pack::Request,
+    progress: &mut dyn Progress,
+) -> Result<crate::pack::Received, Error> {
+    let missing: Vec<String> = bundle
+        .header
+        .prerequisites
+        .iter()
+        .filter(|(id, _)| !objects.contains(id))
+        .map(|(id, comment)| format!("{id} {comment}").trim_end().to_owned())
+        .collect();
+    if !missing.is_empty() {
+        return Err(Error::Missing(format!(
+            "Repository lacks these prerequisite commits:\n{}",
+            missing.join("\n")
+        )));
+    }
+    let boundary = repo.shallow()?;
+    let options = crate::pack::Options {
+        objects: repo.objects_dir.clone(),
+        object_hash: repo.object_hash,
+        bases: (!bundle.header.prerequisites.is_empty()).then_some(objects as &dyn crate::pack::Bases),
+        unpack_limit: 0,
+        keep: request.keep.clone(),
+        promisor: request.promisor.clone(),
+        threads: 0,
+        size_max_bytes: 0,
+        to_end: true,
+        shallow: &boundary,
+    };
+    Ok(crate::pack::receive(&mut bundle.pack, &options, progress)?)
+}
+
+/// What a `.promisor` file says: which refs the pack was fetched for.
+pub(super) fn promisor_text(map: &[Mapping]) -> BString {
+    let mut text = BString::default();
+    for mapping in map {
+        text.extend_from_slice(format!("{} {}\n", mapping.id, mapping.remote).as_bytes());
+    }
+    text
+}
+
+/// What a `.keep` file says while refs have not moved yet.
+pub(super) fn keep_text() -> BString {
+    format!("fetch-pack {} on {}\n", std::process::id(), rustix::system::uname().nodename().to_string_lossy())
+        .into()
+}
+
+/// `fetch.negotiationAlgorithm`.
+pub(super) fn algorithm(repo: &Repository) -> Result<Algorithm, Error> {
+    match repo.config.string("fetch.negotiationAlgorithm") {
+        Some(name) => Algorithm::from_name(&name)
+            .ok_or_else(|| Error::Usage(format!("unknown fetch negotiation algorithm '{name}'"))),
+        None if repo.config.boolean("feature.experimental")?.unwrap_or(false) => Ok(Algorithm::Skipping),
+        None => Ok(Algorithm::default()),
+    }
+}
+
+fn unpack_limit(repo: &Repository) -> Result<u32, Error> {
+    /// git-config(1), `fetch.unpackLimit`.
+    const DEFAULT: u32 = 100;
+    let limit = match repo.config.integer("fetch.unpackLimit")? {
+        Some(limit) => Some(limit),
+        None => repo.config.integer("transfer.unpackLimit")?,
+    };
+    Ok(limit.map_or(DEFAULT, |limit| u32::try_from(limit).unwrap_or(0)))
+}
+
+/// The branch we are on and its upstream.
+pub fn current_branch(repo: &Repository) -> Result<CurrentBranch, Error> {
+    let Some(full) = repo.head_branch()? else { return Ok(CurrentBranch::default()) };
+    let Some(short) = full.strip_prefix(b"refs/heads/") else { return Ok(CurrentBranch::default()) };
+    let key = |last: &str| format!("branch.{}.{last}", short.as_bstr());
+    Ok(CurrentBranch {
+        remote: repo.config.string(&key("remote")),
+        merge: repo.config.strings(&key("merge")),
+    })
+}
+
+fn tags_missing(
+    repo: &Repository,
+    refs: &[Ref],
+    map: &[Mapping],
+    objects: &Objects,
+) -> Result<Vec<Mapping>, Error> {
+    let ours: std::collections::HashSet<BString> =
+        repo.refs("refs/tags/".into())?.into_iter().map(|reference| reference.name).collect();
+    Ok(tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.contains(&name.to_owned())))
+}
+
+fn wanted(map: &[Mapping]) -> Vec<ObjectId> {
+    let mut seen = std::collections::HashSet::new();
+    map.iter().map(|mapping| mapping.id).filter(|id| seen.insert(*id)).collect()
+}

@@ -1,0 +1,296 @@
+//! Asking for a pack and taking it in. `gitprotocol-v2(5)`, "fetch"; `gitprotocol-pack(5)` for v0 and v1.
+//!
+//! ```text
+//!            ┌──────── more haves ────────┐
+//!            ▼                            │
+//! wants ─ round(haves) ─ acknowledgments ─┤
+//!                                         ├─ ready ── pack
+//!                                         └─ nothing left to say: done ── pack
+//! ```
+//!
+//! What differs between the versions is one module each: [`v2`] and [`v0`].
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::io::BufRead;
+
+use bstr::BString;
+use gix_hash::ObjectId;
+
+use super::history::RepoHistory;
+use super::negotiate::{Algorithm, Negotiator};
+use super::{Error, Session};
+use crate::pack;
+use crate::progress::{Event, Progress};
+use crate::protocol::fetch::{Deepen, ShallowUpdate, SideBand};
+use crate::protocol::sideband::{self, Demux};
+use crate::protocol::{Ref, Version};
+use crate::repo::{Objects, Repository};
+
+mod v0;
+mod v2;
+
+/// gitprotocol-v2(5) names none; git gives up after this many haves in vain once something was acknowledged.
+const IN_VAIN_MAX: usize = 256;
+
+/// Haves in the first round, as C git sends them (seen in git 2.47.3).
+const ROUND_LEN_FIRST: usize = 16;
+
+/// What to fetch, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The objects wanted.
+    pub wants: Vec<ObjectId>,
+    /// Our own commits to start the negotiation from; none for a clone.
+    pub tips: Vec<ObjectId>,
+    /// How `tips` become haves.
+    pub algorithm: Algorithm,
+    /// How to move the shallow boundary.
+    pub deepen: Deepen,
+    /// The filter of a partial clone.
+    pub filter: Option<BString>,
+    /// Whether tags that point to what is sent should come along.
+    pub include_tag: bool,
+    /// Whether nobody looks at the server's progress.
+    pub no_progress: bool,
+    /// See [`pack::Options::unpack_limit`].
+    pub unpack_limit: u32,
+    /// See [`pack::Options::promisor`].
+    pub promisor: Option<BString>,
+    /// See [`pack::Options::keep`].
+    pub keep: Option<BString>,
+}
+
+/// What a fetch brought.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The pack.
+    pub pack: pack::Received,
+    /// How the shallow boundary moved; not yet written.
+    pub shallow: Vec<ShallowUpdate>,
+}
+
+/// Negotiates with the far side of `session` and takes in the pack that it sends. No ref and no shallow file is touched.
+pub fn fetch_pack(
+    session: &mut Session,
+    repo: &Repository,
+    advertised: &[Ref],
+    request: &Request,
+    progress: &mut dyn Progress,
+) -> Result<Fetched, Error> {
+    check_features(session, request, progress)?;
+    let mut objects = repo.objects()?;
+    let mut negotiator = request.algorithm.negotiator();
+    if !request.tips.is_empty() {
+        prepare(negotiator.as_mut(), &mut objects, advertised, &request.tips).map_err(unreadable)?;
+    }
+    let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator };
+    let negotiated = match session.version() {
+        Version::V2 => v2::negotiate(session, request, ours)?,
+        Version::V0 | Version::V1 => v0::negotiate(session, request, ours)?,
+    };
+    let bases = repo.objects()?;
+    let boundary = new_boundary(&repo.shallow()?, &negotiated.shallow);
+    let options = pack::Options {
+        objects: repo.objects_dir.clone(),
+        object_hash: repo.object_hash,
+        bases: (!request.tips.is_empty()).then_some(&bases as &dyn pack::Bases),
+        unpack_limit: request.unpack_limit,
+        keep: request.keep.clone(),
+        promisor: request.promisor.clone(),
+        threads: 0,
+        size_max_bytes: 0,
+        to_end: negotiated.side_band != SideBand::None,
+        shallow: &boundary,
+    };
+    let input = session.connection().answer()?;
+    let pack = receive(input, negotiated.side_band, &options, progress)?;
+    Ok(Fetched { pack, shallow: negotiated.shallow })
+}
+
+/// What the negotiation of either version comes to: the pack stands next on the wire.
+struct Negotiated {
+    shallow: Vec<ShallowUpdate>,
+    side_band: SideBand,
+}
+
+/// Our side of a negotiation.
+struct Ours<'a> {
+    shallow: Vec<ObjectId>,
+    objects: &'a mut Objects,
+    negotiator: Box<dyn Negotiator>,
+}
+
+impl Ours<'_> {
+    /// Up to `len_max` more commits to name.
+    fn haves(&mut self, len_max: usize) -> Result<Vec<ObjectId>, Error> {
+        let mut haves = Vec::new();
+        while haves.len() < len_max {
+            match self.negotiator.next(&mut RepoHistory(self.objects)).map_err(unreadable)? {
+                Some(id) => haves.push(id),
+                None => break,
+            }
+        }
+        Ok(haves)
+    }
+
+    /// Takes note of an acknowledgment; true if it is news.
+    fn acknowledge(&mut self, id: ObjectId) -> Result<bool, Error> {
+        let known = self.negotiator.ack(id, &mut RepoHistory(self.objects)).map_err(unreadable)?;
+        Ok(!known)
+    }
+}
+
+/// The shallow boundary after `updates`, sorted.
+pub fn new_boundary(old: &[ObjectId], updates: &[ShallowUpdate]) -> Vec<ObjectId> {
+    let mut boundary: HashSet<ObjectId> = old.iter().copied().collect();
+    for update in updates {
+        match update {
+            ShallowUpdate::Shallow(id) => boundary.insert(*id),
+            ShallowUpdate::Unshallow(id) => boundary.remove(id),
+        };
+    }
+    let mut boundary: Vec<_> = boundary.into_iter().collect();
+    boundary.sort_unstable();
+    boundary
+}
+
+/// Refuses what the far side cannot do, and warns of what it will not.
+fn check_features(session: &Session, request: &Request, progress: &mut dyn Progress) -> Result<(), Error> {
+    let is_v2 = session.version() == Version::V2;
+    let can = |v0: &str, v2: &str| {
+        let capabilities = session.capabilities();
+        if is_v2 { capabilities.supports("fetch", v2) } else { capabilities.contains(v0) }
+    };
+    let refuse = |text: &str| Err(Error::Missing(text.to_owned()));
+    let deepen = &request.deepen;
+    if (*deepen != Deepen::default()) && !can("shallow", "shallow") {
+        return refuse("Server does not support shallow requests");
+    }
+    if deepen.since.is_some() && !can("deepen-since", "shallow") {
+        return refuse("Server does not support --shallow-since");
+    }
+    if !deepen.not.is_empty() && !can("deepen-not", "shallow") {
+        return refuse("Server does not support --shallow-exclude");
+    }
+    if deepen.relative && !can("deepen-relative", "shallow") {
+        return refuse("Server does not support --deepen");
+    }
+    if request.filter.is_some() && !can("filter", "filter") {
+        let event = Event::Warning("filtering not recognized by server, ignoring");
+        if progress.report(event).is_break() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the far side filters objects.
+pub fn supports_filter(session: &Session) -> bool {
+    match session.version() {
+        Version::V2 => session.capabilities().supports("fetch", "filter"),
+        Version::V0 | Version::V1 => session.capabilities().contains("filter"),
+    }
+}
+
+/// Feeds the negotiator: first what the far side advertised and we have, then our own tips.
+fn prepare(
+    negotiator: &mut dyn Negotiator,
+    objects: &mut Objects,
+    advertised: &[Ref],
+    tips: &[ObjectId],
+) -> std::io::Result<()> {
+    let complete = complete_commits(objects, advertised, tips)?;
+    let mut history = RepoHistory(objects);
+    for id in complete {
+        negotiator.known_common(id, &mut history)?;
+    }
+    for tip in tips {
+        let Some((id, gix_object::Kind::Commit)) = history.0.peel(tip)? else { continue };
+        negotiator.add_tip(id, &mut history)?;
+    }
+    Ok(())
+}
+
+/// The advertised commits that we have with all of their history: those that a tip of ours reaches. How far back is
+/// looked is bounded by the newest of them, so that nothing fetched long ago is walked again.
+fn complete_commits(
+    objects: &mut Objects,
+    advertised: &[Ref],
+    tips: &[ObjectId],
+) -> std::io::Result<Vec<ObjectId>> {
+    let mut found = Vec::new();
+    let mut candidates = HashSet::new();
+    let mut cutoff = i64::MIN;
+    let tips: HashSet<ObjectId> = tips.iter().copied().collect();
+    for reference in advertised {
+        let Some(id) = reference.peeled.or(reference.id) else { continue };
+        if !objects.contains(&id) {
+            continue;
+        }
+        let Some(commit) = objects.commit(&id)? else { continue };
+        if tips.contains(&id) || reference.id.is_some_and(|tag| tips.contains(&tag)) {
+            found.push(id);
+        } else if candidates.insert(id) {
+            cutoff = cutoff.max(commit.date);
+        }
+    }
+    if !candidates.is_empty() {
+        let mut walk: Vec<ObjectId> = tips.into_iter().collect();
+        let mut seen = HashSet::new();
+        while let Some(id) = walk.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            let Some((id, gix_object::Kind::Commit)) = objects.peel(&id)? else { continue };
+            let Some(commit) = objects.commit(&id)? else { continue };
+            if candidates.remove(&id) {
+                found.push(id);
+            }
+            if commit.date >= cutoff {
+                walk.extend(commit.parents);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads the pack off the wire.
+fn receive(
+    input: &mut dyn BufRead,
+    side_band: SideBand,
+    options: &pack::Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<pack::Received, Error> {
+    if side_band == SideBand::None {
+        return Ok(pack::receive(input, options, progress)?);
+    }
+    let shared = RefCell::new(progress);
+    let mut demux = Demux::new(input, &shared);
+    let received = match pack::receive(&mut demux, options, &mut Shared(&shared)) {
+        Ok(received) => received,
+        Err(pack::Error::Read(source)) => return Err(sideband::into_protocol_error(source).into()),
+        Err(error) => {
+            // What the server has still to say, such as why it died, comes first.
+            if let Err(refusal @ crate::protocol::Error::Remote(_)) = demux.finish() {
+                return Err(refusal.into());
+            }
+            return Err(error.into());
+        }
+    };
+    demux.finish()?;
+    Ok(received)
+}
+
+/// One listener for two speakers that take turns: the demultiplexer and the pack engine.
+struct Shared<'a, 'b>(&'a RefCell<&'b mut dyn Progress>);
+
+impl Progress for Shared<'_, '_> {
+    fn report(&mut self, event: Event<'_>) -> std::ops::ControlFlow<()> {
+        self.0.borrow_mut().report(event)
+    }
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    crate::repo::Error::Object(error.to_string()).into()
+}

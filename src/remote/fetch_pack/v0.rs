@@ -1,0 +1,219 @@
+//! The conversation of protocol v0 and v1. On a pipe the server remembers what was said; over HTTP every request repeats
+//! the wants and whatever is common by now.
+
+use gix_hash::ObjectId;
+
+use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use crate::protocol::fetch::{
+    self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
+};
+use crate::protocol::pktline;
+use crate::remote::{Error, Session};
+use crate::transport::Body;
+
+/// On a pipe rounds grow twofold up to this length and then by as much (seen in git 2.47.3).
+const ROUND_LEN_PIPE: usize = 32;
+/// Over HTTP rounds grow twofold up to this length and then by a tenth (seen in git 2.47.3).
+const ROUND_LEN_LARGE: usize = 16384;
+
+/// Talks until the pack stands next on the wire.
+pub(super) fn negotiate(
+    session: &mut Session,
+    request: &Request,
+    ours: Ours<'_>,
+) -> Result<Negotiated, Error> {
+    let features = choose_features(session, request);
+    let first = fetch::Request {
+        preamble: session.preamble(),
+        wants: request.wants.clone(),
+        shallow: ours.shallow.clone(),
+        deepen: request.deepen.clone(),
+        filter: request.filter.clone().filter(|_| supports_filter(session)),
+        features,
+        ..fetch::Request::default()
+    };
+    let mut opening = Vec::new();
+    first.encode_wants_v0(&mut opening);
+    let conversation = Conversation {
+        is_stateful: session.is_stateful(),
+        deepens: request.deepen != Deepen::default(),
+        session,
+        features,
+        pending: opening.clone(),
+        opening,
+        common: Vec::new(),
+    };
+    let shallow = conversation.run(ours)?;
+    Ok(Negotiated { shallow, side_band: features.side_band })
+}
+
+/// The best of what the server can do. `gitprotocol-capabilities(5)`.
+fn choose_features(session: &Session, request: &Request) -> Features {
+    let capabilities = session.capabilities();
+    let multi_ack = if capabilities.contains("multi_ack_detailed") {
+        MultiAck::Detailed
+    } else if capabilities.contains("multi_ack") {
+        MultiAck::Plain
+    } else {
+        MultiAck::None
+    };
+    let side_band = if capabilities.contains("side-band-64k") {
+        SideBand::Large
+    } else if capabilities.contains("side-band") {
+        SideBand::Small
+    } else {
+        SideBand::None
+    };
+    Features {
+        thin_pack: capabilities.contains("thin-pack"),
+        ofs_delta: capabilities.contains("ofs-delta"),
+        no_progress: request.no_progress && capabilities.contains("no-progress"),
+        include_tag: request.include_tag && capabilities.contains("include-tag"),
+        multi_ack,
+        no_done: !session.is_stateful()
+            && multi_ack == MultiAck::Detailed
+            && capabilities.contains("no-done"),
+        side_band,
+        deepen_relative: request.deepen.relative && capabilities.contains("deepen-relative"),
+        ..Features::default()
+    }
+}
+
+struct Conversation<'a> {
+    session: &'a mut Session,
+    is_stateful: bool,
+    deepens: bool,
+    features: Features,
+    /// Wants and boundary, which a forgetful server hears with every request.
+    opening: Vec<u8>,
+    /// What has still to be sent before the next haves.
+    pending: Vec<u8>,
+    common: Vec<ObjectId>,
+}
+
+/// What the answers to one round come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    /// Something was acknowledged, or nothing.
+    GoOn { news: bool },
+    /// The server has heard enough.
+    Ready,
+    /// The one acknowledgment of a server without multi_ack.
+    Only,
+    /// The pack stands next.
+    Pack,
+}
+
+impl Conversation<'_> {
+    fn run(mut self, mut ours: Ours<'_>) -> Result<Vec<ShallowUpdate>, Error> {
+        let shallow = if self.deepens { self.exchange_boundary()? } else { Vec::new() };
+        let mut round_len = ROUND_LEN_FIRST;
+        let mut in_vain = 0;
+        let mut is_acknowledged = false;
+        let mut last = Answered::GoOn { news: false };
+        loop {
+            let haves = ours.haves(round_len)?;
+            if haves.is_empty() {
+                break;
+            }
+            in_vain += haves.len();
+            last = self.exchange_round(&haves, &mut ours)?;
+            match last {
+                Answered::GoOn { news: true } => (in_vain, is_acknowledged) = (0, true),
+                Answered::GoOn { news: false } => {}
+                Answered::Ready | Answered::Only => break,
+                Answered::Pack => return Ok(shallow),
+            }
+            if is_acknowledged && in_vain >= IN_VAIN_MAX {
+                break;
+            }
+            round_len = self.next_len(round_len);
+        }
+        self.exchange_done(last)?;
+        Ok(shallow)
+    }
+
+    /// Sends the wants and reads how the boundary moves.
+    fn exchange_boundary(&mut self) -> Result<Vec<ShallowUpdate>, Error> {
+        let body = std::mem::take(&mut self.pending);
+        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        Ok(read_shallow_v0(input)?)
+    }
+
+    fn exchange_round(&mut self, haves: &[ObjectId], ours: &mut Ours<'_>) -> Result<Answered, Error> {
+        let mut body = self.body();
+        encode_haves_v0(haves, &mut body);
+        pktline::write_flush(&mut body).map_err(crate::protocol::Error::Io)?;
+        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        if self.deepens && !self.is_stateful {
+            read_shallow_v0(input)?;
+        }
+        let mut news = false;
+        let mut is_ready = false;
+        loop {
+            match Ack::read_v0(input)? {
+                Ack::Nak if is_ready && self.features.no_done => {}
+                Ack::Nak if is_ready => return Ok(Answered::Ready),
+                Ack::Nak => return Ok(Answered::GoOn { news }),
+                Ack::Final(_) if is_ready && self.features.no_done => return Ok(Answered::Pack),
+                Ack::Final(id) => {
+                    ours.acknowledge(id)?;
+                    return Ok(Answered::Only);
+                }
+                Ack::Continue(id) | Ack::Common(id) => {
+                    news |= ours.acknowledge(id)?;
+                    self.remember(id);
+                }
+                Ack::Ready(id) => {
+                    ours.acknowledge(id)?;
+                    self.remember(id);
+                    is_ready = true;
+                }
+            }
+        }
+    }
+
+    fn remember(&mut self, id: ObjectId) {
+        if !self.is_stateful && !self.common.contains(&id) {
+            self.common.push(id);
+        }
+    }
+
+    /// Says that no more haves come, and reads up to the pack.
+    fn exchange_done(&mut self, last: Answered) -> Result<(), Error> {
+        let mut body = self.body();
+        pktline::write_line(&mut body, b"done").map_err(crate::protocol::Error::Io)?;
+        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        if self.deepens && !self.is_stateful {
+            read_shallow_v0(input)?;
+        }
+        if last == Answered::Only && self.is_stateful {
+            return Ok(());
+        }
+        loop {
+            match Ack::read_v0(input)? {
+                Ack::Nak | Ack::Final(_) => return Ok(()),
+                Ack::Continue(_) | Ack::Common(_) | Ack::Ready(_) => {}
+            }
+        }
+    }
+
+    /// The beginning of the next request.
+    fn body(&mut self) -> Vec<u8> {
+        let mut body = std::mem::take(&mut self.pending);
+        if !self.is_stateful {
+            body.clone_from(&self.opening);
+            encode_haves_v0(&self.common, &mut body);
+        }
+        body
+    }
+
+    fn next_len(&self, len: usize) -> usize {
+        match (self.is_stateful, len) {
+            (true, len) if len < ROUND_LEN_PIPE => len * 2,
+            (true, len) => len + ROUND_LEN_PIPE,
+            (false, len) if len < ROUND_LEN_LARGE => len * 2,
+            (false, len) => len * 11 / 10,
+        }
+    }
+}

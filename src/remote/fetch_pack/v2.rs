@@ -1,0 +1,75 @@
+//! The rounds of protocol v2: every request repeats what matters, since the server remembers nothing.
+
+use gix_hash::ObjectId;
+
+use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use crate::protocol::fetch::{self, Features, Reply, SideBand};
+use crate::remote::{Error, Session};
+use crate::transport::Body;
+
+/// Rounds longer than this grow by a tenth instead of twofold (seen in git 2.47.3).
+const ROUND_LEN_LARGE: usize = 16384;
+
+/// Talks until the pack stands next on the wire.
+pub(super) fn negotiate(
+    session: &mut Session,
+    request: &Request,
+    mut ours: Ours<'_>,
+) -> Result<Negotiated, Error> {
+    let mut round = first_request(session, request, &ours);
+    let mut common: Vec<ObjectId> = Vec::new();
+    let mut round_len = ROUND_LEN_FIRST;
+    let mut in_vain = 0;
+    loop {
+        let haves = ours.haves(round_len)?;
+        in_vain += haves.len();
+        round.done = haves.is_empty() || (!common.is_empty() && in_vain >= IN_VAIN_MAX);
+        round.haves.clone_from(&common);
+        round.haves.extend(haves);
+        let input = session.connection().exchange(Body::Bytes(&round.encode_v2()))?;
+        let reply = Reply::read_v2(input)?;
+        if reply.pack {
+            return Ok(Negotiated { shallow: reply.shallow, side_band: SideBand::Large });
+        }
+        if round.done {
+            return Err(unexpected_end());
+        }
+        for id in reply.acks.unwrap_or_default() {
+            if ours.acknowledge(id)? {
+                in_vain = 0;
+            }
+            if !common.contains(&id) {
+                common.push(id);
+            }
+        }
+        round_len = next_len(round_len);
+    }
+}
+
+fn first_request(session: &Session, request: &Request, ours: &Ours<'_>) -> fetch::Request {
+    let features = Features {
+        thin_pack: true,
+        ofs_delta: true,
+        no_progress: request.no_progress,
+        include_tag: request.include_tag,
+        ..Features::default()
+    };
+    let is_shallow = session.capabilities().supports("fetch", "shallow");
+    fetch::Request {
+        preamble: session.preamble(),
+        wants: request.wants.clone(),
+        shallow: if is_shallow { ours.shallow.clone() } else { Vec::new() },
+        deepen: request.deepen.clone(),
+        filter: request.filter.clone().filter(|_| supports_filter(session)),
+        features,
+        ..fetch::Request::default()
+    }
+}
+
+fn next_len(len: usize) -> usize {
+    if len < ROUND_LEN_LARGE { len * 2 } else { len * 11 / 10 }
+}
+
+fn unexpected_end() -> Error {
+    crate::protocol::Error::Unexpected { expected: "'packfile'", received: "flush".into() }.into()
+}

@@ -1,0 +1,101 @@
+//! Cloning a path on the same machine: its objects are linked or copied, nothing is packed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+
+/// How the objects get here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Links {
+    /// Hard links, copies where the file system has none.
+    Hard,
+    /// Copies.
+    None,
+}
+
+/// Brings everything below the `objects` directory `from` to `to`, which exists. Symbolic links are refused: they could
+/// lead anywhere (CVE-2022-39253, CVE-2023-22490).
+pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), Error> {
+    if is_symlink(from)? {
+        return Err(Error::Usage(format!("'{}' is a symlink, refusing to clone with --local", from.display())));
+    }
+    let mut directories = vec![PathBuf::new()];
+    while let Some(relative) = directories.pop() {
+        let directory = from.join(&relative);
+        let entries = fs::read_dir(&directory).map_err(|error| failed("failed to open", &directory, error))?;
+        for entry in entries {
+            let entry = entry.map_err(|error| failed("failed to iterate over", &directory, error))?;
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let relative = relative.join(entry.file_name());
+            let source = entry.path();
+            let kind = entry.file_type().map_err(|error| failed("failed to stat", &source, error))?;
+            if kind.is_symlink() {
+                return Err(Error::Usage(format!(
+                    "symlink '{}' exists, refusing to clone with --local",
+                    relative.display()
+                )));
+            }
+            if kind.is_dir() {
+                make_directory(&to.join(&relative))?;
+                directories.push(relative);
+            } else if relative == Path::new("info/alternates") {
+                copy_alternates(from, to)?;
+            } else {
+                copy_file(&source, &to.join(&relative), links)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
+    if links == Links::Hard && fs::hard_link(source, target).is_ok() {
+        // Whatever was there a moment ago could have been replaced by a link to elsewhere.
+        if is_symlink(target)? {
+            let _removed = fs::remove_file(target);
+            return Err(Error::Usage(format!(
+                "symlink '{}' exists, refusing to clone with --local",
+                source.display()
+            )));
+        }
+        return Ok(());
+    }
+    fs::copy(source, target).map_err(|error| failed("failed to copy file to", target, error))?;
+    Ok(())
+}
+
+/// The borrower's alternates become ours; those named relative to its objects are named in full.
+fn copy_alternates(from: &Path, to: &Path) -> Result<(), Error> {
+    let source = from.join("info/alternates");
+    let text = fs::read_to_string(&source).map_err(|error| failed("failed to read", &source, error))?;
+    let mut lines = String::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let path = from.join(line);
+        let path = path.canonicalize().unwrap_or(path);
+        lines.push_str(&path.display().to_string());
+        lines.push('\n');
+    }
+    let target = to.join("info/alternates");
+    fs::write(&target, lines).map_err(|error| failed("failed to write", &target, error))
+}
+
+fn make_directory(path: &Path) -> Result<(), Error> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(failed("failed to create directory", path, error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn is_symlink(path: &Path) -> Result<bool, Error> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| failed("failed to stat", path, error))?;
+    Ok(metadata.file_type().is_symlink())
+}
+
+fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io { action, path: path.to_owned(), source }
+}

@@ -1,0 +1,407 @@
+//! Negotiation: which of our commits to name so that the far side finds out, in few rounds, what both have.
+//!
+//! A [`Negotiator`] is fed once and then asked:
+//!
+//! ```text
+//! known_common* ── add_tip* ── ( next | ack )*
+//! ```
+//!
+//! Nothing here touches network or disk: commits come through [`History`].
+
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+
+use gix_hash::ObjectId;
+
+/// Gives commits to a negotiator.
+pub trait History {
+    /// Date (seconds since 1970) and parents of the commit `id`; `None` if it is not here or is no commit.
+    fn commit(&mut self, id: &ObjectId) -> io::Result<Option<(i64, Vec<ObjectId>)>>;
+}
+
+/// Chooses haves. `gitprotocol-pack(5)`, "Packfile Negotiation"; `fetch.negotiationAlgorithm`.
+pub trait Negotiator {
+    /// Tells of a commit that the far side is known to have, since it advertised it. Call before any other.
+    fn known_common(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()>;
+    /// Tells of a commit of ours to start from. Call before [`Self::next`].
+    fn add_tip(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()>;
+    /// The next commit to name; `None` if there is nothing left worth naming.
+    fn next(&mut self, history: &mut dyn History) -> io::Result<Option<ObjectId>>;
+    /// Takes note that the far side has `id`; true if that was known already. An id that was never named is ignored.
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool>;
+}
+
+/// The algorithms of `fetch.negotiationAlgorithm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// Names every commit, newest first, until common ground is found.
+    #[default]
+    Consecutive,
+    /// Leaves out more and more commits between those it names: fewer rounds, now and then a larger pack.
+    Skipping,
+    /// Names nothing.
+    Noop,
+}
+
+impl Algorithm {
+    /// The algorithm by its name in the configuration.
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        match name {
+            b"consecutive" | b"default" => Some(Self::Consecutive),
+            b"skipping" => Some(Self::Skipping),
+            b"noop" => Some(Self::Noop),
+            _ => None,
+        }
+    }
+
+    /// A negotiator that has heard nothing yet.
+    pub fn negotiator(self) -> Box<dyn Negotiator> {
+        match self {
+            Self::Consecutive => Box::new(Consecutive::default()),
+            Self::Skipping => Box::new(Skipping::default()),
+            Self::Noop => Box::new(Noop),
+        }
+    }
+}
+
+/// A queue of commits, newest first; among equal dates first in, first out.
+#[derive(Debug, Default)]
+struct Queue {
+    heap: BinaryHeap<(i64, std::cmp::Reverse<u64>, ObjectId)>,
+    count: u64,
+}
+
+impl Queue {
+    fn push(&mut self, date: i64, id: ObjectId) {
+        self.heap.push((date, std::cmp::Reverse(self.count), id));
+        self.count += 1;
+    }
+
+    fn pop(&mut self) -> Option<ObjectId> {
+        self.heap.pop().map(|(_, _, id)| id)
+    }
+}
+
+/// What the consecutive negotiator knows of a commit.
+#[derive(Debug, Clone, Copy, Default)]
+struct Knowledge {
+    /// Both sides have it; it need not be named.
+    common: bool,
+    /// The far side advertised it: it is named, its ancestors are not.
+    advertised: bool,
+    popped: bool,
+}
+
+#[derive(Debug, Default)]
+struct Consecutive {
+    known: HashMap<ObjectId, Knowledge>,
+    queue: Queue,
+    /// Commits in the queue that are not common; at zero there is nothing left to say.
+    open_count: usize,
+}
+
+impl Consecutive {
+    fn enqueue(
+        &mut self,
+        id: ObjectId,
+        knowledge: Knowledge,
+        history: &mut dyn History,
+    ) -> io::Result<()> {
+        if self.known.contains_key(&id) {
+            return Ok(());
+        }
+        let Some((date, _)) = history.commit(&id)? else { return Ok(()) };
+        self.known.insert(id, knowledge);
+        self.queue.push(date, id);
+        if !knowledge.common {
+            self.open_count += 1;
+        }
+        Ok(())
+    }
+
+    /// Marks `id` and the ancestors seen so far as common.
+    fn mark_common(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            match self.known.get_mut(&id) {
+                Some(knowledge) if knowledge.common => continue,
+                Some(knowledge) => {
+                    knowledge.common = true;
+                    if !knowledge.popped {
+                        self.open_count = self.open_count.saturating_sub(1);
+                    }
+                }
+                None => {
+                    // Not seen: it is queued as common, so that its ancestors become so when their turn comes.
+                    let knowledge = Knowledge { common: true, ..Knowledge::default() };
+                    self.enqueue(id, knowledge, history)?;
+                    continue;
+                }
+            }
+            if let Some((_, parents)) = history.commit(&id)? {
+                stack.extend(parents);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Negotiator for Consecutive {
+    fn known_common(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        self.enqueue(id, Knowledge { advertised: true, ..Knowledge::default() }, history)
+    }
+
+    fn add_tip(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        self.enqueue(id, Knowledge::default(), history)
+    }
+
+    fn next(&mut self, history: &mut dyn History) -> io::Result<Option<ObjectId>> {
+        while self.open_count > 0 {
+            let Some(id) = self.queue.pop() else { return Ok(None) };
+            let knowledge = self.known.get(&id).copied().unwrap_or_default();
+            if let Some(known) = self.known.get_mut(&id) {
+                known.popped = true;
+            }
+            if !knowledge.common {
+                self.open_count -= 1;
+            }
+            let parents = history.commit(&id)?.map(|(_, parents)| parents).unwrap_or_default();
+            for parent in parents {
+                if knowledge.common || knowledge.advertised {
+                    self.mark_common(parent, history)?;
+                } else {
+                    self.enqueue(parent, Knowledge::default(), history)?;
+                }
+            }
+            if !knowledge.common {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool> {
+        let Some(knowledge) = self.known.get(&id).copied() else { return Ok(false) };
+        self.mark_common(id, history)?;
+        Ok(knowledge.common)
+    }
+}
+
+/// How far the skipping negotiator is from naming the next commit of a line.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stride {
+    /// Commits to leave out between two that are named.
+    length: u32,
+    /// Commits still to be left out.
+    left: u32,
+    common: bool,
+    advertised: bool,
+    popped: bool,
+}
+
+#[derive(Debug, Default)]
+struct Skipping {
+    known: HashMap<ObjectId, Stride>,
+    queue: Queue,
+    open_count: usize,
+}
+
+impl Skipping {
+    fn enqueue(&mut self, id: ObjectId, stride: Stride, history: &mut dyn History) -> io::Result<()> {
+        if let Some(present) = self.known.get_mut(&id) {
+            // Two lines meet: the shorter stride wins, so that nothing is left out twice.
+            if !present.popped && stride.left < present.left {
+                present.left = stride.left;
+                present.length = stride.length;
+            }
+            return Ok(());
+        }
+        let Some((date, _)) = history.commit(&id)? else { return Ok(()) };
+        self.known.insert(id, stride);
+        self.queue.push(date, id);
+        if !stride.common {
+            self.open_count += 1;
+        }
+        Ok(())
+    }
+
+    fn mark_common(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        let mut stack = vec![id];
+        while let Some(id) = stack.pop() {
+            let Some(stride) = self.known.get_mut(&id) else { continue };
+            if stride.common {
+                continue;
+            }
+            stride.common = true;
+            if !stride.popped {
+                self.open_count = self.open_count.saturating_sub(1);
+            }
+            if let Some((_, parents)) = history.commit(&id)? {
+                stack.extend(parents);
+            }
+        }
+        Ok(())
+    }
+
+    /// The stride of the parents of a commit that was named or left out.
+    fn stride_of_parents(stride: Stride) -> Stride {
+        let (length, left) = match stride {
+            Stride { common: true, .. } | Stride { advertised: true, .. } => {
+                return Stride { common: true, ..Stride::default() };
+            }
+            Stride { left: 0, length, .. } => {
+                // 0, 1, 2, 4, 7, 11, 17 …: half as many again each time, from git-config(1)'s "skips commits".
+                let length = (length.saturating_mul(3) / 2).saturating_add(1);
+                (length, length)
+            }
+            Stride { length, left, .. } => (length, left - 1),
+        };
+        Stride { length, left, ..Stride::default() }
+    }
+}
+
+impl Negotiator for Skipping {
+    fn known_common(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        self.enqueue(id, Stride { advertised: true, ..Stride::default() }, history)
+    }
+
+    fn add_tip(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()> {
+        self.enqueue(id, Stride::default(), history)
+    }
+
+    fn next(&mut self, history: &mut dyn History) -> io::Result<Option<ObjectId>> {
+        while self.open_count > 0 {
+            let Some(id) = self.queue.pop() else { return Ok(None) };
+            let stride = self.known.get(&id).copied().unwrap_or_default();
+            if let Some(known) = self.known.get_mut(&id) {
+                known.popped = true;
+            }
+            if !stride.common {
+                self.open_count -= 1;
+            }
+            let parents = history.commit(&id)?.map(|(_, parents)| parents).unwrap_or_default();
+            // A root ends its line: it is named, or nothing of a short history would be.
+            let is_named = !stride.common && (stride.left == 0 || parents.is_empty());
+            for parent in parents {
+                let of_parent = Self::stride_of_parents(stride);
+                if of_parent.common && self.known.contains_key(&parent) {
+                    self.mark_common(parent, history)?;
+                } else {
+                    self.enqueue(parent, of_parent, history)?;
+                }
+            }
+            if is_named {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool> {
+        let Some(stride) = self.known.get(&id).copied() else { return Ok(false) };
+        self.mark_common(id, history)?;
+        Ok(stride.common)
+    }
+}
+
+struct Noop;
+
+impl Negotiator for Noop {
+    fn known_common(&mut self, _id: ObjectId, _history: &mut dyn History) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn add_tip(&mut self, _id: ObjectId, _history: &mut dyn History) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn next(&mut self, _history: &mut dyn History) -> io::Result<Option<ObjectId>> {
+        Ok(None)
+    }
+
+    fn ack(&mut self, _id: ObjectId, _history: &mut dyn History) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A straight line of commits 1, 2, 3 …, each the child of the one before.
+    struct Line(u8);
+
+    fn commit(number: u8) -> ObjectId {
+        let mut id = ObjectId::null(gix_hash::Kind::Sha1);
+        id.as_mut_slice()[0] = number;
+        id
+    }
+
+    impl History for Line {
+        fn commit(&mut self, id: &ObjectId) -> io::Result<Option<(i64, Vec<ObjectId>)>> {
+            let number = id.as_slice()[0];
+            if number == 0 || number > self.0 {
+                return Ok(None);
+            }
+            let parents = if number > 1 { vec![commit(number - 1)] } else { Vec::new() };
+            Ok(Some((i64::from(number), parents)))
+        }
+    }
+
+    fn named(algorithm: Algorithm, length: u8, common: Option<u8>) -> Vec<u8> {
+        let mut history = Line(length);
+        let mut negotiator = algorithm.negotiator();
+        if let Some(number) = common {
+            negotiator.known_common(commit(number), &mut history).unwrap();
+        }
+        negotiator.add_tip(commit(length), &mut history).unwrap();
+        let mut named = Vec::new();
+        while let Some(id) = negotiator.next(&mut history).unwrap() {
+            named.push(id.as_slice()[0]);
+        }
+        named
+    }
+
+    #[test]
+    fn consecutive_names_every_commit_newest_first() {
+        assert_eq!(named(Algorithm::Consecutive, 5, None), [5, 4, 3, 2, 1]);
+    }
+
+    #[test]
+    fn an_advertised_commit_is_named_and_its_ancestors_are_not() {
+        assert_eq!(named(Algorithm::Consecutive, 9, Some(7)), [9, 8, 7]);
+        assert_eq!(named(Algorithm::Consecutive, 9, Some(9)), [9]);
+    }
+
+    #[test]
+    fn skipping_leaves_out_more_and_more() {
+        assert_eq!(named(Algorithm::Skipping, 30, None), [30, 28, 25, 20, 12, 1]);
+    }
+
+    #[test]
+    fn noop_names_nothing() {
+        assert!(named(Algorithm::Noop, 5, None).is_empty());
+    }
+
+    #[test]
+    fn an_acknowledged_commit_ends_its_line() {
+        for algorithm in [Algorithm::Consecutive, Algorithm::Skipping] {
+            let mut history = Line(9);
+            let mut negotiator = algorithm.negotiator();
+            negotiator.add_tip(commit(9), &mut history).unwrap();
+            let first = negotiator.next(&mut history).unwrap().unwrap();
+            assert!(!negotiator.ack(first, &mut history).unwrap());
+            assert!(negotiator.ack(first, &mut history).unwrap(), "known by now");
+            assert_eq!(negotiator.next(&mut history).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn an_acknowledgment_out_of_the_blue_is_ignored() {
+        for algorithm in [Algorithm::Consecutive, Algorithm::Skipping, Algorithm::Noop] {
+            let mut history = Line(3);
+            let mut negotiator = algorithm.negotiator();
+            assert!(!negotiator.ack(commit(2), &mut history).unwrap());
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Which refs of the far side go where: refspecs applied to an advertisement.
+
+use std::collections::{HashMap, HashSet};
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::refspec::{Source, candidates, is_valid_name};
+use super::{Error, Refspec, Remote};
+use crate::protocol::Ref;
+
+/// One ref that is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mapping {
+    /// The name on the far side, or the id in hexadecimal if an object was asked for by id.
+    pub remote: BString,
+    /// The object.
+    pub id: ObjectId,
+    /// The ref of ours that gets it; `None` stores nothing but `FETCH_HEAD`.
+    pub local: Option<BString>,
+    /// Whether the update need not be a fast-forward.
+    pub force: bool,
+    /// Its place in `FETCH_HEAD`.
+    pub fetch_head: FetchHead,
+}
+
+/// What a ref means to `git merge FETCH_HEAD`. The order is that of the lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FetchHead {
+    /// It is what `git pull` merges.
+    Merge,
+    /// It is noted and not merged.
+    NotForMerge,
+    /// It is not noted.
+    Ignore,
+}
+
+/// The branch we are on, as its configuration describes it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CurrentBranch {
+    /// `branch.<name>.remote`.
+    pub remote: Option<BString>,
+    /// `branch.<name>.merge`, any number.
+    pub merge: Vec<BString>,
+}
+
+/// The refspecs that decide, and what else the user said.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The refspecs of the command line.
+    pub refspecs: &'a [Refspec],
+    /// The remote, whose own refspecs count where the command line has none.
+    pub remote: &'a Remote,
+    /// The branch we are on.
+    pub branch: &'a CurrentBranch,
+    /// `--tags`.
+    pub all_tags: bool,
+}
+
+impl Asked<'_> {
+    /// What a v2 server must be asked for; empty asks for all refs.
+    pub fn prefixes(&self, follow_tags: bool) -> Vec<BString> {
+        let chosen = if self.refspecs.is_empty() { &self.remote.fetch } else { self.refspecs };
+        let mut prefixes: Vec<BString> = chosen.iter().flat_map(Refspec::prefixes).collect();
+        if chosen.is_empty() {
+            prefixes.push("HEAD".into());
+        }
+        if self.refspecs.is_empty() && self.remote.name == self.branch.remote {
+            prefixes.extend(self.branch.merge.iter().flat_map(|merge| candidates(merge.as_bstr())));
+        }
+        if prefixes.iter().any(|prefix| prefix.is_empty()) {
+            return Vec::new();
+        }
+        if (self.all_tags || follow_tags) && !prefixes.is_empty() {
+            prefixes.push("refs/tags/".into());
+        }
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        prefixes
+    }
+
+    /// Applies the refspecs to `refs`.
+    pub fn map(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
+        let mut map =
+            if self.refspecs.is_empty() { self.map_configured(refs)? } else { self.map_command_line(refs)? };
+        if self.all_tags {
+            map.extend(matches(&Refspec::all_tags(), refs, FetchHead::NotForMerge)?);
+        }
+        remove_duplicates(map)
+    }
+
+    /// The command line's refspecs; tracking branches of the refs named are updated by the way.
+    fn map_command_line(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
+        let mut map = Vec::new();
+        for refspec in self.refspecs {
+            map.extend(matches(refspec, refs, FetchHead::Merge)?);
+        }
+        leave_out(&mut map, self.refspecs);
+        let named: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
+        let named: Vec<Ref> = refs.iter().filter(|reference| named.contains(&reference.name)).cloned().collect();
+        let mut by_the_way = Vec::new();
+        for refspec in self.remote.fetch.iter().filter(|refspec| refspec.destination.is_some()) {
+            by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
+        }
+        leave_out(&mut by_the_way, &self.remote.fetch);
+        map.extend(by_the_way);
+        Ok(map)
+    }
+
+    fn map_configured(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
+        let is_upstream = self.remote.name.is_some() && self.remote.name == self.branch.remote;
+        let merges: &[BString] = if is_upstream { &self.branch.merge } else { &[] };
+        if self.remote.fetch.is_empty() && merges.is_empty() {
+            let head = Refspec { force: false, source: Source::Name("HEAD".into()), destination: None };
+            return matches(&head, refs, FetchHead::Merge);
+        }
+        let mut map = Vec::new();
+        for (index, refspec) in self.remote.fetch.iter().enumerate() {
+            let mut matched = matches(refspec, refs, FetchHead::NotForMerge)?;
+            let is_pattern = matches!(refspec.source, Source::Pattern(_));
+            if index == 0 && merges.is_empty() && !is_pattern {
+                if let Some(first) = matched.first_mut() {
+                    first.fetch_head = FetchHead::Merge;
+                }
+            }
+            map.extend(matched);
+        }
+        leave_out(&mut map, &self.remote.fetch);
+        for merge in merges {
+            mark_for_merge(&mut map, merge.as_bstr(), refs)?;
+        }
+        Ok(map)
+    }
+}
+
+/// Marks what `branch.<name>.merge` names; fetches it where no refspec does.
+fn mark_for_merge(map: &mut Vec<Mapping>, merge: &BStr, refs: &[Ref]) -> Result<(), Error> {
+    let names = candidates(merge);
+    let mut found = false;
+    for mapping in map.iter_mut().filter(|mapping| names.contains(&mapping.remote)) {
+        mapping.fetch_head = FetchHead::Merge;
+        found = true;
+    }
+    if !found {
+        let refspec = Refspec { force: false, source: Source::Name(merge.to_owned()), destination: None };
+        map.extend(matches_if_there(&refspec, refs, FetchHead::Merge)?);
+    }
+    Ok(())
+}
+
+/// The tags that point to what we have or are about to get and that we do not have: what tag following adds.
+/// `has_object` tells of objects here, `has_ref` of refs here.
+pub fn tags_to_follow(
+    refs: &[Ref],
+    map: &[Mapping],
+    has_object: &dyn Fn(&ObjectId) -> bool,
+    has_ref: &dyn Fn(&BStr) -> bool,
+) -> Vec<Mapping> {
+    let coming: HashSet<ObjectId> = map.iter().map(|mapping| mapping.id).collect();
+    let mapped: HashSet<&BString> = map.iter().filter_map(|mapping| mapping.local.as_ref()).collect();
+    let mut tags = Vec::new();
+    for reference in refs.iter().filter(|reference| reference.name.starts_with(b"refs/tags/")) {
+        let Some(id) = reference.id else { continue };
+        let target = reference.peeled.unwrap_or(id);
+        let is_wanted = coming.contains(&target) || coming.contains(&id) || has_object(&target);
+        if is_wanted && !mapped.contains(&reference.name) && !has_ref(reference.name.as_bstr()) {
+            tags.push(Mapping {
+                remote: reference.name.clone(),
+                id,
+                local: Some(reference.name.clone()),
+                force: false,
+                fetch_head: FetchHead::NotForMerge,
+            });
+        }
+    }
+    tags
+}
+
+/// The refs that `refspec` takes in; an error if it names one that is not there.
+fn matches(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> Result<Vec<Mapping>, Error> {
+    let matched = matches_if_there(refspec, refs, fetch_head)?;
+    match &refspec.source {
+        Source::Name(name) if matched.is_empty() => {
+            Err(Error::Missing(format!("couldn't find remote ref {name}")))
+        }
+        Source::Name(_) | Source::Pattern(_) | Source::Id(_) | Source::Exclude(_) => Ok(matched),
+    }
+}
+
+fn matches_if_there(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> Result<Vec<Mapping>, Error> {
+    let mapping = |remote: BString, id, local| Mapping { remote, id, local, force: refspec.force, fetch_head };
+    match &refspec.source {
+        Source::Exclude(_) => Ok(Vec::new()),
+        Source::Id(id) => {
+            let remote = BString::from(id.to_string());
+            Ok(vec![mapping(remote, *id, local_name(refspec.destination.as_ref())?)])
+        }
+        Source::Name(name) => {
+            let Some(reference) = find_by_short_name(refs, name.as_bstr()) else { return Ok(Vec::new()) };
+            let Some(id) = reference.id else { return Ok(Vec::new()) };
+            Ok(vec![mapping(reference.name.clone(), id, local_name(refspec.destination.as_ref())?)])
+        }
+        Source::Pattern(_) => Ok(refs
+            .iter()
+            .filter_map(|reference| {
+                let local = refspec.map_pattern(reference.name.as_bstr())?;
+                Some(mapping(reference.name.clone(), reference.id?, local))
+            })
+            .collect()),
+    }
+}
+
+/// The ref that a short name means, by the order of [`candidates`].
+pub fn find_by_short_name<'a>(refs: &'a [Ref], name: &BStr) -> Option<&'a Ref> {
+    candidates(name).iter().find_map(|full| refs.iter().find(|reference| reference.name == *full))
+}
+
+/// The full name of a destination: `refs/…` as it is, `heads/…`, `tags/…` and `remotes/…` below `refs/`, anything else
+/// a branch.
+fn local_name(destination: Option<&BString>) -> Result<Option<BString>, Error> {
+    let Some(destination) = destination else { return Ok(None) };
+    let prefix = if destination.starts_with(b"refs/") {
+        ""
+    } else if [&b"heads/"[..], b"tags/", b"remotes/"].iter().any(|kind| destination.starts_with(kind)) {
+        "refs/"
+    } else {
+        "refs/heads/"
+    };
+    let mut name = BString::from(prefix);
+    name.extend_from_slice(destination);
+    if !is_valid_name(name.as_bstr()) {
+        return Err(Error::Refspec(destination.clone()));
+    }
+    Ok(Some(name))
+}
+
+fn leave_out(map: &mut Vec<Mapping>, refspecs: &[Refspec]) {
+    let negative: Vec<_> =
+        refspecs.iter().filter(|refspec| matches!(refspec.source, Source::Exclude(_))).collect();
+    map.retain(|mapping| !negative.iter().any(|refspec| refspec.excludes(mapping.remote.as_bstr())));
+}
+
+/// Folds mappings that say the same; two sources for one destination are an error.
+fn remove_duplicates(map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
+    let mut by_local: HashMap<BString, (usize, BString)> = HashMap::new();
+    let mut kept: Vec<Mapping> = Vec::with_capacity(map.len());
+    for mapping in map {
+        let Some(local) = mapping.local.clone() else {
+            kept.push(mapping);
+            continue;
+        };
+        match by_local.get(&local) {
+            None => {
+                by_local.insert(local, (kept.len(), mapping.remote.clone()));
+                kept.push(mapping);
+            }
+            Some((index, remote)) if *remote == mapping.remote => {
+                if let Some(first) = kept.get_mut(*index) {
+                    first.force |= mapping.force;
+                    first.fetch_head = first.fetch_head.min(mapping.fetch_head);
+                }
+            }
+            Some((_, remote)) => {
+                return Err(Error::Usage(format!(
+                    "Cannot fetch both {remote} and {} to {local}",
+                    mapping.remote
+                )));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::config::Tags;
+
+    fn id(digit: u8) -> ObjectId {
+        ObjectId::from_hex(&[digit; 40]).unwrap()
+    }
+
+    fn refs() -> Vec<Ref> {
+        let mut refs = vec![
+            Ref::direct("HEAD", id(b'1')),
+            Ref::direct("refs/heads/main", id(b'1')),
+            Ref::direct("refs/heads/side", id(b'2')),
+            Ref::direct("refs/tags/v1", id(b'3')),
+        ];
+        refs[3].peeled = Some(id(b'2'));
+        refs
+    }
+
+    fn remote(refspecs: &[&str]) -> Remote {
+        Remote {
+            name: Some("origin".into()),
+            urls: vec!["x".into()],
+            fetch: refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect(),
+            tags: Tags::Follow,
+            prune: false,
+            upload_pack: None,
+            promisor: false,
+            filter: None,
+            skip_fetch_all: false,
+        }
+    }
+
+    fn map(remote: &Remote, branch: &CurrentBranch, refspecs: &[&str]) -> Vec<(String, String, FetchHead)> {
+        let refspecs: Vec<_> =
+            refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
+        let asked = Asked { refspecs: &refspecs, remote, branch, all_tags: false };
+        asked
+            .map(&refs())
+            .unwrap()
+            .into_iter()
+            .map(|m| (m.remote.to_string(), m.local.unwrap_or_default().to_string(), m.fetch_head))
+            .collect()
+    }
+
+    #[test]
+    fn the_upstream_of_the_current_branch_is_for_merge() {
+        let remote = remote(&["+refs/heads/*:refs/remotes/origin/*"]);
+        let branch = CurrentBranch { remote: Some("origin".into()), merge: vec!["refs/heads/side".into()] };
+        assert_eq!(
+            map(&remote, &branch, &[]),
+            [
+                ("refs/heads/main".into(), "refs/remotes/origin/main".into(), FetchHead::NotForMerge),
+                ("refs/heads/side".into(), "refs/remotes/origin/side".into(), FetchHead::Merge),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_named_branch_updates_its_tracking_branch_by_the_way() {
+        let remote = remote(&["+refs/heads/*:refs/remotes/origin/*"]);
+        assert_eq!(
+            map(&remote, &CurrentBranch::default(), &["main"]),
+            [
+                ("refs/heads/main".into(), String::new(), FetchHead::Merge),
+                ("refs/heads/main".into(), "refs/remotes/origin/main".into(), FetchHead::Ignore),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_remote_without_refspecs_gives_its_head() {
+        assert_eq!(
+            map(&remote(&[]), &CurrentBranch::default(), &[]),
+            [("HEAD".into(), String::new(), FetchHead::Merge)]
+        );
+    }
+
+    #[test]
+    fn a_negative_refspec_leaves_refs_out() {
+        let remote = remote(&["refs/heads/*:refs/x/*", "^refs/heads/side"]);
+        assert_eq!(
+            map(&remote, &CurrentBranch::default(), &[]),
+            [("refs/heads/main".into(), "refs/x/main".into(), FetchHead::NotForMerge)]
+        );
+    }
+
+    #[test]
+    fn one_destination_takes_one_source() {
+        let refspecs: Vec<_> = ["main:x", "side:x"]
+            .iter()
+            .map(|text| Refspec::parse_fetch((*text).into()).unwrap())
+            .collect();
+        let (remote, branch) = (remote(&[]), CurrentBranch::default());
+        let asked = Asked { refspecs: &refspecs, remote: &remote, branch: &branch, all_tags: false };
+        let error = asked.map(&refs()).unwrap_err().to_string();
+        assert_eq!(error, "Cannot fetch both refs/heads/main and refs/heads/side to refs/heads/x");
+    }
+
+    #[test]
+    fn a_tag_is_followed_if_its_target_comes_and_it_is_not_here() {
+        let remote = remote(&["refs/heads/*:refs/remotes/origin/*"]);
+        let branch = CurrentBranch::default();
+        let asked = Asked { refspecs: &[], remote: &remote, branch: &branch, all_tags: false };
+        let map = asked.map(&refs()).unwrap();
+        let followed = tags_to_follow(&refs(), &map, &|_| false, &|_| false);
+        assert_eq!(followed.iter().map(|m| m.remote.to_string()).collect::<Vec<_>>(), ["refs/tags/v1"]);
+        assert!(tags_to_follow(&refs(), &map, &|_| false, &|_| true).is_empty());
+        assert!(tags_to_follow(&refs(), &[], &|_| false, &|_| false).is_empty());
+    }
+}

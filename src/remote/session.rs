@@ -1,0 +1,156 @@
+//! One session with a remote: it exists only after a greeting.
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::Error;
+use crate::progress::Progress;
+use crate::protocol::ls_refs::{self, Preamble};
+use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
+use crate::transport::{self, Body, Connection, Transport};
+
+/// gitprotocol-v2(5), "agent": what we call ourselves. Servers branch on `git/`, so it stands in front.
+pub const AGENT: &str = concat!("git/2.47.3-gitr-", env!("CARGO_PKG_VERSION"));
+
+/// A connection whose far side has said what it can do.
+pub struct Session {
+    connection: Box<dyn Connection>,
+    advertisement: Advertisement,
+    object_hash: gix_hash::Kind,
+    server_options: Vec<BString>,
+}
+
+impl Session {
+    /// Connects to `service` and reads the greeting. `wished` is what we ask for; the answer decides.
+    pub fn open(
+        transport: &mut dyn Transport,
+        service: Service,
+        wished: Version,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let mut connection = transport.connect(service, wished, progress)?;
+        let greeting = connection.greeting()?;
+        let advertisement = match Advertisement::read(greeting) {
+            Ok(advertisement) => advertisement,
+            Err(ProtocolError::UnexpectedEof { position: 0 }) => {
+                connection.close()?;
+                return Err(transport::Error::NoAccess.into());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let object_hash = advertisement.capabilities().object_format()?;
+        Ok(Self { connection, advertisement, object_hash, server_options: Vec::new() })
+    }
+
+    /// Texts to send with every v2 command (`--server-option`); an error in older versions.
+    pub fn set_server_options(&mut self, options: Vec<BString>) -> Result<(), Error> {
+        if !options.is_empty() && self.version() != Version::V2 {
+            return Err(Error::Usage("server options require protocol version 2 or later".into()));
+        }
+        self.server_options = options;
+        Ok(())
+    }
+
+    /// The version that the far side speaks.
+    pub fn version(&self) -> Version {
+        match &self.advertisement {
+            Advertisement::Refs { version, .. } => *version,
+            Advertisement::Commands { .. } => Version::V2,
+        }
+    }
+
+    /// What the far side can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        self.advertisement.capabilities()
+    }
+
+    /// The hash function of the far side's ids.
+    pub fn object_hash(&self) -> gix_hash::Kind {
+        self.object_hash
+    }
+
+    /// The shallow boundary that a v0 server announces for itself; v2 tells it with the pack.
+    pub fn server_shallow(&self) -> &[ObjectId] {
+        match &self.advertisement {
+            Advertisement::Refs { shallow, .. } => shallow,
+            Advertisement::Commands { .. } => &[],
+        }
+    }
+
+    /// Whether the far side remembers earlier requests of this session.
+    pub fn is_stateful(&self) -> bool {
+        self.connection.is_stateful()
+    }
+
+    /// The refs of the far side: in v2 those that begin with one of `prefixes` (all if empty), asked for now; in v0 and
+    /// v1 all that were advertised.
+    pub fn refs(&mut self, prefixes: &[BString]) -> Result<Vec<Ref>, Error> {
+        if let Advertisement::Refs { refs, .. } = &self.advertisement {
+            return Ok(refs.clone());
+        }
+        let request = ls_refs::Request {
+            preamble: self.preamble(),
+            peel: true,
+            symrefs: true,
+            unborn: self.capabilities().supports("ls-refs", "unborn"),
+            prefixes: prefixes.to_vec(),
+        };
+        let object_hash = self.object_hash;
+        let reply = self.connection.exchange(Body::Bytes(&request.encode()))?;
+        Ok(ls_refs::read_refs(reply, object_hash)?)
+    }
+
+    /// The lines at the head of every command, as far as the far side takes them.
+    pub fn preamble(&self) -> Preamble {
+        let capabilities = self.capabilities();
+        Preamble {
+            agent: capabilities.contains("agent").then(|| AGENT.into()),
+            object_format: capabilities.contains("object-format").then_some(self.object_hash),
+            session_id: None,
+            server_options: self.server_options.clone(),
+        }
+    }
+
+    /// The connection, for the exchanges of a fetch.
+    pub fn connection(&mut self) -> &mut dyn Connection {
+        self.connection.as_mut()
+    }
+
+    /// Ends the session. A stateful far side is told with a flush-pkt that nothing more is wanted.
+    pub fn close(mut self) -> Result<(), Error> {
+        if self.connection.is_stateful() {
+            // The far side may have gone already: nothing is lost then.
+            let _reply = self.connection.exchange(Body::Bytes(b"0000"));
+        }
+        Ok(self.connection.close()?)
+    }
+
+    /// Ends a session in which a pack was received: a v0 far side has ended already.
+    pub fn close_after_pack(self) -> Result<(), Error> {
+        if self.version() == Version::V2 { self.close() } else { Ok(self.connection.close()?) }
+    }
+}
+
+/// The branch that `HEAD` of the far side names: as it says, else guessed as git does from equal ids, `main` and
+/// `master` first.
+pub fn guess_head_branch(refs: &[Ref], preferred: &[BString]) -> Option<BString> {
+    let head = refs.iter().find(|reference| reference.name == "HEAD")?;
+    if let Some(target) = &head.symref_target {
+        return Some(target.clone());
+    }
+    let id = head.id?;
+    let is_match = |name: &BString| refs.iter().any(|r| r.name == *name && r.id == Some(id));
+    preferred.iter().find(|name| is_match(name)).cloned().or_else(|| {
+        refs.iter().find(|r| r.id == Some(id) && r.name.starts_with(b"refs/heads/")).map(|r| r.name.clone())
+    })
+}
+
+/// Takes out what no client may act on: names that are no ref names, and `.have` lines. git warns of none of them in a
+/// fetch; they are left out.
+pub fn without_bad_names(refs: Vec<Ref>) -> Vec<Ref> {
+    refs.into_iter()
+        .filter(|reference| {
+            reference.name == "HEAD" || gix_validate::reference::name(reference.name.as_bstr()).is_ok()
+        })
+        .collect()
+}

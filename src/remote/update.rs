@@ -1,0 +1,302 @@
+//! What becomes of our refs: one row for each, decided before anything moves.
+
+use std::io;
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::Error;
+use super::fetch_head::describe;
+use super::ref_map::Mapping;
+use crate::repo::{Edit, Expected, Objects, Repository, Target};
+
+/// One line of the table that a fetch ends with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefUpdate {
+    /// The ref on the far side; `None` where one of ours is pruned.
+    pub remote: Option<BString>,
+    /// The ref of ours; `None` where only `FETCH_HEAD` takes note.
+    pub local: Option<BString>,
+    /// What it was.
+    pub old: Option<ObjectId>,
+    /// What it is to be; `None` where it is pruned.
+    pub new: Option<ObjectId>,
+    /// What becomes of it.
+    pub status: Status,
+}
+
+/// What becomes of a ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// It is what it was.
+    UpToDate,
+    /// It is made; the kind is that of the far side's ref.
+    New(Kind),
+    /// It moves ahead.
+    FastForward,
+    /// It moves elsewhere, as was allowed.
+    Forced,
+    /// A tag moves, as was allowed.
+    TagUpdated,
+    /// It is noted in `FETCH_HEAD` alone.
+    Noted,
+    /// It is gone on the far side and so removed here.
+    Pruned,
+    /// It would move elsewhere and may not.
+    NonFastForward,
+    /// A tag would move and may not.
+    WouldClobberTag,
+    /// The update was tried and failed; the status is what was tried.
+    Failed(Tried),
+}
+
+/// What a failed update was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// [`Status::New`].
+    New(Kind),
+    /// [`Status::FastForward`].
+    FastForward,
+    /// [`Status::Forced`].
+    Forced,
+    /// [`Status::TagUpdated`].
+    TagUpdated,
+}
+
+/// What kind of ref the far side's is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `refs/heads/…`.
+    Branch,
+    /// `refs/tags/…`.
+    Tag,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    fn of(name: &BString) -> Self {
+        if name.starts_with(b"refs/heads/") {
+            Self::Branch
+        } else if name.starts_with(b"refs/tags/") {
+            Self::Tag
+        } else {
+            Self::Other
+        }
+    }
+}
+
+impl Status {
+    /// Whether the ref was not updated although it should have been.
+    pub fn is_rejected(self) -> bool {
+        match self {
+            Self::NonFastForward | Self::WouldClobberTag | Self::Failed(_) => true,
+            Self::UpToDate
+            | Self::New(_)
+            | Self::FastForward
+            | Self::Forced
+            | Self::TagUpdated
+            | Self::Noted
+            | Self::Pruned => false,
+        }
+    }
+
+    /// What the reflog says of it, as git words it.
+    fn reflog_text(self) -> Option<&'static str> {
+        match self {
+            Self::New(Kind::Branch) => Some("storing head"),
+            Self::New(Kind::Tag) => Some("storing tag"),
+            Self::New(Kind::Other) => Some("storing ref"),
+            Self::FastForward => Some("fast-forward"),
+            Self::Forced => Some("forced-update"),
+            Self::TagUpdated => Some("updating tag"),
+            Self::UpToDate
+            | Self::Noted
+            | Self::Pruned
+            | Self::NonFastForward
+            | Self::WouldClobberTag
+            | Self::Failed(_) => None,
+        }
+    }
+
+    fn tried(self) -> Option<Tried> {
+        match self {
+            Self::New(kind) => Some(Tried::New(kind)),
+            Self::FastForward => Some(Tried::FastForward),
+            Self::Forced => Some(Tried::Forced),
+            Self::TagUpdated => Some(Tried::TagUpdated),
+            Self::UpToDate
+            | Self::Noted
+            | Self::Pruned
+            | Self::NonFastForward
+            | Self::WouldClobberTag
+            | Self::Failed(_) => None,
+        }
+    }
+}
+
+/// Decides what becomes of the ref that `mapping` names. `force` is `--force`.
+pub fn decide(repo: &Repository, objects: &mut Objects, mapping: &Mapping, force: bool) -> Result<RefUpdate, Error> {
+    let old = match &mapping.local {
+        Some(local) => repo.resolve_ref(local.as_bstr())?,
+        None => None,
+    };
+    let status = status(objects, mapping, old, force || mapping.force)
+        .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
+    Ok(RefUpdate {
+        remote: Some(mapping.remote.clone()),
+        local: mapping.local.clone(),
+        old,
+        new: Some(mapping.id),
+        status,
+    })
+}
+
+fn status(objects: &mut Objects, mapping: &Mapping, old: Option<ObjectId>, force: bool) -> io::Result<Status> {
+    let Some(local) = &mapping.local else { return Ok(Status::Noted) };
+    let new_kind = Status::New(Kind::of(&mapping.remote));
+    let Some(old) = old else { return Ok(new_kind) };
+    if old == mapping.id {
+        return Ok(Status::UpToDate);
+    }
+    if local.starts_with(b"refs/tags/") {
+        return Ok(if force { Status::TagUpdated } else { Status::WouldClobberTag });
+    }
+    let commits = (objects.peel(&old)?, objects.peel(&mapping.id)?);
+    let (Some((old, gix_object::Kind::Commit)), Some((new, gix_object::Kind::Commit))) = commits else {
+        return Ok(new_kind);
+    };
+    if is_ancestor(objects, old, new)? {
+        return Ok(Status::FastForward);
+    }
+    Ok(if force { Status::Forced } else { Status::NonFastForward })
+}
+
+/// Whether `old` is `new` or one of its ancestors. The walk goes back no further than `old`'s date, with some slack for
+/// clocks that were wrong.
+pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::Result<bool> {
+    /// Seconds by which a parent may be dated after its child.
+    const SLACK: i64 = 24 * 60 * 60;
+    if old == new {
+        return Ok(true);
+    }
+    let Some(oldest) = objects.commit(&old)?.map(|commit| commit.date.saturating_sub(SLACK)) else {
+        return Ok(false);
+    };
+    let mut queue = std::collections::BinaryHeap::new();
+    let mut seen = std::collections::HashSet::from([new]);
+    if let Some(commit) = objects.commit(&new)? {
+        queue.push((commit.date, new));
+    }
+    while let Some((date, id)) = queue.pop() {
+        if date < oldest {
+            return Ok(false);
+        }
+        for parent in objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default() {
+            if parent == old {
+                return Ok(true);
+            }
+            if seen.insert(parent) {
+                if let Some(commit) = objects.commit(&parent)? {
+                    queue.push((commit.date, parent));
+                }
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Moves the refs that `updates` says may move; `action` is the head of the reflog message, such as `fetch origin`. A
+/// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
+/// one transaction; if that is refused each is tried by itself, so that one bad ref does not hold up the others.
+pub fn apply(repo: &Repository, updates: &mut [RefUpdate], action: &[u8]) -> Vec<crate::repo::Error> {
+    let edits: Vec<(usize, Edit)> =
+        updates.iter().enumerate().filter_map(|(index, update)| Some((index, edit(update, action)?))).collect();
+    if edits.is_empty() {
+        return Vec::new();
+    }
+    let together: Vec<Edit> = edits.iter().map(|(_, edit)| edit.clone()).collect();
+    if repo.update_refs(&together).is_ok() {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    for (index, edit) in edits {
+        let Err(error) = repo.update_refs(std::slice::from_ref(&edit)) else { continue };
+        errors.push(error);
+        if let Some(update) = updates.get_mut(index) {
+            update.status = update.status.tried().map_or(update.status, Status::Failed);
+        }
+    }
+    errors
+}
+
+fn edit(update: &RefUpdate, action: &[u8]) -> Option<Edit> {
+    let text = update.status.reflog_text()?;
+    let mut message = BString::from(action);
+    message.extend_from_slice(b": ");
+    message.extend_from_slice(text.as_bytes());
+    Some(Edit {
+        name: update.local.clone()?,
+        new: Some(Target::Id(update.new?)),
+        expected: update.old.map_or(Expected::Missing, Expected::Id),
+        message: Some(message),
+    })
+}
+
+/// The refs of ours that `refspecs` fill and whose source is no longer on the far side.
+pub fn stale(
+    repo: &Repository,
+    refspecs: &[super::Refspec],
+    remote_refs: &[crate::protocol::Ref],
+) -> Result<Vec<RefUpdate>, Error> {
+    let there: std::collections::HashSet<&BString> = remote_refs.iter().map(|r| &r.name).collect();
+    let mut stale = Vec::new();
+    for reference in repo.refs("refs/".into())? {
+        let Target::Id(id) = reference.target else { continue };
+        let name = reference.name.as_bstr();
+        let sources: Vec<BString> = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).collect();
+        let is_there = sources.iter().any(|source| {
+            there.contains(source) && !refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
+        });
+        if !sources.is_empty() && !is_there {
+            stale.push(RefUpdate {
+                remote: None,
+                local: Some(reference.name),
+                old: Some(id),
+                new: None,
+                status: Status::Pruned,
+            });
+        }
+    }
+    Ok(stale)
+}
+
+/// Removes the refs that [`stale`] found, all or none.
+pub fn prune(repo: &Repository, stale: &[RefUpdate]) -> Result<(), Error> {
+    let edits: Vec<Edit> = stale
+        .iter()
+        .filter_map(|update| {
+            Some(Edit { name: update.local.clone()?, new: None, expected: Expected::Any, message: None })
+        })
+        .collect();
+    Ok(repo.update_refs(&edits)?)
+}
+
+/// The symbolic refs that name nothing after `pruned` went.
+pub fn dangling(repo: &Repository, pruned: &[RefUpdate]) -> Result<Vec<BString>, Error> {
+    let gone: std::collections::HashSet<&BString> = pruned.iter().filter_map(|u| u.local.as_ref()).collect();
+    Ok(repo
+        .refs("refs/".into())?
+        .into_iter()
+        .filter(|reference| matches!(&reference.target, Target::Symbolic(target) if gone.contains(target)))
+        .map(|reference| reference.name)
+        .collect())
+}
+
+/// A ref name as the table shows it: without `refs/heads/`, `refs/tags/` or `refs/remotes/`.
+pub fn short_name(name: &BString) -> BString {
+    match describe(name.as_bstr()) {
+        (_, what) if what.is_empty() => name.clone(),
+        (_, what) => what.to_owned(),
+    }
+}
