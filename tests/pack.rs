@@ -1,5 +1,7 @@
 //! Packs received by us, compared with what C git makes of the same packs.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Cursor, Write};
@@ -33,20 +35,22 @@ impl Repo {
     /// A repository with `commits` commits, each of which changes one line of a growing file and one of two others.
     fn with_history(hash: gix_hash::Kind, commits: usize) -> Self {
         let repo = Self::new(hash);
-        let mut stream = String::new();
+        let mut stream = Vec::new();
         for n in 1..=commits {
-            let lines: String =
-                (0..200 + n).map(|line| format!("line {line} of {}\n", line * 7 + n % 3)).collect();
-            let message = format!("commit {n}\n");
-            stream += "commit refs/heads/main\n";
-            stream += &format!("committer A U Thor <a@example.com> {} +0000\n", 1_700_000_000 + n);
-            stream += &format!("data {}\n{message}\n", message.len());
-            stream += &format!("M 100644 inline big.txt\ndata {}\n{lines}\n", lines.len());
-            stream += &format!("M 100755 inline dir{}/{n}\ndata 2\n{}\n\n", n % 4, n % 10);
+            let mut lines = Vec::new();
+            for line in 0..200 + n {
+                writeln!(lines, "line {line} of {}", line * 7 + n % 3).unwrap();
+            }
+            let time = 1_700_000_000 + n;
+            writeln!(stream, "commit refs/heads/main").unwrap();
+            writeln!(stream, "committer A U Thor <a@example.com> {time} +0000\ndata 2\nm").unwrap();
+            writeln!(stream, "M 100644 inline big.txt\ndata {}", lines.len()).unwrap();
+            stream.extend(lines);
+            writeln!(stream, "M 100755 inline dir{}/{n}\ndata 2\n{}\n", n % 4, n % 10).unwrap();
         }
-        stream +=
-            "tag v1\nfrom refs/heads/main\ntagger A U Thor <a@example.com> 1700000000 +0000\ndata 2\nt\n";
-        repo.git(&["fast-import", "--quiet"], stream.as_bytes());
+        writeln!(stream, "tag v1\nfrom refs/heads/main").unwrap();
+        writeln!(stream, "tagger A U Thor <a@example.com> 1700000000 +0000\ndata 2\nt").unwrap();
+        repo.git(&["fast-import", "--quiet"], &stream);
         repo
     }
 
@@ -56,6 +60,7 @@ impl Repo {
         stdout
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test has no Environment")]
     fn try_git(&self, arguments: &[&str], input: &[u8]) -> (bool, Vec<u8>, Vec<u8>) {
         let mut command = Command::new("git");
         command.args(arguments).current_dir(self.directory.path()).env_clear();
@@ -208,6 +213,67 @@ fn a_large_blob_is_received() {
 }
 
 #[test]
+fn a_tree_of_deltas_larger_than_the_memory_for_it_is_resolved() {
+    // Each object is the one before it and one byte more. Each has two deltas: the next object, which comes first
+    // when they are resolved, and one without deltas of its own, for which its base must be made again.
+    let size = 16 << 20;
+    let mut builder = Builder::new().object(Kind::Blob, &vec![b'a'; size]);
+    let mut base_at = 12;
+    for level in 0..9 {
+        for byte in [b'x', b'y'] {
+            let at = builder.bytes.len();
+            builder = builder
+                .entry(Content::OfsDelta { distance: (at - base_at) as u64 }, &growth(size + level, byte));
+            if byte == b'y' {
+                base_at = at;
+            }
+        }
+    }
+    check_like_git(&builder.build(), SHA1);
+}
+
+/// A delta that copies all of a base of `len` bytes, less than 32 MiB, and appends `byte`.
+fn growth(len: usize, byte: u8) -> Vec<u8> {
+    let mut delta = Vec::new();
+    for size in [len, len + 1] {
+        let low = |shift: usize| u8::try_from((size >> shift) & 0x7f).unwrap();
+        delta.extend([low(0) | 0x80, low(7) | 0x80, low(14) | 0x80, low(21)]);
+    }
+    let half = len / 2;
+    for (offset, size) in [(0, half), (half, len - half)] {
+        delta.push(0xff);
+        delta.extend(&u32::try_from(offset).unwrap().to_le_bytes());
+        delta.extend(&u32::try_from(size).unwrap().to_le_bytes()[..3]);
+    }
+    delta.extend([1, byte]);
+    delta
+}
+
+#[test]
+fn bases_of_a_thin_pack_may_be_made_by_it_too() {
+    let target = Repo::new(SHA1);
+    let (a, b) = (&b"hello world\n"[..], &b"abc"[..]);
+    target.receive(&Builder::new().object(Kind::Blob, a).object(Kind::Blob, b).build()).unwrap();
+    let thin = Builder::new().reference(b.len(), &blob_id(b), b"third").reference(a.len(), &blob_id(a), b);
+    let bases = GitBases(&target);
+    let options = Options { bases: Some(&bases), ..target.options() };
+    let received = receive(&mut Cursor::new(thin.build()), &options, &mut Discard).unwrap();
+    let Stored::Pack { path, .. } = &received.stored else { panic!("{:?}", received.stored) };
+    target.git(&["verify-pack", path.to_str().unwrap()], b"");
+    assert_eq!(fs::read(path).unwrap()[..12], encode_pack_header(3));
+    assert_eq!(target.git(&["cat-file", "blob", &blob_id(b"third").to_string()], b""), b"third");
+}
+
+#[test]
+fn a_pack_that_is_there_already_stays() {
+    let target = Repo::new(SHA1);
+    target.receive(&small_pack()).unwrap();
+    let before = target.files();
+    target.receive(&small_pack()).unwrap();
+    assert!(before == target.files());
+}
+
+#[test]
 fn a_thin_pack_is_completed() {
     let source = Repo::with_history(SHA1, 40);
     let target = Repo::new(SHA1);
@@ -347,39 +413,39 @@ fn faults_are_told_in_the_words_of_git() {
     let two = || Builder::new().object(Kind::Blob, a).object(Kind::Blob, b);
     let mut wrong = two().build();
     wrong[0] = b'X';
-    check_fault(wrong, "pack signature mismatch");
+    check_fault(&wrong, "pack signature mismatch");
     let mut wrong = two().build();
     wrong[7] = 4;
-    check_fault(wrong, "pack version 4 unsupported");
+    check_fault(&wrong, "pack version 4 unsupported");
     let mut wrong = two().build();
     *wrong.last_mut().unwrap() ^= 1;
-    check_fault(wrong, "pack is corrupted (SHA1 mismatch)");
+    check_fault(&wrong, "pack is corrupted (SHA1 mismatch)");
     let at_2 = two().bytes.len();
     check_fault(
-        two().count(3).build(),
+        &two().count(3).build(),
         &format!("pack has bad object at offset {at_2}: inflate returned -3"),
     );
     // Here git says only that it cannot reserve so much memory.
     let last = format!("pack has bad object at offset {at_2}: inflate returned -3");
-    check_error(two().count(u32::MAX).build(), &last);
-    check_fault(two().count(1).build(), "pack is corrupted (SHA1 mismatch)");
+    check_error(&two().count(u32::MAX).build(), &last);
+    check_fault(&two().count(1).build(), "pack is corrupted (SHA1 mismatch)");
     check_fault(
-        two().ofs(a.len(), 1 << 40, b).build(),
+        &two().ofs(a.len(), 1 << 40, b).build(),
         &format!("pack has bad object at offset {at_2}: delta base offset is out of bound"),
     );
-    check_fault(two().ofs(a.len(), 3, b).build(), "pack has 1 unresolved delta");
-    check_fault(two().reference(a.len(), &ObjectId::null(SHA1), b).build(), "pack has 1 unresolved delta");
+    check_fault(&two().ofs(a.len(), 3, b).build(), "pack has 1 unresolved delta");
+    check_fault(&two().reference(a.len(), &ObjectId::null(SHA1), b).build(), "pack has 1 unresolved delta");
     check_fault(
-        two().reference(a.len() + 1, &id_a, b).build(),
+        &two().reference(a.len() + 1, &id_a, b).build(),
         &format!("pack has bad object at offset {at_2}: failed to apply delta"),
     );
     // A cycle: each is a delta to the other.
     let cycle = Builder::new().reference(a.len(), &id_a, b).reference(b.len(), &id_b, a).build();
-    check_fault(cycle, "pack has 2 unresolved deltas");
+    check_fault(&cycle, "pack has 2 unresolved deltas");
     // Two bases for one delta.
     let twice =
         Builder::new().object(Kind::Blob, a).object(Kind::Blob, a).reference(a.len(), &id_a, b).build();
-    check_fault(twice, &format!("already resolved (duplicate base {id_a}?)"));
+    check_fault(&twice, &format!("already resolved (duplicate base {id_a}?)"));
 }
 
 #[test]
@@ -422,7 +488,7 @@ fn bases_that_come_later_and_duplicates_are_accepted() {
 fn objects_that_name_others_must_be_readable() {
     for kind in [Kind::Commit, Kind::Tree, Kind::Tag] {
         let pack = Builder::new().object(kind, b"zzz").build();
-        check_error(pack, &format!("pack has bad object at offset 12: invalid {kind}"));
+        check_error(&pack, &format!("pack has bad object at offset 12: invalid {kind}"));
     }
 }
 
@@ -502,16 +568,16 @@ fn errors_of_the_stream_come_back_unchanged() {
     assert!(target.files().is_empty());
 }
 
-fn check_error(pack: Vec<u8>, expected: &str) {
+fn check_error(pack: &[u8], expected: &str) {
     let target = Repo::new(SHA1);
-    let error = target.receive(&pack).unwrap_err().to_string();
+    let error = target.receive(pack).unwrap_err().to_string();
     assert!(error.contains(expected), "{error}, not {expected}");
     assert!(target.files().is_empty());
 }
 
 /// The pack is refused by us as by C git, in the same words.
-fn check_fault(pack: Vec<u8>, expected: &str) {
-    let (success, _, stderr) = Repo::new(SHA1).try_git(&["index-pack", "--stdin"], &pack);
+fn check_fault(pack: &[u8], expected: &str) {
+    let (success, _, stderr) = Repo::new(SHA1).try_git(&["index-pack", "--stdin"], pack);
     let stderr = String::from_utf8(stderr).unwrap();
     assert!(!success && stderr.contains(expected), "git: {stderr}, not {expected}");
     check_error(pack, expected);

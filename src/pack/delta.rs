@@ -7,7 +7,7 @@
 /// than this can be used in full.
 pub const RESULT_SIZE_MAX: u64 = u32::MAX as u64;
 
-/// The most that one byte of delta can add to the result: a copy of 0xff_0000 bytes takes two.
+/// The most that one byte of delta can add to the result: a copy of `0xff_0000` bytes takes two.
 const GROWTH_PER_BYTE_MAX: u64 = 0xff_0000 / 2;
 
 /// gitformat-pack(5): a copy of size zero copies this many bytes.

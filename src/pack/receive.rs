@@ -4,6 +4,7 @@
 //! are no deltas, and writes the pack to a temporary file. The second pass, in threads, resolves the deltas. Then the
 //! pack is completed if it is thin, and becomes visible.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use gix_hash::ObjectId;
@@ -223,40 +224,96 @@ fn resolve_all(
     options: &Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
-    let deltas = table.deltas;
-    if deltas == 0 {
+    if table.deltas == 0 {
         return Ok(());
     }
-    let mut family = Family::new(table);
-    let mut meter = Meter::new(progress, "Resolving deltas", deltas);
-    let mut roots = roots_of(table, &family);
-    let mut done = 0;
-    loop {
-        let resolved = {
-            let bytes = map::map(&file.file).map_err(|source| file.error(source))?;
-            let pack = Pack { table, bytes: &bytes, hash: options.object_hash };
-            let before = done;
-            let mut tick = |more| {
-                meter.update(before + more, 0)?;
-                meter.look(before + more, 0)
-            };
-            resolve::resolve(pack, (&family, &roots), found, thread_count(options), &mut tick)?
-        };
-        done += resolved.len() as u64;
-        note_resolved(table, resolved);
-        if done == deltas {
-            break;
-        }
-        let count = deltas - done;
-        let bases: &dyn Bases = options.bases.ok_or(Error::Unresolved { count })?;
-        family.completing = true;
-        roots = thin::append_bases(file, table, &family.missing(), bases)?;
-        if roots.is_empty() {
-            return Err(Error::Unresolved { count });
-        }
+    let mut second = SecondPass {
+        family: Family::new(table),
+        meter: Meter::new(progress, "Resolving deltas", table.deltas),
+        received: table.entries.len(),
+        end: table.end,
+        made: HashSet::new(),
+    };
+    second.resolve(file, table, found, options)?;
+    second.made = second.added_in_vain(table);
+    if !second.made.is_empty() {
+        // A pack with an object twice is one that C git refuses to verify. Without the bases that the pack makes
+        // itself nothing is missing, unless the bases were made from each other.
+        second.reset(table);
+        second.resolve(file, table, found, options)?;
     }
     table.forget_kept();
-    meter.end(deltas, 0)
+    second.meter.end(table.deltas, 0)
+}
+
+/// The state of the second pass.
+struct SecondPass<'a> {
+    family: Family,
+    meter: Meter<'a>,
+    /// How many entries the stream had, and where they end.
+    received: usize,
+    end: u64,
+    /// Bases of which it is known that the pack makes them.
+    made: HashSet<ObjectId>,
+}
+
+impl SecondPass<'_> {
+    fn resolve(
+        &mut self,
+        file: &mut Temporary,
+        table: &mut Table,
+        found: &Found,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        let mut roots = roots_of(table, &self.family);
+        let mut done = 0;
+        loop {
+            let resolved = {
+                let bytes = map::map(&file.file).map_err(|source| file.error(source))?;
+                let pack = Pack { table, bytes: &bytes, hash: options.object_hash };
+                let meter = &mut self.meter;
+                let mut tick = |more| {
+                    meter.update(done + more, 0)?;
+                    meter.look(done + more, 0)
+                };
+                resolve::resolve(pack, (&self.family, &roots), found, thread_count(options), &mut tick)?
+            };
+            done += resolved.len() as u64;
+            note_resolved(table, resolved);
+            if done == table.deltas {
+                return Ok(());
+            }
+            let count = table.deltas - done;
+            let bases: &dyn Bases = options.bases.ok_or(Error::Unresolved { count })?;
+            let mut missing = self.family.missing();
+            missing.retain(|id| !self.made.contains(id));
+            self.family.completing = true;
+            roots = thin::append_bases(file, table, &missing, bases)?;
+            if roots.is_empty() {
+                return Err(Error::Unresolved { count });
+            }
+        }
+    }
+
+    /// The bases that were added although the pack makes them itself.
+    fn added_in_vain(&self, table: &Table) -> HashSet<ObjectId> {
+        let (received, added) = table.entries.split_at(self.received.min(table.entries.len()));
+        if added.is_empty() {
+            return HashSet::new();
+        }
+        let added = added.iter().map(|entry| entry.id).collect::<HashSet<_>>();
+        received.iter().map(|entry| entry.id).filter(|id| added.contains(id)).collect()
+    }
+
+    /// Goes back to where the first pass ended.
+    fn reset(&mut self, table: &mut Table) {
+        table.entries.truncate(self.received);
+        table.end = self.end;
+        for entry in table.entries.iter_mut().filter(|entry| entry.base != NONE) {
+            (entry.base, entry.kind) = (NONE, None);
+        }
+        self.family.reset();
+    }
 }
 
 fn note_resolved(table: &mut Table, resolved: Vec<Resolved>) {

@@ -11,6 +11,9 @@ use super::temporary::Temporary;
 /// Bytes gathered before they are hashed and written.
 const GATHERED_LEN: usize = 128 * 1024;
 
+/// Takes a piece of an object, and how many bytes of the pack are read.
+type Sink<'a> = dyn FnMut(&[u8], u64) -> Result<(), Error> + 'a;
+
 /// A pack that comes in.
 pub(super) struct Stream<'a> {
     input: &'a mut dyn BufRead,
@@ -83,16 +86,10 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Inflates the zlib stream that comes next, which is to make `size` bytes, piece by piece into `sink`; `sink`
-    /// hears too how many bytes of the pack are read.
+    /// Inflates the zlib stream that comes next, which is to make `size` bytes, piece by piece into `sink`.
     ///
     /// `begin` is where the entry begins. Gives the CRC-32 of the entry.
-    pub fn inflate(
-        &mut self,
-        begin: u64,
-        size: u64,
-        sink: &mut dyn FnMut(&[u8], u64) -> Result<(), Error>,
-    ) -> Result<u32, Error> {
+    pub fn inflate(&mut self, begin: u64, size: u64, sink: &mut Sink<'_>) -> Result<u32, Error> {
         self.inflater.begin(size);
         loop {
             let available = fill(self.input)?;
@@ -181,7 +178,7 @@ fn fill(input: &mut dyn BufRead) -> Result<&[u8], Error> {
 /// A number of bytes as git words it.
 fn humanised(bytes: u64) -> String {
     let scaled = |unit: &str, shift: u32| {
-        let hundredths = u128::from(bytes) * 100 >> shift;
+        let hundredths = (u128::from(bytes) * 100) >> shift;
         format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)
     };
     match bytes {

@@ -159,6 +159,14 @@ impl Family {
         firsts.filter(|(_, found)| !found.load(Ordering::Relaxed)).map(|((base, _), _)| *base).collect()
     }
 
+    /// Forgets which bases were found.
+    pub fn reset(&mut self) {
+        self.completing = false;
+        for found in &mut self.found {
+            *found.get_mut() = false;
+        }
+    }
+
     pub fn has_children(&self, entry: u32, id: &ObjectId) -> bool {
         let at = entry as usize;
         self.starts.get(at) != self.starts.get(at + 1)
@@ -201,12 +209,11 @@ impl<'a> Pack<'a> {
         out: &mut Vec<u8>,
         (inflater, buffer): (&mut Inflater, &mut Vec<u8>),
     ) -> Result<(), Error> {
-        let delta = match self.kept(index) {
-            Some(kept) => kept,
-            None => {
-                self.inflate(index, inflater, buffer)?;
-                buffer
-            }
+        let delta = if let Some(kept) = self.kept(index) {
+            kept
+        } else {
+            self.inflate(index, inflater, buffer)?;
+            buffer
         };
         delta::apply(base, delta, out).map_err(|_| match self.table.entry(index) {
             Some(entry) => bad_object(entry, "failed to apply delta"),

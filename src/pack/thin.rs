@@ -79,8 +79,8 @@ fn append(
     Header { content: Content::Object(kind), size }.encode(&mut header);
     let header_len = u8::try_from(header.len()).unwrap_or(u8::MAX);
     let mut encoder = ZlibEncoder::new(header, Compression::fast());
-    let encoded = encoder.write_all(content).and_then(|()| encoder.finish());
-    let bytes = encoded.map_err(|source| file.error(source))?;
+    let deflated = encoder.write_all(content).and_then(|()| encoder.finish());
+    let bytes = deflated.map_err(|source| file.error(source))?;
     file.file.write_all(&bytes).map_err(|source| file.error(source))?;
     table.entries.push(Entry {
         id,

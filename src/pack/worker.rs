@@ -106,12 +106,11 @@ impl<'a> Worker<'a> {
             if self.shared.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            match frame.children.pop() {
-                Some(child) => self.resolve(child, job.kind)?,
-                None => {
-                    let data = self.path.pop().and_then(|frame| frame.data);
-                    self.recycle(data);
-                }
+            if let Some(child) = frame.children.pop() {
+                self.resolve(child, job.kind)?;
+            } else {
+                let data = self.path.pop().and_then(|frame| frame.data);
+                self.recycle(data);
             }
             if self.shared.wants_job() {
                 self.share(job.kind);
