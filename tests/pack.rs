@@ -321,9 +321,11 @@ fn target_options(target: &Repo, unpack_limit: u32) -> Options<'static> {
 #[test]
 fn an_empty_pack_leaves_nothing() {
     let target = Repo::new(SHA1);
-    let received = target.receive(&Builder::new().build()).unwrap();
+    let mut recorder = Recorder::default();
+    let pack = Builder::new().build();
+    let received = receive(&mut Cursor::new(pack), &target.options(), &mut recorder).unwrap();
     assert!(matches!(received.stored, Stored::Nothing));
-    assert!(target.files().is_empty());
+    assert!(target.files().is_empty() && recorder.heard.is_empty());
 }
 
 #[test]

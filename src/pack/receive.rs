@@ -33,7 +33,9 @@ pub const BIG_FILE_THRESHOLD: u64 = 512 * 1024 * 1024;
 /// delta, every id. What commits, trees and tags refer to is collected in [`Received::links`]. Of the stream only one
 /// object at a time is in memory, and of large blobs not even that.
 ///
-/// After an error, and when `progress` asks to stop, no file is left behind. Errors of `input` come back as
+/// After an error, and when `progress` asks to stop, no file is left behind, but for loose objects that were complete
+/// when the disk failed. A signal removes the temporary files too, if the program has called
+/// `gix_tempfile::signal::setup`. Errors of `input` come back as
 /// [`Error::Read`] unchanged, but for an early end, which is [`Error::EarlyEof`].
 pub fn receive(
     input: &mut dyn BufRead,
@@ -56,7 +58,6 @@ pub fn receive(
     }
     let ending = Ending { unpack, count, bytes };
     if count == 0 {
-        meter.end(0, bytes)?;
         return Ok(ending.received(pack_id, Stored::Nothing, Links::default()));
     }
     if !unpack {

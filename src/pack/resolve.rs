@@ -33,7 +33,10 @@ pub(super) fn resolve(
     let shared = Shared::new(pack, (family, roots), found, threads);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            let _handle = scope.spawn(|| shared.finish(Worker::new(&shared).run()));
+            let _handle = scope.spawn(|| {
+                let mut running = Running { shared: &shared, result: Err(Error::Interrupted) };
+                running.result = Worker::new(&shared).run();
+            });
         }
         let mut outcome = shared.outcome();
         while outcome.running > 0 {
@@ -73,6 +76,19 @@ pub(super) struct Shared<'a> {
     given: Condvar,
     outcome: Mutex<Outcome>,
     finished: Condvar,
+}
+
+/// One thread at work. Dropped, it hands over the result: after a panic too, so that nobody waits for ever and the
+/// panic comes out.
+struct Running<'a> {
+    shared: &'a Shared<'a>,
+    result: Result<Vec<Resolved>, Error>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.shared.finish(std::mem::replace(&mut self.result, Ok(Vec::new())));
+    }
 }
 
 /// What came of the work.
