@@ -2,6 +2,15 @@
 //!
 //! [`receive`] takes a pack stream and leaves an indexed pack, or loose objects if there are few. Nothing is visible
 //! to other processes before everything in the stream has been checked.
+//!
+//! ```text
+//! receive  stream ──> temporary pack      pass 1: entries, ids of whole objects      (entry, inflate, hash, links)
+//!          resolve ─> worker, worker …    pass 2: deltas, in threads                 (table, delta, map)
+//!          thin                           the bases a thin pack leaves out
+//!          store ───> index, loose        everything gets its lasting name
+//! ```
+//!
+//! [`entry`], [`delta`], [`hash`] and [`index`] know the formats and nothing of where bytes come from or go to.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,7 +18,23 @@ use std::path::PathBuf;
 use bstr::BString;
 use gix_hash::{ObjectId, oid};
 
+pub mod delta;
+pub mod entry;
+pub mod hash;
+pub mod index;
+mod inflate;
+pub mod links;
+mod loose;
+mod map;
+mod meter;
 pub mod receive;
+mod resolve;
+mod store;
+mod stream;
+mod table;
+mod temporary;
+mod thin;
+mod worker;
 
 pub use receive::receive;
 
@@ -129,7 +154,7 @@ pub enum Error {
     #[error("{0}")]
     BadPack(String),
     /// Deltas whose base is neither in the pack nor in the repository.
-    #[error("pack has {count} unresolved deltas")]
+    #[error("pack has {count} unresolved delta{}", if *count == 1 { "" } else { "s" })]
     Unresolved {
         /// How many.
         count: u64,

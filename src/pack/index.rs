@@ -1,0 +1,135 @@
+//! The files beside a pack: `.idx` finds an object by id, `.rev` by offset (gitformat-pack(5)).
+
+use std::io::{self, Write};
+
+use gix_hash::{ObjectId, oid};
+
+use super::hash::ChecksumWriter;
+
+/// One object of a pack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// The object's id.
+    pub id: ObjectId,
+    /// Where its entry begins in the pack, in bytes.
+    pub offset: u64,
+    /// The CRC-32 of its entry as it is in the pack, header included.
+    pub crc32: u32,
+}
+
+/// The first offset that does not fit into the table of 32-bit offsets, whose highest bit has another meaning.
+const LARGE_OFFSET: u64 = 1 << 31;
+
+/// Brings the objects of a pack into the order of its index: by id; those of the same id by offset, as C git does.
+pub fn sort(items: &mut [Item]) {
+    items.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.offset.cmp(&b.offset)));
+}
+
+/// Writes the `.idx` file, version 2, of the pack whose checksum is `pack`; `items` as [`sort`] leaves them.
+///
+/// Gives the checksum of the index.
+pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+    let mut out = ChecksumWriter::new(out, pack.kind());
+    out.write_all(b"\xfftOc\0\0\0\x02")?;
+    write_fanout(&mut out, items)?;
+    for item in items {
+        out.write_all(item.id.as_slice())?;
+    }
+    for item in items {
+        out.write_all(&item.crc32.to_be_bytes())?;
+    }
+    let mut large = 0_u32;
+    for item in items {
+        let offset = match u32::try_from(item.offset) {
+            Ok(offset) if item.offset < LARGE_OFFSET => offset,
+            _ => {
+                large += 1;
+                (large - 1) | (1 << 31)
+            }
+        };
+        out.write_all(&offset.to_be_bytes())?;
+    }
+    for item in items.iter().filter(|item| item.offset >= LARGE_OFFSET) {
+        out.write_all(&item.offset.to_be_bytes())?;
+    }
+    out.write_all(pack.as_bytes())?;
+    out.finish()
+}
+
+/// Writes the `.rev` file, version 1, of the pack whose checksum is `pack`; `items` as [`sort`] leaves them.
+///
+/// Gives the checksum of the file.
+pub fn write_reverse_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+    let mut positions = (0..).zip(items).map(|(at, item)| (item.offset, at)).collect::<Vec<(u64, u32)>>();
+    positions.sort_unstable();
+    let hash_id: u32 = match pack.kind() {
+        gix_hash::Kind::Sha256 => 2,
+        _ => 1,
+    };
+    let mut out = ChecksumWriter::new(out, pack.kind());
+    out.write_all(b"RIDX\0\0\0\x01")?;
+    out.write_all(&hash_id.to_be_bytes())?;
+    for (_offset, at) in positions {
+        out.write_all(&at.to_be_bytes())?;
+    }
+    out.write_all(pack.as_bytes())?;
+    out.finish()
+}
+
+/// How many objects have an id whose first byte is at most N, for each N.
+fn write_fanout(out: &mut dyn Write, items: &[Item]) -> io::Result<()> {
+    let mut rest = items.iter().map(|item| item.id.first_byte()).peekable();
+    let mut count = 0_u32;
+    for first in 0..=u8::MAX {
+        while rest.next_if(|byte| *byte <= first).is_some() {
+            count += 1;
+        }
+        out.write_all(&count.to_be_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(first: u8, offset: u64) -> Item {
+        let mut id = [0; 20];
+        id[0] = first;
+        Item { id: id.into(), offset, crc32: u32::from(first) }
+    }
+
+    /// Three objects, two of them beyond 2 GiB, one of these beyond 4 GiB.
+    fn items() -> Vec<Item> {
+        let mut items = vec![item(9, 12), item(0xff, 0x8000_0000), item(3, 0x1_2345_6789)];
+        sort(&mut items);
+        items
+    }
+
+    #[test]
+    fn offsets_beyond_31_bits_go_to_the_table_of_64_bits() {
+        let (mut bytes, pack) = (Vec::new(), ObjectId::from([7; 20]));
+        let checksum = write_index(&mut bytes, &items(), &pack).unwrap();
+        let tables = &bytes[8 + 1024 + 3 * 20 + 3 * 4..];
+        assert_eq!(tables[..12], [0x80, 0, 0, 0, 0, 0, 0, 12, 0x80, 0, 0, 1]);
+        assert_eq!(tables[12..28], [0, 0, 0, 1, 0x23, 0x45, 0x67, 0x89, 0, 0, 0, 0, 0x80, 0, 0, 0]);
+        assert_eq!(&tables[28..48], pack.as_slice());
+        assert_eq!(&tables[48..], checksum.as_slice());
+    }
+
+    #[test]
+    fn the_fanout_counts_first_bytes() {
+        let mut bytes = Vec::new();
+        write_index(&mut bytes, &items(), &ObjectId::from([7; 20])).unwrap();
+        let count = |at: usize| bytes[8 + at * 4 + 3];
+        assert_eq!([2, 3, 8, 9, 254, 255].map(count), [0, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn the_reverse_index_is_in_the_order_of_offsets() {
+        let mut bytes = Vec::new();
+        write_reverse_index(&mut bytes, &items(), &ObjectId::from([7; 20])).unwrap();
+        assert_eq!(bytes[..12], *b"RIDX\0\0\0\x01\0\0\0\x01");
+        assert_eq!(bytes[12..24], [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0]);
+    }
+}

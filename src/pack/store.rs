@@ -1,0 +1,160 @@
+//! Puts what was received where others see it: as a pack with its indices, or as loose objects.
+
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use super::index::{self, Item};
+use super::inflate::Inflater;
+use super::loose::LooseWriter;
+use super::table::{NONE, Pack};
+use super::temporary::Temporary;
+use super::{Bases, Error, Keep, Options, Stored};
+
+/// Makes the pack in `file` visible, with its indices; `items` in any order.
+///
+/// The order is C git's, so that no reader sees half a pack: `.keep` and `.promisor`, `.pack`, `.rev`, and `.idx` last.
+/// A pack of the same name that is there already stays. On an error nothing is left behind.
+pub(super) fn store_pack(
+    file: Temporary,
+    items: &mut [Item],
+    pack_id: &ObjectId,
+    options: &Options<'_>,
+) -> Result<Stored, Error> {
+    index::sort(items);
+    let directory = options.objects.join("pack");
+    let path_of = |extension: &str| directory.join(format!("pack-{pack_id}.{extension}"));
+    let rev = written(&directory, "tmp_rev_", &mut |out| {
+        index::write_reverse_index(out, items, pack_id).map(drop)
+    })?;
+    let idx = written(&directory, "tmp_idx_", &mut |out| index::write_index(out, items, pack_id).map(drop))?;
+    file.sync()?;
+    let mut placed = Placed::default();
+    let kept = match &options.keep {
+        Some(content) => placed.create(path_of("keep"), content)?,
+        None => None,
+    };
+    if let Some(content) = &options.promisor {
+        let _path = placed.create(path_of("promisor"), content)?;
+    }
+    let path = path_of("pack");
+    if !(path.exists() && path_of("idx").exists()) {
+        placed.rename(file, path.clone())?;
+        placed.rename(rev, path_of("rev"))?;
+        placed.rename(idx, path_of("idx"))?;
+    }
+    sync_directory(&directory)?;
+    placed.0.clear();
+    Ok(Stored::Pack { path, keep: kept.map(Keep) })
+}
+
+/// Writes the first `count` objects of the pack as loose objects, those first that others refer to. Objects that are
+/// there already are left as they are.
+pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> Result<(), Error> {
+    let mut inflater = Inflater::new();
+    let mut content = Vec::new();
+    for kinds in [Kind::Blob, Kind::Tree, Kind::Commit, Kind::Tag] {
+        for index in 0..count {
+            let Some(entry) = pack.table.entry(index).filter(|entry| entry.kind == Some(kinds)) else {
+                continue;
+            };
+            if options.bases.is_some_and(|bases| bases.contains(&entry.id)) {
+                continue;
+            }
+            if entry.base == NONE {
+                // Streamed: it may be larger than memory.
+                let writer = LooseWriter::create(&options.objects, &entry.id, kinds, entry.size)?;
+                let Some(mut writer) = writer else { continue };
+                let (entry, deflated) = pack.deflated(index)?;
+                inflater.inflate_with(deflated, entry.size, &mut |made| writer.write(made))?;
+                writer.finish()?;
+            } else {
+                pack.object(index, &mut inflater, &mut content)?;
+                let size = content.len() as u64;
+                let writer = LooseWriter::create(&options.objects, &entry.id, kinds, size)?;
+                let Some(mut writer) = writer else { continue };
+                writer.write(&content)?;
+                writer.finish()?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Compares the first `count` objects of the pack with those of the same id in `bases`.
+///
+/// An id that two objects share is an attack that the detection in [`super::hash`] did not know.
+pub(super) fn check_collisions(pack: Pack<'_>, count: u32, bases: &dyn Bases) -> Result<(), Error> {
+    let mut inflater = Inflater::new();
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for index in 0..count {
+        let Some(entry) = pack.table.entry(index).filter(|entry| bases.contains(&entry.id)) else { continue };
+        ours.clear();
+        let Some(kind) = bases.find(&entry.id, &mut ours).map_err(Error::Read)? else { continue };
+        pack.object(index, &mut inflater, &mut theirs)?;
+        if entry.kind != Some(kind) || ours != theirs {
+            return Err(Error::Collision { id: entry.id });
+        }
+    }
+    Ok(())
+}
+
+/// A temporary file in `directory` with what `write` writes, safe on disk.
+fn written(
+    directory: &Path,
+    prefix: &str,
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> Result<Temporary, Error> {
+    let temporary = Temporary::create(directory, prefix)?;
+    let mut out = BufWriter::new(&temporary.file);
+    let result = write(&mut out).and_then(|()| out.flush());
+    drop(out);
+    result.map_err(|source| temporary.error(source))?;
+    temporary.sync()?;
+    Ok(temporary)
+}
+
+/// Files that have their lasting names; removed when dropped before all have.
+#[derive(Default)]
+struct Placed(Vec<PathBuf>);
+
+impl Placed {
+    /// Creates a file, unless it is there already: then it is somebody else's, and `None` is given.
+    fn create(&mut self, path: PathBuf, content: &[u8]) -> Result<Option<PathBuf>, Error> {
+        let mut file = match std::fs::File::create_new(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(source) => return Err(Error::Write { path, source }),
+        };
+        self.0.push(path.clone());
+        match file.write_all(content).and_then(|()| file.sync_all()) {
+            Ok(()) => Ok(Some(path)),
+            Err(source) => Err(Error::Write { path, source }),
+        }
+    }
+
+    fn rename(&mut self, file: Temporary, path: PathBuf) -> Result<(), Error> {
+        file.persist(&path)?;
+        self.0.push(path);
+        Ok(())
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        for path in self.0.drain(..).rev() {
+            let _removed_or_gone = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Sees to it that the names in `directory` survive a crash of the system, where directories can be synchronised.
+fn sync_directory(directory: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        let synced = std::fs::File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|source| Error::Write { path: directory.to_owned(), source })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,250 @@
+//! What is known of each entry of a pack, and which entries are deltas to which.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use super::inflate::Inflater;
+use super::{Error, delta};
+
+/// No entry: the base of an entry that is not a delta, or one that is not resolved.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The inflated deltas that are kept from the first pass for the second, in bytes.
+const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// One entry of the pack.
+#[derive(Clone, Copy)]
+pub(super) struct Entry {
+    /// The object's id; the null id while it is not resolved.
+    pub id: ObjectId,
+    /// Where the entry begins, in bytes.
+    pub offset: u64,
+    /// What its zlib stream inflates to, in bytes.
+    pub size: u64,
+    pub crc32: u32,
+    /// The entry that this one is a delta to, once resolved; otherwise [`NONE`].
+    pub base: u32,
+    /// Where its delta begins in the kept ones; [`NONE`] if it was not kept.
+    pub kept: u32,
+    pub header_len: u8,
+    /// The kind of the object; `None` while it is not resolved.
+    pub kind: Option<Kind>,
+}
+
+/// The entries of a pack in the order of their offsets, and its deltas.
+#[derive(Default)]
+pub(super) struct Table {
+    pub entries: Vec<Entry>,
+    /// Pairs of base and delta.
+    pub ofs_deltas: Vec<(u32, u32)>,
+    pub ref_deltas: Vec<(ObjectId, u32)>,
+    /// How many deltas there are, those included whose base is where no entry begins.
+    pub deltas: u64,
+    /// Where the last entry ends, in bytes.
+    pub end: u64,
+    kept: Vec<u8>,
+}
+
+impl Table {
+    /// The entry that begins at `offset`.
+    pub fn find(&self, offset: u64) -> Option<u32> {
+        let at = self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
+        u32::try_from(at).ok()
+    }
+
+    pub fn entry(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(index as usize)
+    }
+
+    /// Where a delta of `size` bytes can be kept, if there is room for it.
+    pub fn begin_kept(&mut self, size: u64) -> Option<u32> {
+        let size = usize::try_from(size).ok()?;
+        if size > KEPT_BYTES_MAX - self.kept.len() {
+            return None;
+        }
+        u32::try_from(self.kept.len()).ok()
+    }
+
+    /// Adds bytes to the delta begun last; they are of the size then given.
+    pub fn keep(&mut self, bytes: &[u8]) {
+        self.kept.extend_from_slice(bytes);
+    }
+
+    /// Forgets the kept deltas, which nobody needs any more.
+    pub fn forget_kept(&mut self) {
+        self.kept = Vec::new();
+        for entry in &mut self.entries {
+            entry.kept = NONE;
+        }
+    }
+}
+
+/// Which entries are deltas to a given one.
+pub(super) struct Family {
+    /// Where in `children` those of an entry begin; one more than there are entries.
+    starts: Vec<u32>,
+    children: Vec<u32>,
+    /// Sorted by base.
+    by_id: Vec<(ObjectId, u32)>,
+    /// For the first delta to each base in `by_id`: whether the base was found.
+    found: Vec<AtomicBool>,
+    /// Whether the pack is being completed with bases from outside.
+    pub completing: bool,
+}
+
+impl Family {
+    pub fn new(table: &mut Table) -> Self {
+        let mut pairs = std::mem::take(&mut table.ofs_deltas);
+        pairs.sort_unstable();
+        let mut starts = Vec::with_capacity(table.entries.len() + 1);
+        let mut at = 0_u32;
+        let mut rest = pairs.iter().peekable();
+        for entry in 0..=table.entries.len() {
+            starts.push(at);
+            while rest.next_if(|(base, _)| *base as usize == entry).is_some() {
+                at += 1;
+            }
+        }
+        let mut by_id = std::mem::take(&mut table.ref_deltas);
+        by_id.sort_unstable();
+        let found = by_id.iter().map(|_| AtomicBool::new(false)).collect();
+        Self {
+            starts,
+            children: pairs.into_iter().map(|(_, child)| child).collect(),
+            by_id,
+            found,
+            completing: false,
+        }
+    }
+
+    /// The deltas to `entry`, whose id is `id`. Asked for once for each entry.
+    ///
+    /// A delta is resolved once: if two entries of the pack have its base's id, that is an error, as it is to C git.
+    /// An object that comes out while the pack is completed may be one of the bases added, and finds its deltas gone.
+    pub fn children(&self, entry: u32, id: &ObjectId, table: &Table) -> Result<Vec<u32>, Error> {
+        let at = entry as usize;
+        let range = match (self.starts.get(at), self.starts.get(at + 1)) {
+            (Some(start), Some(end)) => *start as usize..*end as usize,
+            _ => 0..0,
+        };
+        let mut children = self.children.get(range).unwrap_or_default().to_vec();
+        if self.by_id.is_empty() {
+            return Ok(children);
+        }
+        let start = self.by_id.partition_point(|(base, _)| base < id);
+        let named = self.by_id.get(start..).unwrap_or_default();
+        let named = named.iter().take_while(|(base, _)| base == id).map(|(_, child)| *child);
+        let mut named = named.peekable();
+        if let (Some(first), Some(found)) = (named.peek(), self.found.get(start)) {
+            if found.swap(true, Ordering::Relaxed) {
+                if self.completing {
+                    return Ok(children);
+                }
+                let offset = table.entry(*first).map_or(0, |entry| entry.offset);
+                let what = format!("REF_DELTA at offset {offset} already resolved (duplicate base {id}?)");
+                return Err(Error::BadPack(what));
+            }
+            children.extend(named);
+        }
+        Ok(children)
+    }
+
+    /// The bases named by id that no entry turned out to have, each once, in order.
+    pub fn missing(&self) -> Vec<ObjectId> {
+        let mut last = None;
+        let firsts =
+            self.by_id.iter().zip(&self.found).filter(|((base, _), _)| last.replace(*base) != Some(*base));
+        firsts.filter(|(_, found)| !found.load(Ordering::Relaxed)).map(|((base, _), _)| *base).collect()
+    }
+
+    /// Forgets which bases were found.
+    pub fn reset(&mut self) {
+        self.completing = false;
+        for found in &mut self.found {
+            *found.get_mut() = false;
+        }
+    }
+
+    pub fn has_children(&self, entry: u32, id: &ObjectId) -> bool {
+        let at = entry as usize;
+        self.starts.get(at) != self.starts.get(at + 1)
+            || self.by_id.binary_search_by(|(base, _)| base.cmp(id)).is_ok()
+    }
+}
+
+/// The entries together with the bytes of the pack.
+#[derive(Clone, Copy)]
+pub(super) struct Pack<'a> {
+    pub table: &'a Table,
+    pub bytes: &'a [u8],
+    pub hash: gix_hash::Kind,
+}
+
+impl<'a> Pack<'a> {
+    /// Puts what the entry inflates to into `out`: an object or a delta.
+    pub fn inflate(self, index: u32, inflater: &mut Inflater, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (entry, deflated) = self.deflated(index)?;
+        inflater.inflate(deflated, entry.size, out).map_err(|error| bad_object(entry, error))
+    }
+
+    /// The entry and its zlib stream.
+    pub fn deflated(self, index: u32) -> Result<(&'a Entry, &'a [u8]), Error> {
+        let entry =
+            self.table.entry(index).ok_or_else(|| Error::BadPack("pack entry out of range".into()))?;
+        let end = index.checked_add(1).and_then(|next| self.table.entry(next));
+        let end = end.map_or(self.table.end, |next| next.offset);
+        let start = usize::try_from(entry.offset + u64::from(entry.header_len)).ok();
+        let range = start.zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
+        let deflated = range.and_then(|range| self.bytes.get(range));
+        Ok((entry, deflated.ok_or_else(|| bad_object(entry, "entry is beyond the end of the pack"))?))
+    }
+
+    /// Puts the object that the delta `index` makes from `base` into `out`; `buffer` is for the delta.
+    pub fn apply(
+        self,
+        index: u32,
+        base: &[u8],
+        out: &mut Vec<u8>,
+        (inflater, buffer): (&mut Inflater, &mut Vec<u8>),
+    ) -> Result<(), Error> {
+        let delta = if let Some(kept) = self.kept(index) {
+            kept
+        } else {
+            self.inflate(index, inflater, buffer)?;
+            buffer
+        };
+        delta::apply(base, delta, out).map_err(|_| match self.table.entry(index) {
+            Some(entry) => bad_object(entry, "failed to apply delta"),
+            None => Error::BadPack("failed to apply delta".into()),
+        })
+    }
+
+    /// Puts the whole object of a resolved entry into `out`, through all its deltas.
+    pub fn object(self, index: u32, inflater: &mut Inflater, out: &mut Vec<u8>) -> Result<(), Error> {
+        let (mut chain, mut at) = (Vec::new(), index);
+        while let Some(base) = self.table.entry(at).map(|entry| entry.base).filter(|base| *base != NONE) {
+            chain.push(at);
+            at = base;
+        }
+        self.inflate(at, inflater, out)?;
+        let (mut base, mut buffer) = (Vec::new(), Vec::new());
+        for delta in chain.into_iter().rev() {
+            std::mem::swap(&mut base, out);
+            self.apply(delta, &base, out, (inflater, &mut buffer))?;
+        }
+        Ok(())
+    }
+
+    fn kept(self, index: u32) -> Option<&'a [u8]> {
+        let entry = self.table.entry(index).filter(|entry| entry.kept != NONE)?;
+        let start = entry.kept as usize;
+        self.table.kept.get(start..start.checked_add(usize::try_from(entry.size).ok()?)?)
+    }
+}
+
+/// The error for an entry that is not what it should be.
+pub(super) fn bad_object(entry: &Entry, message: impl std::fmt::Display) -> Error {
+    Error::BadObject { offset: entry.offset, message: message.to_string() }
+}

@@ -1,0 +1,221 @@
+//! One thread of delta resolution: walks the tree of deltas above a base, depth first.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use super::Error;
+use super::hash::object_id;
+use super::inflate::Inflater;
+use super::links::Collector;
+use super::resolve::Shared;
+use super::table::bad_object;
+
+/// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
+/// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
+const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
+
+/// Buffers of this size are not worth keeping for another object, in bytes.
+const SPARE_LEN_MAX: usize = 256 * 1024;
+
+/// A base and deltas to it.
+pub(super) struct Job {
+    pub entry: u32,
+    pub kind: Kind,
+    pub data: Arc<Vec<u8>>,
+    pub children: Vec<u32>,
+}
+
+/// A delta that was resolved.
+pub(super) struct Resolved {
+    pub entry: u32,
+    pub base: u32,
+    pub id: ObjectId,
+    pub kind: Kind,
+}
+
+/// The state of one thread.
+pub(super) struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    inflater: Inflater,
+    delta: Vec<u8>,
+    spare: Option<Vec<u8>>,
+    links: Collector<'a>,
+    resolved: Vec<Resolved>,
+    /// The path from a base to the delta at work.
+    path: Vec<Frame>,
+    live_bytes: usize,
+}
+
+/// An object on the path, and the deltas to it that remain.
+struct Frame {
+    entry: u32,
+    data: Option<Arc<Vec<u8>>>,
+    children: Vec<u32>,
+}
+
+impl<'a> Worker<'a> {
+    pub fn new(shared: &'a Shared<'a>) -> Self {
+        Self {
+            shared,
+            inflater: Inflater::new(),
+            delta: Vec::new(),
+            spare: None,
+            links: Collector::new(shared.found, shared.pack.hash),
+            resolved: Vec::new(),
+            path: Vec::new(),
+            live_bytes: 0,
+        }
+    }
+
+    /// Works until nothing is left to do for any thread; gives what this one resolved.
+    pub fn run(mut self) -> Result<Vec<Resolved>, Error> {
+        loop {
+            if let Some(root) = self.shared.next_root() {
+                if let Some(job) = self.root_job(root)? {
+                    self.work(job)?;
+                }
+            } else if let Some(job) = self.shared.next_job() {
+                self.work(job)?;
+            } else {
+                return Ok(self.resolved);
+            }
+        }
+    }
+
+    fn root_job(&mut self, entry: u32) -> Result<Option<Job>, Error> {
+        let pack = self.shared.pack;
+        let Some((id, kind)) = pack.table.entry(entry).and_then(|entry| Some((entry.id, entry.kind?))) else {
+            return Ok(None);
+        };
+        let children = self.shared.family.children(entry, &id, pack.table)?;
+        if children.is_empty() {
+            return Ok(None);
+        }
+        let mut data = self.spare.take().unwrap_or_default();
+        pack.inflate(entry, &mut self.inflater, &mut data)?;
+        Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
+    }
+
+    fn work(&mut self, job: Job) -> Result<(), Error> {
+        self.live_bytes = 0;
+        self.push(Frame { entry: job.entry, data: Some(job.data), children: job.children });
+        while let Some(frame) = self.path.last_mut() {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            if let Some(child) = frame.children.pop() {
+                self.resolve(child, job.kind)?;
+            } else {
+                let data = self.path.pop().and_then(|frame| frame.data);
+                self.recycle(data);
+            }
+            if self.shared.wants_job() {
+                self.share(job.kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Resolves `child`, a delta to the last object of the path.
+    fn resolve(&mut self, child: u32, kind: Kind) -> Result<(), Error> {
+        let pack = self.shared.pack;
+        let (base, data) = self.base()?;
+        let mut object = self.spare.take().unwrap_or_default();
+        pack.apply(child, &data, &mut object, (&mut self.inflater, &mut self.delta))?;
+        let id = object_id(pack.hash, kind, &object).map_err(|attack| Error::BadPack(attack.to_string()))?;
+        let links = self.links.collect(kind, &object);
+        links.map_err(|error| match pack.table.entry(child) {
+            Some(entry) => bad_object(entry, error),
+            None => Error::BadPack(error.to_string()),
+        })?;
+        self.resolved.push(Resolved { entry: child, base, id, kind });
+        let _before = self.shared.done.fetch_add(1, Ordering::Relaxed);
+        drop(data);
+        self.release_spent();
+        let children = self.shared.family.children(child, &id, pack.table)?;
+        if children.is_empty() {
+            self.keep_spare(object);
+        } else {
+            self.push(Frame { entry: child, data: Some(Arc::new(object)), children });
+        }
+        Ok(())
+    }
+
+    /// The last object of the path, made again if it was dropped.
+    fn base(&mut self) -> Result<(u32, Arc<Vec<u8>>), Error> {
+        let missing = || Error::BadPack("delta base is lost".into());
+        let last = self.path.last().ok_or_else(missing)?;
+        if let Some(data) = &last.data {
+            return Ok((last.entry, Arc::clone(data)));
+        }
+        let at = self.path.iter().rposition(|frame| frame.data.is_some()).ok_or_else(missing)?;
+        let mut data = self.path.get(at).and_then(|frame| frame.data.clone()).ok_or_else(missing)?;
+        for frame in self.path.iter().skip(at + 1) {
+            let mut object = Vec::new();
+            let buffers = (&mut self.inflater, &mut self.delta);
+            self.shared.pack.apply(frame.entry, &data, &mut object, buffers)?;
+            data = Arc::new(object);
+        }
+        let last = self.path.last_mut().ok_or_else(missing)?;
+        last.data = Some(Arc::clone(&data));
+        self.live_bytes += data.capacity();
+        Ok((last.entry, data))
+    }
+
+    /// Lets go of the last object if no more deltas to it remain. The first object stays: all others can be made
+    /// again from it.
+    fn release_spent(&mut self) {
+        if self.path.len() > 1 {
+            let spent = self.path.last_mut().filter(|frame| frame.children.is_empty());
+            let data = spent.and_then(|frame| frame.data.take());
+            self.recycle(data);
+        }
+    }
+
+    fn push(&mut self, frame: Frame) {
+        self.live_bytes += frame.data.as_ref().map_or(0, |data| data.capacity());
+        self.path.push(frame);
+        let inner = self.path.len().saturating_sub(1);
+        for frame in self.path.iter_mut().take(inner).skip(1) {
+            if self.live_bytes <= LIVE_BYTES_MAX {
+                break;
+            }
+            if let Some(data) = frame.data.take() {
+                self.live_bytes -= data.capacity();
+            }
+        }
+    }
+
+    /// Counts `data` as gone and keeps its memory for the next object.
+    fn recycle(&mut self, data: Option<Arc<Vec<u8>>>) {
+        let Some(data) = data else { return };
+        self.live_bytes = self.live_bytes.saturating_sub(data.capacity());
+        if let Ok(buffer) = Arc::try_unwrap(data) {
+            self.keep_spare(buffer);
+        }
+    }
+
+    fn keep_spare(&mut self, buffer: Vec<u8>) {
+        if buffer.capacity() <= SPARE_LEN_MAX {
+            self.spare = Some(buffer);
+        }
+    }
+
+    /// Gives half of the deltas nearest to the start of the path to threads that have nothing to do: there the
+    /// largest trees grow.
+    fn share(&mut self, kind: Kind) {
+        let last = self.path.len().saturating_sub(1);
+        for (at, frame) in self.path.iter_mut().enumerate() {
+            // A thread keeps one delta for itself, unless it has others further along.
+            let count = frame.children.len() - usize::from(at == last && !frame.children.is_empty());
+            if let (Some(data), true) = (&frame.data, count > 0) {
+                let given = frame.children.split_off(frame.children.len() - count.div_ceil(2));
+                self.shared.give(Job { entry: frame.entry, kind, data: Arc::clone(data), children: given });
+                return;
+            }
+        }
+    }
+}
