@@ -11,7 +11,7 @@ use gix_hash::ObjectId;
 
 use super::capability::hash_kind;
 use super::ls_refs::{Preamble, read_argument};
-use super::pktline::{Packet, Reader, push_line, write_delimiter, write_flush, write_line};
+use super::pktline::{Packet, Reader, push_line, write_data, write_delimiter, write_flush, write_line};
 use super::sideband::PacketReader;
 use super::{Capabilities, Error, parse_id, printable, unexpected_line};
 use crate::progress::Progress;
@@ -501,8 +501,9 @@ impl ShallowUpdate {
 
     fn write(self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Self::Shallow(id) => write_line(out, format!("shallow {id}").as_bytes()),
-            Self::Unshallow(id) => write_line(out, format!("unshallow {id}").as_bytes()),
+            // without a line feed, seen in git 2.47.3
+            Self::Shallow(id) => write_data(out, format!("shallow {id}").as_bytes()),
+            Self::Unshallow(id) => write_data(out, format!("unshallow {id}").as_bytes()),
         }
     }
 }
@@ -624,6 +625,8 @@ impl Reply {
             }
             write_delimiter(out)?;
         }
+        // seen in git 2.47.3: wanted-refs come first, which gitprotocol-v2(5) tells otherwise
+        write_named(out, b"wanted-refs", &self.wanted_refs)?;
         if !self.shallow.is_empty() {
             write_line(out, b"shallow-info")?;
             for update in &self.shallow {
@@ -631,16 +634,7 @@ impl Reply {
             }
             write_delimiter(out)?;
         }
-        for (section, lines) in [("wanted-refs", &self.wanted_refs), ("packfile-uris", &self.packfile_uris)] {
-            if lines.is_empty() {
-                continue;
-            }
-            write_line(out, section.as_bytes())?;
-            for (id, rest) in lines {
-                write_line(out, &[id.to_string().as_bytes(), b" ", rest].concat())?;
-            }
-            write_delimiter(out)?;
-        }
+        write_named(out, b"packfile-uris", &self.packfile_uris)?;
         if self.pack { write_line(out, b"packfile") } else { write_flush(out) }
     }
 
@@ -656,6 +650,18 @@ impl Reply {
         }
         Ok(())
     }
+}
+
+/// Writes a section of lines `<id> <name>`; nothing if there are none.
+fn write_named(out: &mut dyn Write, section: &[u8], lines: &[(ObjectId, BString)]) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    write_line(out, section)?;
+    for (id, name) in lines {
+        write_line(out, &[id.to_string().as_bytes(), b" ", name].concat())?;
+    }
+    write_delimiter(out)
 }
 
 /// The sections of a v2 answer; each comes once at most.
