@@ -9,7 +9,7 @@ use super::{Error, printable};
 pub struct Capabilities(Vec<(BString, Option<BString>)>);
 
 impl Capabilities {
-    /// Takes apart the list behind the NUL of a v0 advertisement's first line (names separated by spaces). JGit begins
+    /// Takes apart the list behind the NUL of a v0 advertisement's first line (names separated by spaces). `JGit` begins
     /// it with a space.
     pub fn from_list(list: &[u8]) -> Self {
         let mut capabilities = Self::default();

@@ -55,6 +55,7 @@ pub struct Deepen {
 }
 
 /// What the client allows and asks for; each only where the server said it can.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the protocol that is there or not")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// Deltas against objects the client has.
@@ -416,11 +417,11 @@ pub enum Ack {
     Nak,
     /// `ACK <id>`: in v0 the last word; in v2 the object is common.
     Final(ObjectId),
-    /// v0 multi_ack: `ACK <id> continue`.
+    /// v0 `multi_ack`: `ACK <id> continue`.
     Continue(ObjectId),
-    /// v0 multi_ack_detailed: `ACK <id> common`.
+    /// v0 `multi_ack_detailed`: `ACK <id> common`.
     Common(ObjectId),
-    /// v0 multi_ack_detailed: `ACK <id> ready`.
+    /// v0 `multi_ack_detailed`: `ACK <id> ready`.
     Ready(ObjectId),
 }
 

@@ -73,16 +73,12 @@ impl<'a> Demux<'a> {
         };
         let mut data = Vec::new();
         pktline::read_into(self.input, 1, &mut self.position, &mut data)?;
-        match data.first() {
-            Some(&DATA) => {
-                self.remaining = length;
-                Ok(())
-            }
-            _ => {
-                pktline::read_into(self.input, length, &mut self.position, &mut data)?;
-                take_aside(&data, &mut self.text, &mut **self.progress.borrow_mut())
-            }
+        if data.first() == Some(&DATA) {
+            self.remaining = length;
+            return Ok(());
         }
+        pktline::read_into(self.input, length, &mut self.position, &mut data)?;
+        take_aside(&data, &mut self.text, &mut **self.progress.borrow_mut())
     }
 
     fn hang_up(&mut self) -> Error {

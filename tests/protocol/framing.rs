@@ -24,7 +24,7 @@ fn bad_lengths() {
     for cut in [&b""[..], b"000", b"0008ab"] {
         assert_eq!(packet_error(cut), "the remote end hung up unexpectedly");
     }
-    assert!(write_data(&mut Vec::new(), &[0; 65517]).is_err());
+    assert!(write_data(&mut Vec::new(), &vec![0; 65517]).is_err());
 }
 
 #[test]
@@ -63,8 +63,11 @@ impl Progress for Record {
     }
 }
 
+/// Lines of band 2.
+type Told = Vec<(String, Ending)>;
+
 /// The lines told, and the bytes of band 1 or the error.
-fn demultiplex(mut bytes: &[u8], stop: bool) -> (Vec<(String, Ending)>, Result<Vec<u8>, String>) {
+fn demultiplex(mut bytes: &[u8], stop: bool) -> (Told, Result<Vec<u8>, String>) {
     let mut record = Record { stop, ..Record::default() };
     let mut data = Vec::new();
     let result = {
@@ -101,7 +104,7 @@ fn bands_that_fail() {
 fn endless_lines_come_in_pieces() {
     let mut bytes = Vec::new();
     for _ in 0..4 {
-        write_data(&mut bytes, &[&[2][..], &[b'x'; 60_000]].concat()).unwrap();
+        write_data(&mut bytes, &[&[2][..], &vec![b'x'; 60_000]].concat()).unwrap();
     }
     bytes.extend_from_slice(b"0000");
     let (lines, _) = demultiplex(&bytes, false);
