@@ -4,13 +4,17 @@
 //! [`Request::encode_wants_v0`] and [`encode_haves_v0`] as the parts of a v0 conversation, which differs between pipes
 //! and HTTP only in which parts are sent again.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::Error;
-use super::ls_refs::Preamble;
+use super::capability::hash_kind;
+use super::ls_refs::{Preamble, read_argument};
+use super::pktline::{Packet, Reader, push_line, write_data, write_delimiter, write_flush, write_line};
+use super::sideband::PacketReader;
+use super::{Capabilities, Error, parse_id, printable, unexpected_line};
+use crate::progress::Progress;
 
 /// What the client wants and has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub struct Request {
     pub deepen: Deepen,
     /// The filter of a partial clone, as git spells it.
     pub filter: Option<BString>,
+    /// v2 `packfile-uris`: the protocols by which the client would fetch packs elsewhere, such as `https`.
+    pub packfile_uris: Vec<BString>,
     /// No more haves will come: send the pack.
     pub done: bool,
     /// What the pack and the stream may be like.
@@ -49,6 +55,7 @@ pub struct Deepen {
 }
 
 /// What the client allows and asks for; each only where the server said it can.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the protocol that is there or not")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Features {
     /// Deltas against objects the client has.
@@ -69,8 +76,10 @@ pub struct Features {
     pub no_done: bool,
     /// v0: how the pack is framed.
     pub side_band: SideBand,
-    /// v0 over HTTP: the client may be told of a boundary (`deepen-since` and so on are sent as lines).
-    pub deepen_relative: bool,
+    /// v0: `deepen-since` is named among the capabilities; C git names it whenever the server does.
+    pub deepen_since: bool,
+    /// v0: `deepen-not` is named among the capabilities; C git names it whenever the server does.
+    pub deepen_not: bool,
 }
 
 /// v0's kinds of acknowledgment.
@@ -98,27 +107,307 @@ pub enum SideBand {
 }
 
 impl Request {
-    /// The v2 command as bytes, its flush-pkt included. Order as C git sends it.
+    /// The v2 command as bytes, its flush-pkt included. Order as C git sends it (seen in git 2.47.3).
     pub fn encode_v2(&self) -> Vec<u8> {
-        todo!("protocol helper")
+        let mut out = Vec::new();
+        push_line(&mut out, &[b"command=fetch"]);
+        self.preamble.push_agent(&mut out);
+        self.preamble.push_session_id(&mut out);
+        self.preamble.push_server_options(&mut out);
+        self.preamble.push_object_format(&mut out);
+        out.extend_from_slice(b"0001");
+        for (word, asked) in self.features.v2_words() {
+            if asked {
+                push_line(&mut out, &[word.as_bytes()]);
+            }
+        }
+        push_ids(&mut out, "shallow ", &self.shallow);
+        self.deepen.push_v2(&mut out);
+        self.push_filter(&mut out);
+        if !self.packfile_uris.is_empty() {
+            push_line(&mut out, &[b"packfile-uris ", &bstr::join(",", &self.packfile_uris)]);
+        }
+        for name in &self.want_refs {
+            push_line(&mut out, &[b"want-ref ", name]);
+        }
+        push_ids(&mut out, "want ", &self.wants);
+        push_ids(&mut out, "have ", &self.haves);
+        if self.done {
+            push_line(&mut out, &[b"done"]);
+        }
+        out.extend_from_slice(b"0000");
+        out
     }
+
     /// Reads a v2 command as a server does, beginning after the line `command=fetch`.
-    pub fn decode_v2(_input: &mut dyn BufRead) -> Result<Self, Error> {
-        todo!()
+    pub fn decode_v2(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let (preamble, arguments) = Preamble::read(&mut reader)?;
+        let mut request = Self { preamble, ..Self::default() };
+        while arguments && let Some(line) = read_argument(&mut reader)? {
+            request.take_v2(line)?;
+        }
+        Ok(request)
     }
-    /// v0: the wants with capabilities behind the first, `shallow`, `deepen…`, `filter` lines and a flush-pkt.
-    pub fn encode_wants_v0(&self, _out: &mut Vec<u8>) {
-        todo!()
+
+    fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line.split_once_str(" ") {
+            Some((b"want", hex)) => self.wants.push(expect_id(hex, line)?),
+            Some((b"have", hex)) => self.haves.push(expect_id(hex, line)?),
+            Some((b"want-ref", name)) => self.want_refs.push(name.into()),
+            Some((b"packfile-uris", list)) => {
+                self.packfile_uris = list.split_str(",").map(BString::from).collect();
+            }
+            None if line == b"done" => self.done = true,
+            None if line == b"deepen-relative" => self.deepen.relative = true,
+            None => self.features.take_v2(line)?,
+            Some((key, value)) => return self.take_boundary(key, value, line),
+        }
+        Ok(())
     }
-    /// Reads what [`Self::encode_wants_v0`] wrote, as a server does.
-    pub fn decode_wants_v0(_input: &mut dyn BufRead) -> Result<Self, Error> {
-        todo!()
+
+    /// Takes the lines that v0 and v2 have in common: `shallow`, `deepen…` and `filter`.
+    fn take_boundary(&mut self, key: &[u8], value: &[u8], line: &[u8]) -> Result<(), Error> {
+        let invalid = |what| Error::Malformed(format!("invalid {what}: {}", printable(line)));
+        match key {
+            b"shallow" => self.shallow.push(parse_id(value).ok_or_else(|| invalid("shallow line"))?),
+            b"deepen" => {
+                let depth =
+                    parse_number(value).filter(|depth| *depth > 0).ok_or_else(|| invalid("deepen"))?;
+                self.deepen.depth = depth;
+            }
+            b"deepen-since" => {
+                self.deepen.since = Some(parse_number(value).ok_or_else(|| invalid("deepen-since"))?);
+            }
+            b"deepen-not" => self.deepen.not.push(value.into()),
+            b"filter" => self.filter = Some(value.into()),
+            _ => return Err(unexpected_line(line)),
+        }
+        Ok(())
+    }
+
+    /// v0: the wants with capabilities behind the first, `shallow`, `deepen…`, `filter` lines and a flush-pkt. Order as
+    /// C git sends it (seen in git 2.47.3, which never sends `object-format`, whatever the hash). Without a want
+    /// nothing but the flush-pkt is left, which says goodbye.
+    pub fn encode_wants_v0(&self, out: &mut Vec<u8>) {
+        if let Some((first, others)) = self.wants.split_first() {
+            let mut line = format!("want {first}").into_bytes();
+            for word in self.words_v0() {
+                line.push(b' ');
+                line.extend_from_slice(&word);
+            }
+            push_line(out, &[&line]);
+            push_ids(out, "want ", others);
+            push_ids(out, "shallow ", &self.shallow);
+            self.deepen.push(out);
+            self.push_filter(out);
+        }
+        out.extend_from_slice(b"0000");
+    }
+
+    /// Reads what [`Self::encode_wants_v0`] wrote, as a server does. Words behind the first want that are not known are
+    /// passed over, as C git does.
+    pub fn decode_wants_v0(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let mut request = Self::default();
+        while let Some(line) = read_argument(&mut reader)? {
+            match line.split_once_str(" ") {
+                Some((b"want", rest)) => request.take_want_v0(rest, line)?,
+                Some((key, value)) => request.take_boundary(key, value, line)?,
+                None => return Err(unexpected_line(line)),
+            }
+        }
+        Ok(request)
+    }
+
+    fn take_want_v0(&mut self, rest: &[u8], line: &[u8]) -> Result<(), Error> {
+        let (hex, words) = rest.split_once_str(" ").unwrap_or((rest, b""));
+        self.wants.push(expect_id(hex, line)?);
+        if self.wants.len() > 1 {
+            return Ok(());
+        }
+        let words = Capabilities::from_list(words);
+        self.features = Features::from_v0(&words);
+        self.deepen.relative = words.contains("deepen-relative");
+        self.preamble.agent = words.value("agent").map(Into::into);
+        self.preamble.session_id = words.value("session-id").map(Into::into);
+        self.preamble.object_format = words.value("object-format").and_then(|name| hash_kind(name));
+        Ok(())
+    }
+
+    fn words_v0(&self) -> Vec<BString> {
+        let features = &self.features;
+        let multi_ack = match features.multi_ack {
+            MultiAck::None => "",
+            MultiAck::Plain => "multi_ack",
+            MultiAck::Detailed => "multi_ack_detailed",
+        };
+        let side_band = match features.side_band {
+            SideBand::None => "",
+            SideBand::Small => "side-band",
+            SideBand::Large => "side-band-64k",
+        };
+        let only_if = |asked, word| if asked { word } else { "" };
+        let words = [
+            multi_ack,
+            only_if(features.no_done, "no-done"),
+            side_band,
+            only_if(self.deepen.relative, "deepen-relative"),
+            only_if(features.thin_pack, "thin-pack"),
+            only_if(features.no_progress, "no-progress"),
+            only_if(features.include_tag, "include-tag"),
+            only_if(features.ofs_delta, "ofs-delta"),
+            only_if(features.deepen_since, "deepen-since"),
+            only_if(features.deepen_not, "deepen-not"),
+        ];
+        let mut words: Vec<BString> =
+            words.into_iter().filter(|word| !word.is_empty()).map(Into::into).collect();
+        let preamble = &self.preamble;
+        words.extend(preamble.agent.iter().map(|agent| format!("agent={agent}").into()));
+        words.extend(preamble.session_id.iter().map(|id| format!("session-id={id}").into()));
+        words.extend(preamble.object_format.iter().map(|hash| format!("object-format={hash}").into()));
+        words.extend(self.filter.iter().map(|_| "filter".into()));
+        words
+    }
+
+    fn push_filter(&self, out: &mut Vec<u8>) {
+        if let Some(filter) = &self.filter {
+            push_line(out, &[b"filter ", filter]);
+        }
+    }
+}
+
+impl Features {
+    /// The features that are lines of a v2 command, in C git's order. `wait-for-done`, which C git sends alone, first.
+    fn v2_words(&self) -> [(&'static str, bool); 6] {
+        [
+            ("wait-for-done", self.wait_for_done),
+            ("thin-pack", self.thin_pack),
+            ("no-progress", self.no_progress),
+            ("include-tag", self.include_tag),
+            ("ofs-delta", self.ofs_delta),
+            ("sideband-all", self.sideband_all),
+        ]
+    }
+
+    fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line {
+            b"wait-for-done" => self.wait_for_done = true,
+            b"thin-pack" => self.thin_pack = true,
+            b"no-progress" => self.no_progress = true,
+            b"include-tag" => self.include_tag = true,
+            b"ofs-delta" => self.ofs_delta = true,
+            b"sideband-all" => self.sideband_all = true,
+            _ => return Err(unexpected_line(line)),
+        }
+        Ok(())
+    }
+
+    fn from_v0(words: &Capabilities) -> Self {
+        let multi_ack = if words.contains("multi_ack_detailed") {
+            MultiAck::Detailed
+        } else if words.contains("multi_ack") {
+            MultiAck::Plain
+        } else {
+            MultiAck::None
+        };
+        let side_band = if words.contains("side-band-64k") {
+            SideBand::Large
+        } else if words.contains("side-band") {
+            SideBand::Small
+        } else {
+            SideBand::None
+        };
+        Self {
+            thin_pack: words.contains("thin-pack"),
+            ofs_delta: words.contains("ofs-delta"),
+            no_progress: words.contains("no-progress"),
+            include_tag: words.contains("include-tag"),
+            no_done: words.contains("no-done"),
+            deepen_since: words.contains("deepen-since"),
+            deepen_not: words.contains("deepen-not"),
+            multi_ack,
+            side_band,
+            ..Self::default()
+        }
+    }
+}
+
+impl Deepen {
+    fn push_v2(&self, out: &mut Vec<u8>) {
+        self.push_depth(out);
+        if self.relative {
+            push_line(out, &[b"deepen-relative"]);
+        }
+        self.push_since_and_not(out);
+    }
+
+    fn push(&self, out: &mut Vec<u8>) {
+        self.push_depth(out);
+        self.push_since_and_not(out);
+    }
+
+    fn push_depth(&self, out: &mut Vec<u8>) {
+        if self.depth > 0 {
+            push_line(out, &[format!("deepen {}", self.depth).as_bytes()]);
+        }
+    }
+
+    fn push_since_and_not(&self, out: &mut Vec<u8>) {
+        if let Some(since) = self.since {
+            push_line(out, &[format!("deepen-since {since}").as_bytes()]);
+        }
+        for name in &self.not {
+            push_line(out, &[b"deepen-not ", name]);
+        }
     }
 }
 
 /// v0: `have` lines, with neither flush-pkt nor `done`.
-pub fn encode_haves_v0(_haves: &[ObjectId], _out: &mut Vec<u8>) {
-    todo!()
+pub fn encode_haves_v0(haves: &[ObjectId], out: &mut Vec<u8>) {
+    push_ids(out, "have ", haves);
+}
+
+/// v0: one packet of what a client says after its wants, read by a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Have {
+    /// `have <id>`.
+    Have(ObjectId),
+    /// A flush-pkt: the client waits for acknowledgments.
+    Flush,
+    /// `done`: the client waits for the pack.
+    Done,
+}
+
+impl Have {
+    /// Reads one; `None` if the client hung up instead.
+    pub fn read_v0(input: &mut dyn BufRead) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(input);
+        let Some(packet) = reader.read_or_eof()? else { return Ok(None) };
+        match packet {
+            Packet::Flush => Ok(Some(Self::Flush)),
+            Packet::Data(_) if packet.shown() == b"done" => Ok(Some(Self::Done)),
+            Packet::Data(_) | Packet::Delimiter | Packet::ResponseEnd => {
+                let id = packet.shown().strip_prefix(b"have ").and_then(parse_id);
+                id.map(|id| Some(Self::Have(id))).ok_or_else(|| unexpected_line(packet.shown()))
+            }
+        }
+    }
+}
+
+fn push_ids(out: &mut Vec<u8>, key: &str, ids: &[ObjectId]) {
+    for id in ids {
+        push_line(out, &[key.as_bytes(), id.to_string().as_bytes()]);
+    }
+}
+
+fn expect_id(hex: &[u8], line: &[u8]) -> Result<ObjectId, Error> {
+    let text = || format!("expected to get oid, not '{}'", printable(line));
+    parse_id(hex).ok_or_else(|| Error::Malformed(text()))
+}
+
+fn parse_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// One acknowledgment.
@@ -128,18 +417,46 @@ pub enum Ack {
     Nak,
     /// `ACK <id>`: in v0 the last word; in v2 the object is common.
     Final(ObjectId),
-    /// v0 multi_ack: `ACK <id> continue`.
+    /// v0 `multi_ack`: `ACK <id> continue`.
     Continue(ObjectId),
-    /// v0 multi_ack_detailed: `ACK <id> common`.
+    /// v0 `multi_ack_detailed`: `ACK <id> common`.
     Common(ObjectId),
-    /// v0 multi_ack_detailed: `ACK <id> ready`.
+    /// v0 `multi_ack_detailed`: `ACK <id> ready`.
     Ready(ObjectId),
 }
 
 impl Ack {
     /// Reads one line of v0's answer to haves.
-    pub fn read_v0(_input: &mut dyn BufRead) -> Result<Self, Error> {
-        todo!()
+    pub fn read_v0(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let packet = reader.read()?;
+        let line = packet.shown();
+        let unexpected = || Error::Unexpected { expected: "ACK/NAK", received: printable(line) };
+        if line == b"NAK" && packet.line().is_some() {
+            return Ok(Self::Nak);
+        }
+        let rest = line.strip_prefix(b"ACK ").ok_or_else(unexpected)?;
+        let (hex, status) = rest.split_once_str(" ").unwrap_or((rest, b""));
+        let id = parse_id(hex).ok_or_else(unexpected)?;
+        match status {
+            b"" => Ok(Self::Final(id)),
+            b"continue" => Ok(Self::Continue(id)),
+            b"common" => Ok(Self::Common(id)),
+            b"ready" => Ok(Self::Ready(id)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// Writes it as a v0 server does.
+    pub fn write_v0(self, out: &mut dyn Write) -> io::Result<()> {
+        let line = match self {
+            Self::Nak => "NAK".to_owned(),
+            Self::Final(id) => format!("ACK {id}"),
+            Self::Continue(id) => format!("ACK {id} continue"),
+            Self::Common(id) => format!("ACK {id} common"),
+            Self::Ready(id) => format!("ACK {id} ready"),
+        };
+        write_line(out, line.as_bytes())
     }
 }
 
@@ -153,8 +470,43 @@ pub enum ShallowUpdate {
 }
 
 /// v0: reads `shallow` and `unshallow` lines up to and with the flush-pkt.
-pub fn read_shallow_v0(_input: &mut dyn BufRead) -> Result<Vec<ShallowUpdate>, Error> {
-    todo!()
+pub fn read_shallow_v0(input: &mut dyn BufRead) -> Result<Vec<ShallowUpdate>, Error> {
+    let mut reader = Reader::new(input);
+    let mut updates = Vec::new();
+    loop {
+        check_reply_len(reader.position())?;
+        match reader.read()? {
+            Packet::Flush => return Ok(updates),
+            packet => updates.push(ShallowUpdate::parse(packet.shown())?),
+        }
+    }
+}
+
+/// v0: writes what [`read_shallow_v0`] reads, the flush-pkt included.
+pub fn write_shallow_v0(out: &mut dyn Write, updates: &[ShallowUpdate]) -> io::Result<()> {
+    for update in updates {
+        update.write(out)?;
+    }
+    write_flush(out)
+}
+
+impl ShallowUpdate {
+    fn parse(line: &[u8]) -> Result<Self, Error> {
+        let id = match line.split_once_str(" ") {
+            Some((b"shallow", hex)) => parse_id(hex).map(Self::Shallow),
+            Some((b"unshallow", hex)) => parse_id(hex).map(Self::Unshallow),
+            _ => None,
+        };
+        id.ok_or_else(|| Error::Unexpected { expected: "shallow/unshallow", received: printable(line) })
+    }
+
+    fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            // without a line feed, seen in git 2.47.3
+            Self::Shallow(id) => write_data(out, format!("shallow {id}").as_bytes()),
+            Self::Unshallow(id) => write_data(out, format!("unshallow {id}").as_bytes()),
+        }
+    }
 }
 
 /// The sections of a v2 answer that stand before the pack.
@@ -177,11 +529,209 @@ pub struct Reply {
 
 impl Reply {
     /// Reads a v2 answer up to the line `packfile` and with it, or to the flush-pkt.
-    pub fn read_v2(_input: &mut dyn BufRead) -> Result<Self, Error> {
-        todo!()
+    pub fn read_v2(input: &mut dyn BufRead) -> Result<Self, Error> {
+        Self::read_sections(&mut Packets::Plain(Reader::new(input)))
     }
+
+    /// As [`Self::read_v2`], for an answer to `sideband-all`.
+    pub fn read_v2_sideband_all(input: &mut dyn BufRead, progress: &mut dyn Progress) -> Result<Self, Error> {
+        let mut packets = Packets::Banded(PacketReader::new(input, progress));
+        let reply = Self::read_sections(&mut packets)?;
+        if let Packets::Banded(packets) = packets {
+            packets.finish()?;
+        }
+        Ok(reply)
+    }
+
+    fn read_sections(packets: &mut Packets<'_>) -> Result<Self, Error> {
+        let mut reply = Self::default();
+        let mut seen = Vec::new();
+        loop {
+            let packet = packets.read()?;
+            let name = packet.shown();
+            let section =
+                Section::named(name).filter(|section| packet.line().is_some() && !seen.contains(section));
+            let unexpected = || Error::Unexpected { expected: "'packfile'", received: printable(name) };
+            let section = section.ok_or_else(unexpected)?;
+            if section == Section::Packfile {
+                reply.pack = true;
+                return Ok(reply);
+            }
+            seen.push(section);
+            let ended = reply.read_section(packets, section)?;
+            let negotiating = section == Section::Acknowledgments && !reply.ready;
+            match ended {
+                End::Flush if negotiating => return Ok(reply),
+                End::Delimiter if !negotiating => {}
+                End::Flush if reply.ready => {
+                    return Err(malformed("expected packfile to be sent after 'ready'"));
+                }
+                End::Flush => {
+                    return Err(Error::Unexpected { expected: "'packfile'", received: "0000".into() });
+                }
+                End::Delimiter => {
+                    return Err(malformed("expected no other sections to be sent after no 'ready'"));
+                }
+            }
+        }
+    }
+
+    fn read_section(&mut self, packets: &mut Packets<'_>, section: Section) -> Result<End, Error> {
+        if section == Section::Acknowledgments {
+            self.acks = Some(Vec::new());
+        }
+        loop {
+            let packet = packets.read()?;
+            match packet {
+                Packet::Flush => return Ok(End::Flush),
+                Packet::Delimiter => return Ok(End::Delimiter),
+                Packet::ResponseEnd => return Err(unexpected_line(packet.shown())),
+                Packet::Data(_) => self.take(section, packet.shown())?,
+            }
+        }
+    }
+
+    fn take(&mut self, section: Section, line: &[u8]) -> Result<(), Error> {
+        match section {
+            Section::Acknowledgments => self.take_acknowledgment(line)?,
+            Section::ShallowInfo => self.shallow.push(ShallowUpdate::parse(line)?),
+            Section::WantedRefs => self.wanted_refs.push(id_and_rest(line, "wanted-ref, got")?),
+            Section::PackfileUris => self.packfile_uris.push(id_and_rest(line, "'<hash> <uri>', got")?),
+            // its packets belong to the side-bands and are never read here
+            Section::Packfile => return Err(unexpected_line(line)),
+        }
+        Ok(())
+    }
+
+    fn take_acknowledgment(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line {
+            b"NAK" => {}
+            b"ready" => self.ready = true,
+            _ => {
+                let id = line.strip_prefix(b"ACK ").and_then(parse_id);
+                let text = || format!("unexpected acknowledgment line: '{}'", printable(line));
+                let id = id.ok_or_else(|| Error::Malformed(text()))?;
+                self.acks.get_or_insert_default().push(id);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes it as a server does, up to the line `packfile` and with it if `pack` is true, with a flush-pkt otherwise.
-    pub fn write_v2(&self, _out: &mut dyn Write) -> std::io::Result<()> {
-        todo!()
+    pub fn write_v2(&self, out: &mut dyn Write) -> io::Result<()> {
+        if let Some(acks) = &self.acks {
+            self.write_acknowledgments(acks, out)?;
+            if !self.pack {
+                return write_flush(out);
+            }
+            write_delimiter(out)?;
+        }
+        // seen in git 2.47.3: wanted-refs come first, which gitprotocol-v2(5) tells otherwise
+        write_named(out, b"wanted-refs", &self.wanted_refs)?;
+        if !self.shallow.is_empty() {
+            write_line(out, b"shallow-info")?;
+            for update in &self.shallow {
+                update.write(out)?;
+            }
+            write_delimiter(out)?;
+        }
+        write_named(out, b"packfile-uris", &self.packfile_uris)?;
+        if self.pack { write_line(out, b"packfile") } else { write_flush(out) }
+    }
+
+    fn write_acknowledgments(&self, acks: &[ObjectId], out: &mut dyn Write) -> io::Result<()> {
+        write_line(out, b"acknowledgments")?;
+        for id in acks {
+            write_line(out, format!("ACK {id}").as_bytes())?;
+        }
+        if self.ready {
+            write_line(out, b"ready")?;
+        } else if acks.is_empty() {
+            write_line(out, b"NAK")?;
+        }
+        Ok(())
     }
 }
+
+/// Writes a section of lines `<id> <name>`; nothing if there are none.
+fn write_named(out: &mut dyn Write, section: &[u8], lines: &[(ObjectId, BString)]) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    write_line(out, section)?;
+    for (id, name) in lines {
+        write_line(out, &[id.to_string().as_bytes(), b" ", name].concat())?;
+    }
+    write_delimiter(out)
+}
+
+/// The sections of a v2 answer; each comes once at most.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Acknowledgments,
+    ShallowInfo,
+    WantedRefs,
+    PackfileUris,
+    Packfile,
+}
+
+impl Section {
+    fn named(name: &[u8]) -> Option<Self> {
+        match name {
+            b"acknowledgments" => Some(Self::Acknowledgments),
+            b"shallow-info" => Some(Self::ShallowInfo),
+            b"wanted-refs" => Some(Self::WantedRefs),
+            b"packfile-uris" => Some(Self::PackfileUris),
+            b"packfile" => Some(Self::Packfile),
+            _ => None,
+        }
+    }
+}
+
+/// How a section ended.
+#[derive(Clone, Copy)]
+enum End {
+    Flush,
+    Delimiter,
+}
+
+/// Where the packets of an answer come from.
+enum Packets<'a> {
+    Plain(Reader<'a>),
+    Banded(PacketReader<'a>),
+}
+
+impl Packets<'_> {
+    fn read(&mut self) -> Result<Packet<'_>, Error> {
+        match self {
+            Self::Plain(reader) => {
+                check_reply_len(reader.position())?;
+                reader.read()
+            }
+            Self::Banded(reader) => {
+                check_reply_len(reader.position())?;
+                reader.read()
+            }
+        }
+    }
+}
+
+fn check_reply_len(position: u64) -> Result<(), Error> {
+    if position > REPLY_LEN_MAX as u64 {
+        return Err(Error::TooMany { what: "bytes in front of the pack", limit: REPLY_LEN_MAX });
+    }
+    Ok(())
+}
+
+fn id_and_rest(line: &[u8], expected: &str) -> Result<(ObjectId, BString), Error> {
+    let parts = line.split_once_str(" ").filter(|(_, rest)| !rest.is_empty());
+    let parsed = parts.and_then(|(hex, rest)| Some((parse_id(hex)?, rest.into())));
+    parsed.ok_or_else(|| Error::Malformed(format!("expected {expected} '{}'", printable(line))))
+}
+
+fn malformed(text: &str) -> Error {
+    Error::Malformed(text.into())
+}
+
+/// Bytes of an answer in front of the pack: five million acknowledgments.
+const REPLY_LEN_MAX: usize = 256 << 20;

@@ -1,10 +1,12 @@
 //! The v2 command `ls-refs`. `gitprotocol-v2(5)`, "ls-refs".
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Write};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
-use super::{Error, Ref};
+use super::capability::hash_kind;
+use super::pktline::{Packet, Reader, push_line, write_line};
+use super::{Error, Ref, parse_id, printable, unexpected_line};
 
 /// The lines between `command=` and the delimiter, which every v2 command has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,21 +37,190 @@ pub struct Request {
 }
 
 impl Request {
-    /// The request as bytes, its flush-pkt included.
+    /// The request as bytes, its flush-pkt included. Order as C git sends it (seen in git 2.47.3, which never sends a
+    /// `session-id` here).
     pub fn encode(&self) -> Vec<u8> {
-        todo!("protocol helper")
+        let mut out = Vec::new();
+        push_line(&mut out, &[b"command=ls-refs"]);
+        self.preamble.push_agent(&mut out);
+        self.preamble.push_session_id(&mut out);
+        self.preamble.push_object_format(&mut out);
+        self.preamble.push_server_options(&mut out);
+        out.extend_from_slice(b"0001");
+        for (asked, line) in [(self.peel, "peel"), (self.symrefs, "symrefs"), (self.unborn, "unborn")] {
+            if asked {
+                push_line(&mut out, &[line.as_bytes()]);
+            }
+        }
+        for prefix in &self.prefixes {
+            push_line(&mut out, &[b"ref-prefix ", prefix]);
+        }
+        out.extend_from_slice(b"0000");
+        out
     }
-    /// Reads one as a server does, beginning after the line `command=ls-refs`.
-    pub fn decode(_input: &mut dyn BufRead) -> Result<Self, Error> {
-        todo!()
+
+    /// Reads one as a server does, beginning after the line `command=ls-refs`. As in C git, [`PREFIXES_MAX`] prefixes or
+    /// more are as good as none.
+    pub fn decode(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let (preamble, arguments) = Preamble::read(&mut reader)?;
+        let mut request = Self { preamble, ..Self::default() };
+        let mut prefix_count = 0_usize;
+        while arguments && let Some(line) = read_argument(&mut reader)? {
+            match line {
+                b"peel" => request.peel = true,
+                b"symrefs" => request.symrefs = true,
+                b"unborn" => request.unborn = true,
+                _ => {
+                    let prefix = line.strip_prefix(b"ref-prefix ").ok_or_else(|| unexpected_line(line))?;
+                    prefix_count += 1;
+                    if prefix_count < PREFIXES_MAX {
+                        request.prefixes.push(prefix.into());
+                    }
+                }
+            }
+        }
+        if prefix_count >= PREFIXES_MAX {
+            request.prefixes.clear();
+        }
+        Ok(request)
     }
 }
 
+impl Preamble {
+    /// Reads the lines behind `command=`; false if a flush-pkt ended the request before any argument.
+    pub fn read(reader: &mut Reader<'_>) -> Result<(Self, bool), Error> {
+        let mut preamble = Self::default();
+        loop {
+            check_request_len(reader)?;
+            let packet = reader.read()?;
+            match packet {
+                Packet::Flush => return Ok((preamble, false)),
+                Packet::Delimiter => return Ok((preamble, true)),
+                Packet::ResponseEnd => return Err(unexpected_line(packet.shown())),
+                Packet::Data(_) => preamble.take(packet.shown())?,
+            }
+        }
+    }
+
+    fn take(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line.split_once_str("=") {
+            Some((b"agent", value)) => self.agent = Some(value.into()),
+            Some((b"session-id", value)) => self.session_id = Some(value.into()),
+            Some((b"server-option", value)) => self.server_options.push(value.into()),
+            Some((b"object-format", value)) => {
+                let unknown = || Error::Unsupported(format!("unknown object format '{}'", printable(value)));
+                self.object_format = Some(hash_kind(value).ok_or_else(unknown)?);
+            }
+            _ => return Err(Error::Unsupported(format!("unknown capability '{}'", printable(line)))),
+        }
+        Ok(())
+    }
+
+    pub(super) fn push_agent(&self, out: &mut Vec<u8>) {
+        if let Some(agent) = &self.agent {
+            push_line(out, &[b"agent=", agent]);
+        }
+    }
+
+    pub(super) fn push_session_id(&self, out: &mut Vec<u8>) {
+        if let Some(id) = &self.session_id {
+            push_line(out, &[b"session-id=", id]);
+        }
+    }
+
+    pub(super) fn push_object_format(&self, out: &mut Vec<u8>) {
+        if let Some(hash) = self.object_format {
+            push_line(out, &[b"object-format=", hash.to_string().as_bytes()]);
+        }
+    }
+
+    pub(super) fn push_server_options(&self, out: &mut Vec<u8>) {
+        for option in &self.server_options {
+            push_line(out, &[b"server-option=", option]);
+        }
+    }
+}
+
+/// The next argument of a v2 command, `None` at its flush-pkt.
+pub(super) fn read_argument<'r>(reader: &'r mut Reader<'_>) -> Result<Option<&'r [u8]>, Error> {
+    check_request_len(reader)?;
+    match reader.read()? {
+        packet @ Packet::Data(_) => Ok(packet.line()),
+        Packet::Flush => Ok(None),
+        packet @ (Packet::Delimiter | Packet::ResponseEnd) => Err(unexpected_line(packet.shown())),
+    }
+}
+
+pub(super) fn check_request_len(reader: &Reader<'_>) -> Result<(), Error> {
+    if reader.position() > REQUEST_LEN_MAX as u64 {
+        return Err(Error::TooMany { what: "bytes of a request", limit: REQUEST_LEN_MAX });
+    }
+    Ok(())
+}
+
 /// Reads the answer, up to and with its flush-pkt.
-pub fn read_refs(_input: &mut dyn BufRead, _object_hash: gix_hash::Kind) -> Result<Vec<Ref>, Error> {
-    todo!()
+pub fn read_refs(input: &mut dyn BufRead, object_hash: gix_hash::Kind) -> Result<Vec<Ref>, Error> {
+    let mut reader = Reader::new(input);
+    let mut refs = Vec::new();
+    loop {
+        match reader.read()? {
+            packet @ Packet::Data(_) => refs.push(parse_ref(packet.shown(), object_hash)?),
+            Packet::Flush => return Ok(refs),
+            Packet::Delimiter | Packet::ResponseEnd => {
+                return Err(Error::Malformed("expected flush after ref listing".into()));
+            }
+        }
+        if refs.len() > REFS_MAX {
+            return Err(Error::TooMany { what: "refs", limit: REFS_MAX });
+        }
+        if reader.position() > REFS_LEN_MAX as u64 {
+            return Err(Error::TooMany { what: "bytes of refs", limit: REFS_LEN_MAX });
+        }
+    }
 }
+
+fn parse_ref(line: &[u8], object_hash: gix_hash::Kind) -> Result<Ref, Error> {
+    let invalid = || Error::Malformed(format!("invalid ls-refs response: {}", printable(line)));
+    let id_of = |hex| parse_id(hex).filter(|id| id.kind() == object_hash);
+    let mut words = line.split(|byte| *byte == b' ');
+    let id = match words.next() {
+        Some(b"unborn") => None,
+        Some(hex) => Some(id_of(hex).ok_or_else(invalid)?),
+        None => return Err(invalid()),
+    };
+    let name = words.next().filter(|name| !name.is_empty() && !name.contains(&0)).ok_or_else(invalid)?;
+    let mut reference = Ref { name: name.into(), id, peeled: None, symref_target: None };
+    for attribute in words {
+        if let Some(target) = attribute.strip_prefix(b"symref-target:") {
+            reference.symref_target = Some(target.into());
+        } else if let Some(hex) = attribute.strip_prefix(b"peeled:") {
+            reference.peeled = Some(id_of(hex).ok_or_else(invalid)?);
+        }
+    }
+    Ok(reference)
+}
+
 /// Writes one line of the answer, without the flush-pkt after the last.
-pub fn write_ref(_out: &mut dyn std::io::Write, _reference: &Ref) -> std::io::Result<()> {
-    todo!()
+pub fn write_ref(out: &mut dyn Write, reference: &Ref) -> io::Result<()> {
+    let mut line = reference.id.map_or_else(|| "unborn".to_owned(), |id| id.to_string()).into_bytes();
+    line.push(b' ');
+    line.extend_from_slice(&reference.name);
+    if let Some(target) = &reference.symref_target {
+        line.extend_from_slice(b" symref-target:");
+        line.extend_from_slice(target);
+    }
+    if let Some(peeled) = reference.peeled {
+        line.extend_from_slice(format!(" peeled:{peeled}").as_bytes());
+    }
+    write_line(out, &line)
 }
+
+/// From so many prefixes on C git's server lists every ref.
+pub const PREFIXES_MAX: usize = 65_536;
+/// More refs than the largest hosts have in one repository.
+const REFS_MAX: usize = 10_000_000;
+/// Bytes of an answer: ten million refs with names of 100 bytes.
+const REFS_LEN_MAX: usize = 2 << 30;
+/// Bytes of one request: five million `have` lines.
+const REQUEST_LEN_MAX: usize = 256 << 20;

@@ -2,7 +2,7 @@
 //!
 //! No socket and no repository is touched here. Client and server use the same types.
 
-use bstr::{BStr, BString};
+use bstr::BString;
 use gix_hash::ObjectId;
 
 pub mod advertisement;
@@ -72,8 +72,8 @@ impl Ref {
 #[non_exhaustive]
 pub enum Error {
     /// The wire broke.
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Io(std::io::Error),
     /// The far side hung up before the message was whole.
     #[error("the remote end hung up unexpectedly")]
     UnexpectedEof {
@@ -81,7 +81,7 @@ pub enum Error {
         position: u64,
     },
     /// They broke the protocol: a pkt-line's length is not four hexadecimal digits.
-    #[error("protocol error: bad line length character: {}", BStr::new(&bytes))]
+    #[error("protocol error: bad line length character: {}", printable(bytes))]
     BadLineLength {
         /// The four bytes that stood where the length should.
         bytes: [u8; 4],
@@ -108,7 +108,7 @@ pub enum Error {
     #[error("protocol error: {0}")]
     Malformed(String),
     /// A limit of ours was passed.
-    #[error("the server sent more than {limit} {what}")]
+    #[error("received more than {limit} {what}")]
     TooMany {
         /// What there was too much of.
         what: &'static str,
@@ -124,4 +124,41 @@ pub enum Error {
     /// The caller of the work asked it to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<std::io::Error> for Error {
+    /// Digs out the protocol error that a reader of this module wrapped, and folds an early end of the stream into
+    /// [`Error::UnexpectedEof`]. The same as [`sideband::into_protocol_error`].
+    fn from(error: std::io::Error) -> Self {
+        sideband::into_protocol_error(error)
+    }
+}
+
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => error,
+            other => Self::other(other),
+        }
+    }
+}
+
+/// `bytes` for an error message: control characters and what is not ASCII as `?`, as C git shows a bad length, and no
+/// more than the first [`SHOWN_LEN_MAX`] bytes.
+fn printable(bytes: &[u8]) -> String {
+    let shown = |byte: &u8| if byte.is_ascii_graphic() || *byte == b' ' { char::from(*byte) } else { '?' };
+    bytes.iter().take(SHOWN_LEN_MAX).map(shown).collect()
+}
+
+/// The most bytes of a bad line that an error message quotes.
+const SHOWN_LEN_MAX: usize = 200;
+
+/// An object id in hexadecimal digits of either case, 40 or 64 of them; `None` for anything else.
+fn parse_id(hex: &[u8]) -> Option<ObjectId> {
+    ObjectId::from_hex(hex).ok()
+}
+
+/// The error of C git for a line that has no place where it came.
+fn unexpected_line(line: &[u8]) -> Error {
+    Error::Malformed(format!("unexpected '{}'", printable(line)))
 }

@@ -1,0 +1,12 @@
+//! Any bytes into the decoder of `sideband`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = data;
+    let mut discard = gitr::progress::Discard;
+    let progress = std::cell::RefCell::new(&mut discard as &mut dyn gitr::progress::Progress);
+    let mut demux = gitr::protocol::sideband::Demux::new(&mut input, &progress);
+    let _ = std::io::copy(&mut demux, &mut std::io::sink());
+});
