@@ -143,9 +143,7 @@ pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind
         encode_entry(entry, &mut out);
     }
     let cache_tree = encode_cache_tree(directories);
-    if let Ok(size) = u32::try_from(cache_tree.len())
-        && !entries.is_empty()
-    {
+    if let Ok(size) = u32::try_from(cache_tree.len()) {
         out.extend_from_slice(b"TREE");
         out.extend_from_slice(&size.to_be_bytes());
         out.extend_from_slice(&cache_tree);

@@ -1,7 +1,7 @@
 //! Filling the work tree of a fresh clone, and writing its index.
 //!
-//! [`tree`] lists a tree and refuses unsafe paths, [`filter`] turns blobs into file content, [`write`](mod@write) makes
-//! the files, [`index`] writes what git needs to see that nothing changed, and [`config`] says how all of it is done.
+//! [`tree`] lists a tree and refuses unsafe paths, [`filter`] turns blobs into file content as the [`attribute`]s want,
+//! [`write`](mod@write) makes the files, [`index`] writes what git needs to see that nothing changed, and [`config`] says how all of it is done.
 //!
 //! Blobs are held in memory one at a time, whatever their size.
 
@@ -14,7 +14,9 @@ use gix_hash::{ObjectId, oid};
 use super::{Error, Repository};
 use crate::progress::Progress;
 
+mod attribute;
 mod config;
+mod convert;
 mod filter;
 mod index;
 mod path;
