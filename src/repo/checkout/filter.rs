@@ -73,14 +73,13 @@ impl Filters {
             return Ok(built_in.map_or(Converted::Same, Converted::Content));
         };
         let mut from = built_in.as_deref().unwrap_or(data);
-        let context = Context {
+        let about = Context {
             rela_path: entry.path.as_bstr(),
             ref_name: self.reference.as_ref().map(AsRef::as_ref),
             treeish: self.treeish,
             blob: Some(entry.id),
         };
-        let result =
-            self.processes.apply_delayed(driver, &mut from, Operation::Smudge, Delay::Allow, context);
+        let result = self.processes.apply_delayed(driver, &mut from, Operation::Smudge, Delay::Allow, about);
         let filtered = match result {
             Ok(None) => return Ok(built_in.map_or(Converted::Same, Converted::Content)),
             Ok(Some(MaybeDelayed::Delayed(key))) => return Ok(Converted::Delayed(key)),

@@ -1,5 +1,6 @@
 //! Checkouts by us and by git itself, of repositories that git made, compared by git and `diff`.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -153,9 +154,9 @@ fn check_out(
 /// The cache tree of an index, as its bytes are; it is the last that is in there.
 fn cache_tree(clone: &Path, tree: &oid) -> Vec<u8> {
     let index = std::fs::read(clone.join(".git/index")).expect("an index");
-    let body = &index[..index.len() - tree.kind().len_in_bytes()];
+    let (body, _) = index.split_at(index.len() - tree.kind().len_in_bytes());
     let at = bstr::ByteSlice::rfind(body, b"TREE\0");
-    at.map_or(Vec::new(), |at| body[at..].to_vec())
+    at.map_or(Vec::new(), |at| body.split_at(at).1.to_vec())
 }
 
 /// Path and permissions of every file below `directory`, but for the git directory.
@@ -241,7 +242,7 @@ fn many_files_of_fast_import_are_written_and_counted() {
     for number in 0..2000 {
         let content = format!("number {number}\n");
         let path = format!("d{}/e{}/f{number}", number % 7, number % 31);
-        stream += &format!("M 644 inline {path}\ndata {}\n{content}\n", content.len());
+        write!(stream, "M 644 inline {path}\ndata {}\n{content}\n", content.len()).expect("memory");
     }
     sandbox.git(&sandbox.source(), &["fast-import", "--quiet"], stream.as_bytes());
     sandbox.compare(&[], &Options::default());
@@ -587,7 +588,7 @@ fn a_name_that_is_too_long_is_told_in_gits_words() {
 fn trees_nested_too_deep_are_refused() {
     let sandbox = Sandbox::new("sha1");
     let mut stream = String::from("commit HEAD\ncommitter A <a@example.com> 1 +0000\ndata 1\nx\n");
-    stream += &format!("M 644 inline {}f\ndata 1\nx\n", "d/".repeat(2100));
+    write!(stream, "M 644 inline {}f\ndata 1\nx\n", "d/".repeat(2100)).expect("memory");
     sandbox.git(&sandbox.source(), &["fast-import", "--quiet"], stream.as_bytes());
     let clone = sandbox.root().join("ours");
     std::fs::create_dir_all(clone.join(".git")).expect("directory");
