@@ -1,7 +1,8 @@
 //! Filling the work tree of a fresh clone, and writing its index.
 //!
-//! [`tree`] lists a tree and refuses unsafe paths, [`filter`] turns blobs into file content as the [`attribute`]s want,
-//! [`write`](mod@write) makes the files, [`index`] writes what git needs to see that nothing changed, and [`config`] says how all of it is done.
+//! `tree` lists a tree and refuses unsafe names (`path`), `attribute` finds what is wanted of a file, `filter` and
+//! `convert` turn its blob into its content, `write` makes it, `index` notes what git needs to see that nothing
+//! changed, and `config` says how all of it is done.
 //!
 //! Blobs are held in memory one at a time, whatever their size.
 
