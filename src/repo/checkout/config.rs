@@ -1,0 +1,140 @@
+//! How the configuration and the environment want a checkout.
+
+use std::path::PathBuf;
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_filter::eol::{AutoCrlf, Mode};
+
+use super::{Options, Protection, filter};
+use crate::repo::{Error, Repository};
+
+/// The attributes of the system, read unless `GIT_ATTR_NOSYSTEM` is set.
+const SYSTEM_ATTRIBUTES: &str = "/etc/gitattributes";
+
+impl Repository {
+    /// What the configuration says about a checkout.
+    pub(super) fn checkout_options(&self) -> Result<Options, Error> {
+        let protection = Protection::default();
+        let flag = |key: &str, default: bool| Ok::<_, Error>(self.config.boolean(key)?.unwrap_or(default));
+        let line_endings = gix_filter::eol::Configuration { auto_crlf: self.auto_crlf()?, eol: self.eol() };
+        let drivers = drivers(&self.config.section("filter"))?;
+        let runs_process = drivers.iter().any(|driver| driver.process.is_some());
+        Ok(Options {
+            protection: Protection {
+                hfs: flag("core.protectHFS", protection.hfs)?,
+                ntfs: flag("core.protectNTFS", protection.ntfs)?,
+            },
+            symlinks: flag("core.symlinks", cfg!(unix))?,
+            ignore_case: flag("core.ignoreCase", false)?,
+            line_endings,
+            drivers,
+            attributes_files: self.attributes_files()?,
+            info_attributes: Some(self.common_path("info/attributes")),
+            reference: if runs_process { self.head_branch()? } else { None },
+            treeish: if runs_process { self.resolve_ref("HEAD".into())? } else { None },
+        })
+    }
+
+    /// `core.autocrlf`: a boolean, or `input`.
+    fn auto_crlf(&self) -> Result<AutoCrlf, Error> {
+        let value = self.config.string("core.autocrlf");
+        if value.is_some_and(|value| value.eq_ignore_ascii_case(b"input")) {
+            return Ok(AutoCrlf::Input);
+        }
+        let is_on = self.config.boolean("core.autocrlf")?.unwrap_or(false);
+        Ok(if is_on { AutoCrlf::Enabled } else { AutoCrlf::Disabled })
+    }
+
+    /// `core.eol`; `None` is the platform's own.
+    fn eol(&self) -> Option<Mode> {
+        let value = self.config.string("core.eol")?;
+        match value.to_ascii_lowercase().as_slice() {
+            b"lf" => Some(Mode::Lf),
+            b"crlf" => Some(Mode::CrLf),
+            _ => None,
+        }
+    }
+
+    /// The files with attributes outside of the repository, the weaker first.
+    fn attributes_files(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut files = Vec::new();
+        if !self.env.is_true("GIT_ATTR_NOSYSTEM") {
+            files.push(PathBuf::from(SYSTEM_ATTRIBUTES));
+        }
+        let users = match self.config.path("core.attributesFile")? {
+            Some(path) => Some(path),
+            None => self.default_attributes_file(),
+        };
+        files.extend(users);
+        Ok(files)
+    }
+
+    fn default_attributes_file(&self) -> Option<PathBuf> {
+        let directory = |name: &str| self.env.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let base =
+            directory("XDG_CONFIG_HOME").or_else(|| directory("HOME").map(|home| home.join(".config")))?;
+        Some(base.join("git/attributes"))
+    }
+}
+
+/// The filter drivers that `section`, all of `filter.*` in order of definition, describes; the last definition wins.
+fn drivers(section: &[(Option<BString>, String, Option<BString>)]) -> Result<Vec<gix_filter::Driver>, Error> {
+    let mut drivers: Vec<gix_filter::Driver> = Vec::new();
+    for (name, key, value) in section {
+        let Some(name) = name else { continue };
+        if !drivers.iter().any(|driver| driver.name == *name) {
+            drivers.push(filter::driver(name.clone()));
+        }
+        let Some(driver) = drivers.iter_mut().find(|driver| driver.name == *name) else { continue };
+        // An empty program is none.
+        let program = value.clone().filter(|value| !value.is_empty());
+        match key.as_str() {
+            "clean" => driver.clean = program,
+            "smudge" => driver.smudge = program,
+            "process" => driver.process = program,
+            "required" => driver.required = parse_boolean(name.as_bstr(), value.as_ref())?,
+            _ => {}
+        }
+    }
+    Ok(drivers)
+}
+
+/// `filter.<name>.required`; a key without a value is true.
+fn parse_boolean(name: &BStr, value: Option<&BString>) -> Result<bool, Error> {
+    let Some(value) = value else { return Ok(true) };
+    let text = value.to_str_lossy().to_ascii_lowercase();
+    match text.as_str() {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" | "" => Ok(false),
+        number => number.parse().map(|number: i64| number != 0).map_err(|_| {
+            Error::Config(format!("bad boolean config value '{value}' for 'filter.{name}.required'"))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drivers_are_gathered_by_name_and_the_last_value_wins() {
+        let row = |name: &str, key: &str, value: Option<&str>| {
+            (Some(BString::from(name)), key.to_owned(), value.map(BString::from))
+        };
+        let section = [
+            row("a", "smudge", Some("one")),
+            row("b", "process", Some("p")),
+            row("a", "required", None),
+            row("a", "smudge", Some("two")),
+            row("b", "required", Some("0")),
+            row("b", "process", Some("")),
+        ];
+        let drivers = drivers(&section).expect("valid");
+        let rows: Vec<_> =
+            drivers.iter().map(|it| (it.name.as_bstr(), it.smudge.is_some(), it.required)).collect();
+        assert_eq!(rows, [("a".into(), true, true), ("b".into(), false, false)]);
+        assert_eq!(drivers[0].smudge.as_ref().map(|it| it.as_bstr()), Some("two".into()));
+        assert_eq!(drivers[1].process, None);
+        assert!(super::drivers(&[row("a", "required", Some("perhaps"))]).is_err());
+    }
+}

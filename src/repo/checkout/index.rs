@@ -1,0 +1,231 @@
+//! The index of a fresh checkout, gitformat-index(5) version 2.
+//!
+//! Written here, not by gix-index, since that cannot write a cache tree: without one the first `git status` and
+//! `git commit` have to build all trees anew.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use bstr::BString;
+use gix_hash::ObjectId;
+
+use super::tree::Directory;
+use crate::repo::Error;
+
+/// One path of the index.
+#[derive(Debug)]
+pub struct Entry {
+    /// From the top of the work tree.
+    pub path: BString,
+    /// What it is.
+    pub mode: Mode,
+    /// The blob, or the commit of a submodule.
+    pub id: ObjectId,
+    /// The file as it was written; zeros if it was not, and git looks at it again.
+    pub stat: Stat,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A file.
+    File,
+    /// A file with the executable bit.
+    Executable,
+    /// A symbolic link.
+    Symlink,
+    /// A commit of a submodule.
+    Gitlink,
+}
+
+impl Mode {
+    /// The number in trees and in the index.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::File => 0o100_644,
+            Self::Executable => 0o100_755,
+            Self::Symlink => 0o120_000,
+            Self::Gitlink => 0o160_000,
+        }
+    }
+}
+
+/// What the index remembers of a file, to see whether it changed; each number is cut to 32 bits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// Change time: seconds and nanoseconds.
+    pub ctime: (u32, u32),
+    /// Modification time: seconds and nanoseconds.
+    pub mtime: (u32, u32),
+    /// Device and inode.
+    pub device_inode: (u32, u32),
+    /// User and group.
+    pub owner: (u32, u32),
+    /// Bytes; see [`size_of`].
+    pub size: u32,
+}
+
+impl Stat {
+    /// Takes what the index remembers from what the system says.
+    #[cfg(unix)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the index has the low 32 bits"
+    )]
+    pub fn new(metadata: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            ctime: (metadata.ctime() as u32, metadata.ctime_nsec() as u32),
+            mtime: (metadata.mtime() as u32, metadata.mtime_nsec() as u32),
+            device_inode: (metadata.dev() as u32, metadata.ino() as u32),
+            owner: (metadata.uid(), metadata.gid()),
+            size: size_of(metadata.len()),
+        }
+    }
+
+    /// Takes what the index remembers from what the system says.
+    #[cfg(not(unix))]
+    pub fn new(metadata: &std::fs::Metadata) -> Self {
+        let time = |time: std::io::Result<std::time::SystemTime>| {
+            let since = time
+                .ok()
+                .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+                .unwrap_or_default();
+            (u32::try_from(since.as_secs()).unwrap_or(0), since.subsec_nanos())
+        };
+        Self {
+            ctime: time(metadata.created()),
+            mtime: time(metadata.modified()),
+            device_inode: (0, 0),
+            owner: (0, 0),
+            size: size_of(metadata.len()),
+        }
+    }
+}
+
+/// The size as the index has it: a multiple of 4 GiB must not read as 0, which means "look again" to git.
+#[expect(clippy::cast_possible_truncation, reason = "the index has the low 32 bits")]
+fn size_of(bytes: u64) -> u32 {
+    match bytes as u32 {
+        0 if bytes > 0 => 0x8000_0000,
+        low => low,
+    }
+}
+
+/// Locks the index at `path` for the time of the checkout; a signal removes the lock.
+pub fn lock(path: &Path) -> Result<gix_lock::File, Error> {
+    let lock_path = path.with_extension("lock");
+    gix_lock::File::acquire_to_update_resource(path, gix_lock::acquire::Fail::Immediately, None, 0).map_err(
+        |error| {
+            let reason = if lock_path.exists() { "File exists".to_owned() } else { error.to_string() };
+            Error::Io { action: "unable to create", path: lock_path, source: io::Error::other(reason) }
+        },
+    )
+}
+
+/// Writes `content` through `lock` and makes it the index at `path`.
+pub fn write(mut lock: gix_lock::File, content: &[u8], path: &Path) -> Result<(), Error> {
+    let failure =
+        |source| Error::Io { action: "unable to write new index file", path: path.to_owned(), source };
+    lock.with_mut(|file| file.write_all(content)).map_err(failure)?;
+    lock.commit().map_err(|error| failure(io::Error::other(error.to_string())))?;
+    Ok(())
+}
+
+/// The bytes of an index of sorted `entries`, with a cache tree of `directories`.
+pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind) -> Result<Vec<u8>, Error> {
+    let count =
+        u32::try_from(entries.len()).map_err(|_| Error::Refused("too many index entries".to_owned()))?;
+    let mut out = b"DIRC\0\0\0\x02".to_vec();
+    out.extend_from_slice(&count.to_be_bytes());
+    for entry in entries {
+        encode_entry(entry, &mut out);
+    }
+    let cache_tree = encode_cache_tree(directories);
+    if let Ok(size) = u32::try_from(cache_tree.len()) {
+        out.extend_from_slice(b"TREE");
+        out.extend_from_slice(&size.to_be_bytes());
+        out.extend_from_slice(&cache_tree);
+    }
+    let mut hasher = gix_hash::hasher(kind);
+    hasher.update(&out);
+    let trailer = hasher.try_finalize().map_err(|error| Error::Object(error.to_string()))?;
+    out.extend_from_slice(trailer.as_slice());
+    Ok(out)
+}
+
+/// Entries end with one to eight zero bytes and are a multiple of eight bytes long.
+fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+    /// A path of this length or longer ends at its zero byte.
+    const NAME_LENGTH_MAX: u16 = 0xFFF;
+    let start = out.len();
+    let Stat { ctime, mtime, device_inode, owner, size } = entry.stat;
+    let mode = entry.mode.bits();
+    let numbers =
+        [ctime.0, ctime.1, mtime.0, mtime.1, device_inode.0, device_inode.1, mode, owner.0, owner.1, size];
+    for number in numbers {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(entry.id.as_slice());
+    let flags = u16::try_from(entry.path.len()).map_or(NAME_LENGTH_MAX, |len| len.min(NAME_LENGTH_MAX));
+    out.extend_from_slice(&flags.to_be_bytes());
+    out.extend_from_slice(&entry.path);
+    let len = out.len() - start;
+    out.resize(start + (len + 8) / 8 * 8, 0);
+}
+
+/// The content of the TREE extension: directories before what they hold, those in one directory by length of name, then
+/// name, as git orders them. A tree that git would not get from the index is marked invalid; empty ones are left out.
+fn encode_cache_tree(directories: &[Directory]) -> Vec<u8> {
+    let mut children: Vec<Vec<usize>> = vec![Vec::new(); directories.len()];
+    for (at, directory) in directories.iter().enumerate().skip(1) {
+        if let Some(siblings) = children.get_mut(directory.parent)
+            && directory.entry_count > 0
+        {
+            siblings.push(at);
+        }
+    }
+    let name = |at: &usize| directories.get(*at).map(|directory| (directory.name.len(), &directory.name));
+    let mut out = Vec::new();
+    let mut rest = vec![0];
+    while let Some(at) = rest.pop() {
+        let (Some(directory), Some(below)) = (directories.get(at), children.get_mut(at)) else { continue };
+        out.extend_from_slice(&directory.name);
+        if directory.is_exact {
+            out.extend_from_slice(format!("\0{} {}\n", directory.entry_count, below.len()).as_bytes());
+            out.extend_from_slice(directory.id.as_slice());
+        } else {
+            out.extend_from_slice(format!("\0-1 {}\n", below.len()).as_bytes());
+        }
+        below.sort_by(|a, b| name(b).cmp(&name(a)));
+        rest.append(below);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_padded_to_eight_bytes_with_at_least_one() {
+        for len in 1..40 {
+            let id = ObjectId::null(gix_hash::Kind::Sha1);
+            let entry = Entry { path: vec![b'a'; len].into(), mode: Mode::File, id, stat: Stat::default() };
+            let mut out = b"DIRC\0\0\0\x02\0\0\0\x01".to_vec();
+            encode_entry(&entry, &mut out);
+            assert_eq!((out.len() - 12) % 8, 0);
+            assert_eq!(out.last(), Some(&0));
+            assert!(out.len() - 12 - 62 - len <= 8);
+        }
+    }
+
+    #[test]
+    fn a_size_of_whole_4_gib_is_not_zero() {
+        assert_eq!(
+            (size_of(0), size_of(7), size_of(4 << 30), size_of((4 << 30) + 1)),
+            (0, 7, 0x8000_0000, 1)
+        );
+    }
+}

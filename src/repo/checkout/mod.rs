@@ -1,0 +1,173 @@
+//! Filling the work tree of a fresh clone, and writing its index.
+//!
+//! `tree` lists a tree and refuses unsafe names (`path`), `attribute` finds what is wanted of a file, `filter` and
+//! `convert` turn its blob into its content, `write` makes it, `index` notes what git needs to see that nothing
+//! changed, and `config` says how all of it is done.
+//!
+//! Blobs are held in memory one at a time, whatever their size.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString};
+use gix_hash::{ObjectId, oid};
+
+use super::{Error, Repository};
+use crate::progress::Progress;
+
+mod attribute;
+mod config;
+mod convert;
+mod filter;
+mod index;
+mod path;
+mod tree;
+mod write;
+
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use path::Protection;
+
+/// What a checkout found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Paths that collide on a file system that folds case, where git warns; all of a group, sorted as the index is.
+    /// The first of each group is in the work tree.
+    pub collisions: Vec<BString>,
+    /// Paths that could not be written, with git's words for it, which it prints behind `error: `. If there are any,
+    /// no index was written, and git ends with `fatal: unable to checkout working tree`.
+    pub errors: Vec<(BString, String)>,
+}
+
+/// Where a checkout happens.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Has the index.
+    pub git_dir: &'a Path,
+    /// Gets the files; nothing but the git directory is there.
+    pub work_tree: &'a Path,
+    /// Has the objects.
+    pub objects_dir: &'a Path,
+    /// The hash function of the object ids.
+    pub object_hash: gix_hash::Kind,
+}
+
+/// How a checkout is done. The default is git's for a repository without configuration.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Which names are refused besides `.git`.
+    pub protection: Protection,
+    /// `core.symlinks`: otherwise a symbolic link becomes a file with its target.
+    pub symlinks: bool,
+    /// `core.ignoreCase`: patterns of attributes match in any case.
+    pub ignore_case: bool,
+    /// `core.autocrlf` and `core.eol`.
+    pub line_endings: gix_filter::eol::Configuration,
+    /// `filter.<name>.*`; attributes can choose among these alone.
+    pub drivers: Vec<gix_filter::Driver>,
+    /// The attributes of the system and of the user (`core.attributesFile`), the weaker first.
+    pub attributes_files: Vec<PathBuf>,
+    /// `info/attributes` of the repository.
+    pub info_attributes: Option<PathBuf>,
+    /// The branch, which filter processes are told.
+    pub reference: Option<BString>,
+    /// The commit, which filter processes are told.
+    pub treeish: Option<ObjectId>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            protection: Protection::default(),
+            symlinks: true,
+            ignore_case: false,
+            line_endings: gix_filter::eol::Configuration::default(),
+            drivers: Vec::new(),
+            attributes_files: Vec::new(),
+            info_attributes: None,
+            reference: None,
+            treeish: None,
+        }
+    }
+}
+
+impl Repository {
+    /// Writes the files of `tree` into the empty work tree, then the index, so that `git status` is clean and has
+    /// nothing to refresh.
+    pub fn checkout(&self, tree: &ObjectId, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+        let Some(work_tree) = &self.work_tree else {
+            return Err(Error::Refused("this operation must be run in a work tree".to_owned()));
+        };
+        let place = Place {
+            git_dir: &self.git_dir,
+            work_tree,
+            objects_dir: &self.objects_dir,
+            object_hash: self.object_hash,
+        };
+        checkout(&place, tree, &self.checkout_options()?, progress)
+    }
+
+    /// The blobs of `tree` that are not in the object database, each once, in the order of their paths: what a partial
+    /// clone has to fetch before [`Repository::checkout`].
+    pub fn missing_blobs(&self, tree: &ObjectId) -> Result<Vec<ObjectId>, Error> {
+        missing_blobs(&self.objects_dir, tree, self.checkout_options()?.protection)
+    }
+}
+
+/// Does what [`Repository::checkout`] says, with everything given.
+pub fn checkout(
+    place: &Place<'_>,
+    tree: &oid,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, Error> {
+    let objects = open(place.objects_dir, place.object_hash)?;
+    let index_path = place.git_dir.join("index");
+    let lock = index::lock(&index_path)?;
+    let mut listing = match tree::list(&objects, tree, options.protection) {
+        Ok(listing) => listing,
+        Err(tree::Failure::Path(path)) => {
+            let reason = format!("invalid path '{path}'");
+            return Ok(Outcome { errors: vec![(path, reason)], ..Outcome::default() });
+        }
+        Err(tree::Failure::Other(error)) => return Err(error),
+    };
+    let outcome = write::write(place, &objects, options, &mut listing.entries, progress)?;
+    if outcome.errors.is_empty() {
+        let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
+        index::write(lock, &content, &index_path)?;
+    }
+    Ok(outcome)
+}
+
+/// Does what [`Repository::missing_blobs`] says, with everything given.
+pub fn missing_blobs(objects_dir: &Path, tree: &oid, protection: Protection) -> Result<Vec<ObjectId>, Error> {
+    let mut objects = open(objects_dir, tree.kind())?;
+    let listing = tree::list(&objects, tree, protection).map_err(|failure| match failure {
+        tree::Failure::Path(path) => Error::Refused(format!("invalid path '{path}'")),
+        tree::Failure::Other(error) => error,
+    })?;
+    objects.refresh_never();
+    let mut seen = HashSet::new();
+    let blobs =
+        listing.entries.iter().filter(|entry| entry.mode != index::Mode::Gitlink).map(|entry| entry.id);
+    Ok(blobs.filter(|id| seen.insert(*id) && !gix_object::Exists::exists(&objects, id)).collect())
+}
+
+/// Opens the object database; neighbours in a delta chain are often neighbours in a tree, so it keeps some.
+fn open(objects_dir: &Path, object_hash: gix_hash::Kind) -> Result<gix_odb::Handle, Error> {
+    /// Inflated delta bases that are kept, as `core.deltaBaseCacheLimit` has it by default.
+    const DELTA_BASE_CACHE_BYTES: usize = 96 << 20;
+    let mut objects =
+        gix_odb::at_opts(objects_dir, object_hash, None, gix_odb::store::init::Options::default())
+            .map_err(|source| Error::Io { action: "unable to read", path: objects_dir.to_owned(), source })?;
+    objects
+        .set_pack_cache(|| Box::new(gix_pack::cache::lru::MemoryCappedHashmap::new(DELTA_BASE_CACHE_BYTES)));
+    Ok(objects)
+}
+
+/// git's words for a blob that is missing or broken.
+fn unreadable(path: &BStr, id: &ObjectId) -> Error {
+    Error::Object(format!("unable to read sha1 file of {path} ({id})"))
+}
