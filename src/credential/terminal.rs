@@ -44,6 +44,8 @@ impl Silence {
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        while tcsetattr(&self.terminal, OptionalActions::Flush, &self.before) == Err(rustix::io::Errno::INTR) {}
+        while tcsetattr(&self.terminal, OptionalActions::Flush, &self.before) == Err(rustix::io::Errno::INTR)
+        {
+        }
     }
 }
