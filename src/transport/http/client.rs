@@ -18,7 +18,7 @@ use super::tls::{self, Trust};
 use crate::credential::Credential;
 
 /// libcurl's own limit for reaching a host, which C git leaves as it is. There is no limit for an answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_mins(5);
 /// What is read from the wire at once.
 const READ_LEN: usize = 64 * 1024;
 /// The pieces a stream is sent in.
@@ -117,13 +117,13 @@ impl Client {
     }
 
     /// Sends `request` and waits for the header of the answer.
-    pub(super) fn send(&self, request: Request<'_>, payload: Payload<'_>) -> Result<Response, Failure> {
+    pub(super) fn send(&self, request: &Request<'_>, payload: Payload<'_>) -> Result<Response, Failure> {
         let route = Route {
             tls: request.url.scheme() == "https",
             proxy: self.options.proxies.for_url(request.url).cloned(),
         };
         let pool = self.pool(&route)?;
-        let Request { url, headers, credential } = request;
+        let &Request { url, headers, credential } = request;
         let method =
             if matches!(payload, Payload::Get) { reqwest::Method::GET } else { reqwest::Method::POST };
         let mut builder = pool.request(method, url.clone()).headers(header_map(headers));

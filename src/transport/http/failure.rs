@@ -77,6 +77,9 @@ fn io_failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
         if text.contains("connection closed before message completed") {
             return Some(Failure::new(52, "Empty reply from server"));
         }
+        if text.contains("tls handshake eof") {
+            return Some(Failure::new(35, "TLS connect error: unexpected eof while reading"));
+        }
         if text.contains("invalid HTTP version") || text.contains("invalid HTTP status-code") {
             return Some(Failure::new(1, "Received HTTP/0.9 when not allowed"));
         }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bstr::ByteSlice as _;
 
-use super::{Body, Connection, Error, Options, Settings, Transport, Url};
+use super::{Body, Connection, Error, IpVersion, Options, Settings, Transport, Url};
 use crate::progress::Progress;
 use crate::protocol::{Service, Version};
 
@@ -48,16 +48,18 @@ const PACKET_LEN_MAX: usize = 65520;
 
 /// Prepares smart HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
 /// configuration.
+#[expect(clippy::needless_pass_by_value, reason = "all transports are opened alike")]
 pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
-    Ok(Box::new(HttpTransport { site: site(url, settings, &options)? }))
+    // the far side's programs are the web server's choice, and there is no child for a directory
+    Ok(Box::new(HttpTransport { site: site(url, settings, options.ip_version)? }))
 }
 
-fn site(url: &Url, settings: &dyn Settings, options: &Options) -> Result<Site, Error> {
+fn site(url: &Url, settings: &dyn Settings, ip_version: IpVersion) -> Result<Site, Error> {
     let text = url.text.to_str().map_err(|_| Error::Url("the URL is not valid UTF-8".into()))?;
     let base = base(text);
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
-    let settings_here = HttpSettings::read(settings, text, options.ip_version)?;
+    let settings_here = HttpSettings::read(settings, text, ip_version)?;
     let password = url.password.as_ref().map(crate::credential::Secret::reveal);
     Ok(Site {
         client: Arc::new(Client::new(settings_here.client.clone())),
@@ -116,7 +118,7 @@ impl HttpTransport {
             let headers = self.site.headers(&own, service, version);
             let sent = self.site.url(&tail).and_then(|url| self.site.send(url, &headers, None, follow));
             let Answer { response, url } = sent.map_err(|failure| self.site.no_access(&failure))?;
-            if !matches!(response.status, 300..=399) {
+            if matches!(response.status, 200 | 401) {
                 self.site.rebase(&url, &tail, progress)?;
             }
             match response.status {
@@ -146,7 +148,7 @@ impl Site {
 /// What to tell a user whose URL leads to something else than a smart server. C git goes on by the dumb protocol
 /// and takes any web page for an empty repository.
 fn not_smart(base: &str, found: &str) -> String {
-    let found: String = found.chars().filter(|c| c.is_ascii_graphic()).take(80).collect();
+    let found: String = found.chars().filter(char::is_ascii_graphic).take(80).collect();
     let found = if found.is_empty() { "of no known type".to_owned() } else { format!("'{found}'") };
     format!(
         "'{base}' is not a smart git server: its info/refs is {found}\n\
@@ -196,7 +198,7 @@ impl Connection for HttpConnection {
     fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
         let previous = std::mem::replace(&mut self.answer, Box::new(io::empty()));
         // how an answer ends that nobody reads is nobody's affair
-        let _: io::Result<u64> = io::copy(&mut previous.take(REST_LEN_MAX), &mut io::sink());
+        drop(io::copy(&mut previous.take(REST_LEN_MAX), &mut io::sink()));
         let post_buffer_len = self.site.settings.post_buffer_len;
         let response = match request {
             Body::Bytes(bytes) if bytes.len() as u64 <= post_buffer_len => self.post_whole(bytes)?,
@@ -233,6 +235,7 @@ impl HttpConnection {
     fn post_stream(&mut self, stream: &mut (dyn io::Read + Send)) -> Result<Response, Error> {
         let url = self.post(b"0000", None)?.url;
         let headers = self.headers(None);
+        tracing::debug!("POST {} (chunked)", self.service.name());
         let sent = self.site.send_once(&url, &headers, Payload::Chunked(stream));
         let response = sent.map_err(|failure| rpc_failed(&failure))?;
         if response.status == 200 { Ok(response) } else { Err(http_failed(response)) }
@@ -244,11 +247,12 @@ impl HttpConnection {
         let headers = self.headers(encoding);
         for _ in 0..CHALLENGES_MAX {
             let url = self.site.url(self.service.name());
+            tracing::debug!("POST {} ({} bytes)", self.service.name(), body.len());
             let sent = url.and_then(|url| self.site.send(url, &headers, Some(body), follow));
             let answer = sent.map_err(|failure| rpc_failed(&failure))?;
             match answer.response.status {
                 401 if self.site.authentication.covers(&answer.url) => {
-                    self.site.challenged(answer.response)?
+                    self.site.challenged(answer.response)?;
                 }
                 200 => {
                     self.site.authentication.accepted();

@@ -58,13 +58,12 @@ impl HttpSettings {
             Some(_) => false,
             None => matching.boolean("sslverify")?.unwrap_or(true),
         };
-        let ca_info =
-            env("GIT_SSL_CAINFO").or_else(|| matching.text("sslcainfo")).filter(|path| !path.is_empty());
+        let either =
+            |name: &str, key: &str| env(name).map_or_else(|| matching.text(key), |value| Ok(Some(value)));
+        let ca_info = either("GIT_SSL_CAINFO", "sslcainfo")?.filter(|path| !path.is_empty());
         let trust = Trust { verify, ca_info: ca_info.map(|path| expand_home(settings, &path)) };
         Ok(Self {
-            user_agent: env("GIT_HTTP_USER_AGENT")
-                .or_else(|| matching.text("useragent"))
-                .unwrap_or_else(|| USER_AGENT.to_owned()),
+            user_agent: either("GIT_HTTP_USER_AGENT", "useragent")?.unwrap_or_else(|| USER_AGENT.to_owned()),
             extra_headers: matching.headers(),
             follow_redirects: matching.follow_redirects()?,
             post_buffer_len: matching
@@ -73,8 +72,8 @@ impl HttpSettings {
             accept_language: accept_language(settings),
             client: client::Options {
                 trust,
-                proxies: Proxies::new(settings, matching.text("proxy").as_deref())?,
-                http1_only: matching.text("version").is_some_and(|version| version == "HTTP/1.1"),
+                proxies: Proxies::new(settings, matching.text("proxy")?.as_deref())?,
+                http1_only: matching.text("version")?.is_some_and(|version| version == "HTTP/1.1"),
                 local_address: match ip_version {
                     IpVersion::Any => None,
                     IpVersion::V4 => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -115,18 +114,22 @@ impl Matching {
         Self { entries }
     }
 
-    /// The value of `key` (lower case); the inner `None` is a key that stands alone.
-    fn value(&self, key: &str) -> Option<Option<&BString>> {
-        self.entries.iter().rev().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
+    /// The entry of `key` (lower case) that holds.
+    fn entry(&self, key: &str) -> Option<&(String, Option<BString>)> {
+        self.entries.iter().rev().find(|(name, _)| name == key)
     }
 
-    fn text(&self, key: &str) -> Option<String> {
-        let value = self.value(key)?.map(|value| value.to_str_lossy().into_owned());
-        Some(value.unwrap_or_default())
+    /// The value of `key`; one that stands alone has none and is an error, as in git.
+    fn text(&self, key: &str) -> Result<Option<String>, Error> {
+        match self.entry(key) {
+            None => Ok(None),
+            Some((_, Some(value))) => Ok(Some(value.to_str_lossy().into_owned())),
+            Some((_, None)) => Err(Error::Access(format!("missing value for 'http.{key}'"))),
+        }
     }
 
     fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+        let Some((_, value)) = self.entry(key) else { return Ok(None) };
         let Some(value) = value else { return Ok(Some(true)) };
         let text = value.to_str_lossy();
         match &*text.to_ascii_lowercase() {
@@ -140,7 +143,7 @@ impl Matching {
     }
 
     fn number(&self, key: &str) -> Result<Option<u64>, Error> {
-        let Some(text) = self.text(key) else { return Ok(None) };
+        let Some(text) = self.text(key)? else { return Ok(None) };
         let lower = text.trim().to_ascii_lowercase();
         let units = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
         let with_unit = units.iter().find_map(|&(name, unit)| Some((lower.strip_suffix(name)?, unit)));
@@ -152,7 +155,8 @@ impl Matching {
     }
 
     fn follow_redirects(&self) -> Result<FollowRedirects, Error> {
-        if self.text("followredirects").as_deref() == Some("initial") {
+        let value = self.entry("followredirects").and_then(|(_, value)| value.as_ref());
+        if value.is_some_and(|value| value == "initial") {
             return Ok(FollowRedirects::Initial);
         }
         Ok(match self.boolean("followredirects")? {

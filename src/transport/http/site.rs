@@ -110,7 +110,7 @@ impl Site {
             credential = credential.filter(|_| !replaced("authorization"));
             headers.extend(extra.iter().filter(|(_, value)| !value.is_empty()).cloned());
         }
-        self.client.send(Request { url, headers: &headers, credential }, payload)
+        self.client.send(&Request { url, headers: &headers, credential }, payload)
     }
 
     /// Deals with a 401: `Ok` means that it is worth to try again.
@@ -157,9 +157,8 @@ fn redirect_target(response: &Response, url: &Url) -> Option<Result<Url, Failure
     if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let target = match url.join(response.header("location")?) {
-        Ok(target) => target,
-        Err(_) => return Some(Err(Failure::new(3, "URL using bad/illegal format or missing URL"))),
+    let Ok(target) = url.join(response.header("location")?) else {
+        return Some(Err(Failure::new(3, "URL using bad/illegal format or missing URL")));
     };
     Some(match (url.scheme(), target.scheme()) {
         ("https", "http") => {
@@ -188,7 +187,7 @@ pub(super) fn refusal(response: Response, message: String) -> Error {
 fn page_lines(response: Response) -> Vec<BString> {
     let mut page = Vec::new();
     // a page that is cut off is still worth showing
-    let _: std::io::Result<usize> = response.body.take(ERROR_PAGE_LEN_MAX).read_to_end(&mut page);
+    drop(response.body.take(ERROR_PAGE_LEN_MAX).read_to_end(&mut page));
     let mut lines: Vec<BString> = page
         .split(|&byte| byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line).into())

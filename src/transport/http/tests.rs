@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use bstr::{BString, ByteSlice as _};
 
-use super::super::{Body, Connection, Entry, Error, Options, Settings, Url, url::Scheme};
+use super::super::{Body, Connection, Entry, Error, IpVersion, Options, Settings, Url, url::Scheme};
 use super::open;
 use crate::credential::Secret;
 use crate::progress::{Discard, Event, Progress};

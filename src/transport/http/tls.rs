@@ -45,7 +45,7 @@ pub(super) fn config_without_roots() -> Result<ClientConfig, Failure> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
 }
 
@@ -55,7 +55,7 @@ fn with_verifier(
 ) -> Result<ClientConfig, Failure> {
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
+        .map_err(|error| unusable(&error))?;
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
@@ -181,6 +181,6 @@ fn read_certificates(path: &Path) -> Option<Vec<CertificateDer<'static>>> {
     if certificates.is_empty() { None } else { Some(certificates) }
 }
 
-fn unusable(error: rustls::Error) -> Failure {
+fn unusable(error: &rustls::Error) -> Failure {
     Failure::new(35, format!("TLS connect error: {error}"))
 }

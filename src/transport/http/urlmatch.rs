@@ -62,22 +62,21 @@ fn normal_escapes(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {
         out.push_str(before);
-        let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match (code, after.get(..2), after.get(2..)) {
-            (Some(byte), Some(digits), Some(following)) => {
-                if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-                    out.push(char::from(byte));
-                } else {
-                    out.push('%');
-                    out.push_str(&digits.to_ascii_uppercase());
-                }
-                rest = following;
-            }
-            _ => {
-                out.push('%');
-                rest = after;
-            }
+        let code = after
+            .split_at_checked(2)
+            .and_then(|(digits, following)| Some((u8::from_str_radix(digits, 16).ok()?, digits, following)));
+        let Some((byte, digits, following)) = code else {
+            out.push('%');
+            rest = after;
+            continue;
+        };
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push_str(&digits.to_ascii_uppercase());
         }
+        rest = following;
     }
     out.push_str(rest);
     out

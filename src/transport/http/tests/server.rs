@@ -34,11 +34,9 @@ pub(super) enum Reply {
 impl Reply {
     /// A whole answer.
     pub(super) fn new(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Self {
-        let mut text = format!("HTTP/1.1 {status} Canned\r\nContent-Length: {}\r\n", body.len());
-        for (name, value) in headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        text.push_str("\r\n");
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
+        let text = format!("HTTP/1.1 {status} Canned\r\nContent-Length: {length}\r\n{}\r\n", lines.concat());
         Self::Send([text.as_bytes(), body].concat())
     }
 

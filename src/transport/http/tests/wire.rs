@@ -109,6 +109,14 @@ fn long_requests_are_compressed_and_longer_ones_sent_in_chunks() {
     assert_eq!(received[4].body, request(65536));
 }
 
+/// Fails at once.
+struct Broken;
+impl std::io::Read for Broken {
+    fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("no more objects"))
+    }
+}
+
 #[test]
 fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
     let server = smart(|| Reply::result(b"done"));
@@ -120,12 +128,6 @@ fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
     assert_eq!(answer, "done");
     assert_eq!(server.received().last().unwrap().body.len() as u64, len);
 
-    struct Broken;
-    impl std::io::Read for Broken {
-        fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("no more objects"))
-        }
-    }
     let error = connection.exchange(Body::Stream(&mut Broken)).err().unwrap().to_string();
     assert!(error.starts_with("RPC failed; curl "), "{error}");
 }
