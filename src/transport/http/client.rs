@@ -179,10 +179,9 @@ impl Client {
         builder = match &route.proxy {
             None => builder.no_proxy(),
             Some(url) => {
-                let proxy = reqwest::Proxy::all(url.clone());
-                builder.proxy(
-                    proxy.map_err(|_| Failure::new(5, format!("Unsupported proxy syntax in '{url}'")))?,
-                )
+                // the URL is not shown: it may hold a password
+                let unsupported = |_| Failure::new(5, "Unsupported proxy syntax");
+                builder.proxy(reqwest::Proxy::all(url.clone()).map_err(unsupported)?)
             }
         };
         builder.build().map_err(|error| Failure::new(2, format!("cannot set up HTTP: {}", deepest(&error))))
@@ -301,9 +300,8 @@ fn failure(error: &reqwest::Error, url: &Url, proxy: Option<&Url>, elapsed: Dura
     if error.is_timeout() {
         return Failure::new(28, format!("Connection timed out after {ms} milliseconds"));
     }
-    let reached = connect_reason(error);
-    if let (true, Some(tunnel)) = (error.is_connect(), reached.as_deref()) {
-        return Failure::new(56, format!("CONNECT tunnel failed: {tunnel}"));
+    if let (true, Some(refused)) = (proxy.is_some(), proxy_refusal(&deepest(error))) {
+        return refused;
     }
     if error.is_connect() {
         let port = peer.port_or_known_default().unwrap_or_default();
@@ -314,11 +312,17 @@ fn failure(error: &reqwest::Error, url: &Url, proxy: Option<&Url>, elapsed: Dura
     Failure::new(56, deepest(error))
 }
 
-/// What a proxy said instead of letting us through.
-fn connect_reason(error: &reqwest::Error) -> Option<String> {
-    let text = deepest(error);
-    let spoken = text.contains("tunnel") || text.contains("proxy authorization") || text.contains("socks");
-    spoken.then_some(text)
+/// What a proxy said instead of letting us through; the HTTP library tells it in words alone.
+fn proxy_refusal(text: &str) -> Option<Failure> {
+    if text.contains("proxy authorization required") {
+        return Some(Failure::new(56, "CONNECT tunnel failed, response 407"));
+    }
+    if text.contains("tunnel error: unsuccessful") {
+        return Some(Failure::new(56, "CONNECT tunnel failed: the proxy refused"));
+    }
+    text.to_ascii_lowercase()
+        .contains("socks")
+        .then(|| Failure::new(97, format!("SOCKS proxy failed: {text}")))
 }
 
 /// The innermost cause, which says most.

@@ -273,6 +273,43 @@ fn a_proxy_is_asked_for_the_whole_url() {
 }
 
 #[test]
+fn a_proxy_is_told_who_asks() {
+    let proxy = Server::start(|_| Reply::advertisement());
+    let settings = quiet().with("proxy", &proxy.url.replace("http://", "http://alice:secret@"));
+    connect("http://git.test/r.git", &settings).unwrap();
+    assert_eq!(proxy.received()[0].header("proxy-authorization"), Some("Basic YWxpY2U6c2VjcmV0"));
+}
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_is_quoted() {
+    let message = |status: u16| {
+        let proxy = Server::start(move |_| Reply::new(status, &[], b""));
+        let message = refusal("https://git.test/r.git", &quiet().with("proxy", &proxy.url));
+        assert_eq!(proxy.received()[0].line, "CONNECT git.test:443");
+        message
+    };
+    let prefix = "unable to access 'https://git.test/r.git/': ";
+    assert_eq!(message(407), format!("{prefix}CONNECT tunnel failed, response 407"));
+    assert_eq!(message(403), format!("{prefix}CONNECT tunnel failed: the proxy refused"));
+}
+
+#[test]
+fn a_reset_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}/r.git", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // the rest of the request stays unread: the system answers that with a reset
+        stream.read_exact(&mut [0]).unwrap();
+    });
+    assert_eq!(
+        refusal(&at, &quiet()),
+        format!("unable to access '{at}/': Recv failure: Connection reset by peer")
+    );
+    server.join().unwrap();
+}
+
+#[test]
 fn settings_that_mean_nothing_are_refused() {
     let at = "http://git.test/r.git";
     let message = refusal(at, &quiet().with("sslverify", "perhaps"));
