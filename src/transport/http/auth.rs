@@ -162,7 +162,10 @@ fn scheme(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::credential::{Error as CredentialError, Secret};
 
     #[test]
     fn only_basic_can_be_answered() {
@@ -182,5 +185,42 @@ mod tests {
             "unable to access 'http://git.test/x/': the server accepts only 'Digest', 'Negotiate' authentication, \
              not 'Basic'"
         );
+    }
+
+    /// Knows Alice and notes what it is told about her.
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<&'static str>>);
+
+    impl CredentialProvider for Recorder {
+        fn fill(&self, _target: &Target, _lines: &[String]) -> Result<Option<Credential>, CredentialError> {
+            self.0.lock().unwrap().push("fill");
+            Ok(Some(Credential { username: "alice".into(), password: Secret::new("secret") }))
+        }
+        fn approve(&self, _target: &Target, _credential: &Credential) {
+            self.0.lock().unwrap().push("approve");
+        }
+        fn reject(&self, _target: &Target, _credential: &Credential) {
+            self.0.lock().unwrap().push("reject");
+        }
+    }
+
+    #[test]
+    fn a_provider_hears_once_what_became_of_its_credential() {
+        let recorder = Arc::new(Recorder::default());
+        let here = Url::parse("https://git.test/r").unwrap();
+        let elsewhere = Url::parse("https://git.test:8443/r").unwrap();
+        let mut authentication = Authentication::new(recorder.clone(), &here, None, None);
+        authentication.accepted();
+        assert!(authentication.credential(&here).is_none());
+        authentication.challenged(&[]).unwrap();
+        assert!(authentication.credential(&here).is_some());
+        assert!(authentication.credential(&elsewhere).is_none());
+        authentication.accepted();
+        authentication.accepted();
+        assert!(matches!(authentication.challenged(&[]), Err(Denied::Rejected)));
+        assert_eq!(*recorder.0.lock().unwrap(), ["fill", "approve", "reject"]);
+        authentication.challenged(&[]).unwrap();
+        authentication.moved_to(&elsewhere);
+        assert!(authentication.credential(&elsewhere).is_none());
     }
 }

@@ -87,12 +87,6 @@ pub(super) struct Response {
     headers: HeaderMap,
 }
 
-impl std::fmt::Debug for Response {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
 impl Response {
     /// The first value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&str> {

@@ -134,17 +134,6 @@ impl HttpTransport {
     }
 }
 
-impl Site {
-    /// The error for an answer to `GET info/refs` with an error's `status`.
-    fn refused(&self, response: Response, status: u16) -> Error {
-        let message = match status {
-            404 | 410 => format!("repository '{}' not found", self.base),
-            _ => format!("unable to access '{}': The requested URL returned error: {status}", self.base),
-        };
-        site::refusal(response, message)
-    }
-}
-
 /// What to tell a user whose URL leads to something else than a smart server. C git goes on by the dumb protocol
 /// and takes any web page for an empty repository.
 fn not_smart(base: &str, found: &str) -> String {

@@ -41,7 +41,7 @@ pub(super) struct Answer {
 }
 
 impl Site {
-    /// The URL of the repository's `tail`; `None` if the two make no URL.
+    /// The URL of the repository's `tail`; an error if the two make none.
     pub(super) fn url(&self, tail: &str) -> Result<Url, Failure> {
         let text = format!("{}{tail}", self.base);
         let malformed = || Failure::new(3, "URL using bad/illegal format or missing URL");
@@ -143,6 +143,15 @@ impl Site {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Protocol(crate::protocol::Error::Interrupted)),
         }
+    }
+
+    /// The error for an answer to `GET info/refs` with an error's `status`.
+    pub(super) fn refused(&self, response: Response, status: u16) -> Error {
+        let message = match status {
+            404 | 410 => format!("repository '{}' not found", self.base),
+            _ => format!("unable to access '{}': The requested URL returned error: {status}", self.base),
+        };
+        refusal(response, message)
     }
 
     /// `unable to access 'URL/': …`
