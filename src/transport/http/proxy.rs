@@ -1,0 +1,131 @@
+//! Through whom requests go: `http.proxy` and the variables that curl knows, `curl(1)`, "ENVIRONMENT".
+
+use url::{Host, Url};
+
+use super::super::{Error, Settings};
+
+/// The proxies for both protocols and the hosts that need none.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Proxies {
+    http: Option<Url>,
+    https: Option<Url>,
+    /// What `no_proxy` names.
+    direct: Vec<String>,
+}
+
+impl Proxies {
+    /// `configured` is `http.proxy`: it beats the environment, and an empty one means no proxy at all.
+    pub(super) fn new(settings: &dyn Settings, configured: Option<&str>) -> Result<Self, Error> {
+        let env = |names: &[&str]| {
+            let found = names.iter().find_map(|name| settings.env(name));
+            found.and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+        };
+        let all = || env(&["all_proxy", "ALL_PROXY"]);
+        let (http, https) = match configured {
+            Some("") => (None, None),
+            Some(url) => (Some(url.to_owned()), Some(url.to_owned())),
+            // HTTP_PROXY in capitals is left out on purpose: a CGI program's client could set it
+            None => (env(&["http_proxy"]).or_else(all), env(&["https_proxy", "HTTPS_PROXY"]).or_else(all)),
+        };
+        let direct = env(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
+        let direct = direct.split([',', ' ']).map(|name| name.trim().to_ascii_lowercase());
+        Ok(Self {
+            http: http.as_deref().map(parse).transpose()?,
+            https: https.as_deref().map(parse).transpose()?,
+            direct: direct.filter(|name| !name.is_empty()).collect(),
+        })
+    }
+
+    /// The proxy through which `url` is reached, if any.
+    pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
+        let proxy = if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() };
+        proxy.filter(|_| !self.is_direct(url))
+    }
+
+    fn is_direct(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
+        self.direct.iter().any(|name| {
+            name == "*" || {
+                let name = name.trim_start_matches('.').trim_matches(['[', ']']);
+                let is_name = matches!(url.host(), Some(Host::Domain(_)));
+                host == name || (is_name && host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
+            }
+        })
+    }
+}
+
+/// A proxy's URL; without a scheme it is an HTTP proxy, without a port curl's 1080 for those and SOCKS.
+fn parse(text: &str) -> Result<Url, Error> {
+    let full = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let full = full.replacen("socks://", "socks4://", 1);
+    // not shown: it may hold a password
+    let invalid = || Error::Url("invalid proxy URL in http.proxy or the environment".into());
+    let mut url = Url::parse(&full).map_err(|_| invalid())?;
+    let supported = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
+    if !supported.contains(&url.scheme()) {
+        return Err(Error::Url(format!("unsupported proxy protocol '{}'", url.scheme())));
+    }
+    if !names_port(&full) && url.scheme() != "https" {
+        url.set_port(Some(1080)).map_err(|()| invalid())?;
+    }
+    Ok(url)
+}
+
+/// Whether a URL says a port, even if it is the protocol's own, which the parsed form no longer tells.
+fn names_port(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    host.rsplit(']').next().is_some_and(|end| end.contains(':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::FakeSettings;
+    use super::*;
+
+    fn chosen(settings: &FakeSettings, configured: Option<&str>, url: &str) -> Option<String> {
+        let proxies = Proxies::new(settings, configured).unwrap();
+        proxies.for_url(&Url::parse(url).unwrap()).map(ToString::to_string)
+    }
+
+    #[test]
+    fn configuration_beats_the_environment() {
+        let settings = FakeSettings::default().with_env("http_proxy", "http://env.test:1");
+        assert_eq!(chosen(&settings, None, "http://git.test/").as_deref(), Some("http://env.test:1/"));
+        assert_eq!(
+            chosen(&settings, Some("p.test"), "http://git.test/").as_deref(),
+            Some("http://p.test:1080/")
+        );
+        assert_eq!(chosen(&settings, Some(""), "http://git.test/"), None);
+    }
+
+    #[test]
+    fn each_protocol_has_its_variables() {
+        let settings = FakeSettings::default()
+            .with_env("HTTP_PROXY", "http://capital.test:1")
+            .with_env("HTTPS_PROXY", "http://secure.test:80");
+        assert_eq!(chosen(&settings, None, "http://git.test/"), None);
+        assert_eq!(chosen(&settings, None, "https://git.test/").as_deref(), Some("http://secure.test/"));
+        let settings = settings.with_env("ALL_PROXY", "socks5h://all.test:9");
+        assert_eq!(chosen(&settings, None, "http://git.test/").as_deref(), Some("socks5h://all.test:9"));
+    }
+
+    #[test]
+    fn hosts_of_no_proxy_are_reached_directly() {
+        let direct = |list, url| {
+            let settings = FakeSettings::default().with_env("no_proxy", list);
+            chosen(&settings, Some("http://p.test:3128"), url).is_none()
+        };
+        assert!(direct("*", "http://git.test/"));
+        assert!(direct("other, .Git.test", "http://git.test/"));
+        assert!(direct("git.test", "http://a.git.test/"));
+        assert!(!direct("git.test", "http://legit.test/"));
+        assert!(direct("127.0.0.1,::1", "http://[::1]:80/"));
+    }
+
+    #[test]
+    fn unknown_protocols_are_refused() {
+        let refused = Proxies::new(&FakeSettings::default(), Some("ftp://p.test")).unwrap_err();
+        assert_eq!(refused.to_string(), "unsupported proxy protocol 'ftp'");
+    }
+}

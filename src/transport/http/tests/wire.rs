@@ -1,0 +1,319 @@
+//! What goes over the wire when all is well, and the words when it is not.
+
+use std::net::TcpListener;
+
+use super::server::{Reply, Server};
+use super::*;
+
+/// Advertises on GET and answers POST by `answer`.
+fn smart(answer: impl Fn() -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(
+        move |request| {
+            if request.line.starts_with("GET") { Reply::advertisement() } else { answer() }
+        },
+    )
+}
+
+#[test]
+fn requests_look_like_those_of_c_git() {
+    let server = smart(|| Reply::result(b"0000"));
+    let mut connection = connect(&format!("{}/a/repo.git", server.url), &quiet()).unwrap();
+    assert_eq!(read_greeting(&mut *connection), "000eversion 2\n0000");
+    assert_eq!(exchange(&mut *connection, b"0014command=ls-refs\n0000"), "0000");
+    assert_eq!(exchange(&mut *connection, b"0000"), "0000");
+
+    let [get, post, second] = <[_; 3]>::try_from(server.received()).unwrap();
+    let agent = concat!("git/2.47.3.gitr-", env!("CARGO_PKG_VERSION"));
+    assert_eq!(get.line, "GET /a/repo.git/info/refs?service=git-upload-pack");
+    let own = |headers: &[(String, String)]| -> Vec<(String, String)> {
+        let mut lines: Vec<_> = headers.iter().filter(|(name, _)| name != "host").cloned().collect();
+        lines.sort();
+        lines
+    };
+    let lines = |list: &[(&str, &str)]| -> Vec<(String, String)> {
+        list.iter().map(|&(name, value)| (name.into(), value.into())).collect()
+    };
+    let expected = lines(&[
+        ("accept", "*/*"),
+        ("accept-encoding", "deflate, gzip"),
+        ("git-protocol", "version=2"),
+        ("pragma", "no-cache"),
+        ("user-agent", agent),
+    ]);
+    assert_eq!(own(&get.headers), expected);
+    assert_eq!(post.line, "POST /a/repo.git/git-upload-pack");
+    let expected = lines(&[
+        ("accept", "application/x-git-upload-pack-result"),
+        ("accept-encoding", "deflate, gzip"),
+        ("content-length", "24"),
+        ("content-type", "application/x-git-upload-pack-request"),
+        ("git-protocol", "version=2"),
+        ("user-agent", agent),
+    ]);
+    assert_eq!(own(&post.headers), expected);
+    assert_eq!(post.body, b"0014command=ls-refs\n0000");
+    assert_eq!(second.body, b"0000");
+    assert_eq!([post.peer, second.peer], [get.peer; 2], "one connection serves the whole session");
+}
+
+#[test]
+fn push_asks_for_no_version() {
+    let server = Server::start(|_| {
+        let body = packet("# service=git-receive-pack\n") + "00000000";
+        Reply::new(200, &[("Content-Type", "application/x-git-receive-pack-advertisement")], body.as_bytes())
+    });
+    let mut transport = open(&url(&format!("{}/r", server.url)), &quiet(), Options::default()).unwrap();
+    let mut connection = transport.connect(Service::ReceivePack, Version::V2, &mut Discard).unwrap();
+    assert_eq!(read_greeting(&mut *connection), "0000");
+    assert_eq!(server.received()[0].header("git-protocol"), None);
+}
+
+#[test]
+fn the_preamble_is_taken_off_and_must_name_the_service() {
+    let greeting = |body: String| {
+        let server = Server::start(move |_| {
+            let headers = [("Content-Type", "application/x-git-upload-pack-advertisement; charset=x")];
+            Reply::new(200, &headers, body.as_bytes())
+        });
+        connect(&format!("{}/r", server.url), &quiet()).map(|mut connection| read_greeting(&mut *connection))
+    };
+    let refs = packet("version 2\n") + "0000";
+    let good = packet("# service=git-upload-pack\n") + "0000" + &refs;
+    assert_eq!(greeting(good).unwrap(), refs);
+    assert_eq!(greeting(refs.clone()).unwrap(), refs);
+    assert_eq!(greeting(String::new()).unwrap(), "");
+    assert_eq!(greeting("zzzz".into()).unwrap(), "zzzz");
+    let wrong = packet("# service=git-receive-pack\n") + "0000" + &refs;
+    let message = greeting(wrong).unwrap_err().to_string();
+    assert_eq!(message, "invalid server response; got '# service=git-receive-pack'");
+}
+
+#[test]
+fn long_requests_are_compressed_and_longer_ones_sent_in_chunks() {
+    let server = smart(|| Reply::result(b"0000"));
+    let settings = quiet().with("postbuffer", "65520");
+    let mut connection = connect(&format!("{}/r", server.url), &settings).unwrap();
+    let request = |len: usize| "0123456789abcdef".repeat(len / 16).into_bytes();
+    for len in [1024, 1040, 65536] {
+        assert_eq!(exchange(&mut *connection, &request(len)), "0000");
+    }
+    let received = server.received();
+    assert_eq!(received[1].header("content-encoding"), None);
+    assert_eq!(received[1].body, request(1024));
+    assert_eq!(received[2].header("content-encoding"), Some("gzip"));
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&*received[2].body).read_to_end(&mut unpacked).unwrap();
+    assert_eq!(unpacked, request(1040));
+    assert_eq!(received[3].body, b"0000", "a probe goes before what cannot be said twice");
+    assert_eq!(received[4].header("transfer-encoding"), Some("chunked"));
+    assert_eq!(received[4].body, request(65536));
+}
+
+/// Fails at once.
+struct Broken;
+impl std::io::Read for Broken {
+    fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("no more objects"))
+    }
+}
+
+#[test]
+fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
+    let server = smart(|| Reply::result(b"done"));
+    let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+    let len = 700_000;
+    let mut stream = std::io::repeat(b'x').take(len);
+    let mut answer = String::new();
+    connection.exchange(Body::Stream(&mut stream)).unwrap().read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "done");
+    assert_eq!(server.received().last().unwrap().body.len() as u64, len);
+
+    let error = connection.exchange(Body::Stream(&mut Broken)).err().unwrap().to_string();
+    assert!(error.starts_with("RPC failed; curl "), "{error}");
+}
+
+#[test]
+fn compressed_answers_are_unpacked() {
+    let server = smart(|| {
+        let packed = super::super::gzip(b"0004 and more").unwrap();
+        let headers =
+            [("Content-Type", "application/x-git-upload-pack-result"), ("Content-Encoding", "gzip")];
+        Reply::new(200, &headers, &packed)
+    });
+    let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+    assert_eq!(exchange(&mut *connection, b"0000"), "0004 and more");
+}
+
+#[test]
+fn extra_headers_and_the_user_agent_follow_configuration() {
+    let server = Server::start(|_| Reply::advertisement());
+    let settings = quiet()
+        .with("extraheader", "X-Forgotten: 1")
+        .with("extraheader", "")
+        .with("extraheader", "X-All: a: b")
+        .with_url(Some(&server.url), "extraheader", "Authorization: Bearer token")
+        .with_url(Some("http://other.test"), "extraheader", "X-Other: 1")
+        .with("useragent", "git/1.0")
+        .with_env("LANGUAGE", "ko_KR.UTF-8:en:de_DE@euro");
+    connect(&format!("{}/r", server.url), &settings).unwrap();
+    let request = &server.received()[0];
+    assert_eq!(request.header("x-all"), Some("a: b"));
+    assert_eq!(request.header("authorization"), Some("Bearer token"));
+    assert_eq!(request.header("x-forgotten").or(request.header("x-other")), None);
+    assert_eq!(request.header("user-agent"), Some("git/1.0"));
+    // seen in git 2.47.3
+    assert_eq!(request.header("accept-language"), Some("ko-KR, en;q=0.9, de-DE;q=0.8, *;q=0.7"));
+}
+
+#[test]
+fn a_query_in_the_url_stays() {
+    let server = Server::start(|_| Reply::advertisement());
+    connect(&format!("{}/x.git?q=1", server.url), &quiet()).unwrap();
+    // seen in git 2.47.3
+    assert_eq!(server.received()[0].line, "GET /x.git?q=1/info/refs&service=git-upload-pack");
+}
+
+#[test]
+fn refusals_are_worded_as_in_c_git() {
+    let server = Server::start(|request| {
+        let status: u16 = request.line.split('/').nth(1).unwrap().parse().unwrap();
+        Reply::new(status, &[("Content-Type", "text/plain; charset=utf-8")], b"sorry\r\nno\n\n")
+    });
+    let at = |status: u16| format!("{}/{status}/r.git", server.url);
+    let shown = |status: u16| format!("{}/", at(status));
+    assert_eq!(refusal(&at(404), &quiet()), format!("repository '{}' not found", shown(404)));
+    for status in [403, 429, 500] {
+        let expected =
+            format!("unable to access '{}': The requested URL returned error: {status}", shown(status));
+        assert_eq!(refusal(&at(status), &quiet()), expected);
+    }
+    let secret = at(404).replace("http://", "http://alice:secret@");
+    assert_eq!(refusal(&secret, &quiet()), format!("repository '{}' not found", shown(404)));
+    match connect(&at(403), &quiet()).err() {
+        Some(Error::Refused { remote, .. }) => assert_eq!(remote, ["sorry", "no"]),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_web_page_is_no_repository() {
+    let server = Server::start(|_| Reply::new(200, &[("Content-Type", "text/html")], b"<html>"));
+    let message = refusal(&format!("{}/r.git", server.url), &quiet());
+    let expected =
+        format!("'{}/r.git/' is not a smart git server: its info/refs is 'text/html'\n", server.url);
+    assert!(message.starts_with(&expected), "{message}");
+}
+
+#[test]
+fn a_failed_post_is_an_rpc_failure() {
+    let server = smart(|| Reply::new(503, &[], b""));
+    let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+    let error = connection.exchange(Body::Bytes(b"0000")).err().unwrap().to_string();
+    assert_eq!(error, "RPC failed; HTTP 503 curl 22 The requested URL returned error: 503");
+    let server = smart(|| Reply::new(200, &[("Content-Type", "text/html")], b""));
+    let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+    let error = connection.exchange(Body::Bytes(b"0000")).err().unwrap().to_string();
+    assert_eq!(error, "RPC failed; the answer is of type 'text/html'");
+}
+
+#[test]
+fn a_cut_answer_says_so() {
+    let headers = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\n";
+    for framing in ["Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"] {
+        let text = format!("{headers}{framing}0008abcd");
+        let server = smart(move || Reply::Last(text.clone().into_bytes()));
+        let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+        let mut read = Vec::new();
+        let error = connection.exchange(Body::Bytes(b"0000")).unwrap().read_to_end(&mut read).unwrap_err();
+        assert_eq!(read, b"0008abcd");
+        let expected = "RPC failed; curl 18 transfer closed with outstanding read data remaining";
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn servers_that_cannot_be_reached_are_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let at = format!("http://{address}/r.git");
+    let message = refusal(&at, &quiet());
+    let begin =
+        format!("unable to access '{at}/': Failed to connect to 127.0.0.1 port {} after ", address.port());
+    assert!(message.starts_with(&begin), "{message}");
+    assert!(message.ends_with(" ms: Couldn't connect to server"), "{message}");
+    let proxied = refusal("http://git.test/r.git", &quiet().with("proxy", &format!("http://{address}")));
+    assert!(proxied.contains(&format!("Failed to connect to 127.0.0.1 port {} after", address.port())));
+
+    let message = refusal("http://no-such-host.invalid/r.git", &quiet());
+    let expected =
+        "unable to access 'http://no-such-host.invalid/r.git/': Could not resolve host: no-such-host.invalid";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn silence_and_nonsense_are_named() {
+    let server = Server::start(|_| Reply::Last(Vec::new()));
+    let at = format!("{}/r.git", server.url);
+    assert_eq!(refusal(&at, &quiet()), format!("unable to access '{at}/': Empty reply from server"));
+    let server = Server::start(|_| Reply::Last(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()));
+    let at = format!("{}/r.git", server.url);
+    let expected = format!("unable to access '{at}/': Received HTTP/0.9 when not allowed");
+    assert_eq!(refusal(&at, &quiet()), expected);
+    let expected = "unable to access 'http://127.0.0.1%0a:1/x/': URL using bad/illegal format or missing URL";
+    assert_eq!(refusal("http://127.0.0.1%0a:1/x", &quiet()), expected);
+}
+
+#[test]
+fn a_proxy_is_asked_for_the_whole_url() {
+    let proxy = Server::start(|_| Reply::advertisement());
+    connect("http://git.test/r.git", &quiet().with("proxy", &proxy.url)).unwrap();
+    let line = &proxy.received()[0].line;
+    assert_eq!(line, "GET http://git.test/r.git/info/refs?service=git-upload-pack");
+}
+
+#[test]
+fn a_proxy_is_told_who_asks() {
+    let proxy = Server::start(|_| Reply::advertisement());
+    let settings = quiet().with("proxy", &proxy.url.replace("http://", "http://alice:secret@"));
+    connect("http://git.test/r.git", &settings).unwrap();
+    assert_eq!(proxy.received()[0].header("proxy-authorization"), Some("Basic YWxpY2U6c2VjcmV0"));
+}
+
+#[test]
+fn a_proxy_that_refuses_a_tunnel_is_quoted() {
+    let message = |status: u16| {
+        let proxy = Server::start(move |_| Reply::new(status, &[], b""));
+        let message = refusal("https://git.test/r.git", &quiet().with("proxy", &proxy.url));
+        assert_eq!(proxy.received()[0].line, "CONNECT git.test:443");
+        message
+    };
+    let prefix = "unable to access 'https://git.test/r.git/': ";
+    assert_eq!(message(407), format!("{prefix}CONNECT tunnel failed, response 407"));
+    assert_eq!(message(403), format!("{prefix}CONNECT tunnel failed: the proxy refused"));
+}
+
+#[test]
+fn a_reset_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}/r.git", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // the rest of the request stays unread: the system answers that with a reset
+        stream.read_exact(&mut [0]).unwrap();
+    });
+    assert_eq!(
+        refusal(&at, &quiet()),
+        format!("unable to access '{at}/': Recv failure: Connection reset by peer")
+    );
+    server.join().unwrap();
+}
+
+#[test]
+fn settings_that_mean_nothing_are_refused() {
+    let at = "http://git.test/r.git";
+    let message = refusal(at, &quiet().with("sslverify", "perhaps"));
+    assert_eq!(message, "bad boolean config value 'perhaps' for 'http.sslverify'");
+    let message = refusal(at, &quiet().with("postbuffer", "1x"));
+    assert_eq!(message, "bad numeric config value '1x' for 'http.postbuffer': invalid unit");
+}
