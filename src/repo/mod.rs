@@ -6,9 +6,11 @@ pub mod checkout;
 pub mod config;
 pub mod discover;
 pub mod environment;
+mod format;
 pub mod init;
 mod lock;
 pub mod object;
+mod owner;
 pub mod reference;
 pub mod shallow;
 

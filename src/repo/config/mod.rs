@@ -20,9 +20,10 @@ mod parse;
 mod tests;
 mod value;
 
+pub(super) use cascade::display_name;
 pub use edit::{Change, edit};
 pub use parameters::{local_repo_env, overrides_as_parameters};
-pub(super) use value::{boolean as boolean_of, to_path};
+pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
 
 /// All configuration that holds in one place: system, global, local, work tree, environment and command line, with
 /// includes resolved; the last definition of a key wins. Includes `git -c` values ([`Override`]),
@@ -164,6 +165,21 @@ impl Config {
         let name = name.to_ascii_lowercase();
         let entries = self.entries.iter().filter(|entry| entry.section == name.as_bytes());
         entries.map(|entry| (entry.subsection.clone(), entry.name.clone(), entry.value.clone())).collect()
+    }
+
+    /// The environment it was loaded in.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.env
+    }
+
+    /// The error about the last value of `key` where it is none of those git knows.
+    pub(super) fn invalid_value(&self, key: &str) -> Error {
+        let value = self.string(key).unwrap_or_default();
+        let reason = format!("invalid value for '{key}': '{value}'");
+        match self.last(key) {
+            Some(entry) => entry.explain(reason),
+            None => Error::Config(reason),
+        }
     }
 
     fn all(&self, key: &str) -> impl DoubleEndedIterator<Item = &Entry> {

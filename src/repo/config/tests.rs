@@ -199,7 +199,6 @@ fn files_are_read_as_git_reads_them() {
     for text in [
         "[foo",
         "[foo \"x]",
-        "foo",
         "[a]b=c\\q",
         "[a]1x=y",
         "[a]b_c=2",

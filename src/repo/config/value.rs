@@ -53,7 +53,7 @@ pub(super) fn integer(value: &BStr) -> Result<i64, &'static str> {
 }
 
 /// A value as a path, with `~/` and `~user/` expanded; `None` if the home directory is not known.
-pub(super) fn path(value: &BStr, env: &Environment) -> Option<PathBuf> {
+pub(in crate::repo) fn path(value: &BStr, env: &Environment) -> Option<PathBuf> {
     let Some(rest) = value.strip_prefix(b"~") else {
         return Some(to_path(value));
     };
