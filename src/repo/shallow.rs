@@ -50,8 +50,8 @@ impl Repository {
         let mut boundary = boundary.to_vec();
         boundary.sort_unstable();
         boundary.dedup();
-        let text: String = boundary.iter().map(|id| format!("{id}\n")).collect();
-        lock.write(text.as_bytes()).map_err(failed("failed to write to"))?;
+        let lines: Vec<String> = boundary.iter().map(|id| id.to_string() + "\n").collect();
+        lock.write(lines.concat().as_bytes()).map_err(failed("failed to write to"))?;
         lock.commit().map_err(failed("unable to write new shallow file"))
     }
 

@@ -135,8 +135,11 @@ impl<'a> Loader<'a> {
     }
 
     fn entry(&mut self, entry: Entry, source: Option<Source<'_>>) -> Result<(), Error> {
+        let Some(include) = Include::of(&entry) else {
+            self.config.push(entry);
+            return Ok(());
+        };
         self.config.push(entry.clone());
-        let Some(include) = Include::of(&entry) else { return Ok(()) };
         let holds = match &include {
             Include::Always => Some(true),
             Include::If(condition) => {

@@ -96,7 +96,7 @@ impl Text {
         for item in &self.items {
             match &item.kind {
                 Kind::Header(header) => {
-                    is_inside = header.is(&key.section.to_ascii_lowercase(), key.subsection)
+                    is_inside = header.is(&key.section.to_ascii_lowercase(), key.subsection);
                 }
                 Kind::Comment => continue,
                 Kind::Entry { .. } => {}
@@ -110,14 +110,13 @@ impl Text {
                 });
             }
         }
-        match place {
-            Some(place) => self.replace(place..place, &line),
-            None => {
-                let mut section = header_line(key.section, key.subsection);
-                section.extend(line);
-                let end = self.text.len();
-                self.replace(end..end, &section);
-            }
+        if let Some(place) = place {
+            self.replace(place..place, &line);
+        } else {
+            let mut section = header_line(key.section, key.subsection);
+            section.extend(line);
+            let end = self.text.len();
+            self.replace(end..end, &section);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `include.path` and `includeIf.<condition>.path`: git-config(1), "Includes" and "Conditional includes".
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_glob::wildmatch::Mode;
@@ -96,7 +96,7 @@ impl<'a> Conditions<'a> {
             };
             return Ok(self.git_dirs.iter().any(below));
         } else if pattern.starts_with(b"~/") {
-            path_to_bytes(&value::path(pattern, self.env).unwrap_or_else(PathBuf::new))
+            path_to_bytes(&value::path(pattern, self.env).unwrap_or_default())
         } else if pattern.starts_with(b"/") || to_path(pattern).is_absolute() {
             pattern.to_owned()
         } else {

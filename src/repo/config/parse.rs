@@ -65,7 +65,10 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Item>, usize> {
         let Some(byte) = scanner.next() else { return Ok(items) };
         let kind = match byte {
             byte if is_space(byte) => continue,
-            b'#' | b';' => scanner.comment(),
+            b'#' | b';' => {
+                scanner.comment();
+                Some(Kind::Comment)
+            }
             b'[' => scanner.header(),
             byte if byte.is_ascii_alphabetic() => scanner.entry(byte),
             _ => None,
@@ -111,9 +114,8 @@ impl Scanner<'_> {
         self.next().unwrap_or(b'\n')
     }
 
-    fn comment(&mut self) -> Option<Kind> {
+    fn comment(&mut self) {
         while self.next_of_line() != b'\n' {}
-        Some(Kind::Comment)
     }
 
     fn header(&mut self) -> Option<Kind> {
@@ -197,7 +199,7 @@ impl Scanner<'_> {
                 b'\n' if quoted => return None,
                 b'\n' => break,
                 b'#' | b';' if !quoted => {
-                    self.comment()?;
+                    self.comment();
                     break;
                 }
                 b'"' => {

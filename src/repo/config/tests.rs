@@ -192,56 +192,59 @@ proptest! {
     }
 }
 
+/// Files with one thing each that the syntax allows or forbids.
+const SYNTAX: &[&str] = &[
+    "[foo",
+    "[foo \"x]",
+    "[a]b=c\\q",
+    "[a]1x=y",
+    "[a]b_c=2",
+    "[a] b=c",
+    "[a \"x\" ] b=c",
+    "[a\"x\"]b=c",
+    "[A.B \"c\"]d=e",
+    "[a.B]d=e",
+    "[a]k=v\\",
+    "[a]k",
+    "[a]k ;x",
+    "[a]k x",
+    "[]k=v",
+    "[a \"x\\ny\"]k=v",
+    "[.x]k=v",
+    "[a]=v",
+    "[a]k = \"a b\" \"c\"  d  ;x",
+    "[a]k=a\\tb\\nc\\bd\\\"e\\\\",
+    "[a]\nk = a \\\n  b   \\\n c",
+    "[a] k=1 \n; comment \\\nj=2",
+    "[a\t\"x\"]b=c",
+    "[a ]b=c",
+    "[a]k=v\r\nj=2\r",
+    "[a]k=v\r x",
+    "\u{feff}[a]k=v",
+    "[a]k\r\nj=2",
+    "[a]k=\"x\r\n\"",
+    "[a]k=\"x\"\r\n",
+    "\u{c}[a]k=v",
+    "[a]\u{b}k=v",
+    "[a]k=\"x\ny\"",
+    "[a]k=\"  x  \"  ",
+    "[a.]k=v",
+    "[a-b.c-d]k-1=v",
+    "[a \"b\nc\"]k=v",
+    "[a]k = ",
+    "[a \"b\"] [c] d=e",
+    "[a]d=e [b]c=d",
+    "[a]\n\nd=\"#x\";\n[b",
+    "[a]\nb=1\nc=\\x\n",
+    "[a]\nb=1\n\n\nc d\n",
+    "[a]\nb=1\\\n\"\n",
+];
+
 #[test]
 fn files_are_read_as_git_reads_them() {
     let home = Home::new();
     let env = home.env();
-    for text in [
-        "[foo",
-        "[foo \"x]",
-        "[a]b=c\\q",
-        "[a]1x=y",
-        "[a]b_c=2",
-        "[a] b=c",
-        "[a \"x\" ] b=c",
-        "[a\"x\"]b=c",
-        "[A.B \"c\"]d=e",
-        "[a.B]d=e",
-        "[a]k=v\\",
-        "[a]k",
-        "[a]k ;x",
-        "[a]k x",
-        "[]k=v",
-        "[a \"x\\ny\"]k=v",
-        "[.x]k=v",
-        "[a]=v",
-        "[a]k = \"a b\" \"c\"  d  ;x",
-        "[a]k=a\\tb\\nc\\bd\\\"e\\\\",
-        "[a]\nk = a \\\n  b   \\\n c",
-        "[a] k=1 \n; comment \\\nj=2",
-        "[a\t\"x\"]b=c",
-        "[a ]b=c",
-        "[a]k=v\r\nj=2\r",
-        "[a]k=v\r x",
-        "\u{feff}[a]k=v",
-        "[a]k\r\nj=2",
-        "[a]k=\"x\r\n\"",
-        "[a]k=\"x\"\r\n",
-        "\u{c}[a]k=v",
-        "[a]\u{b}k=v",
-        "[a]k=\"x\ny\"",
-        "[a]k=\"  x  \"  ",
-        "[a.]k=v",
-        "[a-b.c-d]k-1=v",
-        "[a \"b\nc\"]k=v",
-        "[a]k = ",
-        "[a \"b\"] [c] d=e",
-        "[a]d=e [b]c=d",
-        "[a]\n\nd=\"#x\";\n[b",
-        "[a]\nb=1\nc=\\x\n",
-        "[a]\nb=1\n\n\nc d\n",
-        "[a]\nb=1\\\n\"\n",
-    ] {
+    for text in SYNTAX {
         home.write("c", text);
         let output = home.git(&env, &["config", "-f", "c", "--list", "-z"]);
         match Config::from_file(&home.path().join("c"), Path::new("c"), &env) {
@@ -360,7 +363,7 @@ fn the_environment_and_the_command_line_are_read_as_git_reads_them() {
         }
         let output = home.git(&env, &["config", "--get-all", "x.y"]);
         let own = match Config::load(&env, &[], None) {
-            Ok(config) => config.strings("x.y").iter().map(|value| format!("{value}\n")).collect(),
+            Ok(config) => config.strings("x.y").iter().map(|value| value.to_string() + "\n").collect(),
             Err(Error::ConfigEntry { reason, message }) => format!("error: {reason}\nfatal: {message}\n"),
             Err(error) => format!("fatal: {error}\n"),
         };
@@ -460,12 +463,21 @@ fn conditions_hold_where_they_hold_for_git() {
         let config = Config::load(&env, &[], Some(Dirs { git: &git, common: &git })).unwrap();
         assert_eq!(config.string("s.k").is_some(), output.status.success(), "{condition}");
     }
-    for (name, text) in [("inc", "[remote \"x\"]\n\turl = u\n"), ("inc", "[include]\n\tpath = ../inc\n")] {
-        home.write(name, text);
-        home.write(".gitconfig", "[includeIf \"hasconfig:remote.*.url:https://x/**\"]\n\tpath = inc\n");
-        home.write("inc", text);
-        let _config = Config::load(&env, &[], Some(Dirs { git: &git, common: &git })).err();
-    }
+}
+
+#[test]
+fn a_file_included_for_a_url_must_not_define_one() {
+    let home = Home::new();
+    let env = home.env();
+    assert!(home.git(&env, &["init", "-q", "r"]).status.success());
+    let git = home.path().join("r/.git");
+    home.write("r/.git/config", "[remote \"o\"]\n\turl = https://x/y/z\n");
+    home.write(".gitconfig", "[includeIf \"hasconfig:remote.*.url:https://x/**\"]\n\tpath = inc\n");
+    home.write("inc", "[include]\n\tpath = inc2\n");
+    home.write("inc2", "[remote \"x\"]\n\turl = u\n");
+    let output = home.git(&env, &["-C", "r", "config", "s.k"]);
+    let error = Config::load(&env, &[], Some(Dirs { git: &git, common: &git })).unwrap_err();
+    assert_eq!(format!("fatal: {error}\n"), output.stderr.to_str_lossy());
 }
 
 #[test]

@@ -23,11 +23,9 @@ pub(in crate::repo) fn boolean(value: &BStr) -> Option<bool> {
 /// A value as an integer, read as C's `strtoimax` with base 0 does, with a suffix k, m or g. The error is git's word
 /// for what is wrong.
 pub(super) fn integer(value: &BStr) -> Result<i64, &'static str> {
-    let (negative, rest) = match value.trim_start() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
+    let value = value.trim_start();
+    let negative = value.starts_with(b"-");
+    let rest = value.strip_prefix(b"-").or(value.strip_prefix(b"+")).unwrap_or(value);
     let (radix, digits) = match rest {
         [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => (16, digits),
         [b'0', ..] => (8, rest),
