@@ -173,7 +173,7 @@ fn search(start: &Path, env: &Environment) -> Result<Found, Error> {
             return Err(Error::NotFound(format!(
                 "not a git repository (or any parent up to mount point {})\n\
                  Stopping at filesystem boundary (GIT_DISCOVERY_ACROSS_FILESYSTEM not set).",
-                dir.display()
+                parent.display()
             )));
         }
         dir = parent;

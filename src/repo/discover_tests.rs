@@ -153,6 +153,19 @@ fn the_search_ends_at_a_ceiling() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn the_search_ends_where_the_file_system_does() {
+    let mut home = Home::new();
+    // a file system of its own on Linux, unless a container says otherwise: then both search on to the root
+    home.dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    home.same_as_git("");
+    home.env.set("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1");
+    home.same_as_git("");
+    home.env.set("GIT_DISCOVERY_ACROSS_FILESYSTEM", "bogus");
+    home.same_as_git("");
+}
+
 #[test]
 fn formats_that_git_does_not_know_are_refused_in_its_words() {
     let home = Home::new();

@@ -58,7 +58,6 @@ fn is_own(path: &Path, env: &Environment) -> bool {
 
 #[cfg(not(unix))]
 fn is_own(path: &Path, _env: &Environment) -> bool {
-    use gix_sec::trust::DefaultForLevel as _;
     gix_sec::Trust::from_path_ownership(path).is_ok_and(|trust| trust == gix_sec::Trust::Full)
 }
 
