@@ -2,6 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use bstr::ByteSlice;
+
+use super::Error;
+use super::config::boolean_of;
 
 /// A set of environment variables. The command takes the process's own; an embedder or a test makes its own.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +24,21 @@ impl Environment {
         self.0.get(OsStr::new(name)).map(OsString::as_os_str)
     }
 
+    /// The value of `name` as a path; an empty one counts as none.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.get(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// The user's home directory, from `HOME`.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.path("HOME")
+    }
+
+    /// All variables, for a child process.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// Sets `name` to `value`.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         self.0.insert(name.into(), value.into());
@@ -30,10 +51,20 @@ impl Environment {
 
     /// A variable that git reads as a boolean: `true`, `yes`, `on` or a number other than 0, in any case.
     pub fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| {
-            let value = value.to_string_lossy().to_lowercase();
-            matches!(value.as_str(), "true" | "yes" | "on")
-                || value.parse::<i64>().is_ok_and(|number| number != 0)
-        })
+        self.boolean(name).is_ok_and(|value| value == Some(true))
+    }
+
+    /// A variable that git reads as a boolean; an error says `bad boolean environment value 'x' for 'NAME'`.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let value = value.as_encoded_bytes().as_bstr();
+        let refuse = || Error::Config(format!("bad boolean environment value '{value}' for '{name}'"));
+        boolean_of(value).map(Some).ok_or_else(refuse)
+    }
+}
+
+impl FromIterator<(OsString, OsString)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
     }
 }

@@ -6,8 +6,11 @@ pub mod checkout;
 pub mod config;
 pub mod discover;
 pub mod environment;
+mod format;
 pub mod init;
+mod lock;
 pub mod object;
+mod owner;
 pub mod reference;
 pub mod shallow;
 
@@ -42,7 +45,7 @@ pub struct Repository {
 #[non_exhaustive]
 pub enum Error {
     /// A file or directory could not be read or written.
-    #[error("{action} '{}': {source}", path.display())]
+    #[error("{action} '{}': {}", path.display(), system_text(source))]
     Io {
         /// What was attempted, such as `unable to create`.
         action: &'static str,
@@ -60,6 +63,14 @@ pub enum Error {
     /// Its configuration cannot be parsed or a value is of the wrong kind.
     #[error("{0}")]
     Config(String),
+    /// One entry of the configuration is wrong. git prints `error: <reason>`, then `fatal: <message>`.
+    #[error("{reason}")]
+    ConfigEntry {
+        /// What is wrong with the entry, such as `missing value for 'core.askpass'`.
+        reason: String,
+        /// Where it is, such as `bad config line 2 in file .git/config`.
+        message: String,
+    },
     /// A ref cannot be updated; the text begins with git's `cannot lock ref 'R': …` and the like.
     #[error("{0}")]
     Reference(String),
@@ -86,4 +97,13 @@ impl Repository {
     pub fn is_bare(&self) -> bool {
         self.work_tree.is_none()
     }
+}
+
+/// What the system says about `error`, in the words of C's `strerror`.
+fn system_text(error: &std::io::Error) -> String {
+    let mut text = error.to_string();
+    if let Some(end) = text.find(" (os error ") {
+        text.truncate(end);
+    }
+    text
 }

@@ -1,0 +1,220 @@
+//! The cascade of configuration files, and edits to the repository's own.
+//!
+//! Parser and editor are our own: they give git's line numbers, messages and layout byte for byte.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::{Environment, Error};
+
+mod cascade;
+mod edit;
+mod include;
+mod key;
+mod parameters;
+mod parse;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(super) use cascade::display_name;
+pub use edit::{Change, edit};
+pub use parameters::{local_repo_env, overrides_as_parameters};
+pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
+
+/// All configuration that holds in one place: system, global, local, work tree, environment and command line, with
+/// includes resolved; the last definition of a key wins. Includes `git -c` values ([`Override`]),
+/// `GIT_CONFIG_COUNT/KEY_n/VALUE_n` and `GIT_CONFIG_PARAMETERS`.
+#[derive(Debug, Default)]
+pub struct Config {
+    entries: Vec<Entry>,
+    /// Canonical key to the places of its values, in order of definition.
+    places: HashMap<BString, Vec<usize>>,
+    /// Knows `HOME`, for paths.
+    env: Environment,
+}
+
+/// One `-c key=value` of the command line; a value of `None` means `-c key`, which is true.
+pub type Override = (BString, Option<BString>);
+
+/// One entry of [`Config::section`]: subsection, key in lower case, value.
+pub type SectionEntry = (Option<BString>, String, Option<BString>);
+
+/// Where a value was defined: git-config(1), "SCOPES".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// `/etc/gitconfig`.
+    System,
+    /// `~/.gitconfig` and `~/.config/git/config`.
+    Global,
+    /// The repository's `config`.
+    Local,
+    /// The work tree's `config.worktree`.
+    Worktree,
+    /// The environment and `-c`.
+    Command,
+}
+
+impl Scope {
+    /// Whether the values are the user's own, not those of a repository that may be another's.
+    pub fn is_protected(self) -> bool {
+        matches!(self, Self::System | Self::Global | Self::Command)
+    }
+}
+
+/// One definition.
+#[derive(Debug, Clone)]
+struct Entry {
+    section: BString,
+    subsection: Option<BString>,
+    name: String,
+    value: Option<BString>,
+    scope: Scope,
+    /// File and line; `None` for the command line.
+    origin: Option<(Arc<Path>, usize)>,
+}
+
+/// The directories of a repository that has configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Dirs<'a> {
+    /// See [`super::Repository::git_dir`].
+    pub git: &'a Path,
+    /// See [`super::Repository::common_dir`].
+    pub common: &'a Path,
+}
+
+impl Config {
+    /// Loads what holds outside of any repository (`dirs` is `None`) or inside the one given.
+    pub fn load(env: &Environment, overrides: &[Override], dirs: Option<Dirs<'_>>) -> Result<Self, Error> {
+        cascade::load(env, overrides, dirs)
+    }
+
+    /// Reads the file at `path` alone, includes unresolved; one that is not there is empty. `name` is what errors
+    /// call it.
+    pub fn from_file(path: &Path, name: &Path, env: &Environment) -> Result<Self, Error> {
+        cascade::load_file(path, name, env)
+    }
+
+    /// Takes `text` for the content of a configuration file that errors call `name`, includes unresolved.
+    pub fn from_bytes(text: &[u8], name: &Path, env: &Environment) -> Result<Self, Error> {
+        cascade::load_bytes(text, name, env)
+    }
+
+    /// The last value of `key` (`section.key` or `section.subsection.key`, git's spelling).
+    /// A key that stands alone gives an empty string.
+    pub fn string(&self, key: &str) -> Option<BString> {
+        self.last(key).map(|entry| entry.value.clone().unwrap_or_default())
+    }
+
+    /// All values of `key` in order of definition.
+    pub fn strings(&self, key: &str) -> Vec<BString> {
+        self.all(key).map(|entry| entry.value.clone().unwrap_or_default()).collect()
+    }
+
+    /// All values of `key` that come from the system, the user or the command line, in order of definition: those
+    /// that a repository of another's cannot set, as `safe.directory` needs them.
+    pub fn protected(&self, key: &str) -> Vec<BString> {
+        let own = self.all(key).filter(|entry| entry.scope.is_protected());
+        own.map(|entry| entry.value.clone().unwrap_or_default()).collect()
+    }
+
+    /// Where the last value of `key` comes from.
+    pub fn scope(&self, key: &str) -> Option<Scope> {
+        self.last(key).map(|entry| entry.scope)
+    }
+
+    /// The last value of `key` as a boolean; an error names key and value as git does
+    /// (`bad boolean config value 'x' for 'a.b'`).
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
+        let Some(entry) = self.last(key) else { return Ok(None) };
+        let Some(value) = &entry.value else { return Ok(Some(true)) };
+        let key = key::canonical(key.as_bytes());
+        let refuse = || Error::Config(format!("bad boolean config value '{value}' for '{key}'"));
+        value::boolean(value.as_bstr()).map(Some).ok_or_else(refuse)
+    }
+
+    /// The last value of `key` as an integer with git's k, m, g suffixes
+    /// (`bad numeric config value 'x' for 'a.b': invalid unit`).
+    pub fn integer(&self, key: &str) -> Result<Option<i64>, Error> {
+        let Some(entry) = self.last(key) else { return Ok(None) };
+        let value = entry.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
+        let refuse = |reason| {
+            let key = key::canonical(key.as_bytes());
+            let file = entry.origin.as_ref().map(|(file, _)| format!(" in file {}", file.display()));
+            let file = file.unwrap_or_default();
+            Error::Config(format!("bad numeric config value '{value}' for '{key}'{file}: {reason}"))
+        };
+        value::integer(value).map(Some).map_err(refuse)
+    }
+
+    /// The last value of `key` as a path: `~/` and `~user/` expanded.
+    pub fn path(&self, key: &str) -> Result<Option<PathBuf>, Error> {
+        let Some(entry) = self.last(key) else { return Ok(None) };
+        let Some(value) = &entry.value else {
+            return Err(entry.missing_value(key::canonical(key.as_bytes()).as_bstr()));
+        };
+        let refuse = || Error::Config(format!("failed to expand user dir in: '{value}'"));
+        value::path(value.as_bstr(), &self.env).map(Some).ok_or_else(refuse)
+    }
+
+    /// Every entry of section `name` in order of definition: subsection, key in lower case, value.
+    pub fn section(&self, name: &str) -> Vec<SectionEntry> {
+        let name = name.to_ascii_lowercase();
+        let entries = self.entries.iter().filter(|entry| entry.section == name.as_bytes());
+        entries.map(|entry| (entry.subsection.clone(), entry.name.clone(), entry.value.clone())).collect()
+    }
+
+    /// The environment it was loaded in.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.env
+    }
+
+    /// The error about the last value of `key` where it is none of those git knows.
+    pub(super) fn invalid_value(&self, key: &str) -> Error {
+        let value = self.string(key).unwrap_or_default();
+        let reason = format!("invalid value for '{key}': '{value}'");
+        match self.last(key) {
+            Some(entry) => entry.explain(reason),
+            None => Error::Config(reason),
+        }
+    }
+
+    fn all(&self, key: &str) -> impl DoubleEndedIterator<Item = &Entry> {
+        let places = self.places.get(&key::canonical(key.as_bytes()));
+        places.into_iter().flatten().filter_map(|&place| self.entries.get(place))
+    }
+
+    fn last(&self, key: &str) -> Option<&Entry> {
+        self.all(key).next_back()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.places.entry(entry.key()).or_default().push(self.entries.len());
+        self.entries.push(entry);
+    }
+}
+
+impl Entry {
+    /// The canonical key.
+    fn key(&self) -> BString {
+        let subsection = self.subsection.as_ref().map(|subsection| subsection.as_slice());
+        key::Key { section: &self.section, subsection, name: self.name.as_bytes() }.canonical()
+    }
+
+    /// The error about a key that stands alone where it needs a value.
+    fn missing_value(&self, key: &BStr) -> Error {
+        self.explain(format!("missing value for '{key}'"))
+    }
+
+    /// An error in this definition: `reason`, then where it is.
+    fn explain(&self, reason: String) -> Error {
+        let message = match &self.origin {
+            Some((file, line)) => format!("bad config line {line} in file {}", file.display()),
+            None => "unable to parse command-line config".to_owned(),
+        };
+        Error::ConfigEntry { reason, message }
+    }
+}

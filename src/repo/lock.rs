@@ -1,0 +1,57 @@
+//! `<file>.lock`: the new content of a file, which takes the file's place when it is complete.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use gix_tempfile::{AutoRemove, ContainingDirectory, Handle, handle::Writable};
+
+/// A lock that is held. Unless it is committed it is removed, also by the signals that end the process.
+#[derive(Debug)]
+pub(super) struct LockFile {
+    lock: Handle<Writable>,
+    path: PathBuf,
+}
+
+impl LockFile {
+    /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one.
+    pub(super) fn acquire(path: &Path) -> io::Result<Self> {
+        let lock_path = path.with_added_extension("lock");
+        let lock = open(&lock_path)?;
+        let mut lock = Self { lock, path: path.to_owned() };
+        if let Ok(metadata) = std::fs::metadata(path) {
+            lock.lock.with_mut(|file| file.as_file().set_permissions(metadata.permissions()))??;
+        }
+        Ok(lock)
+    }
+
+    /// Adds `content` to what is to be the file.
+    pub(super) fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        self.lock.with_mut(|file| file.write_all(content))?
+    }
+
+    /// Puts the lock in the file's place.
+    pub(super) fn commit(self) -> io::Result<()> {
+        self.lock.persist(&self.path).map(drop).map_err(|error| error.error)
+    }
+
+    /// Removes the file, then the lock.
+    pub(super) fn remove_file(self) -> io::Result<()> {
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<Handle<Writable>> {
+    use std::os::unix::fs::PermissionsExt;
+    // less the umask, as git's files
+    let mode = std::fs::Permissions::from_mode(0o666);
+    gix_tempfile::writable_at_with_permissions(path, ContainingDirectory::Exists, AutoRemove::Tempfile, mode)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<Handle<Writable>> {
+    gix_tempfile::writable_at(path, ContainingDirectory::Exists, AutoRemove::Tempfile)
+}
