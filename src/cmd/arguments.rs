@@ -81,14 +81,20 @@ fn with_negatives(mut command: Command, spec: &Spec) -> Command {
     for (id, long) in longs {
         let opposite_long = long.strip_prefix("no-").map_or_else(|| format!("no-{long}"), ToOwned::to_owned);
         let opposite_id = negative(&long);
-        let opposite = Arg::new(opposite_id.clone())
-            .long(opposite_long)
+        let opposite = Arg::new(leak(&opposite_id))
+            .long(leak(&opposite_long))
             .hide(true)
             .action(ArgAction::SetTrue)
-            .overrides_with(id.clone());
-        command = command.mut_arg(id, |argument| argument.overrides_with(opposite_id.clone())).arg(opposite);
+            .overrides_with(leak(&id));
+        let (id, opposite_id) = (leak(&id), leak(&opposite_id));
+        command = command.mut_arg(id, |argument| argument.overrides_with(opposite_id)).arg(opposite);
     }
     command
+}
+
+/// clap keeps names for as long as the process runs; there are some dozens, made once.
+fn leak(name: &str) -> &'static str {
+    Box::leak(name.to_owned().into_boxed_str())
 }
 
 fn negative(long: &str) -> String {

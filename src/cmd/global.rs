@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 
-use super::{CommandError, VERSION, key_and_value, ui, usage};
+use super::{CommandError, key_and_value, ui, usage};
 use crate::repo::Environment;
 use crate::repo::config::Override;
 

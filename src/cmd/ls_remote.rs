@@ -194,7 +194,7 @@ fn is_match(patterns: &[BString], name: &BStr) -> bool {
     patterns.iter().any(|pattern| {
         let mut anchored = BString::from("*/");
         anchored.extend_from_slice(pattern);
-        crate::repo::wildmatch(anchored.as_bstr(), path.as_bstr())
+        crate::remote::refspec::wildmatch(anchored.as_bstr(), path.as_bstr())
     })
 }
 

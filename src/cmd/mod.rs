@@ -44,7 +44,6 @@ const COMMANDS: [(&str, &str); 4] = [
 /// Runs one command line, the program's name first, and gives the exit code: 0 done, 1 a ref was rejected, 128 fatal,
 /// 129 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    signal::restore_pipe();
     let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
     match global::parse(&arguments).and_then(dispatch) {
         Ok(code) => code,

@@ -6,18 +6,12 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::remote::clone::Destination;
 
 /// The signal that was caught, 0 if none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
-
-/// A write to a closed pipe is told to the writer, who knows what it means.
-pub(super) fn restore_pipe() {
-    // Rust ignores SIGPIPE from the start; children get it back to default from the standard library.
-    let _: i32 = SIGPIPE;
-}
 
 /// A half-made clone.
 #[derive(Debug, Clone)]

@@ -86,7 +86,7 @@ impl Remote {
         for text in config.strings(&key("fetch")) {
             self.fetch.push(Refspec::parse_fetch(text.as_bstr())?);
         }
-        self.tags = match config.string(&key("tagOpt")).as_deref().map(ByteSlice::as_bytes) {
+        self.tags = match config.string(&key("tagOpt")).as_deref().map(Vec::as_slice) {
             Some(b"--tags") => Tags::All,
             Some(b"--no-tags") => Tags::None,
             Some(_) | None => Tags::Follow,
@@ -133,7 +133,7 @@ pub fn default_name(config: &Config, branch: Option<&BStr>) -> BString {
 
 /// Whether the configuration has anything to say about the remote `name`.
 pub fn exists(config: &Config, name: &BStr) -> bool {
-    config.section("remote").iter().any(|(subsection, _, _)| subsection.as_deref() == Some(name.as_bytes()))
+    config.section("remote").iter().any(|(subsection, _, _)| subsection.as_ref().is_some_and(|subsection| subsection == name))
 }
 
 /// Applies the longest `url.<base>.insteadOf` that `url` begins with.
@@ -156,7 +156,7 @@ pub fn rewrite(config: &Config, url: &BStr) -> BString {
 
 /// The version to ask for: `protocol.version`, 2 by default.
 pub fn protocol_version(config: &Config) -> Result<Version, Error> {
-    match config.string("protocol.version").as_deref().map(ByteSlice::as_bytes) {
+    match config.string("protocol.version").as_deref().map(Vec::as_slice) {
         None | Some(b"2") => Ok(Version::V2),
         Some(b"1") => Ok(Version::V1),
         Some(b"0") => Ok(Version::V0),

@@ -193,6 +193,11 @@ pub fn is_valid_name(name: &BStr) -> bool {
     gix_validate::reference::name_partial(name).is_ok()
 }
 
+/// Whether the shell pattern `pattern` matches all of `path`; a star matches slashes too.
+pub fn wildmatch(pattern: &BStr, path: &BStr) -> bool {
+    gix_glob::wildmatch(pattern, path, gix_glob::wildmatch::Mode::empty())
+}
+
 /// What the `*` of `pattern` stands for in `name`.
 fn match_pattern<'a>(pattern: &BStr, name: &'a BStr) -> Option<&'a [u8]> {
     let (before, after) = pattern.split_once_str("*")?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 pub mod checkout;
 pub mod config;
+pub mod date;
 pub mod discover;
 pub mod environment;
 mod format;
@@ -15,6 +16,7 @@ pub mod reference;
 pub mod shallow;
 
 pub use config::Config;
+pub use date::parse_date;
 pub use environment::Environment;
 pub use object::Objects;
 pub use reference::{Edit, Expected, Reference, Target};
@@ -106,4 +108,9 @@ fn system_text(error: &std::io::Error) -> String {
         text.truncate(end);
     }
     text
+}
+
+/// Removes the lock files and temporary files of this process, as when a signal ends it.
+pub fn remove_temporaries() {
+    gix_tempfile::registry::cleanup_tempfiles();
 }

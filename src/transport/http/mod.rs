@@ -184,6 +184,10 @@ impl Connection for HttpConnection {
         Ok(&mut *self.answer)
     }
 
+    fn answer(&mut self) -> Result<&mut dyn BufRead, Error> {
+        Ok(&mut *self.answer)
+    }
+
     fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
         let previous = std::mem::replace(&mut self.answer, Box::new(io::empty()));
         // how an answer ends that nobody reads is nobody's affair
