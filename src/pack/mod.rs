@@ -1,6 +1,6 @@
 //! The pack engine: packs in (and, later, out), for client and server alike.
 //!
-//! [`receive`] takes a pack stream and leaves an indexed pack, or loose objects if there are few. Nothing is visible
+//! [`receive()`] takes a pack stream and leaves an indexed pack, or loose objects if there are few. Nothing is visible
 //! to other processes before everything in the stream has been checked.
 //!
 //! ```text
