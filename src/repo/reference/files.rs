@@ -10,8 +10,8 @@ use super::packed::Packed;
 use super::{Reference, Target};
 use crate::repo::Error;
 
-/// Symbolic refs that are followed one after the other, as C git does.
-const SYMREF_DEPTH_MAX: usize = 5;
+/// Refs that are read one after the other along symbolic refs, as C git does.
+pub(super) const SYMREF_DEPTH_MAX: usize = 5;
 
 /// The most bytes of a loose ref that are read; git's own are 4 KiB at most.
 const LOOSE_BYTES_MAX: u64 = 64 * 1024;
@@ -84,7 +84,7 @@ impl Files {
         packed: &mut Option<Packed>,
     ) -> Result<Option<ObjectId>, Error> {
         let mut name = name.to_owned();
-        for _ in 0..=SYMREF_DEPTH_MAX {
+        for _ in 0..SYMREF_DEPTH_MAX {
             match self.find(name.as_ref(), packed)? {
                 None => return Ok(None),
                 Some(Reference { target: Target::Id(id), .. }) => return Ok(Some(id)),

@@ -123,3 +123,90 @@ fn host() -> BString {
 fn host() -> BString {
     "localhost.(none)".into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `committer` makes of these variables and settings; a date is set unless they set one.
+    fn identity(variables: &[(&str, &str)], settings: &[(&str, &str)]) -> String {
+        let mut env = Environment::default();
+        env.set("GIT_COMMITTER_DATE", "@5 +0100");
+        for (name, value) in variables {
+            env.set(name, value);
+        }
+        let config = |key: &str| {
+            let found = settings.iter().find(|(name, _)| *name == key);
+            found.map(|(_, value)| BString::from(*value))
+        };
+        committer(&env, &config).to_string()
+    }
+
+    #[test]
+    fn variables_come_before_settings() {
+        let user = [("user.name", "U"), ("user.email", "u@b")];
+        assert_eq!(identity(&[], &user), "U <u@b> 5 +0100");
+        assert_eq!(identity(&[("EMAIL", "e@b")], &user), "U <u@b> 5 +0100");
+        assert_eq!(identity(&[("EMAIL", "e@b")], &user[..1]), "U <e@b> 5 +0100");
+        let both = [&user[..], &[("committer.name", "C"), ("committer.email", "c@b")]].concat();
+        assert_eq!(identity(&[], &both), "C <c@b> 5 +0100");
+        let variables = [("GIT_COMMITTER_NAME", "V"), ("GIT_COMMITTER_EMAIL", "v@b")];
+        assert_eq!(identity(&variables, &both), "V <v@b> 5 +0100");
+        assert_eq!(identity(&[("GIT_COMMITTER_EMAIL", "")], &user), "U <> 5 +0100");
+    }
+
+    #[test]
+    fn crud_is_removed_as_git_removes_it() {
+        // seen in git 2.47.3
+        let name = " .,:;<>\"\\a'b <c> .,";
+        let variables = [("GIT_COMMITTER_NAME", name), ("GIT_COMMITTER_EMAIL", "<x@y>")];
+        assert_eq!(identity(&variables, &[]), ".,:;\"\\a'b c . <x@y> 5 +0100");
+        assert_eq!(identity(&[("GIT_COMMITTER_NAME", "  "), ("EMAIL", "e")], &[]), " <e> 5 +0100");
+    }
+
+    #[test]
+    fn dates_are_read_as_git_reads_them() {
+        for (date, seconds) in [
+            ("2005-04-07T22:13:13+0200", "1112904793 +0200"),
+            ("2005-04-07 22:13:13 +0200", "1112904793 +0200"),
+            ("2005.04.07 22:13:13 +0200", "1112904793 +0200"),
+            ("Thu, 07 Apr 2005 22:13:13 +0200", "1112904793 +0200"),
+            ("1112911993 -0730", "1112911993 -0730"),
+            ("@1112911993 +0000", "1112911993 +0000"),
+        ] {
+            let variables = [("GIT_COMMITTER_NAME", "n"), ("EMAIL", "e"), ("GIT_COMMITTER_DATE", date)];
+            assert_eq!(identity(&variables, &[]), format!("n <e> {seconds}"), "{date}");
+        }
+        let local =
+            [("GIT_COMMITTER_NAME", "n"), ("EMAIL", "e"), ("GIT_COMMITTER_DATE", "2005-04-07T22:13:13")];
+        let offset = parse_date("2005-04-07 22:13:13").unwrap().offset;
+        assert_eq!(
+            identity(&local, &[]),
+            format!("n <e> {} {}", 1_112_911_993 - i64::from(offset), zone(offset))
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_system_serves_where_nothing_is_set() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = |arguments: &[&str]| {
+            let output = std::process::Command::new("git")
+                .args(arguments)
+                .current_dir(directory.path())
+                .env_remove("EMAIL")
+                .env("HOME", directory.path())
+                .env("GIT_CONFIG_NOSYSTEM", "1")
+                .env("GIT_COMMITTER_DATE", "@5 +0100")
+                .output()
+                .unwrap();
+            assert!(output.status.success());
+            String::from_utf8(output.stdout).unwrap()
+        };
+        run(&["init", "-q"]);
+        let tree = run(&["hash-object", "-t", "tree", "-w", "/dev/null"]);
+        run(&["update-ref", "--create-reflog", "refs/tags/t", tree.trim()]);
+        let log = std::fs::read_to_string(directory.path().join(".git/logs/refs/tags/t")).unwrap();
+        assert_eq!(log.trim_end().splitn(3, ' ').last().unwrap(), identity(&[], &[]));
+    }
+}

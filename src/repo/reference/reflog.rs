@@ -8,7 +8,7 @@ use bstr::{BStr, BString};
 use gix_hash::ObjectId;
 
 use super::files::Files;
-use super::transaction::{make_directories, remove_empty_directories};
+use super::transaction::{DIRECTORY_RACES_MAX, make_directories, remove_empty_directories};
 use crate::repo::Error;
 
 /// Which refs get a reflog that have none yet (`core.logAllRefUpdates`).
@@ -81,16 +81,22 @@ fn clean(message: &BStr) -> BString {
 }
 
 fn create(path: &Path) -> io::Result<Option<File>> {
-    let open = || OpenOptions::new().append(true).create(true).open(path);
-    let file = open().or_else(|error| {
-        match error.kind() {
-            io::ErrorKind::NotFound => make_directories(path.parent().unwrap_or(path))?,
-            io::ErrorKind::IsADirectory => remove_empty_directories(path),
-            _ => return Err(error),
+    for _ in 0..DIRECTORY_RACES_MAX {
+        match OpenOptions::new().append(true).create(true).open(path) {
+            Ok(file) => return Ok(Some(file)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound => make_directories(path.parent().unwrap_or(path))?,
+                io::ErrorKind::IsADirectory => {
+                    remove_empty_directories(path);
+                    if path.is_dir() {
+                        return Err(error);
+                    }
+                }
+                _ => return Err(error),
+            },
         }
-        open()
-    })?;
-    Ok(Some(file))
+    }
+    Err(io::ErrorKind::NotFound.into())
 }
 
 fn open_existing(path: &Path) -> io::Result<Option<File>> {

@@ -19,7 +19,7 @@ use gix_hash::ObjectId;
 use gix_lock::acquire::Fail;
 
 use super::conflict::{self, Conflicts, parents};
-use super::files::{Files, Loose, is_valid_name};
+use super::files::{Files, Loose, SYMREF_DEPTH_MAX, is_valid_name};
 use super::hook::{Hook, State};
 use super::packed::Packed;
 use super::reflog::{self, LogAll};
@@ -27,7 +27,7 @@ use super::{Edit, Expected, Target, rewrite};
 use crate::repo::{Error, Objects};
 
 /// How often a directory is made again that another process removes because it is empty.
-const DIRECTORY_RACES_MAX: usize = 3;
+pub(super) const DIRECTORY_RACES_MAX: usize = 32;
 
 /// What changes are made with.
 pub(super) struct Settings {
@@ -180,16 +180,23 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// The id that `name` will have, with the edits counted.
+    /// The id that `name` will lead to, with the edits counted.
     fn value_after(&self, name: &BStr, all: &[Checked<'_>]) -> Result<Option<ObjectId>, Error> {
-        match all.iter().map(|change| change.locked.edit).find(|edit| edit.name == name) {
-            Some(Edit { new: Some(Target::Id(id)), .. }) => Ok(Some(*id)),
-            Some(Edit { new: None, .. }) => Ok(None),
-            Some(Edit { new: Some(Target::Symbolic(next)), .. }) => {
-                self.files.resolve(next.as_ref(), &mut None)
+        let mut name = name.to_owned();
+        let mut packed = None;
+        for _ in 0..SYMREF_DEPTH_MAX {
+            let edit = all.iter().map(|change| change.locked.edit).find(|edit| edit.name == name);
+            let target = match edit {
+                Some(edit) => edit.new.clone(),
+                None => self.files.find(name.as_ref(), &mut packed)?.map(|reference| reference.target),
+            };
+            match target {
+                None => return Ok(None),
+                Some(Target::Id(id)) => return Ok(Some(id)),
+                Some(Target::Symbolic(next)) => name = next,
             }
-            None => self.files.resolve(name, &mut None),
         }
+        Ok(None)
     }
 }
 
