@@ -34,6 +34,8 @@ const ABBREVIATION_FLOOR: usize = 4;
 pub struct Objects {
     stores: Stores,
     graph: Option<Arc<gix_commitgraph::Graph>>,
+    /// Whether the commit-graph may be used and has not been looked for: only walks need it.
+    graph_pending: bool,
     shallow: Arc<[ObjectId]>,
     commits: HashMap<ObjectId, Commit>,
 }
@@ -72,8 +74,8 @@ impl Objects {
     fn open(places: Places, mut shallow: Vec<ObjectId>, use_graph: bool) -> Result<Self, Error> {
         shallow.sort_unstable();
         let stores = Stores::open(places)?;
-        let graph = if use_graph && shallow.is_empty() { stores.commit_graph() } else { None };
-        Ok(Self { stores, graph, shallow: shallow.into(), commits: HashMap::new() })
+        let graph_pending = use_graph && shallow.is_empty();
+        Ok(Self { stores, graph: None, graph_pending, shallow: shallow.into(), commits: HashMap::new() })
     }
 
     /// Opens `objects_dir` without shallow boundary, for the tests of this module and its neighbours.
@@ -110,6 +112,9 @@ impl Objects {
     pub fn commit(&mut self, id: &oid) -> io::Result<Option<Commit>> {
         if let Some(known) = self.commits.get(id) {
             return Ok(Some(known.clone()));
+        }
+        if std::mem::take(&mut self.graph_pending) {
+            self.graph = self.stores.commit_graph();
         }
         let graph = self.graph.as_deref().and_then(|graph| commit::from_graph(graph, id));
         let found = match graph {

@@ -169,14 +169,13 @@ pub(super) fn parse_alternates(value: &OsStr) -> Vec<PathBuf> {
     let mut rest = value.as_encoded_bytes();
     let separator = if cfg!(windows) { b';' } else { b':' };
     while !rest.is_empty() {
-        let (path, after) = match rest.strip_prefix(b"\"").and_then(unquote) {
-            Some((path, after)) => (path, after.strip_prefix(&[separator]).unwrap_or(after)),
-            None => {
-                let end = rest.iter().position(|byte| *byte == separator).unwrap_or(rest.len());
-                let (path, after) = rest.split_at(end);
-                (path.to_vec(), after.get(1..).unwrap_or_default())
-            }
-        };
+        let quoted = rest.strip_prefix(b"\"").and_then(unquote);
+        let (path, after) = quoted.unwrap_or_else(|| {
+            let (path, after) =
+                rest.split_at(rest.iter().position(|byte| *byte == separator).unwrap_or(rest.len()));
+            (path.to_vec(), after)
+        });
+        let after = after.strip_prefix(&[separator]).unwrap_or(after);
         if !path.is_empty() {
             paths.push(bytes_to_path(path));
         }

@@ -101,12 +101,12 @@ fn commits_are_the_same_from_graph_and_object() {
     let log = git(top, &["log", "--all", "--format=%H %T %ct %P"]);
     let expected: Vec<&str> = log.lines().collect();
     let mut from_objects = open(top);
-    assert!(from_objects.graph.is_none());
     assert_eq!(read(&mut from_objects), expected);
+    assert!(from_objects.graph.is_none());
     git(top, &["commit-graph", "write", "--reachable"]);
     let mut from_graph = open(top);
-    assert!(from_graph.graph.is_some());
     assert_eq!(read(&mut from_graph), expected);
+    assert!(from_graph.graph.is_some());
     let mut not_commits = open(top);
     assert_eq!(not_commits.commit(&id(top, "HEAD^{tree}")).unwrap(), None);
     assert_eq!(not_commits.commit(&id(top, "t1")).unwrap(), None);
@@ -149,14 +149,14 @@ fn abbreviations_are_as_long_as_gits() {
     let directory = repository("sha1");
     let top = directory.path();
     // enough objects for prefixes of four digits to collide
-    let blobs: String = (0..1_200).map(|n| format!("blob\ndata <<E\n{n}\nE\n")).collect();
+    let blobs: Vec<String> = (0..1_200).map(|n| format!("blob\ndata <<E\n{n}\nE\n")).collect();
     let mut import = Command::new("git")
         .args(["fast-import", "--quiet"])
         .current_dir(top)
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    io::Write::write_all(&mut import.stdin.take().unwrap(), blobs.as_bytes()).unwrap();
+    io::Write::write_all(&mut import.stdin.take().unwrap(), blobs.concat().as_bytes()).unwrap();
     assert!(import.wait().unwrap().success());
     let objects = open(top);
     let all = git(top, &["cat-file", "--batch-all-objects", "--batch-check=%(objectname)"]);
@@ -187,7 +187,7 @@ fn alternates_are_read_from_file_and_environment() {
     let places = Places { main: main.clone(), extra, object_hash };
     let objects = Objects::open(places, Vec::new(), true).unwrap();
     assert!(objects.contains(&head));
-    assert_eq!(objects.alternates(), [lender.clone()]);
+    assert_eq!(objects.alternates(), std::slice::from_ref(&lender));
     assert!(!Objects::open_for_test(main.clone(), object_hash).contains(&head));
     let alternates = format!("{}\n{}\n", missing.display(), lender.display());
     std::fs::write(main.join("info/alternates"), alternates).unwrap();

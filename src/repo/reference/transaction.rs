@@ -312,7 +312,10 @@ fn check_one<'a>(
     let loose = files.read_loose(name)?;
     let old = match &loose {
         Loose::Broken => {
-            return Err(cannot_lock(name, format!("unable to resolve reference '{name}': reference broken")));
+            return Err(cannot_lock(
+                name,
+                &format!("unable to resolve reference '{name}': reference broken"),
+            ));
         }
         Loose::Found(Target::Id(id)) => Some(*id),
         Loose::Found(Target::Symbolic(target)) => files.resolve(target.as_ref(), packed)?,
@@ -340,15 +343,15 @@ fn check_expected(edit: &Edit, old: Option<ObjectId>, is_symbolic: bool) -> Resu
     let name = edit.name.as_bstr();
     match (edit.expected, old) {
         (Expected::Any, _) | (Expected::Missing, None) => Ok(()),
-        (Expected::Missing, Some(_)) => Err(cannot_lock(name, "reference already exists".into())),
+        (Expected::Missing, Some(_)) => Err(cannot_lock(name, "reference already exists")),
         (Expected::Id(expected), Some(old)) if expected == old => Ok(()),
         (Expected::Id(expected), Some(old)) => {
-            Err(cannot_lock(name, format!("is at {old} but expected {expected}")))
+            Err(cannot_lock(name, &format!("is at {old} but expected {expected}")))
         }
         (Expected::Id(expected), None) if is_symbolic => {
-            Err(cannot_lock(name, format!("reference is missing but expected {expected}")))
+            Err(cannot_lock(name, &format!("reference is missing but expected {expected}")))
         }
-        (Expected::Id(_), None) => Err(cannot_lock(name, format!("unable to resolve reference '{name}'"))),
+        (Expected::Id(_), None) => Err(cannot_lock(name, &format!("unable to resolve reference '{name}'"))),
     }
 }
 
@@ -417,7 +420,7 @@ fn rename_into_place(files: &Files, locked: Locked<'_>) -> Result<(), Error> {
     }
 }
 
-fn cannot_lock(name: &BStr, reason: String) -> Error {
+fn cannot_lock(name: &BStr, reason: &str) -> Error {
     Error::Reference(format!("cannot lock ref '{name}': {reason}"))
 }
 
