@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use bstr::{BStr, ByteSlice};
 
 use super::Edit;
+use super::directory::remove_empty_directories;
 use super::files::{Files, Loose};
 use super::packed::Packed;
-use super::transaction::remove_empty_directories;
 use crate::repo::Error;
 
 /// Refuses edits of which one name is a directory of another, or of which two have the same name.

@@ -3,7 +3,6 @@
 //! Refs are loose (one file each) or lines of `packed-refs`; a loose one counts more. `files` reads one, `list` all;
 //! `transaction` changes them under lock files, `rewrite` writes `packed-refs`, `reflog` keeps the history.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,10 +16,12 @@ use reflog::LogAll;
 use transaction::Settings;
 
 mod conflict;
+mod directory;
 mod files;
 mod hook;
 mod identity;
 mod list;
+mod lock;
 mod packed;
 mod reflog;
 mod rewrite;
@@ -191,44 +192,6 @@ impl Repository {
         let is_dot_git = self.common_dir.file_name().is_some_and(|name| name == ".git");
         Ok(self.common_dir.parent().filter(|_| is_dot_git).map(Path::to_owned))
     }
-}
-
-/// The lock of the file at `path`.
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    name.into()
-}
-
-/// git's words for a lock that cannot be taken.
-fn unable_to_lock(lock: &Path, error: &io::Error) -> String {
-    let lock = lock.display();
-    if error.kind() == io::ErrorKind::AlreadyExists {
-        return format!(
-            "Unable to create '{lock}': File exists.\n\n\
-             Another git process seems to be running in this repository, e.g.\n\
-             an editor opened by 'git commit'. Please make sure all processes\n\
-             are terminated then try again. If it still fails, a git process\n\
-             may have crashed in this repository earlier:\n\
-             remove the file manually to continue."
-        );
-    }
-    format!("Unable to create '{lock}': {}", reason(error))
-}
-
-/// The system's error in one of gix-lock, which tells a held lock by `is_held`.
-fn lock_error(found: Option<&io::Error>, is_held: bool) -> io::Error {
-    match found {
-        _ if is_held => io::ErrorKind::AlreadyExists.into(),
-        Some(error) => error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error),
-        None => io::ErrorKind::Other.into(),
-    }
-}
-
-/// What the system said, without the number that Rust adds.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 fn bad_name(name: &BStr) -> Error {

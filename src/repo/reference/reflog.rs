@@ -7,8 +7,8 @@ use std::path::Path;
 use bstr::{BStr, BString};
 use gix_hash::ObjectId;
 
+use super::directory::{DIRECTORY_RACES_MAX, make_directories, remove_empty_directories};
 use super::files::Files;
-use super::transaction::{DIRECTORY_RACES_MAX, make_directories, remove_empty_directories};
 use crate::repo::Error;
 
 /// Which refs get a reflog that have none yet (`core.logAllRefUpdates`).
@@ -116,7 +116,7 @@ fn open_existing(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn unable_to_append(name: &BStr, path: &Path, error: &io::Error) -> Error {
-    let reason = super::reason(error);
+    let reason = super::lock::reason(error);
     Error::Reference(format!(
         "cannot update the ref '{name}': unable to append to '{}': {reason}",
         path.display()

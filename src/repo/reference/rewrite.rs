@@ -10,6 +10,7 @@ use gix_lock::acquire::Fail;
 use super::conflict::{self, parents};
 use super::files::{Files, is_valid_name};
 use super::hook::State;
+use super::lock::{lock_error, lock_path, unable_to_lock};
 use super::packed::{self, Entry, Packed};
 use super::transaction::Settings;
 use super::{Reference, Target};
@@ -75,8 +76,8 @@ fn acquire(files: &Files, settings: &Settings) -> Result<gix_lock::File, Error> 
     let resolve = gix_lock::acquire::resolve_symlink;
     gix_lock::File::acquire(&path, Fail::from(settings.packed_timeout), None, 0, Some(&resolve)).map_err(
         |error| {
-            let error = super::lock_error(error.downcast_any_ref(), error.is_retryable());
-            Error::Reference(super::unable_to_lock(&super::lock_path(&path), &error))
+            let error = lock_error(error.downcast_any_ref(), error.is_retryable());
+            Error::Reference(unable_to_lock(&lock_path(&path), &error))
         },
     )
 }
@@ -101,7 +102,7 @@ fn write<'a>(
     drop(out);
     written.and_then(|()| lock.close()).map_err(|source| Error::Io {
         action: "unable to write",
-        path: super::lock_path(&files.common_dir.join("packed-refs")),
+        path: lock_path(&files.common_dir.join("packed-refs")),
         source,
     })
 }

@@ -309,7 +309,26 @@ fn bad_names_are_refused() {
         assert!(rewrite::add(&pair.files(), &pair.settings(), &refs).is_err(), "{name}");
         assert_eq!(pair.files().find(name.into(), &mut None).unwrap(), None);
     }
+    for name in ["config", "objects/x", "hooks/y"] {
+        pair.update(&[set(name, pair.first, Expected::Any)]).unwrap_err();
+    }
     assert_eq!(pair.snapshot("ours"), before);
+}
+
+#[test]
+fn sha256_refs_are_no_different() {
+    let pair = Pair::with(&["init", "-q", "-b", "main", "--object-format=sha256", "theirs"]);
+    let (first, second) = (pair.first, pair.second);
+    assert_eq!(first.kind(), gix_hash::Kind::Sha256);
+    pair.check(&[
+        set("refs/heads/a", first, Expected::Missing),
+        set("refs/heads/main", first, Expected::Id(second)),
+    ])
+    .unwrap();
+    pair.both(|git_dir| drop(git(git_dir.parent().unwrap(), &["pack-refs", "--all"], b"").unwrap()));
+    pair.check(&[set("refs/heads/a", second, Expected::Id(second))]).unwrap_err();
+    pair.check(&[delete("refs/heads/a", Expected::Id(first))]).unwrap();
+    assert_eq!(pair.files().list("refs/heads/".into()).unwrap().len(), 1);
 }
 
 #[cfg(unix)]

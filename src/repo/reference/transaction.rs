@@ -10,24 +10,22 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
-use gix_lock::acquire::Fail;
 
-use super::conflict::{self, Conflicts, parents};
+use super::conflict::{self, Conflicts};
+use super::directory::{remove_empty_directories, remove_empty_parents};
 use super::files::{Files, Loose, SYMREF_DEPTH_MAX, is_valid_name};
 use super::hook::{Hook, State};
+use super::lock::{lock_ref, reason};
 use super::packed::Packed;
 use super::reflog::{self, LogAll};
 use super::{Edit, Expected, Target, rewrite};
 use crate::repo::{Error, Objects};
-
-/// How often a directory is made again that another process removes because it is empty.
-pub(super) const DIRECTORY_RACES_MAX: usize = 32;
 
 /// What changes are made with.
 pub(super) struct Settings {
@@ -220,11 +218,16 @@ fn check_names(edits: &[Edit]) -> Result<(), Error> {
             Some(Target::Symbolic(target)) => is_valid_name(target.as_ref()),
             Some(Target::Id(_)) | None => true,
         };
-        if !is_valid_name(edit.name.as_ref()) || !target_ok {
+        if !is_valid_name(edit.name.as_ref()) || !is_safe_name(edit.name.as_ref()) || !target_ok {
             return Err(super::bad_name(edit.name.as_ref()));
         }
     }
     Ok(())
+}
+
+/// Whether the file of the ref is no other file of git's: it is below `refs/`, or spelled like `HEAD`.
+fn is_safe_name(name: &BStr) -> bool {
+    name.starts_with(b"refs/") || name.iter().all(|byte| byte.is_ascii_uppercase() || b"_-".contains(byte))
 }
 
 fn lock_all<'a>(
@@ -257,29 +260,6 @@ fn lock_all<'a>(
         locked.push(Locked { edit, lock });
     }
     Ok(locked)
-}
-
-/// Locks the file at `path` with `content` in the lock; an error is git's text.
-fn lock_ref(path: &Path, timeout: Duration, content: &[u8]) -> Result<gix_lock::Marker, String> {
-    let lock_path = super::lock_path(path);
-    let parent = path.parent().unwrap_or(path);
-    for _ in 0..DIRECTORY_RACES_MAX {
-        let acquired = gix_lock::File::acquire(path, Fail::from(timeout), None, 0, None);
-        let mut lock = match acquired {
-            Ok(lock) => lock,
-            Err(error) => {
-                let error = super::lock_error(error.downcast_any_ref(), error.is_retryable());
-                if error.kind() == io::ErrorKind::NotFound && !parent.is_dir() {
-                    make_directories(parent).map_err(|error| super::unable_to_lock(&lock_path, &error))?;
-                    continue;
-                }
-                return Err(super::unable_to_lock(&lock_path, &error));
-            }
-        };
-        let written = lock.write_all(content).and_then(|()| lock.close());
-        return written.map_err(|error| format!("unable to write '{}': {error}", lock_path.display()));
-    }
-    Err(super::unable_to_lock(&lock_path, &io::ErrorKind::NotFound.into()))
 }
 
 /// Locks `HEAD` if it names a branch that is edited; with the edit's place.
@@ -415,7 +395,7 @@ fn rename_into_place(files: &Files, locked: Locked<'_>) -> Result<(), Error> {
         Ok(_) => Ok(()),
         Err(failed) => Err(Error::Reference(format!(
             "cannot update ref '{name}': couldn't set '{name}': {}",
-            super::reason(&failed.error)
+            reason(&failed.error)
         ))),
     }
 }
@@ -433,43 +413,5 @@ fn remove_file(path: &Path) -> Result<(), Error> {
         // a directory of other refs; the ref itself was packed
         Err(_) if path.is_dir() => Ok(()),
         Err(source) => Err(Error::Io { action: "unable to unlink", path: path.to_owned(), source }),
-    }
-}
-
-/// Makes `directory` and its parents, also while other processes remove empty ones.
-pub(super) fn make_directories(directory: &Path) -> io::Result<()> {
-    let mut outcome = fs::create_dir_all(directory);
-    for _ in 1..DIRECTORY_RACES_MAX {
-        match &outcome {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => outcome = fs::create_dir_all(directory),
-            _ => break,
-        }
-    }
-    outcome
-}
-
-/// Removes the directory at `path` with all directories in it, as far as no file is in the way.
-pub(super) fn remove_empty_directories(path: &Path) {
-    let mut found: Vec<PathBuf> = vec![path.to_owned()];
-    let mut next = 0;
-    while let Some(directory) = found.get(next).cloned() {
-        next += 1;
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        found.extend(
-            entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path()),
-        );
-    }
-    for directory in found.iter().rev() {
-        let _empty_or_not = fs::remove_dir(directory);
-    }
-}
-
-/// Removes the directories of `name` below `base` that are empty, but for the first two levels (`refs/heads`).
-fn remove_empty_parents(base: &Path, name: &BStr) {
-    let directories: Vec<&BStr> = parents(name).skip(2).collect();
-    for directory in directories.iter().rev() {
-        if fs::remove_dir(base.join(directory.to_path_lossy())).is_err() {
-            return;
-        }
     }
 }
