@@ -15,10 +15,12 @@ pub(super) const DIRECTORY_RACES_MAX: usize = 32;
 pub(super) fn make_directories(directory: &Path) -> io::Result<()> {
     let mut outcome = fs::create_dir_all(directory);
     for _ in 1..DIRECTORY_RACES_MAX {
-        match &outcome {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => outcome = fs::create_dir_all(directory),
-            _ => break,
+        let kind = outcome.as_ref().err().map(io::Error::kind);
+        // a parent was removed again, or a directory that was there a moment ago
+        if !matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)) {
+            break;
         }
+        outcome = fs::create_dir_all(directory);
     }
     outcome
 }

@@ -18,11 +18,12 @@ pub(super) fn lock_ref(path: &Path, timeout: Duration, content: &[u8]) -> Result
             Ok(lock) => lock,
             Err(error) => {
                 let error = lock_error(error.downcast_any_ref(), error.is_retryable());
-                if error.kind() == io::ErrorKind::NotFound && !parent.is_dir() {
-                    make_directories(parent).map_err(|error| unable_to_lock(&lock_path, &error))?;
-                    continue;
+                if error.kind() != io::ErrorKind::NotFound {
+                    return Err(unable_to_lock(&lock_path, &error));
                 }
-                return Err(unable_to_lock(&lock_path, &error));
+                // not there yet, or another process has just removed it because it was empty
+                make_directories(parent).map_err(|error| unable_to_lock(&lock_path, &error))?;
+                continue;
             }
         };
         let written = lock.write_all(content).and_then(|()| lock.close());
