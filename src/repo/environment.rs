@@ -49,6 +49,11 @@ impl Environment {
         self.0.remove(OsStr::new(name));
     }
 
+    /// All variables, for a program that is started.
+    pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+    }
+
     /// A variable that git reads as a boolean: `true`, `yes`, `on` or a number other than 0, in any case.
     pub fn is_true(&self, name: &str) -> bool {
         self.boolean(name).is_ok_and(|value| value == Some(true))

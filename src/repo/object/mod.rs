@@ -1,0 +1,219 @@
+//! Reading objects.
+//!
+//! [`Objects`] is a door to gix-odb with three rules of its own: replace refs are ignored, a miss never lists the
+//! pack directories again (it asks for their time stamps at most), and one value may be used by many threads.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bstr::BString;
+use gix_hash::{ObjectId, oid};
+
+use super::{Error, Repository};
+use stores::{Places, Stores};
+
+mod commit;
+mod stores;
+
+/// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.
+const TAGS_MAX: usize = 1_000;
+
+/// Commits that [`Objects::commit`] remembers.
+const COMMITS_MAX: usize = 8_192;
+
+/// The fewest digits git shortens an id to where `core.abbrev` is not set.
+const ABBREVIATION_MIN: usize = 7;
+
+/// The fewest digits git takes for an abbreviation at all.
+const ABBREVIATION_FLOOR: usize = 4;
+
+/// The objects of a repository and of its alternates. Cheap to clone for another thread; each clone has its own caches.
+#[derive(Clone)]
+pub struct Objects {
+    stores: Stores,
+    graph: Option<Arc<gix_commitgraph::Graph>>,
+    /// Whether the commit-graph may be used and has not been looked for: only walks need it.
+    graph_pending: bool,
+    shallow: Arc<[ObjectId]>,
+    commits: HashMap<ObjectId, Commit>,
+}
+
+/// A commit as far as the walks need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The tree.
+    pub tree: ObjectId,
+    /// The parents in order; those beyond a shallow boundary are left out.
+    pub parents: Vec<ObjectId>,
+    /// The committer's date in seconds since 1970.
+    pub date: i64,
+}
+
+impl Repository {
+    /// Opens the object database. Replace refs are not applied; commits of the shallow file have no parents.
+    ///
+    /// Alternates come from `info/alternates` and from `GIT_ALTERNATE_OBJECT_DIRECTORIES`. The commit-graph is read
+    /// unless `core.commitGraph` is false or the repository is shallow.
+    pub fn objects(&self) -> Result<Objects, Error> {
+        let alternates = self.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES");
+        let places = Places {
+            main: self.objects_dir.clone(),
+            extra: alternates.map(stores::parse_alternates).unwrap_or_default(),
+            object_hash: self.object_hash,
+        };
+        let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
+        Objects::open(places, self.shallow()?, graph)
+    }
+}
+
+impl Objects {
+    /// Opens the object directories of `places`. `shallow` is the shallow boundary; `use_graph` allows the
+    /// commit-graph, which a shallow boundary rules out.
+    fn open(places: Places, mut shallow: Vec<ObjectId>, use_graph: bool) -> Result<Self, Error> {
+        shallow.sort_unstable();
+        let stores = Stores::open(places)?;
+        let graph_pending = use_graph && shallow.is_empty();
+        Ok(Self { stores, graph: None, graph_pending, shallow: shallow.into(), commits: HashMap::new() })
+    }
+
+    /// Opens `objects_dir` without shallow boundary, for the tests of this module and its neighbours.
+    #[cfg(test)]
+    pub(in crate::repo) fn open_for_test(objects_dir: PathBuf, object_hash: gix_hash::Kind) -> Self {
+        Self::open(Places { main: objects_dir, extra: Vec::new(), object_hash }, Vec::new(), true)
+            .expect("objects")
+    }
+
+    /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
+    pub fn contains(&self, id: &oid) -> bool {
+        self.stores.with(|handles| handles.iter().any(|handle| handle.exists_without_refresh(id)))
+    }
+
+    /// Kind and content of `id`; `None` if there is no such object.
+    pub fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        use gix_object::Find as _;
+        self.stores.look_up(|handle| {
+            let found = handle.try_find(id, out).map_err(io::Error::other)?;
+            Ok(found.map(|data| data.kind))
+        })
+    }
+
+    /// The kind alone.
+    pub fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
+        use gix_odb::Header as _;
+        self.stores.look_up(|handle| {
+            let found = handle.try_header(id).map_err(io::Error::other)?;
+            Ok(found.map(|header| header.kind()))
+        })
+    }
+
+    /// The commit `id`, from the commit-graph where it is there; `None` if there is no such object or it is no commit.
+    pub fn commit(&mut self, id: &oid) -> io::Result<Option<Commit>> {
+        if let Some(known) = self.commits.get(id) {
+            return Ok(Some(known.clone()));
+        }
+        if std::mem::take(&mut self.graph_pending) {
+            self.graph = self.stores.commit_graph();
+        }
+        let graph = self.graph.as_deref().and_then(|graph| commit::from_graph(graph, id));
+        let found = match graph {
+            Some(commit) => commit,
+            None => match self.commit_from_object(id)? {
+                Some(commit) => commit,
+                None => return Ok(None),
+            },
+        };
+        if self.commits.len() >= COMMITS_MAX {
+            self.commits.clear();
+        }
+        self.commits.insert(id.to_owned(), found.clone());
+        Ok(Some(found))
+    }
+
+    /// Follows annotated tags to the object they name, at most 1,000 of them; the kind comes with it. `None` if an
+    /// object on the way is missing.
+    pub fn peel(&self, id: &oid) -> io::Result<Option<(ObjectId, gix_object::Kind)>> {
+        let mut current = id.to_owned();
+        let mut content = Vec::new();
+        for _ in 0..TAGS_MAX {
+            match self.kind(&current)? {
+                None => return Ok(None),
+                Some(gix_object::Kind::Tag) => {}
+                Some(kind) => return Ok(Some((current, kind))),
+            }
+            if self.find(&current, &mut content)?.is_none() {
+                return Ok(None);
+            }
+            current = commit::tag_target(&content, current.kind()).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("bad tag object {current}"))
+            })?;
+        }
+        Err(io::Error::new(io::ErrorKind::InvalidData, format!("too many nested tags at {id}")))
+    }
+
+    /// Looks at the disk again, for packs that came since.
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        self.stores.reopen()
+    }
+
+    /// The shortest unique prefix of `id`, of at least `length_min` digits (`core.abbrev`).
+    pub fn abbreviate(&self, id: &oid, length_min: usize) -> BString {
+        let full = id.to_hex().to_string();
+        let first = length_min.max(ABBREVIATION_FLOOR);
+        let length = (first..full.len()).find(|length| self.is_unique(id, *length)).unwrap_or(full.len());
+        full.get(..length).unwrap_or(&full).into()
+    }
+
+    /// The number of digits git shortens ids to where `core.abbrev` is not set: by the number of objects, at least 7.
+    pub fn abbreviation_len(&self) -> usize {
+        let count: u64 = self
+            .stores
+            .with(|handles| handles.iter().filter_map(|handle| handle.packed_object_count().ok()).sum());
+        // as seen in git 2.47.3: half the bits of the number of packed objects, so that few ids collide
+        let bits = (u64::BITS - count.leading_zeros()) as usize;
+        bits.div_ceil(2).max(ABBREVIATION_MIN)
+    }
+
+    /// The `objects` directories of alternates, recursively.
+    pub fn alternates(&self) -> Vec<PathBuf> {
+        self.stores.alternates()
+    }
+
+    fn commit_from_object(&self, id: &oid) -> io::Result<Option<Commit>> {
+        let mut content = Vec::new();
+        if self.find(id, &mut content)? != Some(gix_object::Kind::Commit) {
+            return Ok(None);
+        }
+        let mut commit = commit::parse(&content, id.kind())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("bad commit object {id}")))?;
+        if self.shallow.binary_search_by(|boundary| boundary.as_ref().cmp(id)).is_ok() {
+            commit.parents.clear();
+        }
+        Ok(Some(commit))
+    }
+
+    /// Whether no object but `id` begins with the first `length` digits of `id`.
+    fn is_unique(&self, id: &oid, length: usize) -> bool {
+        let Ok(prefix) = gix_hash::Prefix::new(id, length) else { return false };
+        self.stores.with(|handles| {
+            handles.iter().all(|handle| match handle.lookup_prefix(prefix, None) {
+                Ok(Some(Ok(found))) => *found == *id,
+                Ok(Some(Err(()))) => false,
+                Ok(None) | Err(_) => true,
+            })
+        })
+    }
+}
+
+impl crate::pack::Bases for Objects {
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        Self::find(self, id, out)
+    }
+    fn contains(&self, id: &oid) -> bool {
+        Self::contains(self, id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! Listing refs, and who has which branch checked out.
+
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::files::{Files, Loose, is_per_worktree, is_valid_name, path_bytes, read_loose_at};
+use super::packed::Packed;
+use super::{Reference, Target};
+use crate::repo::Error;
+
+/// How deep directories below `refs` are entered. Names are shorter than any path the system takes, so only a loop
+/// of symbolic links goes deeper.
+const DEPTH_MAX: usize = 256;
+
+impl Files {
+    /// All refs whose name begins with `prefix`, sorted.
+    pub(super) fn list(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
+        // loose ones first: a ref that is packed in between is found twice rather than not at all
+        let loose = self.loose_names(prefix)?;
+        let mut read = Vec::with_capacity(loose.len());
+        for name in loose {
+            let content = read_loose_at(&self.path(name.as_ref()), self.object_hash)?;
+            if !matches!(content, Loose::Missing | Loose::Directory) {
+                read.push((name, content));
+            }
+        }
+        merge(&self.packed()?, prefix, read)
+    }
+
+    /// The names of all loose refs that begin with `prefix`, sorted; what they hold has not been looked at.
+    pub(super) fn loose_names(&self, prefix: &BStr) -> Result<Vec<BString>, Error> {
+        let mut names = Vec::new();
+        walk(&self.common_dir, prefix, &mut names)?;
+        if self.git_dir != self.common_dir {
+            names.retain(|name| !is_per_worktree(name.as_ref()));
+            let mut own = Vec::new();
+            walk(&self.git_dir, prefix, &mut own)?;
+            names.extend(own.into_iter().filter(|name| is_per_worktree(name.as_ref())));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// The branches that the work trees below `worktrees` have checked out.
+    pub(super) fn linked_branches(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
+        let mut branches = Vec::new();
+        let Ok(entries) = std::fs::read_dir(self.common_dir.join("worktrees")) else { return Ok(branches) };
+        for entry in entries.flatten() {
+            let git_dir = entry.path();
+            let Ok(link) = std::fs::read(git_dir.join("gitdir")) else { continue };
+            let link = git_dir.join(link.trim_end().to_path_lossy());
+            let top = link.parent().unwrap_or(&link).to_owned();
+            branches.extend(
+                branches_of(&git_dir, self.object_hash)?.into_iter().map(|branch| (branch, top.clone())),
+            );
+        }
+        Ok(branches)
+    }
+}
+
+/// The branches that `git_dir` keeps from being changed by others: that of `HEAD`, and those a rebase or a bisection
+/// will come back to.
+pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result<Vec<BString>, Error> {
+    let mut branches = Vec::new();
+    if let Loose::Found(Target::Symbolic(branch)) = read_loose_at(&git_dir.join("HEAD"), object_hash)? {
+        branches.push(branch);
+    }
+    for file in ["rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"] {
+        let Ok(content) = std::fs::read(git_dir.join(file)) else { continue };
+        let name = content.trim();
+        let full =
+            if name.starts_with(b"refs/heads/") { name.into() } else { [b"refs/heads/", name].concat() };
+        // a rebase of no branch says `detached HEAD`, a bisection that began at one an id
+        let branch = BString::from(full);
+        if is_valid_name(branch.as_ref()) && !branches.contains(&branch) {
+            branches.push(branch);
+        }
+    }
+    Ok(branches)
+}
+
+/// Merges packed refs with the loose ones, which count more.
+fn merge(packed: &Packed, prefix: &BStr, loose: Vec<(BString, Loose)>) -> Result<Vec<Reference>, Error> {
+    let mut all = Vec::with_capacity(loose.len());
+    let mut loose = loose.into_iter().peekable();
+    for entry in packed.entries_from(prefix) {
+        let entry = entry?;
+        if !entry.name.starts_with(prefix) {
+            break;
+        }
+        while let Some((name, content)) = loose.next_if(|(name, _)| name.as_bstr() < entry.name) {
+            all.extend(reference(name, content));
+        }
+        if loose.peek().is_none_or(|(name, _)| name.as_bstr() != entry.name) && is_valid_name(entry.name) {
+            all.push(entry.to_reference());
+        }
+    }
+    all.extend(loose.filter_map(|(name, content)| reference(name, content)));
+    Ok(all)
+}
+
+fn reference(name: BString, content: Loose) -> Option<Reference> {
+    match content {
+        Loose::Found(target) => Some(Reference { name, target, peeled: None }),
+        Loose::Broken | Loose::Missing | Loose::Directory => None,
+    }
+}
+
+/// Adds the names of the files below `base/refs` that begin with `prefix`.
+fn walk(base: &Path, prefix: &BStr, names: &mut Vec<BString>) -> Result<(), Error> {
+    let directory =
+        prefix.rfind_byte(b'/').map_or(b"refs".as_bstr(), |slash| prefix.split_at(slash).0.as_bstr());
+    if directory != "refs" && !directory.starts_with(b"refs/") || !is_valid_name(directory) {
+        return Ok(());
+    }
+    let mut pending = vec![(BString::from(directory), 0)];
+    while let Some((directory, depth)) = pending.pop() {
+        let path = base.join(directory.to_path_lossy());
+        let entries = match std::fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => continue,
+            Err(source) => return Err(Error::Io { action: "unable to open", path, source }),
+        };
+        for entry in entries.flatten() {
+            let mut name = directory.clone();
+            name.push(b'/');
+            name.extend_from_slice(&path_bytes(Path::new(&entry.file_name())));
+            if !is_valid_name(name.as_ref()) || !name.starts_with(prefix) {
+                continue;
+            }
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() || kind.is_symlink() && entry.path().is_dir() {
+                if depth < DEPTH_MAX {
+                    pending.push((name, depth + 1));
+                }
+            } else {
+                names.push(name);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+}

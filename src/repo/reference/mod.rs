@@ -1,0 +1,202 @@
+//! Reading and moving refs.
+//!
+//! Refs are loose (one file each) or lines of `packed-refs`; a loose one counts more. `files` reads one, `list` all;
+//! `transaction` changes them under lock files, `rewrite` writes `packed-refs`, `reflog` keeps the history.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::{Error, Repository};
+use files::{Files, Loose};
+use hook::Hook;
+use reflog::LogAll;
+use transaction::Settings;
+
+mod conflict;
+mod directory;
+mod files;
+mod hook;
+mod identity;
+mod list;
+mod lock;
+mod packed;
+mod reflog;
+mod rewrite;
+mod transaction;
+
+/// How long git waits for a lock, in milliseconds, where `core.filesRefLockTimeout` is not set.
+const REF_LOCK_TIMEOUT_MS: i64 = 100;
+
+/// How long git waits for `packed-refs.lock`, in milliseconds, where `core.packedRefsTimeout` is not set.
+const PACKED_REFS_TIMEOUT_MS: i64 = 1_000;
+
+/// The longest wait for a lock, in milliseconds, which stands for git's "for ever" (a negative value).
+const LOCK_TIMEOUT_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// A ref of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The full name.
+    pub name: BString,
+    /// What it holds.
+    pub target: Target,
+    /// The peeled object of an annotated tag, where packed-refs says it.
+    pub peeled: Option<ObjectId>,
+}
+
+/// What a ref holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// An object id.
+    Id(ObjectId),
+    /// Another ref's name.
+    Symbolic(BString),
+}
+
+/// One change of a ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edit {
+    /// The full name; a symbolic ref is itself changed, not what it names.
+    pub name: BString,
+    /// The new content; `None` deletes the ref.
+    pub new: Option<Target>,
+    /// What must be there before.
+    pub expected: Expected,
+    /// The reflog message; `None` writes no reflog (a deletion removes it).
+    pub message: Option<BString>,
+}
+
+/// What must be there before a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Anything or nothing.
+    Any,
+    /// No such ref.
+    Missing,
+    /// This id.
+    Id(ObjectId),
+}
+
+impl Repository {
+    /// The ref `name`, of this work tree or shared; `None` if there is none or it is broken.
+    pub fn find_ref(&self, name: &BStr) -> Result<Option<Reference>, Error> {
+        self.ref_files().find(name, &mut None)
+    }
+
+    /// The id that `name` leads to through symbolic refs, five at most; `None` if there is none.
+    pub fn resolve_ref(&self, name: &BStr) -> Result<Option<ObjectId>, Error> {
+        self.ref_files().resolve(name, &mut None)
+    }
+
+    /// All refs whose name begins with `prefix` (all for an empty one; `HEAD` is not among them), sorted by name, each
+    /// file read once and packed-refs once. Broken refs are left out; symbolic ones are listed also if what they name
+    /// does not exist.
+    pub fn refs(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
+        self.ref_files().list(prefix)
+    }
+
+    /// The branch `HEAD` names (full name), also if unborn; `None` if detached.
+    pub fn head_branch(&self) -> Result<Option<BString>, Error> {
+        match self.ref_files().read_loose(b"HEAD".as_bstr())? {
+            Loose::Found(Target::Symbolic(branch)) => Ok(Some(branch)),
+            Loose::Found(Target::Id(_)) | Loose::Missing | Loose::Directory | Loose::Broken => Ok(None),
+        }
+    }
+
+    /// The branches checked out in this and all linked work trees: full ref name and directory. Branches that a
+    /// rebase or a bisection will return to are among them.
+    pub fn checked_out_branches(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
+        let mut branches = Vec::new();
+        if let Some(top) = self.main_work_tree()? {
+            let main = list::branches_of(&self.common_dir, self.object_hash)?;
+            branches.extend(main.into_iter().map(|branch| (branch, top.clone())));
+        }
+        branches.extend(self.ref_files().linked_branches()?);
+        Ok(branches)
+    }
+
+    /// Makes all of `edits` or none, with their reflogs, under git's lock files. Directory/file conflicts with loose and
+    /// packed refs and among the edits are errors in git's words. Runs the `reference-transaction` hook.
+    ///
+    /// If writing fails after every check and the hook passed, such as on a full disk, refs that were written before
+    /// stay written; C git does the same.
+    pub fn update_refs(&self, edits: &[Edit]) -> Result<(), Error> {
+        transaction::update(&self.ref_files(), &self.ref_settings()?, edits)
+    }
+
+    /// Writes many new refs at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose repository has
+    /// no other refs. `refs` are (name, id, peeled). No reflogs. Refs that are in the file already stay, and names are
+    /// checked against all others. Runs the `reference-transaction` hook.
+    pub fn write_packed_refs(&self, refs: &[(BString, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
+        rewrite::add(&self.ref_files(), &self.ref_settings()?, refs)
+    }
+
+    /// `Name <email> seconds zone` for reflogs, by git's rules (`GIT_COMMITTER_*`, `user.*`, the system's names).
+    pub fn committer(&self) -> BString {
+        identity::committer(&self.env, &|key| self.config.string(key))
+    }
+
+    fn ref_files(&self) -> Files {
+        Files {
+            git_dir: self.git_dir.clone(),
+            common_dir: self.common_dir.clone(),
+            object_hash: self.object_hash,
+        }
+    }
+
+    fn ref_settings(&self) -> Result<Settings, Error> {
+        Ok(Settings {
+            log_all: self.log_all()?,
+            lock_timeout: self.lock_timeout("core.filesRefLockTimeout", REF_LOCK_TIMEOUT_MS)?,
+            packed_timeout: self.lock_timeout("core.packedRefsTimeout", PACKED_REFS_TIMEOUT_MS)?,
+            committer: self.committer(),
+            hook: self.reference_hook()?,
+            objects: self.objects()?,
+        })
+    }
+
+    fn log_all(&self) -> Result<LogAll, Error> {
+        const KEY: &str = "core.logAllRefUpdates";
+        if self.config.string(KEY).is_some_and(|value| value.eq_ignore_ascii_case(b"always")) {
+            return Ok(LogAll::Always);
+        }
+        let wanted = self.config.boolean(KEY)?.unwrap_or(!self.is_bare());
+        Ok(if wanted { LogAll::Branches } else { LogAll::Never })
+    }
+
+    fn lock_timeout(&self, key: &str, default_ms: i64) -> Result<Duration, Error> {
+        let wanted = self.config.integer(key)?.unwrap_or(default_ms);
+        let bounded = if wanted < 0 { LOCK_TIMEOUT_MAX_MS } else { wanted.min(LOCK_TIMEOUT_MAX_MS) };
+        Ok(Duration::from_millis(bounded.unsigned_abs()))
+    }
+
+    fn reference_hook(&self) -> Result<Option<Hook>, Error> {
+        // a relative path begins where hooks run
+        let start = self.work_tree.as_deref().unwrap_or(&self.git_dir);
+        let configured = self.config.path("core.hooksPath")?.map(|path| start.join(path));
+        let directory = configured.unwrap_or_else(|| self.common_dir.join("hooks"));
+        Ok(Hook::find(&directory, &self.git_dir, self.work_tree.as_deref(), &self.env))
+    }
+
+    /// The top of the work tree that the common directory belongs to; `None` if that is bare.
+    fn main_work_tree(&self) -> Result<Option<PathBuf>, Error> {
+        if self.git_dir == self.common_dir {
+            return Ok(self.work_tree.clone());
+        }
+        if self.config.boolean("core.bare")?.unwrap_or(false) {
+            return Ok(None);
+        }
+        let is_dot_git = self.common_dir.file_name().is_some_and(|name| name == ".git");
+        Ok(self.common_dir.parent().filter(|_| is_dot_git).map(Path::to_owned))
+    }
+}
+
+fn bad_name(name: &BStr) -> Error {
+    Error::Reference(format!("refusing to update ref with bad name '{name}'"))
+}
+
+#[cfg(test)]
+mod tests;
