@@ -185,12 +185,13 @@ fn configured_variant(settings: &dyn Settings) -> Option<Option<Variant>> {
     }
 }
 
+/// `putty` is known to `ssh.variant` alone, as in git 2.47.3.
 fn variant_of_name(program: &BStr) -> Option<Variant> {
     let is_separator = |byte: &u8| *byte == b'/' || (cfg!(windows) && *byte == b'\\');
     let name = program.rsplit(is_separator).next()?.to_ascii_lowercase();
     match name.strip_suffix(b".exe").unwrap_or(&name) {
         b"ssh" => Some(Variant::Ssh),
-        b"plink" | b"putty" => Some(Variant::Putty),
+        b"plink" => Some(Variant::Putty),
         b"tortoiseplink" => Some(Variant::TortoisePlink),
         _ => None,
     }

@@ -14,6 +14,9 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// more has to wait.
 const EARLY_CHUNKS_MAX: usize = 1024;
 
+/// How a shell reports that SIGPIPE ended what it ran: the far side was writing when we stopped reading.
+const SHELL_BROKEN_PIPE: i32 = 128 + 13;
+
 /// A [`Connection`] that remembers: what was said in one exchange holds in the next.
 ///
 /// The far side is told of the end by end of file. Dropping the session closes it and waits for the child, so that none
@@ -135,7 +138,9 @@ impl Connection for Stream {
     /// [`Error::Ended`], over which git fails a fetch but not an ls-remote.
     fn close(mut self: Box<Self>) -> Result<(), Error> {
         match self.finish()? {
-            Some(status) if status.code().is_some_and(|code| code != 0) => Err(Error::Ended),
+            Some(status) if status.code().is_some_and(|code| code != 0 && code != SHELL_BROKEN_PIPE) => {
+                Err(Error::Ended)
+            }
             _ => Ok(()),
         }
     }

@@ -45,7 +45,6 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // `git daemon` is the child itself or git's child; closing is all that matters.
         drop(self.child.kill());
         drop(self.child.wait());
     }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use super::super::tests::{Sandbox, Table, greet, parse};
 use super::super::open;
+use super::super::tests::{Sandbox, Table, greet, parse};
 use super::*;
 use crate::progress::Discard;
 
@@ -147,9 +147,9 @@ fn an_unknown_program_is_asked_for_its_configuration() {
 
 #[test]
 fn the_command_is_taken_where_git_takes_it() {
-    let (sandbox, recorder) = sandbox();
+    let (sandbox, _) = sandbox();
     for name in ["ssh", "PLINK.EXE", "tortoisePlink.exe", "putty", "ssh.sh"] {
-        std::fs::copy(&recorder, sandbox.path().join(name)).expect("a copy");
+        sandbox.script(name, RECORDER);
     }
     let at = |name: &str| sandbox.path().join(name).to_str().expect("text").to_owned();
     let few = &calls()[4..6];
