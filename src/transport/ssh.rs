@@ -46,7 +46,7 @@ enum Variant {
     Ssh,
     /// PuTTY's plink, and putty itself.
     Putty,
-    /// TortoiseGit's, which must be told not to ask.
+    /// The plink of `TortoiseGit`, which must be told not to ask.
     TortoisePlink,
     /// Takes no options at all.
     Simple,
@@ -67,7 +67,7 @@ impl Ssh {
         }
         let program = Program::from_settings(settings);
         Ok(Self {
-            variant: configured_variant(settings).unwrap_or_else(|| program.variant()),
+            variant: configured_variant(settings).or_else(|| program.variant()),
             program,
             destination,
             port: url.port,
@@ -173,15 +173,15 @@ impl Program {
     }
 }
 
-/// What the user says; the inner `None` is `auto` where not even the program's name shall count.
-fn configured_variant(settings: &dyn Settings) -> Option<Option<Variant>> {
+/// What the user says; `None` also for `auto`.
+fn configured_variant(settings: &dyn Settings) -> Option<Variant> {
     let env = settings.env("GIT_SSH_VARIANT").map(|value| BString::from(value.into_encoded_bytes()));
     match env.or_else(|| settings.value("ssh.variant"))?.as_slice() {
         b"auto" => None,
-        b"plink" | b"putty" => Some(Some(Variant::Putty)),
-        b"tortoiseplink" => Some(Some(Variant::TortoisePlink)),
-        b"simple" => Some(Some(Variant::Simple)),
-        _ => Some(Some(Variant::Ssh)),
+        b"plink" | b"putty" => Some(Variant::Putty),
+        b"tortoiseplink" => Some(Variant::TortoisePlink),
+        b"simple" => Some(Variant::Simple),
+        _ => Some(Variant::Ssh),
     }
 }
 

@@ -225,6 +225,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unnecessary_box_returns, reason = "a connection is closed in its box")]
     fn shell(script: &str) -> Box<Stream> {
         let mut command = Command::new("/bin/sh");
         command.arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());

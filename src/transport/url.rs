@@ -104,9 +104,8 @@ impl Url {
     /// The host of a `file://host/path` URL is ignored, as in git; on Windows it makes a UNC path.
     pub fn local_path(&self) -> Option<PathBuf> {
         match self.scheme {
-            Scheme::Path => Some(self.path.to_path_lossy().into_owned()),
             Scheme::File if cfg!(windows) => Some(self.windows_path()),
-            Scheme::File => Some(self.path.to_path_lossy().into_owned()),
+            Scheme::Path | Scheme::File => Some(self.path.to_path_lossy().into_owned()),
             Scheme::Git | Scheme::Ssh | Scheme::Http | Scheme::Https | Scheme::Helper(_) => None,
         }
     }

@@ -39,7 +39,7 @@ impl Daemon {
                 std::thread::yield_now();
             }
         }
-        panic!("no port for git daemon");
+        unreachable!("a port that was free is free in one of {ATTEMPTS_MAX} attempts");
     }
 }
 
