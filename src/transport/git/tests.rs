@@ -19,14 +19,10 @@ impl Daemon {
         const ATTEMPTS_MAX: usize = 5;
         for _ in 0..ATTEMPTS_MAX {
             let port = free_port();
-            let mut command = sandbox.command("git");
-            command.args([
-                "daemon",
-                "--export-all",
-                "--informative-errors",
-                "--reuseaddr",
-                "--listen=127.0.0.1",
-            ]);
+            // Not through `git daemon`: killing git would leave the daemon running.
+            let program = format!("{}/git-daemon", sandbox.git(&["--exec-path"]).trim());
+            let mut command = sandbox.command(&program);
+            command.args(["--export-all", "--informative-errors", "--reuseaddr", "--listen=127.0.0.1"]);
             command.arg(format!("--port={port}")).arg(format!("--base-path={}", sandbox.path().display()));
             let mut child = command.arg(sandbox.path()).spawn().expect("git is installed");
             loop {
