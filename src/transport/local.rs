@@ -1,1 +1,254 @@
-//! (transport helper)
+//! A repository on this machine, served by `git-upload-pack` or `git-receive-pack` as a child.
+//!
+//! The child checks who owns the repository (`safe.directory`) and says itself what is wrong with the path; what it
+//! writes to standard error goes where ours goes.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use bstr::{BString, ByteSlice};
+
+use super::child::{self, Surroundings};
+use super::stream::Stream;
+use super::{Connection, Error, Options, Settings, Transport, Url};
+use crate::progress::Progress;
+use crate::protocol::{Service, Version};
+
+/// Reaches [`Scheme::Path`](super::Scheme::Path) and [`Scheme::File`](super::Scheme::File).
+#[derive(Debug)]
+pub struct Local {
+    path: BString,
+    options: Options,
+    surroundings: Surroundings,
+    /// `PATH`.
+    search_path: Option<OsString>,
+    /// `GIT_EXEC_PATH`.
+    exec_path: Option<OsString>,
+}
+
+impl Local {
+    /// The repository at the path of `url`; a relative one starts from the directory of `options`.
+    pub fn new(url: &Url, settings: &dyn Settings, options: Options) -> Self {
+        Self {
+            path: url.path.clone(),
+            surroundings: Surroundings::new(settings, &options),
+            options,
+            search_path: settings.env("PATH"),
+            exec_path: settings.env("GIT_EXEC_PATH"),
+        }
+    }
+
+    /// `program 'path'`, a snippet for the shell with git's own programs within its reach.
+    fn command(&self, service: Service) -> Result<Command, Error> {
+        let mut program = child::far_program(&self.options, service);
+        let mut directory = None;
+        if program == service.name() {
+            match self.find(service)? {
+                Place::Reachable => {}
+                Place::Directory(place) => directory = Some(place),
+                Place::Subcommand => program = service.name().replacen("git-", "git ", 1).into(),
+            }
+        }
+        let snippet = BString::from([&program[..], b" ", &child::shell_quote(&self.path)].concat());
+        let mut command = self.surroundings.snippet(snippet.as_bstr(), &[]);
+        if let Some(directory) = directory {
+            command.env("PATH", prepended(directory, self.search_path.as_deref()));
+        }
+        Ok(command)
+    }
+
+    /// Looks for the service's program: in `PATH`, in `GIT_EXEC_PATH` and where the `git` in `PATH` keeps its programs.
+    fn find(&self, service: Service) -> Result<Place, Error> {
+        if self.is_in_path(service.name()) {
+            return Ok(Place::Reachable);
+        }
+        let has_program = |directory: &PathBuf| is_program(&directory.join(service.name()));
+        let named = self.exec_path.as_ref().map(PathBuf::from).filter(has_program);
+        if let Some(directory) = named.or_else(|| self.ask_git().filter(has_program)) {
+            return Ok(Place::Directory(directory));
+        }
+        if self.is_in_path("git") {
+            return Ok(Place::Subcommand);
+        }
+        let name = service.name();
+        Err(Error::Program(format!(
+            "cannot run {name}: a local repository needs {name} or git in PATH, or GIT_EXEC_PATH to say where it is"
+        )))
+    }
+
+    fn is_in_path(&self, program: &str) -> bool {
+        let here = self.options.directory.as_deref().unwrap_or(Path::new("."));
+        which::which_in(program, self.search_path.as_ref(), here).is_ok()
+    }
+
+    /// `git --exec-path`.
+    fn ask_git(&self) -> Option<PathBuf> {
+        let mut command = self.surroundings.command("git".into());
+        let output = command.arg("--exec-path").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        let directory = output.stdout.trim_end().to_path_lossy().into_owned();
+        (output.status.success() && directory.is_absolute()).then_some(directory)
+    }
+}
+
+impl Transport for Local {
+    fn connect(
+        &mut self,
+        service: Service,
+        version: Version,
+        _progress: &mut dyn Progress,
+    ) -> Result<Box<dyn Connection>, Error> {
+        let mut command = self.command(service)?;
+        match child::version_request(child::version_for(service, version)) {
+            Some(request) => command.env("GIT_PROTOCOL", request),
+            None => command.env_remove("GIT_PROTOCOL"),
+        };
+        let child = child::start(&mut command, "unable to fork")?;
+        Ok(Box::new(Stream::from_child(child)?))
+    }
+}
+
+/// Where the program of a service is.
+enum Place {
+    /// In `PATH`.
+    Reachable,
+    /// In a directory that has to come into `PATH` first.
+    Directory(PathBuf),
+    /// Nowhere, but `git` knows it: `git upload-pack`.
+    Subcommand,
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file())
+}
+
+fn prepended(directory: PathBuf, search_path: Option<&OsStr>) -> OsString {
+    let others = search_path.map(std::env::split_paths).into_iter().flatten();
+    // A directory whose name holds the separator cannot be in PATH at all.
+    std::env::join_paths(std::iter::once(directory).chain(others))
+        .unwrap_or_else(|_| search_path.unwrap_or_default().to_owned())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::super::tests::{Sandbox, Table, first_line, greet, parse};
+    use super::super::{Body, open};
+    use super::*;
+    use crate::progress::Discard;
+
+    #[test]
+    fn greeted_in_every_version() {
+        let sandbox = Sandbox::new();
+        let path = sandbox.repository("it's a repository!.git");
+        let settings = Table::default().within(&sandbox);
+        let url = path.to_str().expect("text").to_owned();
+        let file_url = format!("file://{}", url.replace(' ', "%20"));
+        for url in [url, file_url] {
+            let v2 = greet(&url, &settings, Options::default(), Version::V2).expect("version 2");
+            assert_eq!(v2, "version 2\n");
+            let v1 = greet(&url, &settings, Options::default(), Version::V1).expect("version 1");
+            assert_eq!(v1, "version 1\n");
+            let v0 = greet(&url, &settings, Options::default(), Version::V0).expect("version 0");
+            assert!(v0.contains(" HEAD\0"), "{v0}");
+        }
+    }
+
+    #[test]
+    fn a_relative_path_starts_from_the_directory() {
+        let sandbox = Sandbox::new();
+        sandbox.repository("r.git");
+        let settings = Table::default().within(&sandbox);
+        let options = Options { directory: Some(sandbox.path().to_owned()), ..Options::default() };
+        assert_eq!(greet("r.git", &settings, options, Version::V2).expect("it is there"), "version 2\n");
+    }
+
+    #[test]
+    fn push_is_never_asked_for_in_version_2() {
+        let sandbox = Sandbox::new();
+        let path = sandbox.repository("r.git");
+        let settings = Table::default().within(&sandbox);
+        let url = parse(path.to_str().expect("text"));
+        let mut transport = open(&url, &settings, Options::default()).expect("it opens");
+        let mut connection =
+            transport.connect(Service::ReceivePack, Version::V2, &mut Discard).expect("it starts");
+        assert!(first_line(&mut *connection).contains("report-status"));
+        connection.exchange(Body::Bytes(b"0000")).expect("goodbye");
+        connection.close().expect("it ends well");
+    }
+
+    #[test]
+    fn what_is_no_repository_says_nothing() {
+        let sandbox = Sandbox::new();
+        let settings = Table::default().within(&sandbox);
+        let options =
+            Options { upload_pack: Some("exec 2>/dev/null; git-upload-pack".into()), ..Options::default() };
+        let mut transport = open(&parse("/nonexistent"), &settings, options).expect("it opens");
+        let mut connection =
+            transport.connect(Service::UploadPack, Version::V2, &mut Discard).expect("the shell starts");
+        let mut said = Vec::new();
+        connection.greeting().expect("a reader").read_to_end(&mut said).expect("it ends");
+        assert!(said.is_empty());
+        assert!(matches!(connection.close(), Err(Error::Ended)));
+    }
+
+    /// What the child sees, compared with what the child of C git sees.
+    #[test]
+    fn the_child_sees_what_it_sees_under_git() {
+        let sandbox = Sandbox::new();
+        let log = sandbox.path().join("log");
+        let script = format!(
+            "#!/bin/sh\n(for a; do echo \"<$a>\"; done; env | grep '^GIT_' | grep -v EXEC_PATH | sort) >{}\n",
+            log.display()
+        );
+        let program = sandbox.script("upload pack", &script);
+        let snippet = format!("GIT_X=1 '{}' --strict", program.display());
+        let scoped = [("GIT_DIR", "/nonexistent"), ("GIT_INDEX_FILE", "/x"), ("GIT_CONFIG_COUNT", "0")];
+        for (version, number) in [(Version::V0, "0"), (Version::V1, "1"), (Version::V2, "2")] {
+            for path in ["/a b", "./it's!", "x/y:z"] {
+                sandbox.git(&["init", "--quiet", "w"]);
+                let mut git = sandbox.command("git");
+                git.args([
+                    "-c",
+                    &format!("protocol.version={number}"),
+                    "ls-remote",
+                    "--upload-pack",
+                    &snippet,
+                    path,
+                ]);
+                git.envs([("GIT_INDEX_FILE", "/x"), ("GIT_DIR", "w/.git"), ("GIT_CONFIG_COUNT", "0")]);
+                assert!(!git.output().expect("git runs").status.success());
+                let expected = std::fs::read_to_string(&log).expect("git ran the script");
+
+                let settings = Table::new(&[], &scoped).within(&sandbox);
+                let options = Options { upload_pack: Some(snippet.as_str().into()), ..Options::default() };
+                let mut transport = open(&parse(path), &settings, options).expect("it opens");
+                let connection =
+                    transport.connect(Service::UploadPack, version, &mut Discard).expect("it starts");
+                connection.close().expect("the script ends well");
+                assert_eq!(std::fs::read_to_string(&log).expect("we ran the script"), expected, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn programs_are_found_outside_path() {
+        let sandbox = Sandbox::new();
+        let program = sandbox.script("git-upload-pack", "#!/bin/sh\n/bin/echo \"$1\"\n");
+        let exec_path = program.parent().expect("a directory").to_str().expect("text").to_owned();
+        let mut settings =
+            Table::new(&[], &[("PATH", "/nonexistent"), ("GIT_EXEC_PATH", &exec_path)]).within(&sandbox);
+        settings.children = Some(vec![("PATH".into(), "/nonexistent".into())]);
+        let mut transport = open(&parse("/p"), &settings, Options::default()).expect("it opens");
+        let mut connection =
+            transport.connect(Service::UploadPack, Version::V2, &mut Discard).expect("found");
+        let mut said = String::new();
+        connection.greeting().expect("a reader").read_to_string(&mut said).expect("it ends");
+        assert_eq!(said, "/p\n");
+
+        let nowhere = Table::new(&[], &[("PATH", "/nonexistent")]);
+        let mut transport = Local::new(&parse("/p"), &nowhere, Options::default());
+        transport.surroundings = Surroundings::new(&settings, &Options::default());
+        let error = transport.connect(Service::UploadPack, Version::V2, &mut Discard).err().expect("no git");
+        assert!(error.to_string().starts_with("cannot run git-upload-pack: "), "{error}");
+    }
+}

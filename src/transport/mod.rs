@@ -12,14 +12,16 @@ use crate::progress::Progress;
 use crate::protocol::{Service, Version};
 
 pub mod bundle;
+mod child;
 pub mod git;
 pub mod http;
 pub mod local;
+pub mod policy;
 pub mod ssh;
 pub mod stream;
 pub mod url;
 
-pub use url::Url;
+pub use url::{Scheme, Url};
 
 /// Reaches the services of one repository.
 pub trait Transport {
@@ -65,6 +67,10 @@ pub trait Settings {
     fn section(&self, name: &str) -> Vec<Entry>;
     /// An environment variable.
     fn env(&self, name: &str) -> Option<OsString>;
+    /// All environment variables, which is what child programs get; `None` gives them those of this process.
+    fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
+        None
+    }
 }
 
 /// One line of configuration.
@@ -106,9 +112,22 @@ pub enum IpVersion {
 }
 
 /// Prepares the transport that `url` asks for. Nothing is contacted yet.
+///
+/// # Errors
+///
+/// [`Error::Url`] if `protocol.allow` or one of its kin forbids it, or if a part of `url` could be taken for an option by
+/// the program it is handed to; [`Error::Program`] if it takes a remote helper.
 pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
-    let _ = (url, settings, options);
-    todo!("transport helper")
+    policy::allowed(url.scheme.name(), settings)?;
+    Ok(match &url.scheme {
+        Scheme::Path | Scheme::File => Box::new(local::Local::new(url, settings, options)),
+        Scheme::Git => Box::new(git::Git::new(url, settings, options)?),
+        Scheme::Ssh => Box::new(ssh::Ssh::new(url, settings, options)?),
+        Scheme::Http | Scheme::Https => return http::open(url, settings, options),
+        Scheme::Helper(name) => {
+            return Err(Error::Program(format!("unable to find remote helper for '{name}'")));
+        }
+    })
 }
 
 /// What can go wrong on the way, sorted by whose fault it is. The messages are C git's; those that C git prints after
@@ -143,7 +162,26 @@ pub enum Error {
     /// A program that must be started is missing or failed to start.
     #[error("{0}")]
     Program(String),
+    /// A program failed to start. git prints two lines: `reason` behind `error: ` or `fatal: `, then `message` behind
+    /// `fatal: `.
+    #[error("{reason}\nfatal: {message}")]
+    Start {
+        /// What git prints before `reason`: `error` if the program is in no directory of `PATH`, `fatal` if it was named
+        /// by its path.
+        severity: &'static str,
+        /// Why, such as `cannot exec '/usr/bin/plink': No such file or directory`.
+        reason: String,
+        /// What it was needed for, such as `unable to fork`.
+        message: String,
+    },
+    /// The far side's program reported failure after it had said all it should. A fetch of git's then ends with exit
+    /// code 1 and no word, a clone with this one, an ls-remote does not care.
+    #[error("remote transport reported error")]
+    Ended,
     /// The far side broke the protocol.
     #[error(transparent)]
     Protocol(#[from] crate::protocol::Error),
 }
+
+#[cfg(test)]
+mod tests;

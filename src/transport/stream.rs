@@ -1,1 +1,304 @@
-//! (transport helper)
+//! A session over a pair of byte streams that stays open: a child's pipes or a socket.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::{Body, Connection, Error};
+
+/// Bytes read at once, and written at once from a stream: what a pipe holds on Linux.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Chunks of at most [`BUFFER_BYTES`] that are held while the request is still being written; a far side that says
+/// more has to wait.
+const EARLY_CHUNKS_MAX: usize = 1024;
+
+/// How a shell reports that SIGPIPE ended what it ran: the far side was writing when we stopped reading.
+const SHELL_BROKEN_PIPE: i32 = 128 + 13;
+
+/// A [`Connection`] that remembers: what was said in one exchange holds in the next.
+///
+/// The far side is told of the end by end of file. Dropping the session closes it and waits for the child, so that none
+/// is left behind; a child is never killed.
+pub struct Stream {
+    reader: BufReader<Box<dyn Read + Send>>,
+    writer: Option<Box<dyn Write + Send>>,
+    child: Option<Child>,
+    /// Whether a thread of its own reads ahead.
+    is_pumped: bool,
+}
+
+impl Stream {
+    /// A session with `child`, whose standard input and output are pipes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if one of them is none.
+    pub fn from_child(mut child: Child) -> Result<Self, Error> {
+        match (child.stdout.take(), child.stdin.take()) {
+            (Some(stdout), Some(stdin)) => {
+                let mut stream = Self::from_parts(Box::new(stdout), Box::new(stdin));
+                stream.child = Some(child);
+                Ok(stream)
+            }
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "the child has no pipes").into()),
+        }
+    }
+
+    /// A session over `socket`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the system cannot give a second handle to it.
+    pub fn from_socket(socket: TcpStream) -> Result<Self, Error> {
+        let reader = socket.try_clone()?;
+        Ok(Self::from_parts(Box::new(reader), Box::new(HalfSocket(socket))))
+    }
+
+    /// A session over any two streams; `writer` is dropped to tell the far side that all is said.
+    pub fn from_parts(reader: Box<dyn Read + Send>, writer: Box<dyn Write + Send>) -> Self {
+        let reader = BufReader::with_capacity(BUFFER_BYTES, reader);
+        Self { reader, writer: Some(writer), child: None, is_pumped: false }
+    }
+
+    /// Writes `request`, all of it or as much as the far side wants to hear.
+    pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        forgive_hang_up(writer.write_all(request).and_then(|()| writer.flush()))
+    }
+
+    /// As [`Stream::send`], while what the far side says is taken in: a server that reports on half a pack would else
+    /// wait for us as we wait for it.
+    fn send_stream(&mut self, body: &mut dyn Read) -> io::Result<()> {
+        self.pump()?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let chunk = match body.read(&mut buffer) {
+                Ok(0) => return forgive_hang_up(writer.flush()),
+                Ok(length) => buffer.get(..length).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if let Err(error) = writer.write_all(chunk) {
+                return forgive_hang_up(Err(error));
+            }
+        }
+    }
+
+    /// Lets a thread of its own read from now on.
+    fn pump(&mut self) -> io::Result<()> {
+        if self.is_pumped {
+            return Ok(());
+        }
+        let (sender, chunks) = sync_channel(EARLY_CHUNKS_MAX);
+        let current = self.reader.buffer().to_vec();
+        let pump = Box::new(Pump { chunks, current: io::Cursor::new(current) });
+        let source = self.replace_reader(pump);
+        std::thread::Builder::new().name("far side".into()).spawn(move || pump_chunks(source, &sender))?;
+        self.is_pumped = true;
+        Ok(())
+    }
+
+    /// Gives back the stream beneath the reader; what the reader had buffered is gone.
+    fn replace_reader(&mut self, source: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
+        let reader = BufReader::with_capacity(BUFFER_BYTES, source);
+        std::mem::replace(&mut self.reader, reader).into_inner()
+    }
+
+    /// Closes both directions, then waits for the child.
+    fn finish(&mut self) -> io::Result<Option<ExitStatus>> {
+        drop(self.writer.take());
+        drop(self.replace_reader(Box::new(io::empty())));
+        self.child.take().map(|mut child| child.wait()).transpose()
+    }
+}
+
+impl Connection for Stream {
+    fn is_stateful(&self) -> bool {
+        true
+    }
+
+    fn greeting(&mut self) -> Result<&mut dyn BufRead, Error> {
+        Ok(&mut self.reader)
+    }
+
+    /// A far side that hangs up while it is written to is no error yet: its last words say why.
+    fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
+        match request {
+            Body::Bytes(bytes) => self.send(bytes)?,
+            Body::Stream(stream) => self.send_stream(stream)?,
+        }
+        Ok(&mut self.reader)
+    }
+
+    /// Closes the pipes and waits for the child. The flush-pkt that says goodbye is for the caller to send. A child
+    /// that a signal ended, as when we stopped reading, ended well; one that reports failure makes it
+    /// [`Error::Ended`], over which git fails a fetch but not an ls-remote.
+    fn close(mut self: Box<Self>) -> Result<(), Error> {
+        match self.finish()? {
+            Some(status) if status.code().is_some_and(|code| code != 0 && code != SHELL_BROKEN_PIPE) => {
+                Err(Error::Ended)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // Whoever wants to know how it ended calls close().
+        let _status = self.finish();
+    }
+}
+
+/// The writing half of a socket: dropping it says end of file while the other half reads on.
+struct HalfSocket(TcpStream);
+
+impl Write for HalfSocket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Drop for HalfSocket {
+    fn drop(&mut self) {
+        // A far side that is gone already needs not be told.
+        let _gone = self.0.shutdown(Shutdown::Write);
+    }
+}
+
+/// Reads what the thread of [`pump_chunks`] has read.
+struct Pump {
+    chunks: Receiver<io::Result<Vec<u8>>>,
+    current: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Pump {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let length = self.current.read(buffer)?;
+            if length > 0 || buffer.is_empty() {
+                return Ok(length);
+            }
+            match self.chunks.recv() {
+                Ok(chunk) => self.current = io::Cursor::new(chunk?),
+                Err(_) => return Ok(0),
+            }
+        }
+    }
+}
+
+/// Passes on what `source` says until it ends or nobody listens.
+fn pump_chunks(mut source: Box<dyn Read + Send>, chunks: &SyncSender<io::Result<Vec<u8>>>) {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let chunk = match source.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(length) => Ok(buffer.get(..length).unwrap_or_default().to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let is_last = chunk.is_err();
+        if chunks.send(chunk).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+fn forgive_hang_up(result: io::Result<()>) -> io::Result<()> {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    match result {
+        Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted) => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[expect(clippy::unnecessary_box_returns, reason = "a connection is closed in its box")]
+    fn shell(script: &str) -> Box<Stream> {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        Box::new(Stream::from_child(command.spawn().expect("sh starts")).expect("it has pipes"))
+    }
+
+    fn read_line(reader: &mut dyn BufRead) -> String {
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a line");
+        line
+    }
+
+    #[test]
+    fn greeting_then_exchanges() {
+        let mut stream = shell("echo hello; while read line; do echo \"got $line\"; done");
+        assert!(stream.is_stateful());
+        assert_eq!(read_line(stream.greeting().expect("greeting")), "hello\n");
+        assert_eq!(read_line(stream.exchange(Body::Bytes(b"a\n")).expect("exchange")), "got a\n");
+        assert_eq!(read_line(stream.exchange(Body::Stream(&mut &b"b\n"[..])).expect("exchange")), "got b\n");
+        assert_eq!(read_line(stream.exchange(Body::Bytes(b"c\n")).expect("exchange")), "got c\n");
+        stream.close().expect("it ends well");
+    }
+
+    #[test]
+    fn last_words_are_read_after_a_broken_pipe() {
+        let mut stream = shell("exec 0</dev/null; echo ERR; exit 1");
+        let zeroes = vec![0; 4 * BUFFER_BYTES];
+        assert_eq!(read_line(stream.exchange(Body::Bytes(&zeroes)).expect("no error yet")), "ERR\n");
+        assert!(matches!(stream.close(), Err(Error::Ended)));
+
+        let mut stream = shell("exec 0</dev/null; echo ERR");
+        let mut endless = io::repeat(0);
+        assert_eq!(read_line(stream.exchange(Body::Stream(&mut endless)).expect("no error yet")), "ERR\n");
+        stream.close().expect("it ends well");
+    }
+
+    #[test]
+    fn both_sides_may_talk_at_once() {
+        const LENGTH: usize = 3 * 1024 * 1024;
+        let mut stream = shell("cat");
+        let request = vec![b'x'; LENGTH];
+        let mut answer = vec![0; LENGTH];
+        let reader = stream.exchange(Body::Stream(&mut &request[..])).expect("no deadlock");
+        reader.read_exact(&mut answer).expect("all of it comes back");
+        assert!(answer == request);
+        stream.close().expect("it ends well");
+    }
+
+    #[test]
+    fn a_source_that_fails_is_an_error() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("torn"))
+            }
+        }
+        let mut stream = shell("echo answer; cat");
+        let error = stream.exchange(Body::Stream(&mut Failing)).err().expect("it fails");
+        assert_eq!(error.to_string(), "torn");
+    }
+
+    #[test]
+    fn cut_short_is_no_error() {
+        let mut stream = shell("exec yes");
+        assert_eq!(read_line(stream.greeting().expect("greeting")), "y\n");
+        stream.close().expect("a signal ended it");
+    }
+
+    #[test]
+    fn no_child_is_left_behind() {
+        let stream = shell("read line");
+        let id = stream.child.as_ref().map(Child::id).expect("there is a child");
+        drop(stream);
+        assert!(!std::path::Path::new(&format!("/proc/{id}")).exists());
+    }
+}
