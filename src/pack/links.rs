@@ -19,7 +19,11 @@ const PENDING_MAX: usize = 4096;
 
 /// All links found so far, of all threads.
 #[derive(Default)]
-pub struct Found(Mutex<Sets>);
+pub struct Found {
+    sets: Mutex<Sets>,
+    /// Commits whose parents are not to come: the shallow boundary.
+    boundary: HashSet<ObjectId>,
+}
 
 /// The ids by what they are named as. The hash function of the sets is seeded at random, since the ids come from
 /// the network and could be chosen to collide.
@@ -32,9 +36,14 @@ struct Sets {
 }
 
 impl Found {
+    /// Nothing found yet; the parents of the commits in `boundary` are no links.
+    pub fn new(boundary: &[ObjectId]) -> Self {
+        Self { sets: Mutex::default(), boundary: boundary.iter().copied().collect() }
+    }
+
     /// The links to objects that `is_in_pack` does not know, each list sorted.
     pub fn outside(self, is_in_pack: &dyn Fn(&ObjectId) -> bool) -> Links {
-        let sets = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let sets = self.sets.into_inner().unwrap_or_else(PoisonError::into_inner);
         let sorted = |set: HashSet<ObjectId>| {
             let mut ids = set.into_iter().filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
             ids.sort_unstable();
@@ -72,15 +81,15 @@ impl<'a> Collector<'a> {
         Self { found, hash, recent: vec![None; RECENT_SLOTS], pending: Vec::new() }
     }
 
-    /// Collects the links of the object of `kind` that consists of `content`.
+    /// Collects the links of the object `id` of `kind` that consists of `content`.
     ///
     /// Only what names other objects is looked at: neither the author of a commit nor the message of a tag need be
     /// well-formed. A commit that a tree names, a submodule's, is in another repository and no link.
-    pub fn collect(&mut self, kind: Kind, content: &[u8]) -> Result<(), Malformed> {
+    pub fn collect(&mut self, id: &ObjectId, kind: Kind, content: &[u8]) -> Result<(), Malformed> {
         match kind {
             Kind::Blob => Some(()),
             Kind::Tree => self.collect_tree(content),
-            Kind::Commit => self.collect_commit(content),
+            Kind::Commit => self.collect_commit(id, content),
             Kind::Tag => self.collect_tag(content),
         }
         .ok_or(Malformed(kind))
@@ -88,7 +97,7 @@ impl<'a> Collector<'a> {
 
     /// Hands what was collected to the common store; dropping the collector does so too.
     fn flush(&mut self) {
-        let mut sets = self.found.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sets = self.found.sets.lock().unwrap_or_else(PoisonError::into_inner);
         for link in self.pending.drain(..) {
             let _was_new = match link {
                 Link::Commit(id) => sets.commits.insert(id),
@@ -112,9 +121,12 @@ impl<'a> Collector<'a> {
         Some(())
     }
 
-    fn collect_commit(&mut self, content: &[u8]) -> Option<()> {
+    fn collect_commit(&mut self, commit: &ObjectId, content: &[u8]) -> Option<()> {
         let mut tokens = CommitRefIter::from_bytes(content, self.hash);
         self.add(Link::Tree(tokens.tree_id().ok()?));
+        if self.found.boundary.contains(commit) {
+            return Some(());
+        }
         for token in tokens {
             // What follows the parents is of no interest here, even if it is malformed.
             let Ok(commit::ref_iter::Token::Parent { id }) = token else { break };
@@ -181,7 +193,7 @@ mod tests {
         let found = Found::default();
         let mut collector = Collector::new(&found, HASH);
         for (kind, content) in objects {
-            collector.collect(*kind, content)?;
+            collector.collect(&ObjectId::null(HASH), *kind, content)?;
         }
         drop(collector);
         Ok(found.outside(&|known| *known == id(7)))

@@ -68,6 +68,8 @@ pub struct Options<'a> {
     pub size_max_bytes: u64,
     /// Whether bytes after the pack's trailer are an error. False where the stream goes on, as a bare v0 pipe may.
     pub to_end: bool,
+    /// The shallow boundary: commits whose parents need not be there.
+    pub shallow: &'a [ObjectId],
 }
 
 /// What was received.

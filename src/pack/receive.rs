@@ -50,7 +50,7 @@ pub fn receive(
     let title = if unpack { "Unpacking objects" } else { "Receiving objects" };
     let mut meter = Meter::new(progress, title, u64::from(count));
 
-    let found = Found::default();
+    let found = Found::new(options.shallow);
     let mut table = read_entries(&mut stream, count, options.object_hash, &found, &mut meter)?;
     let (mut file, mut pack_id, bytes) = stream.trailer()?;
     if options.to_end && !is_at_end(input)? {
@@ -175,7 +175,7 @@ impl EntryReader<'_> {
         })?;
         entry.id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
         entry.kind = Some(kind);
-        self.links.collect(kind, &self.whole).map_err(|error| bad_object(entry, error))
+        self.links.collect(&entry.id, kind, &self.whole).map_err(|error| bad_object(entry, error))
     }
 
     fn read_delta(

@@ -126,7 +126,7 @@ impl<'a> Worker<'a> {
         let mut object = self.spare.take().unwrap_or_default();
         pack.apply(child, &data, &mut object, (&mut self.inflater, &mut self.delta))?;
         let id = object_id(pack.hash, kind, &object).map_err(|attack| Error::BadPack(attack.to_string()))?;
-        let links = self.links.collect(kind, &object);
+        let links = self.links.collect(&id, kind, &object);
         links.map_err(|error| match pack.table.entry(child) {
             Some(entry) => bad_object(entry, error),
             None => Error::BadPack(error.to_string()),

@@ -124,6 +124,10 @@ impl Connection for Stream {
         Ok(&mut self.reader)
     }
 
+    fn answer(&mut self) -> Result<&mut dyn BufRead, Error> {
+        Ok(&mut self.reader)
+    }
+
     /// A far side that hangs up while it is written to is no error yet: its last words say why.
     fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
         match request {

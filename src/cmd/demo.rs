@@ -1,0 +1,154 @@
+//! `gitr demo`: the main job on a machine without a network. Makes a repository with the installed `git`, serves it on
+//! loopback by `git daemon`, clones it with gitr, adds a commit and fetches that.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{CommandError, Context, ui};
+
+/// Commits in the demo's repository.
+const COMMITS: usize = 200;
+/// How long the server may take to answer.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs `gitr demo`.
+pub(super) fn run(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {
+    if !arguments.is_empty() {
+        return Err(CommandError::usage("usage: gitr demo"));
+    }
+    let git = which::which("git").map_err(|_| {
+        CommandError::fatal("the demo needs a 'git' to serve from; install git and run it again")
+    })?;
+    let gitr = std::env::current_exe()?;
+    let directory = tempfile::Builder::new().prefix("gitr-demo-").tempdir()?;
+    let root = directory.path();
+    say(&format!("making a repository of {COMMITS} commits"));
+    let source = root.join("project.git");
+    import(&git, &source, &history())?;
+    let port = free_port()?;
+    let _server = Server::start(&git, root, port)?;
+    let url = format!("git://127.0.0.1:{port}/project.git");
+    let clone = root.join("project");
+    show(&gitr, root, &["ls-remote", &url])?;
+    show(&gitr, root, &["clone", "--progress", &url, "project"])?;
+    say("somebody adds a commit to the repository");
+    import(&git, &source, &one_more())?;
+    show(&gitr, &clone, &["fetch"])?;
+    say("what git says of the result");
+    let is_whole = show(&git, &clone, &["fsck", "--full"])? && show(&git, &clone, &["status", "-sb"])?;
+    drop(context);
+    say(if is_whole { "done: the clone is whole" } else { "the clone is not whole" });
+    Ok(u8::from(!is_whole))
+}
+
+fn say(text: &str) {
+    ui::note(format!("\n# {text}"));
+}
+
+/// Shows a command line, then what it prints.
+fn show(program: &Path, directory: &Path, arguments: &[&str]) -> Result<bool, CommandError> {
+    let name = program.file_stem().unwrap_or_default().to_string_lossy();
+    ui::note(format!("\n$ {name} {}", arguments.join(" ")));
+    let status = command(program).args(arguments).current_dir(directory).status()?;
+    Ok(status.success())
+}
+
+/// A command that no configuration of the user's changes.
+fn command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    let nowhere = if cfg!(windows) { "NUL" } else { "/dev/null" };
+    command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", nowhere).env("LC_ALL", "C");
+    for variable in crate::repo::config::local_repo_env() {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// Feeds `stream` to `git fast-import` in the bare repository `directory`, which is made if it is not there.
+fn import(git: &Path, directory: &Path, stream: &str) -> Result<(), CommandError> {
+    let is_done = |status: std::process::ExitStatus, what: &str| {
+        if status.success() { Ok(()) } else { Err(CommandError::fatal(format!("{what} failed: {status}"))) }
+    };
+    if !directory.exists() {
+        let mut init = command(git);
+        init.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(directory);
+        is_done(init.status()?, "git init")?;
+    }
+    let mut child = command(git)
+        .args(["fast-import", "--quiet", "--force"])
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        std::io::Write::write_all(&mut stdin, stream.as_bytes())?;
+    }
+    is_done(child.wait()?, "git fast-import")
+}
+
+/// A project that grows file by file, with a branch and a tag.
+fn history() -> String {
+    let mut stream = String::new();
+    for number in 1..=COMMITS {
+        let text: String = (0..40).map(|line| format!("line {line} of version {}\n", number / 7)).collect();
+        stream.push_str(&commit(number, "main", &format!("src/file{}.txt", number % 17), &text));
+    }
+    stream.push_str("reset refs/heads/topic\nfrom refs/heads/main~50\n\n");
+    stream.push_str("tag v1.0\nfrom refs/heads/main~10\ntagger Demo <demo@example.com> 1700000000 +0000\ndata 8\nfirst v1\n");
+    stream
+}
+
+fn one_more() -> String {
+    let from = "from refs/heads/main^0\n";
+    commit(COMMITS + 1, "main", "NEWS", "one more\n").replacen("M 100644", &format!("{from}M 100644"), 1)
+}
+
+fn commit(number: usize, branch: &str, path: &str, text: &str) -> String {
+    let message = format!("change {number}\n");
+    let time = 1_600_000_000 + number * 3600;
+    format!(
+        "commit refs/heads/{branch}\ncommitter Demo <demo@example.com> {time} +0000\ndata {}\n{message}M 100644 inline \
+         {path}\ndata {}\n{text}\n",
+        message.len(),
+        text.len()
+    )
+}
+
+fn free_port() -> Result<u16, CommandError> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A `git daemon` that ends with the demo.
+struct Server(Child);
+
+impl Server {
+    fn start(git: &Path, root: &Path, port: u16) -> Result<Self, CommandError> {
+        let child = command(git)
+            .args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"])
+            .arg(format!("--port={port}"))
+            .arg(format!("--base-path={}", root.display()))
+            .arg(root)
+            .stdin(Stdio::null())
+            .spawn()?;
+        let server = Self(child);
+        let started = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            if started.elapsed() > START_LIMIT {
+                return Err(CommandError::fatal("git daemon does not answer"));
+            }
+            std::thread::yield_now();
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The daemon is a grandchild of `git`: terminate lets `git` pass the signal on.
+        let pid = rustix::process::Pid::from_child(&self.0);
+        let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _reaped = self.0.wait();
+    }
+}
