@@ -55,7 +55,8 @@ pub(super) fn parse<A: Args + FromArgMatches>(
         .args_override_self(true);
     let usage = usage(spec, &command);
     let is_help = |argument: &OsString| argument == "-h" || argument == "--help";
-    let is_only_help = arguments.first().is_some_and(is_help) && (arguments.len() == 1 || spec.name != "ls-remote");
+    let is_only_help =
+        arguments.first().is_some_and(is_help) && (arguments.len() == 1 || spec.name != "ls-remote");
     if is_only_help {
         ui::out(usage.as_bytes())?;
         return Err(CommandError::silent(129));
@@ -158,7 +159,8 @@ fn translate(error: &clap::Error, usage: &str) -> CommandError {
     let argument = context(ContextKind::InvalidArg);
     let option = argument.split([' ', '=', '[']).next().unwrap_or_default();
     let name = option.trim_start_matches('-');
-    let quoted = if option.starts_with("--") { format!("option `{name}'") } else { format!("switch `{name}'") };
+    let quoted =
+        if option.starts_with("--") { format!("option `{name}'") } else { format!("switch `{name}'") };
     match error.kind() {
         ErrorKind::UnknownArgument => CommandError::bad_option(format!("unknown {quoted}\n{usage}")),
         ErrorKind::TooManyValues => CommandError::bad_option(format!("{quoted} takes no value")),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{CommandError, Context, ui};
+use super::{CommandError, ui};
 
 /// Commits in the demo's repository.
 const COMMITS: usize = 200;
@@ -15,7 +15,7 @@ const COMMITS: usize = 200;
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs `gitr demo`.
-pub(super) fn run(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {
+pub(super) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
     if !arguments.is_empty() {
         return Err(CommandError::usage("usage: gitr demo"));
     }
@@ -39,7 +39,6 @@ pub(super) fn run(arguments: &[OsString], context: &Context) -> Result<u8, Comma
     show(&gitr, &clone, &["fetch"])?;
     say("what git says of the result");
     let is_whole = show(&git, &clone, &["fsck", "--full"])? && show(&git, &clone, &["status", "-sb"])?;
-    drop(context);
     say(if is_whole { "done: the clone is whole" } else { "the clone is not whole" });
     Ok(u8::from(!is_whole))
 }

@@ -269,9 +269,7 @@ fn refspecs(words: &[OsString]) -> Result<Vec<Refspec>, CommandError> {
     let mut words = words.iter().map(bytes);
     while let Some(word) = words.next() {
         if word == "tag" {
-            let name = words
-                .next()
-                .ok_or_else(|| CommandError::fatal("you need to specify a tag name"))?;
+            let name = words.next().ok_or_else(|| CommandError::fatal("you need to specify a tag name"))?;
             refspecs.push(Refspec::tag(name.as_bstr())?);
         } else {
             refspecs.push(Refspec::parse_fetch(word.as_bstr())?);

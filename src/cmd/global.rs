@@ -89,11 +89,7 @@ pub(super) fn parse(arguments: &[OsString]) -> Result<Invocation, CommandError> 
     Err(CommandError::usage(usage()).exit_1())
 }
 
-fn command<'a>(
-    name: &str,
-    rest: impl Iterator<Item = &'a OsString>,
-    globals: Globals,
-) -> Invocation {
+fn command<'a>(name: &str, rest: impl Iterator<Item = &'a OsString>, globals: Globals) -> Invocation {
     Invocation { command: name.into(), arguments: rest.cloned().collect(), globals }
 }
 

@@ -131,7 +131,7 @@ fn list(
     let text = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
     let url = Url::parse(text.as_bstr())?;
     if let Some(path) = url.local_path().filter(|path| path.is_file()) {
-        if let Some(bundle) = transport::bundle::Bundle::open(&path)? {
+        if let Some(bundle) = transport::bundle::open(&path)? {
             // C git lists a bundle's refs from the last to the first.
             return Ok(bundle.header.refs.into_iter().rev().collect());
         }

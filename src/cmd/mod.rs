@@ -58,7 +58,7 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
         "clone" => clone::run(&arguments, context),
         "fetch" => fetch::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
-        "demo" => demo::run(&arguments, &context),
+        "demo" => demo::run(&arguments),
         "version" => {
             ui::out(VERSION.as_bytes())?;
             Ok(0)
@@ -67,9 +67,9 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
             ui::out(usage().as_bytes())?;
             Ok(0)
         }
-        other => Err(CommandError::usage(format!(
-            "gitr: '{other}' is not a gitr command. See 'gitr --help'."
-        ))),
+        other => {
+            Err(CommandError::usage(format!("gitr: '{other}' is not a gitr command. See 'gitr --help'.")))
+        }
     }
 }
 

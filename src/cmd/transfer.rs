@@ -42,9 +42,10 @@ pub(super) fn deepen(
     exclude: &[String],
 ) -> Result<Deepen, CommandError> {
     let since = match since {
-        Some(text) => Some(crate::repo::parse_date(text).ok_or_else(|| {
-            CommandError::fatal(format!("invalid date '{text}' for --shallow-since"))
-        })?),
+        Some(text) => Some(
+            crate::repo::parse_date(text)
+                .ok_or_else(|| CommandError::fatal(format!("invalid date '{text}' for --shallow-since")))?,
+        ),
         None => None,
     };
     Ok(Deepen {

@@ -11,9 +11,9 @@ use crate::progress::{Ending, Event, Progress};
 /// Gives the bytes of band 1 as a stream, telling `progress` the lines of band 2. Ends at the flush-pkt. What goes wrong
 /// is an [`io::Error`] whose source is an [`super::Error`]: band 3 ([`super::Error::Remote`]), a hang-up, a bad
 /// pkt-line, [`super::Error::Interrupted`] if `progress` said so. `progress` must not be borrowed during a read.
-pub struct Demux<'a> {
+pub struct Demux<'a, 'b> {
     input: &'a mut dyn BufRead,
-    progress: &'a RefCell<&'a mut dyn Progress>,
+    progress: &'a RefCell<&'b mut dyn Progress>,
     text: Text,
     /// Bytes read since the beginning.
     position: u64,
@@ -23,9 +23,9 @@ pub struct Demux<'a> {
     ended: bool,
 }
 
-impl<'a> Demux<'a> {
+impl<'a, 'b> Demux<'a, 'b> {
     /// Reads from `input`, which stands before the first side-band packet.
-    pub fn new(input: &'a mut dyn BufRead, progress: &'a RefCell<&'a mut dyn Progress>) -> Self {
+    pub fn new(input: &'a mut dyn BufRead, progress: &'a RefCell<&'b mut dyn Progress>) -> Self {
         Self { input, progress, text: Text::default(), position: 0, remaining: 0, ended: false }
     }
 
@@ -89,7 +89,7 @@ impl<'a> Demux<'a> {
     }
 }
 
-impl Read for Demux<'_> {
+impl Read for Demux<'_, '_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.advance()?;
         let room = buf.len().min(self.remaining);
@@ -105,7 +105,7 @@ impl Read for Demux<'_> {
     }
 }
 
-impl BufRead for Demux<'_> {
+impl BufRead for Demux<'_, '_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.advance()?;
         if self.remaining == 0 {

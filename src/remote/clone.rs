@@ -14,7 +14,9 @@ use gix_hash::ObjectId;
 
 use super::fetch_pack::{self, fetch_pack};
 use super::ref_map::{Asked, CurrentBranch, Mapping};
-use super::{Error, Refspec, Remote, RepoSettings, Session, config, connectivity, fetch, local_clone, session};
+use super::{
+    Error, Refspec, Remote, RepoSettings, Session, config, connectivity, fetch, local_clone, session,
+};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
 use crate::protocol::{Ref, Service};
@@ -119,12 +121,12 @@ impl<'a> Clone<'a> {
         let (url, parsed) = match &given.scheme {
             Scheme::Path => {
                 let path = given.local_path().unwrap_or_default();
-                let found = find_local(&path).ok_or_else(|| {
-                    Error::Usage(format!("repository '{source}' does not exist"))
-                })?;
+                let found = find_local(&path)
+                    .ok_or_else(|| Error::Usage(format!("repository '{source}' does not exist")))?;
                 let absolute = std::path::absolute(&path).unwrap_or(path);
                 let text = BString::from(absolute.into_os_string().into_encoded_bytes());
-                let parsed = Url::parse(BString::from(found.into_os_string().into_encoded_bytes()).as_bstr())?;
+                let parsed =
+                    Url::parse(BString::from(found.into_os_string().into_encoded_bytes()).as_bstr())?;
                 (text, parsed)
             }
             Scheme::File | Scheme::Git | Scheme::Ssh | Scheme::Http | Scheme::Https | Scheme::Helper(_) => {
@@ -155,7 +157,7 @@ impl<'a> Clone<'a> {
     fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
         let path = self.parsed.local_path();
         if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
-            if let Some(bundle) = Bundle::open(path)? {
+            if let Some(bundle) = transport::bundle::open(path)? {
                 return Ok(Source::Bundle(Box::new(bundle)));
             }
         }
@@ -220,7 +222,7 @@ impl<'a> Clone<'a> {
     }
 
     fn init(&self, object_hash: gix_hash::Kind) -> Result<Repository, Error> {
-        let head = format!("refs/heads/{}", init::default_branch(&self.config));
+        let head = format!("refs/heads/{}", init::default_branch(&self.config)?);
         let init = init::Init {
             git_dir: self.destination.git_dir.clone(),
             work_tree: self.destination.work_tree.clone(),
@@ -379,7 +381,8 @@ impl<'a> Clone<'a> {
     }
 
     fn write_head(&self, repo: &Repository, plan: &Plan, message: &BString) -> Result<(), Error> {
-        let edit = |name: BString, new, message| Edit { name, new: Some(new), expected: Expected::Any, message };
+        let edit =
+            |name: BString, new, message| Edit { name, new: Some(new), expected: Expected::Any, message };
         let message = (!self.is_bare()).then(|| message.clone());
         match &plan.head {
             Head::Branch { name, id } => {
@@ -427,7 +430,7 @@ impl<'a> Clone<'a> {
     /// Decides what is fetched and where it goes.
     fn plan(&self, refs: &[Ref]) -> Result<Plan, Error> {
         let preferred = [
-            BString::from(format!("refs/heads/{}", init::default_branch(&self.config))),
+            BString::from(format!("refs/heads/{}", init::default_branch(&self.config)?)),
             "refs/heads/master".into(),
         ];
         let remote_branch = session::guess_head_branch(refs, &preferred);
@@ -444,7 +447,7 @@ impl<'a> Clone<'a> {
         let mut map = self.map(refs, &refspecs, all_tags)?;
         map.retain(|mapping| mapping.local.is_some());
         let head_ref = refs.iter().find(|reference| reference.name == "HEAD");
-        let head = self.head(refs, &map, chosen.as_ref(), head_ref);
+        let head = self.head(refs, &map, chosen.as_ref(), head_ref)?;
         let mut wants: Vec<ObjectId> = map.iter().map(|mapping| mapping.id).collect();
         wants.extend(head.commit());
         wants.sort_unstable();
@@ -509,26 +512,32 @@ impl<'a> Clone<'a> {
     }
 
     /// What `HEAD` is to be.
-    fn head(&self, refs: &[Ref], map: &[Mapping], chosen: Option<&BString>, head: Option<&Ref>) -> Head {
+    fn head(
+        &self,
+        refs: &[Ref],
+        map: &[Mapping],
+        chosen: Option<&BString>,
+        head: Option<&Ref>,
+    ) -> Result<Head, Error> {
         let id_of = |name: &BString| refs.iter().find(|r| r.name == *name).and_then(|r| r.id);
         if let Some((name, id)) = chosen.and_then(|name| Some((name, id_of(name)?))) {
             let is_mapped = map.iter().any(|mapping| mapping.remote == *name);
             if name.starts_with(b"refs/heads/") && (is_mapped || self.options.branch.is_none()) {
-                return Head::Branch { name: name.clone(), id };
+                return Ok(Head::Branch { name: name.clone(), id });
             }
             let peeled = refs.iter().find(|r| r.name == *name).and_then(|r| r.peeled);
-            return Head::Detached(peeled.unwrap_or(id));
+            return Ok(Head::Detached(peeled.unwrap_or(id)));
         }
-        match head {
+        Ok(match head {
             Some(Ref { id: Some(id), .. }) => Head::Detached(*id),
             Some(Ref { symref_target: Some(target), .. }) if target.starts_with(b"refs/heads/") => {
                 Head::Unborn(target.clone())
             }
             Some(_) | None if map.is_empty() && !self.is_bare() => {
-                Head::Unborn(format!("refs/heads/{}", init::default_branch(&self.config)).into())
+                Head::Unborn(format!("refs/heads/{}", init::default_branch(&self.config)?).into())
             }
             Some(_) | None => Head::Untouched,
-        }
+        })
     }
 }
 
@@ -568,7 +577,10 @@ struct Plan {
 
 /// What the new repository's `HEAD` is.
 enum Head {
-    Branch { name: BString, id: ObjectId },
+    Branch {
+        name: BString,
+        id: ObjectId,
+    },
     Detached(ObjectId),
     Unborn(BString),
     /// As it was made.
@@ -635,8 +647,7 @@ fn fetch_missing(
 ) -> Result<(), Error> {
     let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
     let settings = RepoSettings { config: &repo.config, env: &repo.env };
-    let mut transport =
-        transport::open(&Url::parse(text.as_bstr())?, &settings, options.transport.clone())?;
+    let mut transport = transport::open(&Url::parse(text.as_bstr())?, &settings, options.transport.clone())?;
     let version = config::protocol_version(&repo.config)?;
     let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
     session.set_server_options(options.server_options.clone())?;

@@ -118,9 +118,9 @@ pub fn names(config: &Config) -> Vec<BString> {
 
 /// The remote that a fetch without a name means: that of the current branch, else the only one, else `origin`.
 pub fn default_name(config: &Config, branch: Option<&BStr>) -> BString {
-    let of_branch = branch.and_then(|full| full.strip_prefix(b"refs/heads/")).and_then(|short| {
-        config.string(&format!("branch.{}.remote", short.as_bstr()))
-    });
+    let of_branch = branch
+        .and_then(|full| full.strip_prefix(b"refs/heads/"))
+        .and_then(|short| config.string(&format!("branch.{}.remote", short.as_bstr())));
     if let Some(remote) = of_branch {
         return remote;
     }
@@ -133,7 +133,10 @@ pub fn default_name(config: &Config, branch: Option<&BStr>) -> BString {
 
 /// Whether the configuration has anything to say about the remote `name`.
 pub fn exists(config: &Config, name: &BStr) -> bool {
-    config.section("remote").iter().any(|(subsection, _, _)| subsection.as_ref().is_some_and(|subsection| subsection == name))
+    config
+        .section("remote")
+        .iter()
+        .any(|(subsection, _, _)| subsection.as_ref().is_some_and(|subsection| subsection == name))
 }
 
 /// Applies the longest `url.<base>.insteadOf` that `url` begins with.

@@ -116,19 +116,14 @@ impl<'a> Fetch<'a> {
     }
 
     fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {
-        Asked {
-            refspecs: &self.options.refspecs,
-            remote: self.remote,
-            branch,
-            all_tags: tags == Tags::All,
-        }
+        Asked { refspecs: &self.options.refspecs, remote: self.remote, branch, all_tags: tags == Tags::All }
     }
 
     fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
         let text = self.remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
         let url = Url::parse(text.as_bstr())?;
         if let Some(path) = url.local_path().filter(|path| path.is_file()) {
-            if let Some(bundle) = transport::bundle::Bundle::open(&path)? {
+            if let Some(bundle) = transport::bundle::open(&path)? {
                 return Ok(Source::Bundle(Box::new(bundle)));
             }
         }
@@ -282,8 +277,8 @@ impl<'a> Listed<'a> {
         }
         objects.refresh()?;
         if !is_partial {
-            let missing =
-                connectivity::first_missing(objects, &wants, known, Some(&received.links)).map_err(unreadable)?;
+            let missing = connectivity::first_missing(objects, &wants, known, Some(&received.links))
+                .map_err(unreadable)?;
             if missing.is_some() {
                 repo.write_shallow(&old_boundary)?;
                 return Err(Error::NotConnected { url: self.fetch.url.clone(), missing });

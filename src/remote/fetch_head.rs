@@ -34,11 +34,8 @@ pub fn display_url(url: &BStr) -> BString {
 
 /// What kind of ref `name` is, and its name without that.
 pub fn describe(name: &BStr) -> (&'static str, &BStr) {
-    const KINDS: [(&[u8], &str); 3] = [
-        (b"refs/heads/", "branch"),
-        (b"refs/tags/", "tag"),
-        (b"refs/remotes/", "remote-tracking branch"),
-    ];
+    const KINDS: [(&[u8], &str); 3] =
+        [(b"refs/heads/", "branch"), (b"refs/tags/", "tag"), (b"refs/remotes/", "remote-tracking branch")];
     if name == "HEAD" {
         return ("", "".into());
     }

@@ -18,12 +18,16 @@ pub(super) enum Links {
 /// lead anywhere (CVE-2022-39253, CVE-2023-22490).
 pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), Error> {
     if is_symlink(from)? {
-        return Err(Error::Usage(format!("'{}' is a symlink, refusing to clone with --local", from.display())));
+        return Err(Error::Usage(format!(
+            "'{}' is a symlink, refusing to clone with --local",
+            from.display()
+        )));
     }
     let mut directories = vec![PathBuf::new()];
     while let Some(relative) = directories.pop() {
         let directory = from.join(&relative);
-        let entries = fs::read_dir(&directory).map_err(|error| failed("failed to open", &directory, error))?;
+        let entries =
+            fs::read_dir(&directory).map_err(|error| failed("failed to open", &directory, error))?;
         for entry in entries {
             let entry = entry.map_err(|error| failed("failed to iterate over", &directory, error))?;
             if entry.file_name().as_encoded_bytes().starts_with(b".") {

@@ -101,12 +101,7 @@ struct Consecutive {
 }
 
 impl Consecutive {
-    fn enqueue(
-        &mut self,
-        id: ObjectId,
-        knowledge: Knowledge,
-        history: &mut dyn History,
-    ) -> io::Result<()> {
+    fn enqueue(&mut self, id: ObjectId, knowledge: Knowledge, history: &mut dyn History) -> io::Result<()> {
         if self.known.contains_key(&id) {
             return Ok(());
         }

@@ -97,7 +97,8 @@ impl Asked<'_> {
         }
         leave_out(&mut map, self.refspecs);
         let named: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
-        let named: Vec<Ref> = refs.iter().filter(|reference| named.contains(&reference.name)).cloned().collect();
+        let named: Vec<Ref> =
+            refs.iter().filter(|reference| named.contains(&reference.name)).cloned().collect();
         let mut by_the_way = Vec::new();
         for refspec in self.remote.fetch.iter().filter(|refspec| refspec.destination.is_some()) {
             by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
@@ -188,7 +189,8 @@ fn matches(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> Result<Vec
 }
 
 fn matches_if_there(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> Result<Vec<Mapping>, Error> {
-    let mapping = |remote: BString, id, local| Mapping { remote, id, local, force: refspec.force, fetch_head };
+    let mapping =
+        |remote: BString, id, local| Mapping { remote, id, local, force: refspec.force, fetch_head };
     match &refspec.source {
         Source::Exclude(_) => Ok(Vec::new()),
         Source::Id(id) => {
@@ -361,10 +363,8 @@ mod tests {
 
     #[test]
     fn one_destination_takes_one_source() {
-        let refspecs: Vec<_> = ["main:x", "side:x"]
-            .iter()
-            .map(|text| Refspec::parse_fetch((*text).into()).unwrap())
-            .collect();
+        let refspecs: Vec<_> =
+            ["main:x", "side:x"].iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
         let (remote, branch) = (remote(&[]), CurrentBranch::default());
         let asked = Asked { refspecs: &refspecs, remote: &remote, branch: &branch, all_tags: false };
         let error = asked.map(&refs()).unwrap_err().to_string();

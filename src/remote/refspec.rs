@@ -252,9 +252,16 @@ mod tests {
 
     #[test]
     fn malformed_refspecs_are_refused() {
-        for bad in
-            ["main:refs/heads/x:y", "refs/heads/*:x", "a:b*", "refs/*/*:x/*", "a..b", "a b", "x:y.lock", "-:~"]
-        {
+        for bad in [
+            "main:refs/heads/x:y",
+            "refs/heads/*:x",
+            "a:b*",
+            "refs/*/*:x/*",
+            "a..b",
+            "a b",
+            "x:y.lock",
+            "-:~",
+        ] {
             assert!(Refspec::parse_fetch(bad.into()).is_err(), "{bad}");
         }
     }

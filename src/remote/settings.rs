@@ -29,6 +29,10 @@ impl Settings for RepoSettings<'_> {
             .collect()
     }
 
+    fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
+        Some(self.env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     fn env(&self, name: &str) -> Option<OsString> {
         self.env.get(name).map(ToOwned::to_owned)
     }

@@ -136,7 +136,12 @@ impl Status {
 }
 
 /// Decides what becomes of the ref that `mapping` names. `force` is `--force`.
-pub fn decide(repo: &Repository, objects: &mut Objects, mapping: &Mapping, force: bool) -> Result<RefUpdate, Error> {
+pub fn decide(
+    repo: &Repository,
+    objects: &mut Objects,
+    mapping: &Mapping,
+    force: bool,
+) -> Result<RefUpdate, Error> {
     let old = match &mapping.local {
         Some(local) => repo.resolve_ref(local.as_bstr())?,
         None => None,
@@ -152,7 +157,12 @@ pub fn decide(repo: &Repository, objects: &mut Objects, mapping: &Mapping, force
     })
 }
 
-fn status(objects: &mut Objects, mapping: &Mapping, old: Option<ObjectId>, force: bool) -> io::Result<Status> {
+fn status(
+    objects: &mut Objects,
+    mapping: &Mapping,
+    old: Option<ObjectId>,
+    force: bool,
+) -> io::Result<Status> {
     let Some(local) = &mapping.local else { return Ok(Status::Noted) };
     let new_kind = Status::New(Kind::of(&mapping.remote));
     let Some(old) = old else { return Ok(new_kind) };
@@ -210,8 +220,11 @@ pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::R
 /// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
 /// one transaction; if that is refused each is tried by itself, so that one bad ref does not hold up the others.
 pub fn apply(repo: &Repository, updates: &mut [RefUpdate], action: &[u8]) -> Vec<crate::repo::Error> {
-    let edits: Vec<(usize, Edit)> =
-        updates.iter().enumerate().filter_map(|(index, update)| Some((index, edit(update, action)?))).collect();
+    let edits: Vec<(usize, Edit)> = updates
+        .iter()
+        .enumerate()
+        .filter_map(|(index, update)| Some((index, edit(update, action)?)))
+        .collect();
     if edits.is_empty() {
         return Vec::new();
     }

@@ -1,11 +1,9 @@
 //! Dates as people write them.
 
-use std::time::SystemTime;
-
 /// Seconds since 1970 of a date in any form that `--shallow-since` and the like take: ISO 8601, RFC 2822, `2 weeks ago`.
 /// `None` if it cannot be understood.
 pub fn parse_date(text: &str) -> Option<i64> {
-    gix_date::parse(text, Some(SystemTime::now())).ok().map(|time| time.seconds)
+    gix_date::parse(text, Some(jiff::Zoned::now())).ok().map(|time| time.seconds)
 }
 
 #[cfg(test)]

@@ -79,13 +79,11 @@ pub(super) fn sort(
 }
 
 /// Kind and date of each row's object, where a key asks for them.
-fn facts(
-    rows: &[Row],
-    keys: &[Key],
-    repo: Option<&Repository>,
-) -> Result<Vec<(BString, i64)>, CommandError> {
+fn facts(rows: &[Row], keys: &[Key], repo: Option<&Repository>) -> Result<Vec<(BString, i64)>, CommandError> {
     let needs_objects = keys.iter().any(|key| matches!(key.field, Field::Kind | Field::Date));
-    let Some(repo) = repo.filter(|_| needs_objects) else { return Ok(vec![(BString::default(), 0); rows.len()]) };
+    let Some(repo) = repo.filter(|_| needs_objects) else {
+        return Ok(vec![(BString::default(), 0); rows.len()]);
+    };
     let mut objects = repo.objects()?;
     rows.iter()
         .map(|row| {

@@ -65,7 +65,10 @@ mod tests {
 
     #[test]
     fn keywords_are_colored_as_whole_words() {
-        assert_eq!(shown(" Error: x", Ending::Unterminated, true, true), "remote:  \x1b[1;31mError\x1b[m: x\n");
+        assert_eq!(
+            shown(" Error: x", Ending::Unterminated, true, true),
+            "remote:  \x1b[1;31mError\x1b[m: x\n"
+        );
         assert_eq!(shown("errors", Ending::Unterminated, true, true), "remote: errors\n");
     }
 }

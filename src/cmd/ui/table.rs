@@ -21,7 +21,12 @@ const REF_WIDTH_MIN: usize = 10;
 
 impl Table {
     /// Measures `updates` for a terminal of `columns`; `abbreviation` is `core.abbrev`'s length.
-    pub fn measure(updates: &[RefUpdate], columns: usize, shows_unchanged: bool, abbreviation: usize) -> Self {
+    pub fn measure(
+        updates: &[RefUpdate],
+        columns: usize,
+        shows_unchanged: bool,
+        abbreviation: usize,
+    ) -> Self {
         let mut ref_width = REF_WIDTH_MIN;
         for update in updates {
             let (Some(remote), Some(local)) = (&update.remote, &update.local) else { continue };
@@ -43,7 +48,8 @@ impl Table {
             return None;
         }
         let (flag, summary, reason) = self.describe(update, objects);
-        let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), |name| self.remote_name(update, name));
+        let remote =
+            update.remote.as_ref().map_or_else(|| "(none)".into(), |name| self.remote_name(update, name));
         let local = update.local.as_ref().map_or_else(|| "FETCH_HEAD".into(), short_name);
         let (summary_width, ref_width) = (self.summary_width, self.ref_width);
         let summary = pad(summary.into(), summary_width);

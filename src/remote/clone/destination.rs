@@ -89,7 +89,9 @@ impl Drop for Guard {
 fn is_missing_or_empty(directory: &Path) -> bool {
     match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound && fs::symlink_metadata(directory).is_err(),
+        Err(error) => {
+            error.kind() == std::io::ErrorKind::NotFound && fs::symlink_metadata(directory).is_err()
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! The conversation of protocol v0 and v1. On a pipe the server remembers what was said; over HTTP every request repeats
 //! the wants and whatever is common by now.
 
+use std::io::BufRead;
+
 use gix_hash::ObjectId;
 
 use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
 use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
 };
+use crate::protocol::ls_refs::Preamble;
 use crate::protocol::pktline;
 use crate::remote::{Error, Session};
 use crate::transport::Body;
@@ -24,7 +27,8 @@ pub(super) fn negotiate(
 ) -> Result<Negotiated, Error> {
     let features = choose_features(session, request);
     let first = fetch::Request {
-        preamble: session.preamble(),
+        // In v0 the far side knows its own hash function; C git does not repeat it.
+        preamble: Preamble { object_format: None, ..session.preamble() },
         wants: request.wants.clone(),
         shallow: ours.shallow.clone(),
         deepen: request.deepen.clone(),
@@ -74,7 +78,8 @@ fn choose_features(session: &Session, request: &Request) -> Features {
             && multi_ack == MultiAck::Detailed
             && capabilities.contains("no-done"),
         side_band,
-        deepen_relative: request.deepen.relative && capabilities.contains("deepen-relative"),
+        deepen_since: capabilities.contains("deepen-since"),
+        deepen_not: capabilities.contains("deepen-not"),
         ..Features::default()
     }
 }
@@ -148,29 +153,12 @@ impl Conversation<'_> {
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }
-        let mut news = false;
-        let mut is_ready = false;
-        loop {
-            match Ack::read_v0(input)? {
-                Ack::Nak if is_ready && self.features.no_done => {}
-                Ack::Nak if is_ready => return Ok(Answered::Ready),
-                Ack::Nak => return Ok(Answered::GoOn { news }),
-                Ack::Final(_) if is_ready && self.features.no_done => return Ok(Answered::Pack),
-                Ack::Final(id) => {
-                    ours.acknowledge(id)?;
-                    return Ok(Answered::Only);
-                }
-                Ack::Continue(id) | Ack::Common(id) => {
-                    news |= ours.acknowledge(id)?;
-                    self.remember(id);
-                }
-                Ack::Ready(id) => {
-                    ours.acknowledge(id)?;
-                    self.remember(id);
-                    is_ready = true;
-                }
-            }
+        let mut common = Vec::new();
+        let answered = read_acknowledgments(input, self.features, ours, &mut common)?;
+        for id in common {
+            self.remember(id);
         }
+        Ok(answered)
     }
 
     fn remember(&mut self, id: ObjectId) {
@@ -214,6 +202,39 @@ impl Conversation<'_> {
             (true, len) => len + ROUND_LEN_PIPE,
             (false, len) if len < ROUND_LEN_LARGE => len * 2,
             (false, len) => len * 11 / 10,
+        }
+    }
+}
+
+/// Reads the answers to one round; what was acknowledged goes to `common` too.
+fn read_acknowledgments(
+    input: &mut dyn BufRead,
+    features: Features,
+    ours: &mut Ours<'_>,
+    common: &mut Vec<ObjectId>,
+) -> Result<Answered, Error> {
+    let mut news = false;
+    let mut is_ready = false;
+    loop {
+        match Ack::read_v0(input)? {
+            Ack::Nak if is_ready && features.no_done => {}
+            Ack::Nak if is_ready => return Ok(Answered::Ready),
+            Ack::Nak => return Ok(Answered::GoOn { news }),
+            Ack::Final(_) if is_ready && features.no_done => return Ok(Answered::Pack),
+            Ack::Final(id) => {
+                ours.acknowledge(id)?;
+                common.push(id);
+                return Ok(Answered::Only);
+            }
+            Ack::Continue(id) | Ack::Common(id) => {
+                news |= ours.acknowledge(id)?;
+                common.push(id);
+            }
+            Ack::Ready(id) => {
+                ours.acknowledge(id)?;
+                common.push(id);
+                is_ready = true;
+            }
         }
     }
 }
