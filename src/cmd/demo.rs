@@ -94,8 +94,11 @@ fn history() -> String {
         let text: String = (0..40).map(|line| format!("line {line} of version {}\n", number / 7)).collect();
         stream.push_str(&commit(number, "main", &format!("src/file{}.txt", number % 17), &text));
     }
-    stream.push_str("reset refs/heads/topic\nfrom refs/heads/main~50\n\n");
-    stream.push_str("tag v1.0\nfrom refs/heads/main~10\ntagger Demo <demo@example.com> 1700000000 +0000\ndata 8\nfirst v1\n");
+    stream.push_str(&format!("reset refs/heads/topic\nfrom :{}\n\n", COMMITS - 50));
+    stream.push_str(&format!(
+        "tag v1.0\nfrom :{}\ntagger Demo <demo@example.com> 1700000000 +0000\ndata 9\nfirst one\n",
+        COMMITS - 10
+    ));
     stream
 }
 
@@ -108,7 +111,7 @@ fn commit(number: usize, branch: &str, path: &str, text: &str) -> String {
     let message = format!("change {number}\n");
     let time = 1_600_000_000 + number * 3600;
     format!(
-        "commit refs/heads/{branch}\ncommitter Demo <demo@example.com> {time} +0000\ndata {}\n{message}M 100644 inline \
+        "commit refs/heads/{branch}\nmark :{number}\ncommitter Demo <demo@example.com> {time} +0000\ndata {}\n{message}M 100644 inline \
          {path}\ndata {}\n{text}\n",
         message.len(),
         text.len()
@@ -130,6 +133,8 @@ impl Server {
             .arg(format!("--base-path={}", root.display()))
             .arg(root)
             .stdin(Stdio::null())
+            // It complains of the connection that only asks whether it answers.
+            .stderr(Stdio::null())
             .spawn()?;
         let server = Self(child);
         let started = Instant::now();
