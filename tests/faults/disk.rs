@@ -40,9 +40,7 @@ impl<'a> Disk<'a> {
 impl Drop for Disk<'_> {
     fn drop(&mut self) {
         let run = Run::of(self.sandbox.command("umount").arg(&self.path));
-        if run.status != 0 && !std::thread::panicking() {
-            panic!("the small disk stays: {run:?}");
-        }
+        assert!(run.status == 0 || std::thread::panicking(), "the small disk stays: {run:?}");
     }
 }
 

@@ -34,7 +34,8 @@ fn unknown_host() {
     let sandbox = Sandbox::new();
     let host = "nosuch.invalid"; // RFC 2606: never resolves
     clone_fails_with(&sandbox, &format!("git://{host}/x.git"), &["fatal: unable to look up nosuch.invalid"]);
-    let words = ["fatal: unable to access 'http://nosuch.invalid/x.git/': Could not resolve host: nosuch.invalid"];
+    let words =
+        ["fatal: unable to access 'http://nosuch.invalid/x.git/': Could not resolve host: nosuch.invalid"];
     clone_fails_with(&sandbox, &format!("http://{host}/x.git"), &words);
 }
 
@@ -44,7 +45,9 @@ fn refused_port() {
     let port = free_port();
     let words = ["fatal: unable to connect to 127.0.0.1:", "Connection refused"];
     clone_fails_with(&sandbox, &format!("git://127.0.0.1:{port}/x.git"), &words);
-    let words = [&*format!("fatal: unable to access 'http://127.0.0.1:{port}/x.git/': Failed to connect to 127.0.0.1")];
+    let words = [&*format!(
+        "fatal: unable to access 'http://127.0.0.1:{port}/x.git/': Failed to connect to 127.0.0.1"
+    )];
     clone_fails_with(&sandbox, &format!("http://127.0.0.1:{port}/x.git"), &words);
     if crate::support::find_program("ssh").is_none() {
         return crate::support::missing("ssh");
@@ -62,7 +65,9 @@ fn missing_repository(case: &Case) {
 
 #[test]
 fn missing_repository_on_every_transport() {
-    for kind in [Kind::Path, Kind::File, Kind::Daemon, Kind::Apache, Kind::Lighttpd, Kind::Nginx, Kind::Bundle] {
+    for kind in
+        [Kind::Path, Kind::File, Kind::Daemon, Kind::Apache, Kind::Lighttpd, Kind::Nginx, Kind::Bundle]
+    {
         over(kind, missing_repository);
     }
 }

@@ -25,7 +25,10 @@ pub fn scenario(case: &Case) {
     fetch(|stream| stream.history(131..140).light_tag("v0.2", "refs/heads/main"), &["fetch", "-v"]);
     fetch(|stream| stream.annotated_tag("v2.0", "refs/heads/main"), &["fetch", "--tags"]);
     fetch(|stream| stream.branch("release/1.0", "refs/tags/v0.1"), &["fetch"]);
-    fetch(|stream| stream.branch("new/one", "refs/heads/main").history(140..142), &["fetch", "origin", "main"]);
+    fetch(
+        |stream| stream.branch("new/one", "refs/heads/main").history(140..142),
+        &["fetch", "origin", "main"],
+    );
     fetch(|stream| stream, &["fetch", "origin"]);
     fetch(|stream| stream.history(142..143), &["fetch", "-q"]);
 

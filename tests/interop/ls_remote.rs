@@ -56,7 +56,7 @@ fn ls_remote_of_ten_thousand_refs() {
             build::many_refs(&case.sandbox, &case.served("many.git"), case.format, 10_000);
             let twin = case.twin();
             let all = twin.done("", &["ls-remote", &case.url("many.git")]);
-            assert_eq!(all.stdout.iter().filter(|&&byte| byte == b'\n').count(), 10_002);
+            assert_eq!(bstr::ByteSlice::lines(&**all.stdout).count(), 10_002);
             twin.done("", &["ls-remote", &case.url("many.git"), "refs/heads/many/0123*"]);
         });
     }

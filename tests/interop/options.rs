@@ -74,7 +74,10 @@ fn shallow_clones_over_file() {
 
 #[test]
 fn shallow_clones_over_http() {
-    clone_with(Kind::Apache, &[&["--depth", "1"], &["--depth", "3", "--no-single-branch"], &["--depth", "2", "--bare"]]);
+    clone_with(
+        Kind::Apache,
+        &[&["--depth", "1"], &["--depth", "3", "--no-single-branch"], &["--depth", "2", "--bare"]],
+    );
 }
 
 #[test]

@@ -34,9 +34,16 @@ pub fn is_ci() -> bool {
     variable("CI").is_some_and(|value| value == "true")
 }
 
-/// Says that a part of a test cannot run on this machine, for a reason that no installation would change.
+/// Says that a part of a test cannot run on this machine, for a reason that no installation would change: on stderr
+/// and in the file that `GITR_TEST_SKIPS` names, which `cargo xtask test` shows at the end.
 pub fn skipped(reason: &str) {
-    eprintln!("skipped: {}: {reason}", std::thread::current().name().unwrap_or("?"));
+    let line = format!("skipped: {}: {reason}\n", std::thread::current().name().unwrap_or("?"));
+    eprint!("{line}");
+    if let Some(file) = variable("GITR_TEST_SKIPS") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
+        let written = file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+        written.expect("GITR_TEST_SKIPS names a file that can be written");
+    }
 }
 
 /// Says that a program is missing: a printed skip on a developer's machine, a failure in CI.
@@ -51,7 +58,10 @@ pub fn missing(program: &str) {
 
 /// Finds `program` in `PATH` and where Debian keeps its servers.
 pub fn find_program(program: &str) -> Option<PathBuf> {
-    program_directories().into_iter().map(|directory| directory.join(program)).find(|file| is_executable(file))
+    program_directories()
+        .into_iter()
+        .map(|directory| directory.join(program))
+        .find(|file| is_executable(file))
 }
 
 /// The directories of `PATH`, then those where an unprivileged user's `PATH` does not look.

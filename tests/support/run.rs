@@ -10,7 +10,7 @@ use std::time::Duration;
 use bstr::{BString, ByteSlice};
 
 /// How long a program may take before the test calls it hung. Far above what any run needs; nothing is measured.
-const HUNG_AFTER: Duration = Duration::from_secs(300);
+const HUNG_AFTER: Duration = Duration::from_mins(5);
 
 /// What a program printed and how it ended.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,7 +84,11 @@ impl Run {
 /// Shows the run as a terminal would, so that a failed comparison can be read.
 impl std::fmt::Debug for Run {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "$ {}\n-- stdout\n{}-- stderr\n{}-- exit {}", self.command, self.stdout, self.stderr, self.status)
+        write!(
+            out,
+            "$ {}\n-- stdout\n{}-- stderr\n{}-- exit {}",
+            self.command, self.stdout, self.stderr, self.status
+        )
     }
 }
 

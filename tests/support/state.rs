@@ -55,7 +55,8 @@ pub fn assert_sound(sandbox: &Sandbox, path: &Path) {
 pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
     let is_leftover = |file: &PathBuf| {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        name.ends_with(".lock") || name.starts_with("tmp_") || name.contains(".tmp") || name.ends_with(".keep")
+        let ending = file.extension().unwrap_or_default();
+        ending == "lock" || ending == "keep" || name.starts_with("tmp_") || name.contains(".tmp")
     };
     files(directory).into_iter().filter(is_leftover).collect()
 }

@@ -8,7 +8,8 @@ use super::{Process, Serve};
 use crate::support::{Git, Sandbox};
 
 /// Where Debian and Fedora keep Apache's modules.
-const MODULE_DIRECTORIES: [&str; 3] = ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
+const MODULE_DIRECTORIES: [&str; 3] =
+    ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
 /// What the configuration below needs; some builds have one or the other compiled in.
 const MODULES: [&str; 6] = ["mpm_prefork", "authz_core", "alias", "env", "cgi", "unixd"];
 
@@ -55,15 +56,15 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
     for module in MODULES {
         let file = modules.join(format!("mod_{module}.so"));
         if file.exists() {
-            text += &format!("LoadModule {module}_module {}\n", file.display());
+            text.extend([format!("LoadModule {module}_module {}\n", file.display())]);
         }
     }
     if rustix::process::geteuid().is_root() {
         text += "User #33\nGroup #33\n";
     }
     for (name, value) in super::cgi_variables(sandbox) {
-        text += &format!("SetEnv {name} \"{value}\"\n");
+        text.extend([format!("SetEnv {name} \"{value}\"\n")]);
     }
-    text += &format!("ScriptAlias /git/ {}/\n", backend.display());
-    text + "<Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n"
+    let access = "<Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n";
+    format!("{text}ScriptAlias /git/ {}/\n{access}", backend.display())
 }

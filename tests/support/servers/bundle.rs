@@ -35,7 +35,8 @@ impl Serve for Bundle {
         let file = self.file(name);
         fs::remove_file(&file).ok();
         let file = file.as_os_str();
-        let arguments = ["bundle".as_ref(), "create".as_ref(), "-q".as_ref(), file, "--all".as_ref(), "HEAD".as_ref()];
+        let arguments =
+            ["bundle".as_ref(), "create".as_ref(), "-q".as_ref(), file, "--all".as_ref(), "HEAD".as_ref()];
         sandbox.git_of(&self.git, &sandbox.path("served").join(name), &arguments).success();
     }
 }

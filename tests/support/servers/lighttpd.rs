@@ -16,7 +16,8 @@ impl Lighttpd {
         let directory = super::home_of(sandbox, &format!("lighttpd-{}", git.version));
         let config = directory.join("lighttpd.conf");
         let process = Process::start(&directory, |port| {
-            fs::write(&config, configuration(sandbox, git, &directory, port)).expect("the sandbox can be written");
+            fs::write(&config, configuration(sandbox, git, &directory, port))
+                .expect("the sandbox can be written");
             let mut command = sandbox.command(&program);
             command.arg("-D").arg("-f").arg(&config);
             command

@@ -30,7 +30,8 @@ impl Nginx {
         assert!(wrapper.wait_until(|| socket.exists()), "fcgiwrap does not start");
         let config = directory.join("nginx.conf");
         let process = Process::start(&directory, |port| {
-            fs::write(&config, configuration(sandbox, git, &directory, port)).expect("the sandbox can be written");
+            fs::write(&config, configuration(sandbox, git, &directory, port))
+                .expect("the sandbox can be written");
             let mut command = sandbox.command(&program);
             command.arg("-p").arg(&directory).arg("-c").arg(&config).arg("-e").arg(directory.join("error"));
             command
@@ -50,7 +51,8 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, port: u16) -> S
     let here = directory.display();
     let user = if rustix::process::geteuid().is_root() { "user root;\n" } else { "" };
     let backend = git.exec_path.join("git-http-backend");
-    let variables = super::cgi_variables(sandbox).map(|(name, value)| format!("fastcgi_param {name} \"{value}\";\n"));
+    let variables =
+        super::cgi_variables(sandbox).map(|(name, value)| format!("fastcgi_param {name} \"{value}\";\n"));
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|part| format!("{part}_temp_path {here}/{part};\n"))
         .concat();

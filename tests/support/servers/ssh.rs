@@ -38,7 +38,8 @@ impl Sshd {
         }
         let config = directory.join("sshd_config");
         let process = Process::start(&directory, |port| {
-            fs::write(&config, configuration(sandbox, git, &directory, port)).expect("the sandbox can be written");
+            fs::write(&config, configuration(sandbox, git, &directory, port))
+                .expect("the sandbox can be written");
             let mut command = sandbox.command(&sshd);
             command.args(["-D", "-e", "-f"]).arg(&config);
             command
@@ -67,7 +68,7 @@ impl Serve for Sshd {
     }
 }
 
-/// sshd_config(5): one key, no passwords, `GIT_PROTOCOL` let through, and the hermetic environment. Of several
+/// `sshd_config(5)`: one key, no passwords, `GIT_PROTOCOL` let through, and the hermetic environment. Of several
 /// `SetEnv` lines only the first counts. The key exchange is the cheapest there is, since each command needs one.
 fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, port: u16) -> String {
     let home = sandbox.path("home");
@@ -85,5 +86,6 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, port: u16) -> S
 /// Makes the server known to the client.
 fn write_known_hosts(directory: &Path, port: u16) {
     let key = fs::read_to_string(directory.join("host.pub")).expect("the key was made");
-    fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {key}")).expect("the sandbox can be written");
+    fs::write(directory.join("known_hosts"), format!("[127.0.0.1]:{port} {key}"))
+        .expect("the sandbox can be written");
 }
