@@ -60,6 +60,22 @@ fn a_clone_reset_anywhere_leaves_nothing() {
     sweep(Fault::Reset);
 }
 
+/// A reset is told apart from an end.
+#[test]
+fn a_reset_greeting_names_the_reset() {
+    let (case, port) = project(2);
+    let proxy = Proxy::start(port, Fault::Reset(2));
+    let twin = case.twin();
+    for run in [
+        twin.git("", &["clone", &behind(&proxy), "copy"]),
+        twin.gitr("", &["clone", &behind(&proxy), "copy"]),
+    ] {
+        assert_eq!(run.status, 128, "{run:?}");
+        assert!(run.complains_of("Connection reset by peer"), "{run:?}");
+    }
+    crate::assert_nothing_left(&twin, &case.sandbox);
+}
+
 /// While only the greeting is under way nothing is left to chance: gitr's words are C git's.
 #[test]
 fn a_cut_greeting_is_told_as_git_tells_it() {

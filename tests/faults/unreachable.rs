@@ -114,7 +114,7 @@ fn unknown_protocol() {
     clone_fails_with(&sandbox, "nosuch://127.0.0.1/x.git", &["fatal: ", "nosuch"]);
 }
 
-/// A repository that loses an object while clients have it as their remote: the server's words are shown.
+/// A repository that has its refs but not their objects: the server refuses, and its words are shown.
 #[test]
 fn a_broken_repository_is_told_by_the_server() {
     for kind in [Kind::File, Kind::Daemon, Kind::Apache] {
@@ -128,7 +128,9 @@ fn a_broken_repository_is_told_by_the_server() {
         let twin = case.twin();
         let url = case.url("broken.git");
         for run in [twin.git("", &["clone", &url, "copy"]), twin.gitr("", &["clone", &url, "copy"])] {
-            assert!(run.status == 128 || twin.theirs.join("copy").exists(), "{run:?}");
+            assert_eq!(run.status, 128, "{run:?}");
+            assert!(run.complains_of("fatal: remote error: upload-pack: not our ref "), "{run:?}");
         }
+        crate::assert_nothing_left(&twin, &case.sandbox);
     }
 }

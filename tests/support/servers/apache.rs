@@ -21,7 +21,11 @@ impl Apache {
     /// own the repositories: the sandbox's `safe.directory` allows that.
     pub(super) fn start(sandbox: &Sandbox, git: &Git) -> Option<Self> {
         let program = crate::support::find_program("apache2").or_else(|| super::require("httpd"))?;
-        let modules = MODULE_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.is_dir())?;
+        let Some(modules) = MODULE_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.is_dir())
+        else {
+            crate::support::missing("the modules of apache");
+            return None;
+        };
         let directory = super::home_of(sandbox, &format!("apache-{}", git.version));
         if rustix::process::geteuid().is_root() {
             let (user, group) = (Some(33), Some(33)); // Debian's www-data
