@@ -1,1 +1,42 @@
-fn main() {}
+//! `cargo xtask <task>`: the project's own chores. Continuous integration calls nothing else.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells what it does")]
+
+mod install;
+mod step;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+/// What can be asked for.
+const USAGE: &str = "\
+usage: cargo xtask <task>
+
+tasks:
+    test    install what is missing, then check format, lints, tests, documentation and licences
+    ci      the same
+";
+
+fn main() -> ExitCode {
+    match run(&std::env::args().skip(1).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does the task that `arguments` name.
+fn run(arguments: &[String]) -> Result<()> {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test" | "ci"] => test::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        [] => bail!("no task given\n\n{USAGE}"),
+        _ => bail!("unknown task '{}'\n\n{USAGE}", arguments.join(" ")),
+    }
+}

@@ -1,0 +1,45 @@
+//! A web server that knows nothing of git: one fixed answer to every request.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::thread;
+
+/// A listening server; it lives as long as the test's process.
+pub struct Page {
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Page {
+    /// Answers every request with `status`, such as `200 OK`, and `body` as a page of HTML.
+    pub fn start(status: &str, body: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        );
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let answer = answer.clone();
+                thread::spawn(move || serve(stream, &answer));
+            }
+        });
+        Self { port }
+    }
+
+    /// A URL of the server.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+}
+
+/// Reads the head of one request and answers it; `None` if the client went away.
+fn serve(mut stream: TcpStream, answer: &str) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let mut line = String::new();
+    while reader.read_line(&mut line).ok()? > "\r\n".len() {
+        line.clear();
+    }
+    stream.write_all(answer.as_bytes()).ok()
+}

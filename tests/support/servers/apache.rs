@@ -1,0 +1,74 @@
+//! Apache with `git-http-backend` as CGI.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use super::{Process, Serve};
+use crate::support::{Git, Sandbox};
+
+/// Where Debian and Fedora keep Apache's modules.
+const MODULE_DIRECTORIES: [&str; 3] =
+    ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
+/// What the configuration below needs; some builds have one or the other compiled in.
+const MODULES: [&str; 6] = ["mpm_prefork", "authz_core", "alias", "env", "cgi", "unixd"];
+
+/// A running Apache.
+pub(super) struct Apache(Process);
+
+impl Apache {
+    /// Starts Apache with the `git-http-backend` of `git`. Started by root it serves as `www-data`, which does not
+    /// own the repositories: the sandbox's `safe.directory` allows that.
+    pub(super) fn start(sandbox: &Sandbox, git: &Git) -> Option<Self> {
+        let program = crate::support::find_program("apache2").or_else(|| super::require("httpd"))?;
+        let Some(modules) = MODULE_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.is_dir())
+        else {
+            crate::support::missing("the modules of apache");
+            return None;
+        };
+        let directory = super::home_of(sandbox, &format!("apache-{}", git.version));
+        if rustix::process::geteuid().is_root() {
+            let (user, group) = (Some(33), Some(33)); // Debian's www-data
+            chown(&directory, user, group).expect("root may give it away");
+        }
+        let config = directory.join("httpd.conf");
+        let process = Process::start(&directory, |port| {
+            let text = configuration(sandbox, git, &directory, &modules, port);
+            fs::write(&config, text).expect("the sandbox can be written");
+            let mut command = sandbox.command(&program);
+            command.arg("-f").arg(&config).arg("-DFOREGROUND");
+            command
+        });
+        Some(Self(process))
+    }
+}
+
+impl Serve for Apache {
+    fn url(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}/git/{name}", self.0.port)
+    }
+}
+
+/// The configuration file: one server, one script, everybody welcome.
+fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path, port: u16) -> String {
+    let here = directory.display();
+    let backend = git.exec_path.join("git-http-backend");
+    let mut text = format!(
+        "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nErrorLog {here}/error\nLogLevel warn\n\
+         Mutex file:{here}\nListen 127.0.0.1:{port}\nMaxRequestWorkers 16\nStartServers 2\nTimeout 120\n"
+    );
+    for module in MODULES {
+        let file = modules.join(format!("mod_{module}.so"));
+        if file.exists() {
+            text.extend([format!("LoadModule {module}_module {}\n", file.display())]);
+        }
+    }
+    if rustix::process::geteuid().is_root() {
+        text += "User #33\nGroup #33\n";
+    }
+    for (name, value) in super::cgi_variables(sandbox) {
+        text.extend([format!("SetEnv {name} \"{value}\"\n")]);
+    }
+    let access = "<Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n";
+    format!("{text}ScriptAlias /git/ {}/\n{access}", backend.display())
+}

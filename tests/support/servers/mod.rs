@@ -1,0 +1,185 @@
+//! Real servers on loopback ports, each started by the test that needs it and stopped with it.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Git, Sandbox, build::Format};
+
+mod apache;
+mod bundle;
+mod daemon;
+mod lighttpd;
+mod local;
+mod nginx;
+mod ssh;
+
+/// How long a server may take until it answers.
+const START_WITHIN: Duration = Duration::from_secs(30);
+/// How often a server is started anew because another program took its port.
+const PORT_TRIES: usize = 5;
+/// The pause between two looks at a server that starts or stops.
+const POLL: Duration = Duration::from_millis(5);
+/// How long a server may take to end before it is killed.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// A way to reach the repositories in `served/` of a sandbox.
+pub trait Serve {
+    /// The URL of the repository at `served/<name>`.
+    fn url(&self, name: &str) -> String;
+
+    /// Options that `clone`, `fetch` and `ls-remote` need to reach the server that is meant.
+    fn options(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Variables that the client needs.
+    fn variables(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Makes what the server shows of `served/<name>` current, after the repository changed.
+    fn refresh(&self, _sandbox: &Sandbox, _name: &str, _format: Format) {}
+}
+
+/// The kinds of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A path, cloned by hard links and fetched through `git-upload-pack`.
+    Path,
+    /// `file://`, which runs `git-upload-pack`.
+    File,
+    /// `git daemon`.
+    Daemon,
+    /// OpenSSH.
+    Ssh,
+    /// Apache with `git-http-backend` as CGI.
+    Apache,
+    /// lighttpd with `git-http-backend` as CGI.
+    Lighttpd,
+    /// nginx with `git-http-backend` under fcgiwrap.
+    Nginx,
+    /// A bundle file.
+    Bundle,
+}
+
+impl Kind {
+    /// Starts a server of this kind that hands out `served/` of `sandbox` with the programs of `git`; `None`, after
+    /// saying so, if a program is missing.
+    pub fn start(self, sandbox: &Sandbox, git: &Git) -> Option<Box<dyn Serve>> {
+        match self {
+            Self::Path => Some(Box::new(local::Local::path(sandbox, git))),
+            Self::File => Some(Box::new(local::Local::file(sandbox, git))),
+            Self::Daemon => Some(Box::new(daemon::Daemon::start(sandbox, git))),
+            Self::Ssh => ssh::Sshd::start(sandbox, git).map(|server| Box::new(server) as _),
+            Self::Apache => apache::Apache::start(sandbox, git).map(|server| Box::new(server) as _),
+            Self::Lighttpd => lighttpd::Lighttpd::start(sandbox, git).map(|server| Box::new(server) as _),
+            Self::Nginx => nginx::Nginx::start(sandbox, git).map(|server| Box::new(server) as _),
+            Self::Bundle => Some(Box::new(bundle::Bundle::new(sandbox, git))),
+        }
+    }
+}
+
+/// A server process and its children; the drop ends them all.
+pub struct Process {
+    /// The leader of the process group.
+    child: Child,
+    /// Where it listens.
+    pub port: u16,
+}
+
+impl Process {
+    /// Starts what `command` makes for a free port and waits until that port answers.
+    ///
+    /// # Panics
+    /// If the server ends at once on every port or does not answer in time; its log is in the message.
+    pub fn start(directory: &Path, mut command: impl FnMut(u16) -> Command) -> Self {
+        fs::create_dir_all(directory).expect("the sandbox can be written");
+        let log = directory.join("log");
+        for _ in 0..PORT_TRIES {
+            let port = free_port();
+            let mut process = Self::spawn(command(port), &log, port);
+            if process.is_answering() {
+                return process;
+            }
+        }
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        panic!("the server in {} does not start: {said}", directory.display());
+    }
+
+    /// Starts `command` in a process group of its own with its words in `log`.
+    pub fn spawn(mut command: Command, log: &Path, port: u16) -> Self {
+        let file = fs::File::create(log).expect("the sandbox can be written");
+        let twin = file.try_clone().expect("a file can be shared");
+        command.stdin(Stdio::null()).stdout(file).stderr(twin).process_group(0);
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        Self { child, port }
+    }
+
+    /// Waits until the port answers; false if the process ended before.
+    fn is_answering(&mut self) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        self.wait_until(|| TcpStream::connect(address).is_ok())
+    }
+
+    /// Waits until `ready`; false if the process ended before or the time is over.
+    pub fn wait_until(&mut self, ready: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + START_WITHIN;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            if ready() {
+                return true;
+            }
+            std::thread::sleep(POLL);
+        }
+        false
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let group = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process_group(group, rustix::process::Signal::TERM).ok();
+        let deadline = Instant::now() + STOP_WITHIN;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(POLL);
+        }
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A loopback port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// Finds `program`, or says that it is missing.
+fn require(program: &str) -> Option<PathBuf> {
+    let found = super::find_program(program);
+    if found.is_none() {
+        super::missing(program);
+    }
+    found
+}
+
+/// The directory of the server `name` in `sandbox`.
+fn home_of(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let directory = sandbox.path("servers").join(name);
+    fs::create_dir_all(&directory).expect("the sandbox can be written");
+    directory
+}
+
+/// The variables of a CGI program in `sandbox`: who it is, where the repositories are.
+fn cgi_variables(sandbox: &Sandbox) -> [(&'static str, String); 5] {
+    [
+        ("GIT_PROJECT_ROOT", sandbox.path("served").display().to_string()),
+        ("GIT_HTTP_EXPORT_ALL", "1".to_owned()),
+        ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+        ("HOME", sandbox.path("home").display().to_string()),
+        ("PATH", "/usr/bin:/bin".to_owned()),
+    ]
+}
