@@ -1,0 +1,172 @@
+//! What a clone decides before it makes anything: refs to fetch, where they go, and what `HEAD` will be.
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::Clone;
+use crate::protocol::Ref;
+use crate::remote::ref_map::{Asked, CurrentBranch, Mapping};
+use crate::remote::{Error, Refspec, Remote, session};
+use crate::repo::init;
+
+/// What a clone fetches and where it goes.
+pub(super) struct Plan {
+    pub(super) map: Vec<Mapping>,
+    /// Tags that are kept if their object comes along.
+    pub(super) followed: Vec<Mapping>,
+    pub(super) peeled: std::collections::HashMap<ObjectId, ObjectId>,
+    pub(super) wants: Vec<ObjectId>,
+    pub(super) configured: Option<BString>,
+    /// What `refs/remotes/<origin>/HEAD` is to name.
+    pub(super) remote_head: Option<BString>,
+    pub(super) head: Head,
+    pub(super) warnings: Vec<&'static str>,
+}
+
+/// What the new repository's `HEAD` is.
+pub(super) enum Head {
+    Branch {
+        name: BString,
+        id: ObjectId,
+    },
+    Detached(ObjectId),
+    Unborn(BString),
+    /// As it was made.
+    Untouched,
+}
+
+impl Head {
+    pub(super) fn commit(&self) -> Option<ObjectId> {
+        match self {
+            Self::Branch { id, .. } | Self::Detached(id) => Some(*id),
+            Self::Unborn(_) | Self::Untouched => None,
+        }
+    }
+}
+
+impl Clone<'_> {
+    /// Decides what is fetched and where it goes.
+    pub(super) fn plan(&self, refs: &[Ref]) -> Result<Plan, Error> {
+        let preferred = [
+            BString::from(format!("refs/heads/{}", init::default_branch(&self.config)?)),
+            "refs/heads/master".into(),
+        ];
+        let remote_branch = session::guess_head_branch(refs, &preferred);
+        let branch_top = match (self.options.mirror, self.options.bare) {
+            (true, _) => BString::from("refs/"),
+            (false, true) => "refs/heads/".into(),
+            (false, false) => format!("refs/remotes/{}/", self.options.origin).into(),
+        };
+        let chosen = self.chosen(refs, remote_branch.as_ref())?;
+        let (refspec, configured) = self.refspec(chosen.as_ref(), &branch_top);
+        let mut refspecs: Vec<Refspec> = refspec.iter().cloned().collect();
+        refspecs.extend(self.extra_refspecs()?);
+        let all_tags = !self.options.no_tags && !self.options.mirror && !self.is_single_branch();
+        let mut map = self.map(refs, &refspecs, all_tags)?;
+        map.retain(|mapping| mapping.local.is_some());
+        let head_ref = refs.iter().find(|reference| reference.name == "HEAD");
+        let head = self.head(refs, &map, chosen.as_ref(), head_ref)?;
+        let mut wants: Vec<ObjectId> = map.iter().map(|mapping| mapping.id).collect();
+        wants.extend(head.commit());
+        wants.sort_unstable();
+        wants.dedup();
+        let warnings = warnings(&map, &head, head_ref, self.options.branch.is_some());
+        let remote_head = remote_branch.filter(|_| !self.is_bare()).and_then(|branch| {
+            map.iter().find(|mapping| mapping.remote == branch).and_then(|mapping| mapping.local.clone())
+        });
+        let followed = if self.is_single_branch() && !self.options.no_tags && !self.options.mirror {
+            self.map(refs, &[], true)?
+        } else {
+            Vec::new()
+        };
+        let peeled = refs.iter().filter_map(|r| Some((r.id?, r.peeled?))).collect();
+        Ok(Plan { map, followed, peeled, wants, configured, remote_head, head, warnings })
+    }
+
+    fn map(&self, refs: &[Ref], refspecs: &[Refspec], all_tags: bool) -> Result<Vec<Mapping>, Error> {
+        let mut remote = Remote::of_url(&self.config, self.url.as_bstr());
+        remote.name = Some(self.options.origin.clone());
+        remote.fetch = refspecs.to_vec();
+        let branch = CurrentBranch::default();
+        if refspecs.is_empty() {
+            // Without refspecs a fetch would take HEAD; a clone takes tags alone, or nothing.
+            remote.fetch = vec![Refspec::parse_fetch("^refs/none".into())?];
+        }
+        let asked = Asked { refspecs: &[], remote: &remote, branch: &branch, all_tags };
+        asked.map(refs)
+    }
+
+    /// The ref that `--branch` or else the remote's `HEAD` names.
+    fn chosen(&self, refs: &[Ref], remote_branch: Option<&BString>) -> Result<Option<BString>, Error> {
+        let Some(branch) = &self.options.branch else { return Ok(remote_branch.cloned()) };
+        ["refs/heads/", "refs/tags/"]
+            .iter()
+            .map(|prefix| BString::from(format!("{prefix}{branch}")))
+            .find(|full| refs.iter().any(|reference| reference.name == *full && reference.id.is_some()))
+            .map(Some)
+            .ok_or_else(|| {
+                Error::Missing(format!(
+                    "Remote branch {branch} not found in upstream {}",
+                    self.options.origin
+                ))
+            })
+    }
+
+    /// The refspec to fetch with now, and the one to write into the configuration.
+    fn refspec(&self, chosen: Option<&BString>, top: &BString) -> (Option<Refspec>, Option<BString>) {
+        let text = if self.options.mirror {
+            Some(BString::from("+refs/*:refs/*"))
+        } else if !self.is_single_branch() {
+            Some(format!("+refs/heads/*:{top}*").into())
+        } else {
+            chosen.map(|full| match full.strip_prefix(b"refs/heads/") {
+                Some(short) => format!("+{full}:{top}{}", short.as_bstr()).into(),
+                None => format!("+{full}:{full}").into(),
+            })
+        };
+        let refspec = text.as_ref().and_then(|text| Refspec::parse_fetch(text.as_bstr()).ok());
+        let is_written = self.options.mirror || !self.options.bare;
+        (refspec, text.filter(|_| is_written))
+    }
+
+    /// What `HEAD` is to be.
+    fn head(
+        &self,
+        refs: &[Ref],
+        map: &[Mapping],
+        chosen: Option<&BString>,
+        head: Option<&Ref>,
+    ) -> Result<Head, Error> {
+        let id_of = |name: &BString| refs.iter().find(|r| r.name == *name).and_then(|r| r.id);
+        if let Some((name, id)) = chosen.and_then(|name| Some((name, id_of(name)?))) {
+            let is_mapped = map.iter().any(|mapping| mapping.remote == *name);
+            if name.starts_with(b"refs/heads/") && (is_mapped || self.options.branch.is_none()) {
+                return Ok(Head::Branch { name: name.clone(), id });
+            }
+            let peeled = refs.iter().find(|r| r.name == *name).and_then(|r| r.peeled);
+            return Ok(Head::Detached(peeled.unwrap_or(id)));
+        }
+        Ok(match head {
+            Some(Ref { id: Some(id), .. }) => Head::Detached(*id),
+            Some(Ref { symref_target: Some(target), .. }) if target.starts_with(b"refs/heads/") => {
+                Head::Unborn(target.clone())
+            }
+            Some(_) | None if map.is_empty() && !self.is_bare() => {
+                Head::Unborn(format!("refs/heads/{}", init::default_branch(&self.config)?).into())
+            }
+            Some(_) | None => Head::Untouched,
+        })
+    }
+}
+
+fn warnings(map: &[Mapping], head: &Head, remote_head: Option<&Ref>, is_chosen: bool) -> Vec<&'static str> {
+    if map.is_empty() && remote_head.is_none_or(|head| head.id.is_none()) {
+        return vec!["You appear to have cloned an empty repository."];
+    }
+    match head {
+        Head::Unborn(_) | Head::Untouched if !is_chosen => {
+            vec!["remote HEAD refers to nonexistent ref, unable to checkout"]
+        }
+        Head::Unborn(_) | Head::Untouched | Head::Branch { .. } | Head::Detached(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Where a clone comes from: a session, a bundle, or the objects of a path on this machine.
+
+use std::path::{Path, PathBuf};
+
+use bstr::{BString, ByteSlice};
+
+use super::{Clone, Local};
+use crate::progress::{Event, Progress};
+use crate::protocol::fetch::Deepen;
+use crate::protocol::{Ref, Service};
+use crate::remote::{Error, Refspec, RepoSettings, Session, config, session};
+use crate::repo::discover;
+use crate::transport;
+use crate::transport::bundle::Bundle;
+use crate::transport::url::Scheme;
+
+/// Where a clone comes from.
+pub(super) enum Source {
+    Session { session: Session, refs: Vec<Ref>, local: Option<PathBuf> },
+    Bundle(Box<Bundle>),
+}
+
+impl Source {
+    pub(super) fn refs(&self) -> &[Ref] {
+        match self {
+            Self::Session { refs, .. } => refs,
+            Self::Bundle(bundle) => &bundle.header.refs,
+        }
+    }
+
+    pub(super) fn object_hash(&self) -> gix_hash::Kind {
+        match self {
+            Self::Session { session, .. } => session.object_hash(),
+            Self::Bundle(bundle) => bundle.header.object_hash,
+        }
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self, Self::Session { local: Some(_), .. })
+    }
+}
+
+impl Clone<'_> {
+    pub(super) fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
+        let path = self.parsed.local_path();
+        if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
+            if let Some(bundle) = transport::bundle::open(path)? {
+                return Ok(Source::Bundle(Box::new(bundle)));
+            }
+        }
+        let local = self.local_objects(progress)?;
+        let settings = RepoSettings { config: &self.config, env: self.env };
+        let mut transport = transport::open(&self.parsed, &settings, self.options.transport.clone())?;
+        let version = config::protocol_version(&self.config)?;
+        let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
+        session.set_server_options(self.options.server_options.clone())?;
+        let refs = session::without_bad_names(session.refs(&self.prefixes())?);
+        Ok(Source::Session { session, refs, local })
+    }
+
+    /// The objects to link or copy, if this is a clone of a path that allows it.
+    fn local_objects(&self, progress: &mut dyn Progress) -> Result<Option<PathBuf>, Error> {
+        if self.parsed.scheme != Scheme::Path || self.options.local == Local::Transfer {
+            return Ok(None);
+        }
+        let Some(git_dir) = self.parsed.local_path().and_then(|path| discover::local_git_dir(&path)) else {
+            return Ok(None);
+        };
+        if git_dir.join("shallow").exists() {
+            return Ok(None);
+        }
+        let Deepen { depth, since, not, .. } = &self.options.deepen;
+        let ignored = [
+            (*depth > 0, "--depth"),
+            (since.is_some(), "--shallow-since"),
+            (!not.is_empty(), "--shallow-exclude"),
+            (self.options.filter.is_some(), "--filter"),
+        ];
+        for (_, option) in ignored.into_iter().filter(|(is_given, _)| *is_given) {
+            let text = format!("{option} is ignored in local clones; use file:// instead.");
+            if progress.report(Event::Warning(&text)).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        let common = match std::fs::read_to_string(git_dir.join("commondir")) {
+            Ok(relative) => git_dir.join(relative.trim_end()),
+            Err(_) => git_dir,
+        };
+        Ok(Some(common.join("objects")))
+    }
+
+    fn prefixes(&self) -> Vec<BString> {
+        if self.options.mirror {
+            return Vec::new();
+        }
+        let mut prefixes: Vec<BString> = vec!["HEAD".into(), "refs/heads/".into()];
+        if !self.options.no_tags || self.options.branch.is_some() {
+            prefixes.push("refs/tags/".into());
+        }
+        let refspecs = self.extra_refspecs().unwrap_or_default();
+        prefixes.extend(refspecs.iter().flat_map(Refspec::prefixes));
+        if prefixes.iter().any(|prefix| prefix.is_empty()) { Vec::new() } else { prefixes }
+    }
+
+    /// `remote.<origin>.fetch` of the configuration, `--config` included.
+    pub(super) fn extra_refspecs(&self) -> Result<Vec<Refspec>, Error> {
+        let key = format!("remote.{}.fetch", self.options.origin);
+        self.config.strings(&key).iter().map(|text| Refspec::parse_fetch(text.as_bstr())).collect()
+    }
+}
+
+/// The repository or bundle that a path means, in git's order.
+pub(super) fn find_local(path: &Path) -> Option<PathBuf> {
+    if let Some(git_dir) = discover::local_git_dir(path) {
+        return Some(git_dir);
+    }
+    let with_suffix = PathBuf::from({
+        let mut name = path.as_os_str().to_owned();
+        name.push(".bundle");
+        name
+    });
+    [path.to_owned(), with_suffix].into_iter().find(|path| path.is_file())
+}

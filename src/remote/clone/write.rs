@@ -1,0 +1,147 @@
+//! What a clone writes into the new repository besides objects: configuration, refs and `HEAD`.
+
+use bstr::{BString, ByteSlice};
+
+use super::plan::{Head, Plan};
+use super::{Clone, Cloned};
+use crate::progress::{Event, Progress};
+use crate::remote::Error;
+use crate::repo::config::Change;
+use crate::repo::{Edit, Expected, Repository, Target, init};
+use crate::transport::Url;
+
+impl Clone<'_> {
+    pub(super) fn init(&self, object_hash: gix_hash::Kind) -> Result<Repository, Error> {
+        let head = format!("refs/heads/{}", init::default_branch(&self.config)?);
+        let init = init::Init {
+            git_dir: self.destination.git_dir.clone(),
+            work_tree: self.destination.work_tree.clone(),
+            object_hash,
+            head: head.into(),
+            template: self.options.template.clone(),
+            overrides: self.overrides.to_vec(),
+        };
+        let repo = Repository::init(&init, self.env)?;
+        let changes: Vec<Change> =
+            self.options.config.iter().map(|(key, value)| Change::Add(key.clone(), value.clone())).collect();
+        if changes.is_empty() {
+            return Ok(repo);
+        }
+        crate::repo::config::edit(&repo.common_path("config"), &changes)?;
+        self.reopen(&repo)
+    }
+
+    fn reopen(&self, repo: &Repository) -> Result<Repository, Error> {
+        Ok(Repository::open(&repo.git_dir, repo.work_tree.as_deref(), self.overrides, self.env)?)
+    }
+
+    pub(super) fn write_remote_config(&self, repo: &Repository, plan: &Plan) -> Result<(), Error> {
+        let key = |last: &str| BString::from(format!("remote.{}.{last}", self.options.origin));
+        let mut changes = vec![Change::Set(key("url"), self.url.clone())];
+        if self.options.no_tags {
+            changes.push(Change::Set(key("tagOpt"), "--no-tags".into()));
+        }
+        if let Some(refspec) = &plan.configured {
+            changes.push(Change::Add(key("fetch"), refspec.clone()));
+        }
+        if self.options.mirror {
+            changes.push(Change::Set(key("mirror"), "true".into()));
+        }
+        Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
+    }
+
+    pub(super) fn write_partial_config(&self, repo: &Repository) -> Result<(), Error> {
+        let key = |last: &str| BString::from(format!("remote.{}.{last}", self.options.origin));
+        let mut changes = vec![
+            Change::Set("core.repositoryformatversion".into(), "1".into()),
+            Change::Set(key("promisor"), "true".into()),
+        ];
+        if let Some(filter) = &self.options.filter {
+            changes.push(Change::Set(key("partialclonefilter"), filter.clone()));
+        }
+        Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
+    }
+
+    /// Writes the refs, `HEAD` and the branch's configuration.
+    pub(super) fn write_refs(
+        &self,
+        repo: Repository,
+        plan: &Plan,
+        is_local: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<Cloned, Error> {
+        let repo = self.reopen(&repo)?;
+        let objects = repo.objects()?;
+        let refs: Vec<_> = plan
+            .map
+            .iter()
+            .chain(plan.followed.iter().filter(|tag| objects.contains(&tag.id)))
+            .filter_map(|mapping| {
+                let peeled = plan.peeled.get(&mapping.id).copied();
+                Some((mapping.local.clone()?, mapping.id, peeled))
+            })
+            .collect();
+        if !refs.is_empty() {
+            repo.write_packed_refs(&refs)?;
+        }
+        let message = BString::from(format!("clone: from {}", self.reflog_url()?));
+        if let Some(remote_head) = &plan.remote_head {
+            let name = format!("refs/remotes/{}/HEAD", self.options.origin).into();
+            let new = Some(Target::Symbolic(remote_head.clone()));
+            repo.update_refs(&[Edit { name, new, expected: Expected::Any, message: Some(message.clone()) }])?;
+        }
+        self.write_head(&repo, plan, &message)?;
+        for warning in &plan.warnings {
+            if progress.report(Event::Warning(warning)).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        let repo = self.reopen(&repo)?;
+        let head = plan.head.commit();
+        let is_detached = matches!(plan.head, Head::Detached(_));
+        Ok(Cloned { repo, head, is_detached, is_local })
+    }
+
+    fn reflog_url(&self) -> Result<BString, Error> {
+        Ok(Url::parse(self.url.as_bstr())?.redacted())
+    }
+
+    fn write_head(&self, repo: &Repository, plan: &Plan, message: &BString) -> Result<(), Error> {
+        let edit =
+            |name: BString, new, message| Edit { name, new: Some(new), expected: Expected::Any, message };
+        let message = (!self.is_bare()).then(|| message.clone());
+        match &plan.head {
+            Head::Branch { name, id } => {
+                repo.update_refs(&[edit("HEAD".into(), Target::Symbolic(name.clone()), None)])?;
+                if !self.is_bare() {
+                    repo.update_refs(&[edit(name.clone(), Target::Id(*id), message)])?;
+                    self.write_branch_config(repo, name)?;
+                }
+            }
+            Head::Detached(id) => repo.update_refs(&[edit("HEAD".into(), Target::Id(*id), message)])?,
+            Head::Unborn(name) => {
+                repo.update_refs(&[edit("HEAD".into(), Target::Symbolic(name.clone()), None)])?;
+                if !self.is_bare() {
+                    self.write_branch_config(repo, name)?;
+                }
+            }
+            Head::Untouched => {}
+        }
+        Ok(())
+    }
+
+    /// `branch.<name>.remote` and `.merge`, and `.rebase` if `branch.autoSetupRebase` says so.
+    fn write_branch_config(&self, repo: &Repository, branch: &BString) -> Result<(), Error> {
+        let Some(short) = branch.strip_prefix(b"refs/heads/") else { return Ok(()) };
+        let key = |last: &str| BString::from(format!("branch.{}.{last}", short.as_bstr()));
+        let mut changes = vec![
+            Change::Set(key("remote"), self.options.origin.clone()),
+            Change::Set(key("merge"), branch.clone()),
+        ];
+        let rebase = repo.config.string("branch.autoSetupRebase");
+        if rebase.is_some_and(|when| when == "always" || when == "remote") {
+            changes.push(Change::Set(key("rebase"), "true".into()));
+        }
+        Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
+    }
+}
