@@ -110,6 +110,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     check_source(&source, &config)?;
     let destination = Destination::new(&directory, is_bare)?;
     announce(&destination, is_bare, show);
+    if !is_valid_remote_name(&options.origin) {
+        return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
+    }
     let junk = signal::Junk { directory: directory.clone(), existed: directory.exists() };
     let slot = signal::guard(junk, std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
@@ -128,6 +131,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
 
 /// Fills the work tree and tells what came of it.
 fn check_out(cloned: &Cloned, options: &Options, meters: &mut ui::Meters) -> Result<u8, CommandError> {
+    if cloned.head.is_none() && !cloned.is_empty && !cloned.repo.is_bare() {
+        ui::message("warning", "remote HEAD refers to nonexistent ref, unable to checkout".into());
+    }
     if cloned.is_detached && !cloned.repo.is_bare() {
         advise_detached(cloned)?;
     }
@@ -223,7 +229,7 @@ fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
         return Ok(());
     };
     let bundle = Path::new(&path).with_extension("bundle");
-    if path.exists() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
+    if path.is_file() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
         return Ok(());
     }
     Err(CommandError::fatal(format!("repository '{source}' does not exist")))
@@ -256,9 +262,6 @@ fn options(
         Some(name) => bytes(name),
         None => config.string("clone.defaultRemoteName").unwrap_or_else(|| "origin".into()),
     };
-    if !is_valid_remote_name(&origin) {
-        return Err(CommandError::fatal(format!("'{origin}' is not a valid remote name")));
-    }
     let terminal = ui::Terminal::new(&context.env);
     Ok(Options {
         bare: values.bare,

@@ -116,7 +116,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if is_all == Some(true) && parsed.values.operands.is_empty() {
         return run.fetch_all(&options);
     }
-    let remote = choose_remote(&parsed.values, &repo)?;
+    let Some(remote) = choose_remote(&parsed.values, &repo)? else { return Ok(0) };
     options.refspecs = refspecs(parsed.values.operands.get(1..).unwrap_or_default())?;
     run.fetch_one(&remote, &options)
 }
@@ -149,6 +149,8 @@ impl Run<'_> {
                 ui::out(format!("Fetching {name}").as_bytes())?;
             }
             options.append |= index > 0;
+            // The words of the command that C git runs for each remote.
+            options.reflog_action = reflog_action_of_all(self.context, name);
             let code = self.fetch_one(remote, &options).unwrap_or_else(CommandError::print);
             if code != 0 {
                 ui::message("error", format!("could not fetch {name}").as_bytes().as_bstr());
@@ -180,22 +182,16 @@ struct Printer<'a> {
     url: BString,
     show: Show,
     columns: usize,
-    abbreviation: usize,
     is_headed: bool,
 }
 
 impl<'a> Printer<'a> {
     fn new(run: &Run<'a>, listed: &Listed<'_>) -> Result<Self, CommandError> {
-        let abbreviation = match run.repo.config.integer("core.abbrev") {
-            Ok(Some(length)) => usize::try_from(length).unwrap_or(7).max(4),
-            Ok(None) | Err(_) => run.repo.objects()?.abbreviation_len(),
-        };
         Ok(Self {
             repo: run.repo,
             url: listed.url().to_owned(),
             show: run.show,
             columns: ui::Terminal::new(&run.context.env).columns,
-            abbreviation,
             is_headed: false,
         })
     }
@@ -205,7 +201,11 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         let objects = self.repo.objects()?;
-        let table = ui::Table::measure(updates, self.columns, self.show.verbosity > 0, self.abbreviation);
+        let abbreviation = match self.repo.config.integer("core.abbrev") {
+            Ok(Some(length)) => usize::try_from(length).unwrap_or(7).max(4),
+            Ok(None) | Err(_) => objects.abbreviation_len(),
+        };
+        let table = ui::Table::measure(updates, self.columns, self.show.verbosity > 0, abbreviation);
         for row in updates.iter().filter_map(|update| table.row(update, &objects)) {
             self.line(row);
         }
@@ -244,7 +244,7 @@ fn report(printer: &mut Printer<'_>, outcome: &Outcome, remote: &Remote) -> Resu
     Ok(u8::from(outcome.updates.iter().any(|update| update.status.is_rejected())))
 }
 
-fn choose_remote(arguments: &Arguments, repo: &Repository) -> Result<Remote, CommandError> {
+fn choose_remote(arguments: &Arguments, repo: &Repository) -> Result<Option<Remote>, CommandError> {
     let name = match arguments.operands.first() {
         Some(name) => bytes(name),
         None => {
@@ -252,15 +252,13 @@ fn choose_remote(arguments: &Arguments, repo: &Repository) -> Result<Remote, Com
             let name = default_name(&repo.config, branch.as_ref().map(|branch| branch.as_bstr()));
             let is_there = crate::remote::config::exists(&repo.config, name.as_bstr());
             if !is_there && name == "origin" {
-                return Err(CommandError::fatal(
-                    "no remote repository specified; please specify either a URL or a\nremote name from which new \
-                     revisions should be fetched",
-                ));
+                // Seen in git 2.47.3: nothing to fetch from is nothing to do.
+                return Ok(None);
             }
             name
         }
     };
-    Ok(Remote::from_config(&repo.config, name.as_bstr())?)
+    Ok(Some(Remote::from_config(&repo.config, name.as_bstr())?))
 }
 
 /// The refspecs of the command line; `tag <name>` is two words.
@@ -346,6 +344,13 @@ fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandErr
         return Ok(Deepen { depth, relative: true, ..Deepen::default() });
     }
     deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)
+}
+
+fn reflog_action_of_all(context: &Context, remote: &bstr::BStr) -> BString {
+    match context.env.get("GIT_REFLOG_ACTION") {
+        Some(action) => bytes(&action.to_owned()),
+        None => format!("fetch --append --no-auto-gc --no-write-commit-graph {remote}").into(),
+    }
 }
 
 /// What reflogs say: `GIT_REFLOG_ACTION`, else the command and its arguments, passwords of URLs left out.

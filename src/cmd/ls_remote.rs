@@ -61,7 +61,7 @@ struct Arguments {
     /// option to transmit
     #[arg(short = 'o', long = "server-option", value_name = "server-specific")]
     server_option: Vec<OsString>,
-    #[arg(hide = true)]
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
     operands: Vec<OsString>,
 }
 
@@ -146,7 +146,7 @@ fn list(
     let version: Version = protocol_version(config)?;
     let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, &mut meters)?;
     session.set_server_options(values.server_option.iter().map(bytes).collect())?;
-    let refs = session.refs(&prefixes(values))?;
+    let refs = session.refs(&prefixes(values), &mut meters)?;
     session.close()?;
     Ok(session::without_bad_names(refs))
 }
@@ -170,7 +170,8 @@ fn select(values: &Arguments, refs: &[Ref]) -> Vec<Row> {
     for reference in refs {
         let Some(id) = reference.id else { continue };
         let is_kind = prefixes.is_empty() || prefixes.iter().any(|prefix| reference.name.starts_with(prefix));
-        let is_wanted = |name: &BStr| is_kind && is_match(&patterns, name);
+        let is_ref = !values.refs || reference.name.starts_with(b"refs/");
+        let is_wanted = |name: &BStr| is_kind && is_ref && is_match(&patterns, name);
         if is_wanted(reference.name.as_bstr()) {
             rows.push(Row { id, name: reference.name.clone(), symref: reference.symref_target.clone() });
         }

@@ -16,7 +16,7 @@ use self::plan::Plan;
 use self::source::{Source, find_local};
 use super::fetch_pack::{self, fetch_pack};
 use super::{Error, config, connectivity, fetch, local_clone};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
 use crate::repo::config::Override;
 use crate::repo::{Config, Environment, Repository};
@@ -98,6 +98,8 @@ pub struct Cloned {
     pub is_detached: bool,
     /// Whether the objects were linked or copied rather than transferred.
     pub is_local: bool,
+    /// Whether the remote has nothing at all.
+    pub is_empty: bool,
 }
 
 impl<'a> Clone<'a> {
@@ -136,6 +138,11 @@ impl<'a> Clone<'a> {
         let mut source = self.connect(progress)?;
         let refs = source.refs().to_vec();
         let plan = self.plan(&refs)?;
+        if plan.is_empty
+            && progress.report(Event::Warning("You appear to have cloned an empty repository.")).is_break()
+        {
+            return Err(Error::Interrupted);
+        }
         let guard = self.destination.make()?;
         let repo = self.init(source.object_hash())?;
         self.write_remote_config(&repo, &plan)?;
@@ -144,7 +151,7 @@ impl<'a> Clone<'a> {
         if let Source::Session { session, .. } = source {
             if is_local || plan.map.is_empty() { session.close()? } else { session.close_after_pack()? }
         }
-        let cloned = self.write_refs(repo, &plan, is_local, progress)?;
+        let cloned = self.write_refs(repo, &plan, is_local)?;
         guard.keep();
         Ok(cloned)
     }

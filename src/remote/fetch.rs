@@ -109,7 +109,7 @@ impl<'a> Fetch<'a> {
         let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
-        let refs = source.refs(&asked, tags == Tags::Follow)?;
+        let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
         let map = asked.map(&refs)?;
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags })
@@ -169,10 +169,16 @@ impl<'a> Fetch<'a> {
 }
 
 impl Source {
-    fn refs(&mut self, asked: &Asked<'_>, follow_tags: bool) -> Result<Vec<Ref>, Error> {
+    fn refs(
+        &mut self,
+        asked: &Asked<'_>,
+        follow_tags: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Ref>, Error> {
         let refs = match self {
-            Self::Session(session) => session.refs(&asked.prefixes(follow_tags))?,
-            Self::Bundle(bundle) => bundle.header.refs.clone(),
+            Self::Session(session) => session.refs(&asked.prefixes(follow_tags), progress)?,
+            // C git takes a bundle's refs from the last to the first.
+            Self::Bundle(bundle) => bundle.header.refs.iter().rev().cloned().collect(),
         };
         Ok(session::without_bad_names(refs))
     }

@@ -86,8 +86,8 @@ pub fn fetch_pack(
     }
     let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator };
     let negotiated = match session.version() {
-        Version::V2 => v2::negotiate(session, request, ours)?,
-        Version::V0 | Version::V1 => v0::negotiate(session, request, ours)?,
+        Version::V2 => v2::negotiate(session, request, ours, progress)?,
+        Version::V0 | Version::V1 => v0::negotiate(session, request, ours, progress)?,
     };
     let bases = repo.objects()?;
     let boundary = new_boundary(&repo.shallow()?, &negotiated.shallow);

@@ -32,8 +32,9 @@ impl Session {
         let greeting = connection.greeting()?;
         let advertisement = match Advertisement::read(greeting) {
             Ok(advertisement) => advertisement,
-            Err(ProtocolError::UnexpectedEof { position: 0 }) => {
-                connection.close()?;
+            Err(ProtocolError::UnexpectedEof { .. }) => {
+                // How the far side ended is told by its own words, which the user has seen by now.
+                let _ended = connection.close();
                 return Err(transport::Error::NoAccess.into());
             }
             Err(error) => return Err(error.into()),
@@ -84,7 +85,7 @@ impl Session {
 
     /// The refs of the far side: in v2 those that begin with one of `prefixes` (all if empty), asked for now; in v0 and
     /// v1 all that were advertised.
-    pub fn refs(&mut self, prefixes: &[BString]) -> Result<Vec<Ref>, Error> {
+    pub fn refs(&mut self, prefixes: &[BString], progress: &mut dyn Progress) -> Result<Vec<Ref>, Error> {
         if let Advertisement::Refs { refs, .. } = &self.advertisement {
             return Ok(refs.clone());
         }
@@ -96,7 +97,7 @@ impl Session {
             prefixes: prefixes.to_vec(),
         };
         let object_hash = self.object_hash;
-        let reply = self.connection.exchange(Body::Bytes(&request.encode()))?;
+        let reply = self.connection.exchange(Body::Bytes(&request.encode()), progress)?;
         Ok(ls_refs::read_refs(reply, object_hash)?)
     }
 
@@ -120,7 +121,7 @@ impl Session {
     pub fn close(mut self) -> Result<(), Error> {
         if self.connection.is_stateful() {
             // The far side may have gone already: nothing is lost then.
-            let _reply = self.connection.exchange(Body::Bytes(b"0000"));
+            let _reply = self.connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard);
         }
         Ok(self.connection.close()?)
     }

@@ -182,35 +182,40 @@ fn status(
     Ok(if force { Status::Forced } else { Status::NonFastForward })
 }
 
-/// Whether `old` is `new` or one of its ancestors. The walk goes back no further than `old`'s date, with some slack for
-/// clocks that were wrong.
+/// Whether `old` is `new` or one of its ancestors.
+///
+/// Both are walked, newest first, until nothing is left that only `new` reaches: dates decide about the order, not
+/// about the answer.
 pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::Result<bool> {
-    /// Seconds by which a parent may be dated after its child.
-    const SLACK: i64 = 24 * 60 * 60;
     if old == new {
         return Ok(true);
     }
-    let Some(oldest) = objects.commit(&old)?.map(|commit| commit.date.saturating_sub(SLACK)) else {
-        return Ok(false);
-    };
+    // Whether a commit is reached from `old` too: its ancestors need not be looked at for themselves.
+    let mut shared = std::collections::HashMap::new();
     let mut queue = std::collections::BinaryHeap::new();
-    let mut seen = std::collections::HashSet::from([new]);
-    if let Some(commit) = objects.commit(&new)? {
-        queue.push((commit.date, new));
+    let mut open_count = 0_usize;
+    for (id, is_shared) in [(new, false), (old, true)] {
+        let Some(commit) = objects.commit(&id)? else { return Ok(false) };
+        shared.insert(id, is_shared);
+        queue.push((commit.date, id));
+        open_count += usize::from(!is_shared);
     }
-    while let Some((date, id)) = queue.pop() {
-        if date < oldest {
-            return Ok(false);
-        }
+    while open_count > 0 {
+        let Some((_, id)) = queue.pop() else { break };
+        let is_shared = shared.get(&id).copied().unwrap_or(true);
+        open_count -= usize::from(!is_shared);
         for parent in objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default() {
-            if parent == old {
+            if parent == old && !is_shared {
                 return Ok(true);
             }
-            if seen.insert(parent) {
-                if let Some(commit) = objects.commit(&parent)? {
-                    queue.push((commit.date, parent));
-                }
+            let known = shared.get(&parent).copied();
+            if known == Some(true) || known == Some(is_shared) {
+                continue;
             }
+            let Some(commit) = objects.commit(&parent)? else { continue };
+            shared.insert(parent, is_shared);
+            queue.push((commit.date, parent));
+            open_count += usize::from(!is_shared);
         }
     }
     Ok(false)

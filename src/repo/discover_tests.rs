@@ -1,3 +1,5 @@
+//! Tests, beside the code.
+
 use std::process::{Command, Output};
 
 use super::*;

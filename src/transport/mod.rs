@@ -43,7 +43,8 @@ pub trait Connection {
     fn greeting(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Says `request` whole, then gives the answer to read. On a pipe the reader goes on for the life of the session,
     /// so read exactly as much as the protocol says.
-    fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error>;
+    fn exchange(&mut self, request: Body<'_>, progress: &mut dyn Progress)
+    -> Result<&mut dyn BufRead, Error>;
     /// The answer to the last exchange, from where reading stopped.
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Ends the session and tells how the far side ended: `Ok` also if it had been cut short on purpose.

@@ -6,6 +6,7 @@ use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::{Body, Connection, Error};
+use crate::progress::Progress;
 
 /// Bytes read at once, and written at once from a stream: what a pipe holds on Linux.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -129,7 +130,11 @@ impl Connection for Stream {
     }
 
     /// A far side that hangs up while it is written to is no error yet: its last words say why.
-    fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
+    fn exchange(
+        &mut self,
+        request: Body<'_>,
+        _progress: &mut dyn Progress,
+    ) -> Result<&mut dyn BufRead, Error> {
         match request {
             Body::Bytes(bytes) => self.send(bytes)?,
             Body::Stream(stream) => self.send_stream(stream)?,
@@ -247,9 +252,22 @@ mod tests {
         let mut stream = shell("echo hello; while read line; do echo \"got $line\"; done");
         assert!(stream.is_stateful());
         assert_eq!(read_line(stream.greeting().expect("greeting")), "hello\n");
-        assert_eq!(read_line(stream.exchange(Body::Bytes(b"a\n")).expect("exchange")), "got a\n");
-        assert_eq!(read_line(stream.exchange(Body::Stream(&mut &b"b\n"[..])).expect("exchange")), "got b\n");
-        assert_eq!(read_line(stream.exchange(Body::Bytes(b"c\n")).expect("exchange")), "got c\n");
+        assert_eq!(
+            read_line(stream.exchange(Body::Bytes(b"a\n"), &mut crate::progress::Discard).expect("exchange")),
+            "got a\n"
+        );
+        assert_eq!(
+            read_line(
+                stream
+                    .exchange(Body::Stream(&mut &b"b\n"[..]), &mut crate::progress::Discard)
+                    .expect("exchange")
+            ),
+            "got b\n"
+        );
+        assert_eq!(
+            read_line(stream.exchange(Body::Bytes(b"c\n"), &mut crate::progress::Discard).expect("exchange")),
+            "got c\n"
+        );
         stream.close().expect("it ends well");
     }
 
@@ -257,12 +275,24 @@ mod tests {
     fn last_words_are_read_after_a_broken_pipe() {
         let mut stream = shell("exec 0</dev/null; echo ERR; exit 1");
         let zeroes = vec![0; 4 * BUFFER_BYTES];
-        assert_eq!(read_line(stream.exchange(Body::Bytes(&zeroes)).expect("no error yet")), "ERR\n");
+        assert_eq!(
+            read_line(
+                stream.exchange(Body::Bytes(&zeroes), &mut crate::progress::Discard).expect("no error yet")
+            ),
+            "ERR\n"
+        );
         assert!(matches!(stream.close(), Err(Error::Ended)));
 
         let mut stream = shell("exec 0</dev/null; echo ERR");
         let mut endless = io::repeat(0);
-        assert_eq!(read_line(stream.exchange(Body::Stream(&mut endless)).expect("no error yet")), "ERR\n");
+        assert_eq!(
+            read_line(
+                stream
+                    .exchange(Body::Stream(&mut endless), &mut crate::progress::Discard)
+                    .expect("no error yet")
+            ),
+            "ERR\n"
+        );
         stream.close().expect("it ends well");
     }
 
@@ -272,7 +302,9 @@ mod tests {
         let mut stream = shell("cat");
         let request = vec![b'x'; LENGTH];
         let mut answer = vec![0; LENGTH];
-        let reader = stream.exchange(Body::Stream(&mut &request[..])).expect("no deadlock");
+        let reader = stream
+            .exchange(Body::Stream(&mut &request[..]), &mut crate::progress::Discard)
+            .expect("no deadlock");
         reader.read_exact(&mut answer).expect("all of it comes back");
         assert!(answer == request);
         stream.close().expect("it ends well");
@@ -287,7 +319,10 @@ mod tests {
             }
         }
         let mut stream = shell("echo answer; cat");
-        let error = stream.exchange(Body::Stream(&mut Failing)).err().expect("it fails");
+        let error = stream
+            .exchange(Body::Stream(&mut Failing), &mut crate::progress::Discard)
+            .err()
+            .expect("it fails");
         assert_eq!(error.to_string(), "torn");
     }
 

@@ -1,5 +1,7 @@
 //! What a clone decides before it makes anything: refs to fetch, where they go, and what `HEAD` will be.
 
+use std::collections::HashSet;
+
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
@@ -20,26 +22,22 @@ pub(super) struct Plan {
     /// What `refs/remotes/<origin>/HEAD` is to name.
     pub(super) remote_head: Option<BString>,
     pub(super) head: Head,
-    pub(super) warnings: Vec<&'static str>,
+    /// Whether the remote has nothing at all.
+    pub(super) is_empty: bool,
 }
 
 /// What the new repository's `HEAD` is.
 pub(super) enum Head {
-    Branch {
-        name: BString,
-        id: ObjectId,
-    },
+    Branch { name: BString, id: ObjectId },
     Detached(ObjectId),
     Unborn(BString),
-    /// As it was made.
-    Untouched,
 }
 
 impl Head {
     pub(super) fn commit(&self) -> Option<ObjectId> {
         match self {
             Self::Branch { id, .. } | Self::Detached(id) => Some(*id),
-            Self::Unborn(_) | Self::Untouched => None,
+            Self::Unborn(_) => None,
         }
     }
 }
@@ -57,7 +55,7 @@ impl Clone<'_> {
             (false, true) => "refs/heads/".into(),
             (false, false) => format!("refs/remotes/{}/", self.options.origin).into(),
         };
-        let chosen = self.chosen(refs, remote_branch.as_ref())?;
+        let chosen = self.chosen(refs, remote_branch.as_ref(), &preferred)?;
         let (refspec, configured) = self.refspec(chosen.as_ref(), &branch_top);
         let mut refspecs: Vec<Refspec> = refspec.iter().cloned().collect();
         refspecs.extend(self.extra_refspecs()?);
@@ -70,17 +68,19 @@ impl Clone<'_> {
         wants.extend(head.commit());
         wants.sort_unstable();
         wants.dedup();
-        let warnings = warnings(&map, &head, head_ref, self.options.branch.is_some());
+        let is_empty = map.is_empty() && head_ref.is_none_or(|head| head.id.is_none());
         let remote_head = remote_branch.filter(|_| !self.is_bare()).and_then(|branch| {
             map.iter().find(|mapping| mapping.remote == branch).and_then(|mapping| mapping.local.clone())
         });
+        let mapped: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
         let followed = if self.is_single_branch() && !self.options.no_tags && !self.options.mirror {
-            self.map(refs, &[], true)?
+            let tags = self.map(refs, &[], true)?;
+            tags.into_iter().filter(|tag| !mapped.contains(&tag.remote)).collect()
         } else {
             Vec::new()
         };
         let peeled = refs.iter().filter_map(|r| Some((r.id?, r.peeled?))).collect();
-        Ok(Plan { map, followed, peeled, wants, configured, remote_head, head, warnings })
+        Ok(Plan { map, followed, peeled, wants, configured, remote_head, head, is_empty })
     }
 
     fn map(&self, refs: &[Ref], refspecs: &[Refspec], all_tags: bool) -> Result<Vec<Mapping>, Error> {
@@ -97,8 +97,18 @@ impl Clone<'_> {
     }
 
     /// The ref that `--branch` or else the remote's `HEAD` names.
-    fn chosen(&self, refs: &[Ref], remote_branch: Option<&BString>) -> Result<Option<BString>, Error> {
-        let Some(branch) = &self.options.branch else { return Ok(remote_branch.cloned()) };
+    fn chosen(
+        &self,
+        refs: &[Ref],
+        remote_branch: Option<&BString>,
+        default: &[BString],
+    ) -> Result<Option<BString>, Error> {
+        let Some(branch) = &self.options.branch else {
+            // A v0 server says nothing of an unborn HEAD: the branch we would make is taken if it is there.
+            let has_head = refs.iter().any(|reference| reference.name == "HEAD");
+            let default = default.first().filter(|name| !has_head && refs.iter().any(|r| r.name == **name));
+            return Ok(remote_branch.or(default).cloned());
+        };
         ["refs/heads/", "refs/tags/"]
             .iter()
             .map(|prefix| BString::from(format!("{prefix}{branch}")))
@@ -151,22 +161,9 @@ impl Clone<'_> {
             Some(Ref { symref_target: Some(target), .. }) if target.starts_with(b"refs/heads/") => {
                 Head::Unborn(target.clone())
             }
-            Some(_) | None if map.is_empty() && !self.is_bare() => {
+            Some(_) | None => {
                 Head::Unborn(format!("refs/heads/{}", init::default_branch(&self.config)?).into())
             }
-            Some(_) | None => Head::Untouched,
         })
-    }
-}
-
-fn warnings(map: &[Mapping], head: &Head, remote_head: Option<&Ref>, is_chosen: bool) -> Vec<&'static str> {
-    if map.is_empty() && remote_head.is_none_or(|head| head.id.is_none()) {
-        return vec!["You appear to have cloned an empty repository."];
-    }
-    match head {
-        Head::Unborn(_) | Head::Untouched if !is_chosen => {
-            vec!["remote HEAD refers to nonexistent ref, unable to checkout"]
-        }
-        Head::Unborn(_) | Head::Untouched | Head::Branch { .. } | Head::Detached(_) => Vec::new(),
     }
 }

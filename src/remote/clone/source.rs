@@ -54,7 +54,7 @@ impl Clone<'_> {
         let version = config::protocol_version(&self.config)?;
         let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
         session.set_server_options(self.options.server_options.clone())?;
-        let refs = session::without_bad_names(session.refs(&self.prefixes())?);
+        let refs = session::without_bad_names(session.refs(&self.prefixes(), progress)?);
         Ok(Source::Session { session, refs, local })
     }
 

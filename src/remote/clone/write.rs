@@ -4,7 +4,6 @@ use bstr::{BString, ByteSlice};
 
 use super::plan::{Head, Plan};
 use super::{Clone, Cloned};
-use crate::progress::{Event, Progress};
 use crate::remote::Error;
 use crate::repo::config::Change;
 use crate::repo::{Edit, Expected, Repository, Target, init};
@@ -37,7 +36,13 @@ impl Clone<'_> {
 
     pub(super) fn write_remote_config(&self, repo: &Repository, plan: &Plan) -> Result<(), Error> {
         let key = |last: &str| BString::from(format!("remote.{}.{last}", self.options.origin));
-        let mut changes = vec![Change::Set(key("url"), self.url.clone())];
+        // C git learns of the hash function after it has made the repository, so its section comes last.
+        let is_sha1 = repo.object_hash == gix_hash::Kind::Sha1;
+        let mut changes = Vec::new();
+        if !is_sha1 {
+            changes.push(Change::RemoveSection("extensions".into()));
+        }
+        changes.push(Change::Set(key("url"), self.url.clone()));
         if self.options.no_tags {
             changes.push(Change::Set(key("tagOpt"), "--no-tags".into()));
         }
@@ -46,6 +51,9 @@ impl Clone<'_> {
         }
         if self.options.mirror {
             changes.push(Change::Set(key("mirror"), "true".into()));
+        }
+        if !is_sha1 {
+            changes.push(Change::Set("extensions.objectformat".into(), repo.object_hash.to_string().into()));
         }
         Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
     }
@@ -63,13 +71,7 @@ impl Clone<'_> {
     }
 
     /// Writes the refs, `HEAD` and the branch's configuration.
-    pub(super) fn write_refs(
-        &self,
-        repo: Repository,
-        plan: &Plan,
-        is_local: bool,
-        progress: &mut dyn Progress,
-    ) -> Result<Cloned, Error> {
+    pub(super) fn write_refs(&self, repo: Repository, plan: &Plan, is_local: bool) -> Result<Cloned, Error> {
         let repo = self.reopen(&repo)?;
         let objects = repo.objects()?;
         let refs: Vec<_> = plan
@@ -91,15 +93,10 @@ impl Clone<'_> {
             repo.update_refs(&[Edit { name, new, expected: Expected::Any, message: Some(message.clone()) }])?;
         }
         self.write_head(&repo, plan, &message)?;
-        for warning in &plan.warnings {
-            if progress.report(Event::Warning(warning)).is_break() {
-                return Err(Error::Interrupted);
-            }
-        }
         let repo = self.reopen(&repo)?;
         let head = plan.head.commit();
         let is_detached = matches!(plan.head, Head::Detached(_));
-        Ok(Cloned { repo, head, is_detached, is_local })
+        Ok(Cloned { repo, head, is_detached, is_local, is_empty: plan.is_empty })
     }
 
     fn reflog_url(&self) -> Result<BString, Error> {
@@ -125,7 +122,6 @@ impl Clone<'_> {
                     self.write_branch_config(repo, name)?;
                 }
             }
-            Head::Untouched => {}
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::io::BufRead;
 use gix_hash::ObjectId;
 
 use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use crate::progress::Progress;
 use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
 };
@@ -24,6 +25,7 @@ pub(super) fn negotiate(
     session: &mut Session,
     request: &Request,
     ours: Ours<'_>,
+    progress: &mut dyn Progress,
 ) -> Result<Negotiated, Error> {
     let features = choose_features(session, request);
     let first = fetch::Request {
@@ -42,6 +44,7 @@ pub(super) fn negotiate(
         is_stateful: session.is_stateful(),
         deepens: request.deepen != Deepen::default(),
         session,
+        progress,
         features,
         pending: opening.clone(),
         opening,
@@ -86,6 +89,7 @@ fn choose_features(session: &Session, request: &Request) -> Features {
 
 struct Conversation<'a> {
     session: &'a mut Session,
+    progress: &'a mut dyn Progress,
     is_stateful: bool,
     deepens: bool,
     features: Features,
@@ -141,7 +145,7 @@ impl Conversation<'_> {
     /// Sends the wants and reads how the boundary moves.
     fn exchange_boundary(&mut self) -> Result<Vec<ShallowUpdate>, Error> {
         let body = std::mem::take(&mut self.pending);
-        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
         Ok(read_shallow_v0(input)?)
     }
 
@@ -149,7 +153,7 @@ impl Conversation<'_> {
         let mut body = self.body();
         encode_haves_v0(haves, &mut body);
         pktline::write_flush(&mut body).map_err(crate::protocol::Error::Io)?;
-        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }
@@ -171,7 +175,7 @@ impl Conversation<'_> {
     fn exchange_done(&mut self, last: Answered) -> Result<(), Error> {
         let mut body = self.body();
         pktline::write_line(&mut body, b"done").map_err(crate::protocol::Error::Io)?;
-        let input = self.session.connection().exchange(Body::Bytes(&body))?;
+        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }

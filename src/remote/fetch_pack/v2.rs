@@ -3,6 +3,7 @@
 use gix_hash::ObjectId;
 
 use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use crate::progress::Progress;
 use crate::protocol::fetch::{self, Features, Reply, SideBand};
 use crate::remote::{Error, Session};
 use crate::transport::Body;
@@ -15,6 +16,7 @@ pub(super) fn negotiate(
     session: &mut Session,
     request: &Request,
     mut ours: Ours<'_>,
+    progress: &mut dyn Progress,
 ) -> Result<Negotiated, Error> {
     let mut round = first_request(session, request, &ours);
     let mut common: Vec<ObjectId> = Vec::new();
@@ -26,7 +28,7 @@ pub(super) fn negotiate(
         round.done = haves.is_empty() || (!common.is_empty() && in_vain >= IN_VAIN_MAX);
         round.haves.clone_from(&common);
         round.haves.extend(haves);
-        let input = session.connection().exchange(Body::Bytes(&round.encode_v2()))?;
+        let input = session.connection().exchange(Body::Bytes(&round.encode_v2()), progress)?;
         let reply = Reply::read_v2(input)?;
         if reply.pack {
             return Ok(Negotiated { shallow: reply.shallow, side_band: SideBand::Large });

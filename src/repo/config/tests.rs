@@ -1,3 +1,5 @@
+//! Tests, beside the code.
+
 use std::path::Path;
 use std::process::{Command, Output};
 

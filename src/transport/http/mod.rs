@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bstr::ByteSlice as _;
 
 use super::{Body, Connection, Error, IpVersion, Options, Settings, Transport, Url};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::protocol::{Service, Version};
 
 mod auth;
@@ -188,15 +188,21 @@ impl Connection for HttpConnection {
         Ok(&mut *self.answer)
     }
 
-    fn exchange(&mut self, request: Body<'_>) -> Result<&mut dyn BufRead, Error> {
+    fn exchange(
+        &mut self,
+        request: Body<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<&mut dyn BufRead, Error> {
         let previous = std::mem::replace(&mut self.answer, Box::new(io::empty()));
         // how an answer ends that nobody reads is nobody's affair
         drop(io::copy(&mut previous.take(REST_LEN_MAX), &mut io::sink()));
         let post_buffer_len = self.site.settings.post_buffer_len;
         let response = match request {
-            Body::Bytes(bytes) if bytes.len() as u64 <= post_buffer_len => self.post_whole(bytes)?,
-            Body::Bytes(mut bytes) => self.post_stream(&mut bytes)?,
-            Body::Stream(stream) => self.post_stream(stream)?,
+            Body::Bytes(bytes) if bytes.len() as u64 <= post_buffer_len => {
+                self.post_whole(bytes, progress)?
+            }
+            Body::Bytes(mut bytes) => self.post_stream(&mut bytes, progress)?,
+            Body::Stream(stream) => self.post_stream(stream, progress)?,
         };
         let found = response.content_type();
         if found != format!("application/x-{}-result", self.service.name()) {
@@ -216,22 +222,40 @@ impl Connection for HttpConnection {
 
 impl HttpConnection {
     /// A request that fits in memory; compressed as C git does.
-    fn post_whole(&mut self, bytes: &[u8]) -> Result<Response, Error> {
+    fn post_whole(&mut self, bytes: &[u8], progress: &mut dyn Progress) -> Result<Response, Error> {
         let compress = self.service == Service::UploadPack && bytes.len() > GZIP_ABOVE_LEN;
         let (body, encoding) = if compress { (gzip(bytes)?, Some("gzip")) } else { (bytes.to_vec(), None) };
+        let size = match encoding {
+            Some(_) => format!("gzip {} to {} bytes", bytes.len(), body.len()),
+            None => format!("{} bytes", bytes.len()),
+        };
+        self.tell(&size, progress)?;
         let answer = self.post(&body, encoding)?;
         Ok(answer.response)
     }
 
     /// A request of unknown length. It cannot be said twice, so a probe settles beforehand where it goes and as
     /// whom, as in C git.
-    fn post_stream(&mut self, stream: &mut (dyn io::Read + Send)) -> Result<Response, Error> {
+    fn post_stream(
+        &mut self,
+        stream: &mut (dyn io::Read + Send),
+        progress: &mut dyn Progress,
+    ) -> Result<Response, Error> {
         let url = self.post(b"0000", None)?.url;
         let headers = self.headers(None);
-        tracing::debug!("POST {} (chunked)", self.service.name());
+        self.tell("chunked", progress)?;
         let sent = self.site.send_once(&url, &headers, Payload::Chunked(stream));
         let response = sent.map_err(|failure| rpc_failed(&failure))?;
         if response.status == 200 { Ok(response) } else { Err(http_failed(response)) }
+    }
+
+    /// Tells of a POST, as `--verbose` shows it.
+    fn tell(&self, size: &str, progress: &mut dyn Progress) -> Result<(), Error> {
+        let text = format!("POST {} ({size})", self.service.name());
+        match progress.report(Event::Detail { level: 1, text: &text }) {
+            std::ops::ControlFlow::Continue(()) => Ok(()),
+            std::ops::ControlFlow::Break(()) => Err(crate::protocol::Error::Interrupted.into()),
+        }
     }
 
     /// One POST, repeated if the server asks who we are.
@@ -240,7 +264,6 @@ impl HttpConnection {
         let headers = self.headers(encoding);
         for _ in 0..CHALLENGES_MAX {
             let url = self.site.url(self.service.name());
-            tracing::debug!("POST {} ({} bytes)", self.service.name(), body.len());
             let sent = url.and_then(|url| self.site.send(url, &headers, Some(body), follow));
             let answer = sent.map_err(|failure| rpc_failed(&failure))?;
             match answer.response.status {

@@ -112,7 +112,11 @@ fn read_greeting(connection: &mut dyn Connection) -> BString {
 
 fn exchange(connection: &mut dyn Connection, request: &[u8]) -> BString {
     let mut text = Vec::new();
-    connection.exchange(Body::Bytes(request)).unwrap().read_to_end(&mut text).unwrap();
+    connection
+        .exchange(Body::Bytes(request), &mut crate::progress::Discard)
+        .unwrap()
+        .read_to_end(&mut text)
+        .unwrap();
     text.into()
 }
 

@@ -124,11 +124,19 @@ fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
     let len = 700_000;
     let mut stream = std::io::repeat(b'x').take(len);
     let mut answer = String::new();
-    connection.exchange(Body::Stream(&mut stream)).unwrap().read_to_string(&mut answer).unwrap();
+    connection
+        .exchange(Body::Stream(&mut stream), &mut crate::progress::Discard)
+        .unwrap()
+        .read_to_string(&mut answer)
+        .unwrap();
     assert_eq!(answer, "done");
     assert_eq!(server.received().last().unwrap().body.len() as u64, len);
 
-    let error = connection.exchange(Body::Stream(&mut Broken)).err().unwrap().to_string();
+    let error = connection
+        .exchange(Body::Stream(&mut Broken), &mut crate::progress::Discard)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.starts_with("RPC failed; curl "), "{error}");
 }
 
@@ -208,11 +216,13 @@ fn a_web_page_is_no_repository() {
 fn a_failed_post_is_an_rpc_failure() {
     let server = smart(|| Reply::new(503, &[], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error = connection.exchange(Body::Bytes(b"0000")).err().unwrap().to_string();
+    let error =
+        connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; HTTP 503 curl 22 The requested URL returned error: 503");
     let server = smart(|| Reply::new(200, &[("Content-Type", "text/html")], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error = connection.exchange(Body::Bytes(b"0000")).err().unwrap().to_string();
+    let error =
+        connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; the answer is of type 'text/html'");
 }
 
@@ -224,7 +234,11 @@ fn a_cut_answer_says_so() {
         let server = smart(move || Reply::Last(text.clone().into_bytes()));
         let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
         let mut read = Vec::new();
-        let error = connection.exchange(Body::Bytes(b"0000")).unwrap().read_to_end(&mut read).unwrap_err();
+        let error = connection
+            .exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard)
+            .unwrap()
+            .read_to_end(&mut read)
+            .unwrap_err();
         assert_eq!(read, b"0008abcd");
         let expected = "RPC failed; curl 18 transfer closed with outstanding read data remaining";
         assert_eq!(error.to_string(), expected);
