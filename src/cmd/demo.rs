@@ -91,7 +91,9 @@ fn import(git: &Path, directory: &Path, stream: &str) -> Result<(), CommandError
 fn history() -> String {
     let mut stream = String::new();
     for number in 1..=COMMITS {
-        let text: String = (0..40).map(|line| format!("line {line} of version {}\n", number / 7)).collect();
+        let lines: Vec<String> =
+            (0..40).map(|line| format!("line {line} of version {}", number / 7)).collect();
+        let text = lines.join("\n") + "\n";
         stream.push_str(&commit(number, "main", &format!("src/file{}.txt", number % 17), &text));
     }
     stream.push_str(&format!("reset refs/heads/topic\nfrom :{}\n\n", COMMITS - 50));

@@ -36,7 +36,7 @@ struct Arguments {
     /// fetch from all remotes
     #[arg(long)]
     all: bool,
-    /// append to .git/FETCH_HEAD instead of overwriting
+    /// append to .`git/FETCH_HEAD` instead of overwriting
     #[arg(short, long)]
     append: bool,
     /// path to upload pack on remote end
@@ -163,7 +163,7 @@ impl Run<'_> {
     fn fetch_one(&mut self, remote: &Remote, options: &Options) -> Result<u8, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
-        let mut printer = Printer::new(self, &listed)?;
+        let mut printer = Printer::new(self, &listed);
         let (pruned, dangling) = listed.prune()?;
         printer.print(&pruned)?;
         for name in dangling {
@@ -186,14 +186,14 @@ struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    fn new(run: &Run<'a>, listed: &Listed<'_>) -> Result<Self, CommandError> {
-        Ok(Self {
+    fn new(run: &Run<'a>, listed: &Listed<'_>) -> Self {
+        Self {
             repo: run.repo,
             url: listed.url().to_owned(),
             show: run.show,
             columns: ui::Terminal::new(&run.context.env).columns,
             is_headed: false,
-        })
+        }
     }
 
     fn print(&mut self, updates: &[crate::remote::update::RefUpdate]) -> Result<(), CommandError> {
@@ -245,18 +245,17 @@ fn report(printer: &mut Printer<'_>, outcome: &Outcome, remote: &Remote) -> Resu
 }
 
 fn choose_remote(arguments: &Arguments, repo: &Repository) -> Result<Option<Remote>, CommandError> {
-    let name = match arguments.operands.first() {
-        Some(name) => bytes(name),
-        None => {
-            let branch = repo.head_branch()?;
-            let name = default_name(&repo.config, branch.as_ref().map(|branch| branch.as_bstr()));
-            let is_there = crate::remote::config::exists(&repo.config, name.as_bstr());
-            if !is_there && name == "origin" {
-                // Seen in git 2.47.3: nothing to fetch from is nothing to do.
-                return Ok(None);
-            }
-            name
+    let name = if let Some(name) = arguments.operands.first() {
+        bytes(name)
+    } else {
+        let branch = repo.head_branch()?;
+        let name = default_name(&repo.config, branch.as_ref().map(|branch| branch.as_bstr()));
+        let is_there = crate::remote::config::exists(&repo.config, name.as_bstr());
+        if !is_there && name == "origin" {
+            // Seen in git 2.47.3: nothing to fetch from is nothing to do.
+            return Ok(None);
         }
+        name
     };
     Ok(Some(Remote::from_config(&repo.config, name.as_bstr())?))
 }

@@ -61,7 +61,7 @@ struct Arguments {
     /// option to transmit
     #[arg(short = 'o', long = "server-option", value_name = "server-specific")]
     server_option: Vec<OsString>,
-    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(hide = true, trailing_var_arg = true)]
     operands: Vec<OsString>,
 }
 
@@ -79,12 +79,11 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let values = &parsed.values;
     let repo = context.repository().ok();
     let outside;
-    let config = match &repo {
-        Some(repo) => &repo.config,
-        None => {
-            outside = context.config()?;
-            &outside
-        }
+    let config = if let Some(repo) = &repo {
+        &repo.config
+    } else {
+        outside = context.config()?;
+        &outside
     };
     let remote = choose_remote(values, repo.as_ref(), config)?;
     let url = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
@@ -130,11 +129,11 @@ fn list(
 ) -> Result<Vec<Ref>, CommandError> {
     let text = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
     let url = Url::parse(text.as_bstr())?;
-    if let Some(path) = url.local_path().filter(|path| path.is_file()) {
-        if let Some(bundle) = transport::bundle::open(&path)? {
-            // C git lists a bundle's refs from the last to the first.
-            return Ok(bundle.header.refs.into_iter().rev().collect());
-        }
+    if let Some(path) = url.local_path().filter(|path| path.is_file())
+        && let Some(bundle) = transport::bundle::open(&path)?
+    {
+        // C git lists a bundle's refs from the last to the first.
+        return Ok(bundle.header.refs.into_iter().rev().collect());
     }
     let options = transport::Options {
         upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),

@@ -32,8 +32,8 @@ pub enum Advertisement {
 }
 
 impl Advertisement {
-    /// Reads one, up to and with its flush-pkt. A `# service=` preamble is skipped if there is one. The end of the stream
-    /// before the first byte is [`Error::UnexpectedEof`] at position 0.
+    /// Reads one, up to and with its flush-pkt. A `# service=` preamble is skipped if there is one. The end of the
+    /// stream before the first line is whole is [`Error::UnexpectedEof`], later it is [`Error::CutShort`].
     pub fn read(input: &mut dyn BufRead) -> Result<Self, Error> {
         let mut reader = Reader::new(input);
         let mut first = read_line(&mut reader)?;
@@ -42,15 +42,17 @@ impl Advertisement {
             first = read_line(&mut reader)?;
         }
         match first.as_deref() {
-            Some(b"version 2") => read_commands(&mut reader),
-            Some(b"version 1") => {
-                let first = read_line(&mut reader)?;
-                read_refs(&mut reader, Version::V1, first)
-            }
+            Some(b"version 2") => read_commands(&mut reader).map_err(|error| match error {
+                Error::UnexpectedEof { .. } => no_flush(),
+                error => error,
+            }),
+            Some(b"version 1") => read_line(&mut reader)
+                .and_then(|first| read_refs(&mut reader, Version::V1, first))
+                .map_err(cut_short),
             Some(line) if line.starts_with(b"version ") => {
                 Err(Error::Unsupported("server is speaking an unknown protocol".into()))
             }
-            _ => read_refs(&mut reader, Version::V0, first),
+            _ => read_refs(&mut reader, Version::V0, first).map_err(cut_short),
         }
     }
 
@@ -84,6 +86,17 @@ impl Advertisement {
     }
 }
 
+fn cut_short(error: Error) -> Error {
+    match error {
+        Error::UnexpectedEof { .. } => Error::CutShort,
+        error => error,
+    }
+}
+
+fn no_flush() -> Error {
+    Error::Unsupported("expected flush after capabilities".into())
+}
+
 /// The next line, `None` for a flush-pkt.
 fn read_line(reader: &mut Reader<'_>) -> Result<Option<Vec<u8>>, Error> {
     match reader.read()? {
@@ -113,7 +126,7 @@ fn read_commands(reader: &mut Reader<'_>) -> Result<Advertisement, Error> {
                 return Ok(Advertisement::Commands { capabilities });
             }
             Packet::Delimiter | Packet::ResponseEnd => {
-                return Err(Error::Malformed("expected flush after capabilities".into()));
+                return Err(no_flush());
             }
         }
     }

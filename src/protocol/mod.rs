@@ -80,6 +80,9 @@ pub enum Error {
         /// Bytes of this message stream read so far.
         position: u64,
     },
+    /// The far side hung up in the middle of its greeting.
+    #[error("the remote end hung up upon initial contact")]
+    CutShort,
     /// They broke the protocol: a pkt-line's length is not four hexadecimal digits.
     #[error("protocol error: bad line length character: {}", printable(bytes))]
     BadLineLength {

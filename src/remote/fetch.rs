@@ -122,10 +122,10 @@ impl<'a> Fetch<'a> {
     fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
         let text = self.remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
         let url = Url::parse(text.as_bstr())?;
-        if let Some(path) = url.local_path().filter(|path| path.is_file()) {
-            if let Some(bundle) = transport::bundle::open(&path)? {
-                return Ok(Source::Bundle(Box::new(bundle)));
-            }
+        if let Some(path) = url.local_path().filter(|path| path.is_file())
+            && let Some(bundle) = transport::bundle::open(&path)?
+        {
+            return Ok(Source::Bundle(Box::new(bundle)));
         }
         let settings = RepoSettings { config: &self.repo.config, env: &self.repo.env };
         let mut transport_options = self.options.transport.clone();
@@ -353,7 +353,7 @@ impl Transferred<'_> {
     }
 }
 
-/// The tips of our refs: what is whole, and what negotiation starts from.
+/// The tips of our refs in the order of their names, `HEAD` last: what is whole, and what negotiation starts from.
 pub fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
     let mut tips: Vec<ObjectId> = Vec::new();
     for reference in repo.refs("refs/".into())? {
@@ -362,8 +362,8 @@ pub fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
         }
     }
     tips.extend(repo.resolve_ref("HEAD".into())?);
-    tips.sort_unstable();
-    tips.dedup();
+    let mut seen = std::collections::HashSet::new();
+    tips.retain(|id| seen.insert(*id));
     Ok(tips)
 }
 

@@ -66,7 +66,7 @@ impl Asked<'_> {
             prefixes.push("HEAD".into());
         }
         if self.refspecs.is_empty() && self.remote.name == self.branch.remote {
-            prefixes.extend(self.branch.merge.iter().flat_map(|merge| candidates(merge.as_bstr())));
+            prefixes.extend(self.branch.merge.iter().cloned());
         }
         if prefixes.iter().any(|prefix| prefix.is_empty()) {
             return Vec::new();
@@ -74,9 +74,7 @@ impl Asked<'_> {
         if (self.all_tags || follow_tags) && !prefixes.is_empty() {
             prefixes.push("refs/tags/".into());
         }
-        prefixes.sort_unstable();
-        prefixes.dedup();
-        prefixes
+        without_redundant(prefixes)
     }
 
     /// Applies the refspecs to `refs`.
@@ -119,10 +117,12 @@ impl Asked<'_> {
         for (index, refspec) in self.remote.fetch.iter().enumerate() {
             let mut matched = matches(refspec, refs, FetchHead::NotForMerge)?;
             let is_pattern = matches!(refspec.source, Source::Pattern(_));
-            if index == 0 && merges.is_empty() && !is_pattern {
-                if let Some(first) = matched.first_mut() {
-                    first.fetch_head = FetchHead::Merge;
-                }
+            if index == 0
+                && merges.is_empty()
+                && !is_pattern
+                && let Some(first) = matched.first_mut()
+            {
+                first.fetch_head = FetchHead::Merge;
             }
             map.extend(matched);
         }
@@ -132,6 +132,13 @@ impl Asked<'_> {
         }
         Ok(map)
     }
+}
+
+/// Leaves out prefixes that another one takes in.
+fn without_redundant(mut prefixes: Vec<BString>) -> Vec<BString> {
+    prefixes.sort_unstable();
+    prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter));
+    prefixes
 }
 
 /// Marks what `branch.<name>.merge` names; fetches it where no refspec does.

@@ -90,8 +90,7 @@ impl Refspec {
     pub fn prefixes(&self) -> Vec<BString> {
         match &self.source {
             Source::Pattern(pattern) => {
-                let end = pattern.find_byte(b'*').unwrap_or(pattern.len());
-                vec![pattern[..end].into()]
+                vec![pattern.split_once_str("*").map_or(pattern.as_bytes(), |(before, _)| before).into()]
             }
             Source::Name(name) => candidates(name.as_bstr()),
             Source::Id(_) | Source::Exclude(_) => Vec::new(),
@@ -136,10 +135,10 @@ fn parse(text: &BStr) -> Option<Refspec> {
         None => (rest, None),
     };
     let pattern = source.contains(&b'*');
-    if let Some(destination) = destination.filter(|side| !side.is_empty()) {
-        if destination.contains(&b'*') != pattern || !is_valid_side(destination, pattern) {
-            return None;
-        }
+    if let Some(destination) = destination.filter(|side| !side.is_empty())
+        && (destination.contains(&b'*') != pattern || !is_valid_side(destination, pattern))
+    {
+        return None;
     }
     let source = parse_source(source, pattern)?;
     let destination = destination.filter(|side| !side.is_empty()).map(ToOwned::to_owned);
@@ -181,7 +180,7 @@ fn is_valid_side(side: &BStr, pattern: bool) -> bool {
     if !pattern {
         return is_valid_name(side);
     }
-    if side.iter().filter(|&&byte| byte == b'*').count() != 1 {
+    if side.find_iter("*").count() != 1 {
         return false;
     }
     // A star may stand for anything that a name may hold, so a letter in its place decides.

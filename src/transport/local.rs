@@ -172,7 +172,7 @@ mod tests {
         let mut connection =
             transport.connect(Service::ReceivePack, Version::V2, &mut Discard).expect("it starts");
         assert!(first_line(&mut *connection).contains("report-status"));
-        connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard).expect("goodbye");
+        connection.exchange(Body::Bytes(b"0000"), &mut Discard).expect("goodbye");
         connection.close().expect("it ends well");
     }
 

@@ -32,9 +32,8 @@ fn copy_char<'a>(text: &'a [u8], out: &mut BString) -> &'a [u8] {
     let (bytes, rest) = text.split_at(length.max(1).min(text.len()));
     match character {
         Some('\u{80}'..='\u{9f}') => out.push(b'?'),
-        Some(_) => out.extend_from_slice(bytes),
         None if bytes.iter().all(|byte| (0x80..=0x9f).contains(byte)) => out.push(b'?'),
-        None => out.extend_from_slice(bytes),
+        Some(_) | None => out.extend_from_slice(bytes),
     }
     rest
 }

@@ -208,7 +208,7 @@ impl Drop for Meter {
 
 fn percent(done: u64, total: Option<u64>) -> Option<u64> {
     let total = total?;
-    Some(if total == 0 { 100 } else { done.saturating_mul(100) / total })
+    Some(done.saturating_mul(100).checked_div(total).unwrap_or(100))
 }
 
 /// A meter in the background would write over what the foreground does.

@@ -48,8 +48,7 @@ impl Table {
             return None;
         }
         let (flag, summary, reason) = self.describe(update, objects);
-        let remote =
-            update.remote.as_ref().map_or_else(|| "(none)".into(), |name| self.remote_name(update, name));
+        let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), |name| short_name(name));
         let local = update.local.as_ref().map_or_else(|| "FETCH_HEAD".into(), short_name);
         let (summary_width, ref_width) = (self.summary_width, self.ref_width);
         let summary = pad(summary.into(), summary_width);
@@ -63,13 +62,6 @@ impl Table {
             row.extend_from_slice(format!("  ({reason})").as_bytes());
         }
         Some(row)
-    }
-
-    fn remote_name(&self, update: &RefUpdate, name: &BString) -> BString {
-        match (update.status, describe(name.as_bstr())) {
-            (Status::Noted, (_, what)) if !what.is_empty() => what.to_owned(),
-            _ => short_name(name),
-        }
     }
 
     fn describe(&self, update: &RefUpdate, objects: &Objects) -> (char, String, Option<&'static str>) {

@@ -110,12 +110,12 @@ pub fn guess_directory(source: &BStr, is_bare: bool) -> Result<BString, Error> {
         text = trim_end(shorter);
     }
     // What is left has no path: a port is no name.
-    if start > 0 && !text.contains(&b'/') {
-        if let Some((host, port)) = text.rsplit_once_str(":") {
-            if port.iter().all(u8::is_ascii_digit) {
-                text = host;
-            }
-        }
+    if start > 0
+        && !text.contains(&b'/')
+        && let Some((host, port)) = text.rsplit_once_str(":")
+        && port.iter().all(u8::is_ascii_digit)
+    {
+        text = host;
     }
     let is_part_end = |byte: u8| byte == b'/' || (byte == b':' && start == 0) || (byte == b':' && start > 0);
     let from = text.iter().rposition(|byte| is_part_end(*byte)).map_or(0, |at| at + 1);

@@ -43,10 +43,10 @@ impl Source {
 impl Clone<'_> {
     pub(super) fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
         let path = self.parsed.local_path();
-        if let Some(path) = path.as_ref().filter(|path| path.is_file()) {
-            if let Some(bundle) = transport::bundle::open(path)? {
-                return Ok(Source::Bundle(Box::new(bundle)));
-            }
+        if let Some(path) = path.as_ref().filter(|path| path.is_file())
+            && let Some(bundle) = transport::bundle::open(path)?
+        {
+            return Ok(Source::Bundle(Box::new(bundle)));
         }
         let local = self.local_objects(progress)?;
         let settings = RepoSettings { config: &self.config, env: self.env };

@@ -107,7 +107,7 @@ enum Answered {
     GoOn { news: bool },
     /// The server has heard enough.
     Ready,
-    /// The one acknowledgment of a server without multi_ack.
+    /// The one acknowledgment of a server without `multi_ack`.
     Only,
     /// The pack stands next.
     Pack,

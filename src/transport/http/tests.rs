@@ -112,11 +112,7 @@ fn read_greeting(connection: &mut dyn Connection) -> BString {
 
 fn exchange(connection: &mut dyn Connection, request: &[u8]) -> BString {
     let mut text = Vec::new();
-    connection
-        .exchange(Body::Bytes(request), &mut crate::progress::Discard)
-        .unwrap()
-        .read_to_end(&mut text)
-        .unwrap();
+    connection.exchange(Body::Bytes(request), &mut Discard).unwrap().read_to_end(&mut text).unwrap();
     text.into()
 }
 

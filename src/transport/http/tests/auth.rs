@@ -47,7 +47,7 @@ fn a_public_greeting_may_be_followed_by_a_private_exchange() {
     let mut connection = connect(&as_user(&server, "alice:secret"), &quiet()).unwrap();
     assert_eq!(exchange(&mut *connection, b"0000"), "0000");
     let mut stream: &[u8] = b"streamed";
-    connection.exchange(Body::Stream(&mut stream), &mut crate::progress::Discard).unwrap();
+    connection.exchange(Body::Stream(&mut stream), &mut Discard).unwrap();
     assert_eq!(names(&server.received()), [None, None, Some(ALICE), Some(ALICE), Some(ALICE)]);
 }
 

@@ -125,18 +125,14 @@ fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
     let mut stream = std::io::repeat(b'x').take(len);
     let mut answer = String::new();
     connection
-        .exchange(Body::Stream(&mut stream), &mut crate::progress::Discard)
+        .exchange(Body::Stream(&mut stream), &mut Discard)
         .unwrap()
         .read_to_string(&mut answer)
         .unwrap();
     assert_eq!(answer, "done");
     assert_eq!(server.received().last().unwrap().body.len() as u64, len);
 
-    let error = connection
-        .exchange(Body::Stream(&mut Broken), &mut crate::progress::Discard)
-        .err()
-        .unwrap()
-        .to_string();
+    let error = connection.exchange(Body::Stream(&mut Broken), &mut Discard).err().unwrap().to_string();
     assert!(error.starts_with("RPC failed; curl "), "{error}");
 }
 
@@ -216,13 +212,11 @@ fn a_web_page_is_no_repository() {
 fn a_failed_post_is_an_rpc_failure() {
     let server = smart(|| Reply::new(503, &[], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error =
-        connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard).err().unwrap().to_string();
+    let error = connection.exchange(Body::Bytes(b"0000"), &mut Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; HTTP 503 curl 22 The requested URL returned error: 503");
     let server = smart(|| Reply::new(200, &[("Content-Type", "text/html")], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error =
-        connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard).err().unwrap().to_string();
+    let error = connection.exchange(Body::Bytes(b"0000"), &mut Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; the answer is of type 'text/html'");
 }
 
@@ -235,7 +229,7 @@ fn a_cut_answer_says_so() {
         let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
         let mut read = Vec::new();
         let error = connection
-            .exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard)
+            .exchange(Body::Bytes(b"0000"), &mut Discard)
             .unwrap()
             .read_to_end(&mut read)
             .unwrap_err();
