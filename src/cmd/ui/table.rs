@@ -48,7 +48,7 @@ impl Table {
             return None;
         }
         let (flag, summary, reason) = self.describe(update, objects);
-        let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), |name| short_name(name));
+        let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), short_name);
         let local = update.local.as_ref().map_or_else(|| "FETCH_HEAD".into(), short_name);
         let (summary_width, ref_width) = (self.summary_width, self.ref_width);
         let summary = pad(summary.into(), summary_width);
