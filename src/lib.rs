@@ -7,7 +7,6 @@
 //! [`credential`] who the user is, [`pack`] takes packs in, [`repo`] is the only door to a repository and
 //! [`remote`] is what a fetch does to it. [`cmd`] is the command line on top.
 
-pub mod cmd;
 pub mod credential;
 pub mod pack;
 pub mod progress;
@@ -15,3 +14,8 @@ pub mod protocol;
 pub mod remote;
 pub mod repo;
 pub mod transport;
+
+/// The command line: public for `main.rs`, which is a crate of its own, and no part of the library. It prints, reads
+/// the process's environment and may change without notice.
+#[doc(hidden)]
+pub mod cmd;
