@@ -102,6 +102,8 @@ pub struct Options {
     pub verbose: bool,
     /// The directory that relative local paths start from and that children run in; the current one if `None`.
     pub directory: Option<PathBuf>,
+    /// Where the words of programs that are started go: `ssh`, or the server of a repository on this machine.
+    pub child_stderr: ChildStderr,
     /// Who the user is, for servers that ask over HTTP. `None`: askpass programs and the terminal, as the configuration
     /// and the environment say. Over ssh the `ssh` program asks for itself.
     pub credentials: Option<Arc<dyn CredentialProvider>>,
@@ -116,9 +118,20 @@ impl fmt::Debug for Options {
             .field("ip_version", &self.ip_version)
             .field("verbose", &self.verbose)
             .field("directory", &self.directory)
+            .field("child_stderr", &self.child_stderr)
             .field("credentials", &self.credentials.is_some())
             .finish()
     }
+}
+
+/// What becomes of a child program's standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChildStderr {
+    /// It is that of this process, as in git: the user reads why `ssh` or the server failed.
+    #[default]
+    Inherit,
+    /// Nobody reads it: for programs whose standard error is no place for users.
+    Discard,
 }
 
 /// Which addresses of a host may be used.
