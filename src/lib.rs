@@ -45,7 +45,11 @@ pub mod remote;
 pub mod repo;
 pub mod transport;
 
-/// The command line: public for `main.rs`, which is a crate of its own, and no part of the library. It prints, reads
-/// the process's environment and may change without notice.
+// The command line: public for `main.rs`, which is a crate of its own, and no part of the library. It prints, reads
+// the process's environment and may change without notice.
 #[doc(hidden)]
+#[allow(
+    rustdoc::invalid_html_tags,
+    reason = "the doc comments of arguments are the help, with git's <placeholders>"
+)]
 pub mod cmd;
