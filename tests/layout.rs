@@ -17,8 +17,9 @@ const MAY_USE: [(&str, Option<&[&str]>); 9] = [
     ("progress", Some(&[])),
 ];
 
-/// gix crates that are common words, and so may be named everywhere.
-const COMMON_GIX: [&str; 1] = ["gix_hash"];
+/// gix crates that are common words, and so may be named everywhere: ids, and the rules for names and patterns, which
+/// are functions of bytes.
+const COMMON_GIX: [&str; 3] = ["gix_hash", "gix_validate", "gix_glob"];
 
 /// One source file of the library or the command.
 struct Source {

@@ -9,7 +9,6 @@ use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, deepen, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
-use crate::remote::fetch;
 use crate::repo::Config;
 use crate::repo::checkout::Outcome;
 use crate::transport;
@@ -126,24 +125,18 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if parsed.values.no_checkout {
         return Ok(0);
     }
-    check_out(&cloned, &options, &mut meters)
+    check_out(&cloned, &mut meters)
 }
 
 /// Fills the work tree and tells what came of it.
-fn check_out(cloned: &Cloned, options: &Options, meters: &mut ui::Meters) -> Result<u8, CommandError> {
+fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, CommandError> {
     if cloned.head.is_none() && !cloned.is_empty && !cloned.repo.is_bare() {
         ui::message("warning", "remote HEAD refers to nonexistent ref, unable to checkout".into());
     }
     if cloned.is_detached && !cloned.repo.is_bare() {
         advise_detached(cloned)?;
     }
-    let fetch = fetch::Options {
-        transport: options.transport.clone(),
-        server_options: options.server_options.clone(),
-        no_progress: options.no_progress,
-        ..fetch::Options::default()
-    };
-    match cloned.checkout(&fetch, meters) {
+    match cloned.checkout(meters) {
         Ok(None) => Ok(0),
         Ok(Some(outcome)) if outcome.errors.is_empty() => {
             warn_of_collisions(&outcome);

@@ -122,12 +122,12 @@ impl CommandError {
 
 impl From<remote::Error> for CommandError {
     fn from(error: remote::Error) -> Self {
+        if error.is_interrupted() {
+            return Self::interrupted();
+        }
         match error {
             remote::Error::Transport(error) => error.into(),
             remote::Error::Protocol(error) => error.into(),
-            remote::Error::Pack(pack::Error::Interrupted)
-            | remote::Error::Repo(repo::Error::Interrupted)
-            | remote::Error::Interrupted => Self::interrupted(),
             remote::Error::Pack(error) => error.into(),
             remote::Error::Repo(error) => error.into(),
             remote::Error::Usage(text) if text.starts_with("server options require") => {
@@ -137,6 +137,7 @@ impl From<remote::Error> for CommandError {
             | remote::Error::Missing(_)
             | remote::Error::Refspec(_)
             | remote::Error::Usage(_)
+            | remote::Error::Interrupted
             | remote::Error::Io { .. }) => Self::of(error),
         }
     }

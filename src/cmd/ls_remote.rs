@@ -8,8 +8,8 @@ use gix_hash::ObjectId;
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::bytes;
 use super::{CommandError, Context, Show, ui};
-use crate::protocol::{Ref, Service, Version};
-use crate::remote::config::{default_name, exists, protocol_version};
+use crate::protocol::Ref;
+use crate::remote::config::{default_name, exists};
 use crate::remote::{Remote, RepoSettings, Session, session};
 use crate::repo::{Config, Repository};
 use crate::transport::{self, Url};
@@ -141,10 +141,8 @@ fn list(
     };
     let settings = RepoSettings { config, env: &context.env };
     let mut meters = context.meters(config, Show::default());
-    let mut transport = transport::open(&url, &settings, options)?;
-    let version: Version = protocol_version(config)?;
-    let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, &mut meters)?;
-    session.set_server_options(values.server_option.iter().map(bytes).collect())?;
+    let server_options: Vec<BString> = values.server_option.iter().map(bytes).collect();
+    let mut session = Session::connect(&url, &settings, options, &server_options, &mut meters)?;
     let refs = session.refs(&prefixes(values), &mut meters)?;
     session.close()?;
     Ok(session::without_bad_names(refs))

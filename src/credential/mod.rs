@@ -10,7 +10,10 @@ mod terminal;
 pub use prompt::Prompt;
 
 /// Knows, or finds out, who the user is.
-pub trait CredentialProvider {
+///
+/// A transport asks it only after a server has refused to serve strangers, and tells it what became of the answer. It is
+/// shared by all connections of a transport, so it keeps its state behind a lock.
+pub trait CredentialProvider: Send + Sync {
     /// The credential for `target`; `None` if this provider has none to give. `www_authenticate` holds the
     /// server's `WWW-Authenticate` values in the order they came.
     fn fill(&self, target: &Target, www_authenticate: &[String]) -> Result<Option<Credential>, Error>;

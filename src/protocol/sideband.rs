@@ -30,7 +30,7 @@ impl<'a, 'b> Demux<'a, 'b> {
     }
 
     /// Reads on to the flush-pkt after the pack has been taken, passing on the band 2 lines that remain. Up to
-    /// [`TRAILING_LEN_MAX`] bytes of band 1 are passed over.
+    /// `TRAILING_LEN_MAX` bytes of band 1 are passed over.
     pub fn finish(mut self) -> Result<(), Error> {
         let mut trailing = 0;
         loop {

@@ -64,6 +64,28 @@ pub struct Options {
     pub server_options: Vec<BString>,
 }
 
+impl Default for Options {
+    /// A clone as `git clone <url>` makes it.
+    fn default() -> Self {
+        Self {
+            bare: false,
+            mirror: false,
+            branch: None,
+            single_branch: None,
+            no_tags: false,
+            deepen: Deepen::default(),
+            filter: None,
+            origin: "origin".into(),
+            config: Vec::new(),
+            local: Local::default(),
+            template: None,
+            no_progress: false,
+            transport: transport::Options::default(),
+            server_options: Vec::new(),
+        }
+    }
+}
+
 /// How the objects of a path on this machine come over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Local {
@@ -100,6 +122,8 @@ pub struct Cloned {
     pub is_local: bool,
     /// Whether the remote has nothing at all.
     pub is_empty: bool,
+    /// What a partial clone needs to ask for the files it lacks.
+    options: Options,
 }
 
 impl<'a> Clone<'a> {
@@ -133,7 +157,7 @@ impl<'a> Clone<'a> {
         Ok(Self { options, destination, env, overrides, config, url, parsed })
     }
 
-    /// Makes the clone but for its work tree's files.
+    /// Makes the clone but for its work tree's files. An error, [`Error::is_interrupted`] among them, leaves no trace.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Cloned, Error> {
         let mut source = self.connect(progress)?;
         let refs = source.refs().to_vec();

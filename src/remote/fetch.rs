@@ -15,8 +15,8 @@ use super::update::{self, RefUpdate};
 use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session};
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
+use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
-use crate::protocol::{Ref, Service};
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
 
@@ -45,7 +45,7 @@ pub struct Options {
     pub filter: Option<BString>,
     /// Nobody looks at the server's progress.
     pub no_progress: bool,
-    /// What reflogs say before the colon, such as `fetch origin`.
+    /// What reflogs say before the colon, such as `fetch origin`; `fetch` if empty.
     pub reflog_action: BString,
     /// How the remote is reached.
     pub transport: transport::Options,
@@ -132,10 +132,8 @@ impl<'a> Fetch<'a> {
         if transport_options.upload_pack.is_none() {
             transport_options.upload_pack.clone_from(&self.remote.upload_pack);
         }
-        let mut transport = transport::open(&url, &settings, transport_options)?;
-        let version = super::config::protocol_version(&self.repo.config)?;
-        let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
-        session.set_server_options(self.options.server_options.clone())?;
+        let server_options = &self.options.server_options;
+        let session = Session::connect(&url, &settings, transport_options, server_options, progress)?;
         if session.object_hash() != self.repo.object_hash {
             return Err(Error::Usage(format!(
                 "mismatched algorithms: client {}; server {}",
@@ -346,7 +344,8 @@ impl Transferred<'_> {
             if !options.no_fetch_head {
                 fetch_head::append(&repo.git_path("FETCH_HEAD"), &sorted, url.as_bstr())?;
             }
-            outcome.errors.extend(update::apply(repo, &mut updates, &options.reflog_action));
+            let action = if options.reflog_action.is_empty() { b"fetch" } else { &options.reflog_action[..] };
+            outcome.errors.extend(update::apply(repo, &mut updates, action));
         }
         outcome.updates.extend(updates);
         Ok(())

@@ -8,7 +8,7 @@
 //!                                         └─ nothing left to say: done ── pack
 //! ```
 //!
-//! What differs between the versions is one module each: [`v2`] and [`v0`].
+//! What differs between the versions is one module each: `v2` and `v0`.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

@@ -77,3 +77,19 @@ pub enum Error {
     #[error("interrupted")]
     Interrupted,
 }
+
+impl Error {
+    /// Whether the work ended because [`Progress::report`](crate::progress::Progress::report) said so: nothing is
+    /// wrong then. Every layer can be the one that was asked to stop.
+    pub fn is_interrupted(&self) -> bool {
+        use crate::{pack, protocol, repo, transport};
+        matches!(
+            self,
+            Self::Interrupted
+                | Self::Transport(transport::Error::Protocol(protocol::Error::Interrupted))
+                | Self::Protocol(protocol::Error::Interrupted)
+                | Self::Pack(pack::Error::Interrupted)
+                | Self::Repo(repo::Error::Interrupted)
+        )
+    }
+}

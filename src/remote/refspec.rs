@@ -98,7 +98,7 @@ impl Refspec {
     }
 }
 
-/// The full names that a short one may mean, in the order git tries them. `gitrevisions(7)`, "<refname>".
+/// The full names that a short one may mean, in the order git tries them. `gitrevisions(7)`, "`<refname>`".
 pub fn candidates(name: &BStr) -> Vec<BString> {
     const RULES: [(&str, &str); 6] = [
         ("", ""),

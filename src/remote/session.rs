@@ -3,11 +3,11 @@
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::Error;
+use super::{Error, RepoSettings, config};
 use crate::progress::Progress;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
-use crate::transport::{self, Body, Connection, Transport};
+use crate::transport::{self, Body, Connection, Transport, Url};
 
 /// gitprotocol-v2(5), "agent": what we call ourselves. Servers branch on `git/`, so it stands in front.
 pub const AGENT: &str = concat!("git/2.47.3-gitr-", env!("CARGO_PKG_VERSION"));
@@ -21,6 +21,22 @@ pub struct Session {
 }
 
 impl Session {
+    /// Connects to the upload-pack of the repository at `url`, in the version of the protocol that `protocol.version`
+    /// names. `server_options` go with every command; with an older server they are an error.
+    pub fn connect(
+        url: &Url,
+        settings: &RepoSettings<'_>,
+        options: transport::Options,
+        server_options: &[BString],
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let mut transport = transport::open(url, settings, options)?;
+        let version = config::protocol_version(settings.config)?;
+        let mut session = Self::open(transport.as_mut(), Service::UploadPack, version, progress)?;
+        session.set_server_options(server_options.to_vec())?;
+        Ok(session)
+    }
+
     /// Connects to `service` and reads the greeting. `wished` is what we ask for; the answer decides.
     pub fn open(
         transport: &mut dyn Transport,

@@ -1,4 +1,4 @@
-//! Tests, beside the code.
+//! Repositories found from below, and those that must not be used.
 
 use std::process::{Command, Output};
 

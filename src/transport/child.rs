@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::{Error, Options, Settings};
+use super::{ChildStderr, Error, Options, Settings};
 use crate::protocol::{Service, Version};
 
 /// The variables that speak of one repository: a child works on another, so it must not see them. They are those of
@@ -41,11 +41,16 @@ const SHELL: &str = if cfg!(windows) { "sh" } else { "/bin/sh" };
 pub(super) struct Surroundings {
     environment: Option<Vec<(OsString, OsString)>>,
     directory: Option<PathBuf>,
+    stderr: ChildStderr,
 }
 
 impl Surroundings {
     pub(super) fn new(settings: &dyn Settings, options: &Options) -> Self {
-        Self { environment: settings.environment(), directory: options.directory.clone() }
+        Self {
+            environment: settings.environment(),
+            directory: options.directory.clone(),
+            stderr: options.child_stderr,
+        }
     }
 
     /// The command `program`, to be started without a shell.
@@ -60,6 +65,10 @@ impl Surroundings {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
+        match self.stderr {
+            ChildStderr::Inherit => command.stderr(Stdio::inherit()),
+            ChildStderr::Discard => command.stderr(Stdio::null()),
+        };
         command
     }
 
@@ -81,13 +90,13 @@ impl Surroundings {
     }
 }
 
-/// Starts `command` with pipes to its standard input and output; what it writes to standard error goes where ours goes.
+/// Starts `command` with pipes to its standard input and output.
 ///
 /// # Errors
 ///
 /// [`Error::Start`] with the two lines that git prints; `purpose` is the second.
 pub(super) fn start(command: &mut Command, purpose: &str) -> Result<Child, Error> {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     command.spawn().map_err(|error| {
         let program = command.get_program().as_encoded_bytes().as_bstr();
         let reason = reason(&error);

@@ -4,10 +4,14 @@
 //! unit is one exchange, and a pipe and an HTTP POST differ in nothing the caller sees but [`Connection::is_stateful`].
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{BufRead, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use bstr::BString;
 
+use crate::credential::CredentialProvider;
 use crate::progress::Progress;
 use crate::protocol::{Service, Version};
 
@@ -85,8 +89,8 @@ pub struct Entry {
     pub value: Option<BString>,
 }
 
-/// What a user may say about one connection on the command line.
-#[derive(Debug, Clone, Default)]
+/// What a caller may say about one connection; the command takes it from its options.
+#[derive(Clone, Default)]
 pub struct Options {
     /// The program to run for [`Service::UploadPack`] on the far side: a shell snippet, as git takes it.
     pub upload_pack: Option<BString>,
@@ -97,7 +101,37 @@ pub struct Options {
     /// `-v`, which some transports pass on.
     pub verbose: bool,
     /// The directory that relative local paths start from and that children run in; the current one if `None`.
-    pub directory: Option<std::path::PathBuf>,
+    pub directory: Option<PathBuf>,
+    /// Where the words of programs that are started go: `ssh`, or the server of a repository on this machine.
+    pub child_stderr: ChildStderr,
+    /// Who the user is, for servers that ask over HTTP. `None`: askpass programs and the terminal, as the configuration
+    /// and the environment say. Over ssh the `ssh` program asks for itself.
+    pub credentials: Option<Arc<dyn CredentialProvider>>,
+}
+
+impl fmt::Debug for Options {
+    /// Shows whether there is a provider of credentials, and nothing of it: it may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("upload_pack", &self.upload_pack)
+            .field("receive_pack", &self.receive_pack)
+            .field("ip_version", &self.ip_version)
+            .field("verbose", &self.verbose)
+            .field("directory", &self.directory)
+            .field("child_stderr", &self.child_stderr)
+            .field("credentials", &self.credentials.is_some())
+            .finish()
+    }
+}
+
+/// What becomes of a child program's standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ChildStderr {
+    /// It is that of this process, as in git: the user reads why `ssh` or the server failed.
+    #[default]
+    Inherit,
+    /// Nobody reads it: for programs whose standard error is no place for users.
+    Discard,
 }
 
 /// Which addresses of a host may be used.

@@ -1,7 +1,7 @@
 //! A repository behind ssh: the ssh program is started as C git starts it, with the far side's command as its last word.
 //!
 //! `GIT_SSH_COMMAND`, else `core.sshCommand`, is a snippet for the shell; else `GIT_SSH` is a program; else it is `ssh`.
-//! How it takes a port and the like is its [`Variant`]: `GIT_SSH_VARIANT`, `ssh.variant`, the program's name or, failing
+//! How it takes a port and the like is its `Variant`: `GIT_SSH_VARIANT`, `ssh.variant`, the program's name or, failing
 //! all, whether it knows `-G`. No option is ever passed that loosens what the user's own configuration of ssh asks for.
 //!
 //! git-config(1) `core.sshCommand`, `ssh.variant`; git(1) `GIT_SSH`; argument lists as seen in git 2.47.3.

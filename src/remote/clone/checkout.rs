@@ -3,22 +3,17 @@
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::Cloned;
+use super::{Cloned, Options};
 use crate::progress::Progress;
-use crate::protocol::Service;
 use crate::remote::fetch_pack::{self, fetch_pack};
-use crate::remote::{Error, Remote, RepoSettings, Session, config, fetch};
-use crate::repo::{Repository, checkout};
-use crate::transport::{self, Url};
+use crate::remote::{Error, Remote, RepoSettings, Session, config};
+use crate::repo::checkout;
+use crate::transport::Url;
 
 impl Cloned {
-    /// Fills the work tree; nothing to do in a bare repository or one without commits. A partial clone asks for the
-    /// files it lacks in one batch first.
-    pub fn checkout(
-        &self,
-        fetch: &fetch::Options,
-        progress: &mut dyn Progress,
-    ) -> Result<Option<checkout::Outcome>, Error> {
+    /// Fills the work tree; `None` in a bare repository or one without commits. A partial clone asks for the files it
+    /// lacks in one batch first. What goes wrong here, or is stopped here, leaves a whole repository without some files.
+    pub fn checkout(&self, progress: &mut dyn Progress) -> Result<Option<checkout::Outcome>, Error> {
         let Some(head) = self.head.filter(|_| !self.repo.is_bare()) else { return Ok(None) };
         let mut objects = self.repo.objects()?;
         let commit = objects
@@ -29,7 +24,7 @@ impl Cloned {
         if remote.promisor {
             let missing = self.repo.missing_blobs(&commit.tree)?;
             if !missing.is_empty() {
-                fetch_missing(&self.repo, &remote, missing, fetch, progress)?;
+                self.fetch_missing(&remote, missing, progress)?;
             }
         }
         Ok(Some(self.repo.checkout(&commit.tree, progress)?))
@@ -38,29 +33,28 @@ impl Cloned {
     fn origin(&self) -> BString {
         config::names(&self.repo.config).into_iter().next().unwrap_or_else(|| "origin".into())
     }
-}
 
-/// Fetches objects that a partial clone left out, in one request. C git's lazy fetch names no haves either.
-fn fetch_missing(
-    repo: &Repository,
-    remote: &Remote,
-    wants: Vec<ObjectId>,
-    options: &fetch::Options,
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
-    let settings = RepoSettings { config: &repo.config, env: &repo.env };
-    let mut transport = transport::open(&Url::parse(text.as_bstr())?, &settings, options.transport.clone())?;
-    let version = config::protocol_version(&repo.config)?;
-    let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
-    session.set_server_options(options.server_options.clone())?;
-    let request = fetch_pack::Request {
-        wants,
-        filter: Some("blob:none".into()),
-        promisor: Some(BString::default()),
-        no_progress: options.no_progress,
-        ..fetch_pack::Request::default()
-    };
-    fetch_pack(&mut session, repo, &[], &request, progress)?;
-    session.close_after_pack()
+    /// Fetches objects that a partial clone left out, in one request. C git's lazy fetch names no haves either.
+    fn fetch_missing(
+        &self,
+        remote: &Remote,
+        wants: Vec<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let Self { repo, options, .. } = self;
+        let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
+        let settings = RepoSettings { config: &repo.config, env: &repo.env };
+        let Options { transport, server_options, .. } = options;
+        let url = Url::parse(text.as_bstr())?;
+        let mut session = Session::connect(&url, &settings, transport.clone(), server_options, progress)?;
+        let request = fetch_pack::Request {
+            wants,
+            filter: Some("blob:none".into()),
+            promisor: Some(BString::default()),
+            no_progress: options.no_progress,
+            ..fetch_pack::Request::default()
+        };
+        fetch_pack(&mut session, repo, &[], &request, progress)?;
+        session.close_after_pack()
+    }
 }

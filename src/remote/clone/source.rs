@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use super::{Clone, Local};
+use super::{Clone, Local, Options};
 use crate::progress::{Event, Progress};
+use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
-use crate::protocol::{Ref, Service};
-use crate::remote::{Error, Refspec, RepoSettings, Session, config, session};
+use crate::remote::{Error, Refspec, RepoSettings, Session, session};
 use crate::repo::discover;
 use crate::transport;
 use crate::transport::bundle::Bundle;
@@ -50,10 +50,9 @@ impl Clone<'_> {
         }
         let local = self.local_objects(progress)?;
         let settings = RepoSettings { config: &self.config, env: self.env };
-        let mut transport = transport::open(&self.parsed, &settings, self.options.transport.clone())?;
-        let version = config::protocol_version(&self.config)?;
-        let mut session = Session::open(transport.as_mut(), Service::UploadPack, version, progress)?;
-        session.set_server_options(self.options.server_options.clone())?;
+        let Options { transport, server_options, .. } = self.options;
+        let mut session =
+            Session::connect(&self.parsed, &settings, transport.clone(), server_options, progress)?;
         let refs = session::without_bad_names(session.refs(&self.prefixes(), progress)?);
         Ok(Source::Session { session, refs, local })
     }

@@ -96,7 +96,14 @@ impl Clone<'_> {
         let repo = self.reopen(&repo)?;
         let head = plan.head.commit();
         let is_detached = matches!(plan.head, Head::Detached(_));
-        Ok(Cloned { repo, head, is_detached, is_local, is_empty: plan.is_empty })
+        Ok(Cloned {
+            repo,
+            head,
+            is_detached,
+            is_local,
+            is_empty: plan.is_empty,
+            options: self.options.clone(),
+        })
     }
 
     fn reflog_url(&self) -> Result<BString, Error> {

@@ -1,4 +1,4 @@
-//! Tests, beside the code.
+//! Configuration as git reads, joins and edits it.
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,4 +1,4 @@
-//! Tests, beside the code.
+//! git:// against a listener of the test and against a real `git daemon`.
 
 use std::net::TcpListener;
 use std::process::Child;

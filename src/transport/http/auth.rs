@@ -13,13 +13,10 @@ use url::{Origin, Url};
 use super::super::{self as transport, Error, Settings};
 use crate::credential::{Credential, CredentialProvider, Prompt, Target};
 
-/// The provider of a transport.
-pub(super) type Provider = Arc<dyn CredentialProvider + Send + Sync>;
-
 /// The state of our acquaintance with one origin; no credential leaves for another.
 #[derive(Clone)]
 pub(super) struct Authentication {
-    provider: Provider,
+    provider: Arc<dyn CredentialProvider>,
     origin: Origin,
     target: Target,
     /// The password of the URL, if it is not tried yet.
@@ -52,7 +49,12 @@ pub(super) enum Denied {
 
 impl Authentication {
     /// Begins as nobody; `user` and `password` are those of the URL.
-    pub(super) fn new(provider: Provider, url: &Url, user: Option<String>, password: Option<&str>) -> Self {
+    pub(super) fn new(
+        provider: Arc<dyn CredentialProvider>,
+        url: &Url,
+        user: Option<String>,
+        password: Option<&str>,
+    ) -> Self {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let host = format!("{}{port}", url.host_str().unwrap_or_default());
         let given = user.as_ref().zip(password).map(|(username, password)| Credential {
@@ -128,8 +130,8 @@ impl Denied {
     }
 }
 
-/// The provider that configuration and environment describe: `gitcredentials(7)`.
-pub(super) fn provider(settings: &dyn Settings) -> Provider {
+/// The provider that configuration and environment describe, for callers without their own: `gitcredentials(7)`.
+pub(super) fn provider(settings: &dyn Settings) -> Arc<dyn CredentialProvider> {
     let configured =
         || settings.value("core.askPass").and_then(|value| value.to_os_str().ok().map(Into::into));
     let candidates = [settings.env("GIT_ASKPASS"), configured(), settings.env("SSH_ASKPASS")];

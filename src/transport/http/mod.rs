@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use bstr::ByteSlice as _;
 
-use super::{Body, Connection, Error, IpVersion, Options, Settings, Transport, Url};
+use super::{Body, Connection, Error, Options, Settings, Transport, Url};
 use crate::progress::{Event, Progress};
 use crate::protocol::{Service, Version};
 
@@ -48,22 +48,22 @@ const PACKET_LEN_MAX: usize = 65520;
 
 /// Prepares smart HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
 /// configuration.
-#[expect(clippy::needless_pass_by_value, reason = "all transports are opened alike")]
 pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
     // the far side's programs are the web server's choice, and there is no child for a directory
-    Ok(Box::new(HttpTransport { site: site(url, settings, options.ip_version)? }))
+    Ok(Box::new(HttpTransport { site: site(url, settings, options)? }))
 }
 
-fn site(url: &Url, settings: &dyn Settings, ip_version: IpVersion) -> Result<Site, Error> {
+fn site(url: &Url, settings: &dyn Settings, options: Options) -> Result<Site, Error> {
     let text = url.text.to_str().map_err(|_| Error::Url("the URL is not valid UTF-8".into()))?;
     let base = base(text);
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
-    let settings_here = HttpSettings::read(settings, text, ip_version)?;
+    let settings_here = HttpSettings::read(settings, text, options.ip_version)?;
+    let provider = options.credentials.unwrap_or_else(|| auth::provider(settings));
     let password = url.password.as_ref().map(crate::credential::Secret::reveal);
     Ok(Site {
         client: Arc::new(Client::new(settings_here.client.clone())),
-        authentication: Authentication::new(auth::provider(settings), &home, auth::user(url)?, password),
+        authentication: Authentication::new(provider, &home, auth::user(url)?, password),
         settings: Arc::new(settings_here),
         base,
         home,

@@ -1,4 +1,4 @@
-//! Which `http.<url>.*` entries hold for a URL: git-config(1), "http.<url>.*".
+//! Which `http.<url>.*` entries hold for a URL: git-config(1), `http.<url>.*`.
 
 use url::Url;
 

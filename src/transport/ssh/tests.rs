@@ -1,4 +1,4 @@
-//! Tests, beside the code.
+//! The command lines that ssh, plink and their like are started with.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Tests, beside the code.
+//! Every kind of URL that git takes, and what it is taken for.
 
 use std::path::Path;
 

@@ -1,0 +1,405 @@
+//! What the client says: wants, haves and what the pack may be like.
+
+use std::io::BufRead;
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use crate::protocol::capability::hash_kind;
+use crate::protocol::ls_refs::{Preamble, read_argument};
+use crate::protocol::pktline::{Packet, Reader, push_line};
+use crate::protocol::{Capabilities, Error, parse_id, printable, unexpected_line};
+
+/// What the client wants and has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The head of the v2 command. In v0 `agent`, `object_format` and `session_id` become capabilities.
+    pub preamble: Preamble,
+    /// The objects wanted.
+    pub wants: Vec<ObjectId>,
+    /// v2 `want-ref`: refs wanted by name.
+    pub want_refs: Vec<BString>,
+    /// Objects the client has, newest first.
+    pub haves: Vec<ObjectId>,
+    /// The client's own shallow boundary.
+    pub shallow: Vec<ObjectId>,
+    /// How to move that boundary.
+    pub deepen: Deepen,
+    /// The filter of a partial clone, as git spells it.
+    pub filter: Option<BString>,
+    /// v2 `packfile-uris`: the protocols by which the client would fetch packs elsewhere, such as `https`.
+    pub packfile_uris: Vec<BString>,
+    /// No more haves will come: send the pack.
+    pub done: bool,
+    /// What the pack and the stream may be like.
+    pub features: Features,
+}
+
+/// A change of the shallow boundary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deepen {
+    /// `deepen <n>`; 0 for none.
+    pub depth: u32,
+    /// `deepen-relative`: counted from the present boundary.
+    pub relative: bool,
+    /// `deepen-since`, in seconds since 1970.
+    pub since: Option<i64>,
+    /// `deepen-not`, a ref each.
+    pub not: Vec<BString>,
+}
+
+/// What the client allows and asks for; each only where the server said it can.
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the protocol that is there or not")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Deltas against objects the client has.
+    pub thin_pack: bool,
+    /// Deltas named by offset.
+    pub ofs_delta: bool,
+    /// No band 2.
+    pub no_progress: bool,
+    /// Tags that point to what is sent are sent too.
+    pub include_tag: bool,
+    /// v2: the whole answer is in side-bands.
+    pub sideband_all: bool,
+    /// v2: do not send a pack before `done`.
+    pub wait_for_done: bool,
+    /// v0: how acknowledgments are given.
+    pub multi_ack: MultiAck,
+    /// v0: the pack may follow `ready` without `done`.
+    pub no_done: bool,
+    /// v0: how the pack is framed.
+    pub side_band: SideBand,
+    /// v0: `deepen-since` is named among the capabilities; C git names it whenever the server does.
+    pub deepen_since: bool,
+    /// v0: `deepen-not` is named among the capabilities; C git names it whenever the server does.
+    pub deepen_not: bool,
+}
+
+/// v0's kinds of acknowledgment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MultiAck {
+    /// Only the first common object is acknowledged.
+    #[default]
+    None,
+    /// `ACK <id> continue`.
+    Plain,
+    /// `ACK <id> common` and `ACK <id> ready`.
+    Detailed,
+}
+
+/// v0's kinds of side-band.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SideBand {
+    /// The pack comes bare.
+    #[default]
+    None,
+    /// Packets of up to 1,000 bytes.
+    Small,
+    /// Packets of up to 65,520 bytes.
+    Large,
+}
+
+impl Request {
+    /// The v2 command as bytes, its flush-pkt included. Order as C git sends it (seen in git 2.47.3).
+    pub fn encode_v2(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        push_line(&mut out, &[b"command=fetch"]);
+        self.preamble.push_agent(&mut out);
+        self.preamble.push_session_id(&mut out);
+        self.preamble.push_server_options(&mut out);
+        self.preamble.push_object_format(&mut out);
+        out.extend_from_slice(b"0001");
+        for (word, asked) in self.features.v2_words() {
+            if asked {
+                push_line(&mut out, &[word.as_bytes()]);
+            }
+        }
+        push_ids(&mut out, "shallow ", &self.shallow);
+        self.deepen.push_v2(&mut out);
+        self.push_filter(&mut out);
+        if !self.packfile_uris.is_empty() {
+            push_line(&mut out, &[b"packfile-uris ", &bstr::join(",", &self.packfile_uris)]);
+        }
+        for name in &self.want_refs {
+            push_line(&mut out, &[b"want-ref ", name]);
+        }
+        push_ids(&mut out, "want ", &self.wants);
+        push_ids(&mut out, "have ", &self.haves);
+        if self.done {
+            push_line(&mut out, &[b"done"]);
+        }
+        out.extend_from_slice(b"0000");
+        out
+    }
+
+    /// Reads a v2 command as a server does, beginning after the line `command=fetch`.
+    pub fn decode_v2(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let (preamble, arguments) = Preamble::read(&mut reader)?;
+        let mut request = Self { preamble, ..Self::default() };
+        while arguments && let Some(line) = read_argument(&mut reader)? {
+            request.take_v2(line)?;
+        }
+        Ok(request)
+    }
+
+    fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line.split_once_str(" ") {
+            Some((b"want", hex)) => self.wants.push(expect_id(hex, line)?),
+            Some((b"have", hex)) => self.haves.push(expect_id(hex, line)?),
+            Some((b"want-ref", name)) => self.want_refs.push(name.into()),
+            Some((b"packfile-uris", list)) => {
+                self.packfile_uris = list.split_str(",").map(BString::from).collect();
+            }
+            None if line == b"done" => self.done = true,
+            None if line == b"deepen-relative" => self.deepen.relative = true,
+            None => self.features.take_v2(line)?,
+            Some((key, value)) => return self.take_boundary(key, value, line),
+        }
+        Ok(())
+    }
+
+    /// Takes the lines that v0 and v2 have in common: `shallow`, `deepen…` and `filter`.
+    fn take_boundary(&mut self, key: &[u8], value: &[u8], line: &[u8]) -> Result<(), Error> {
+        let invalid = |what| Error::Malformed(format!("invalid {what}: {}", printable(line)));
+        match key {
+            b"shallow" => self.shallow.push(parse_id(value).ok_or_else(|| invalid("shallow line"))?),
+            b"deepen" => {
+                let depth =
+                    parse_number(value).filter(|depth| *depth > 0).ok_or_else(|| invalid("deepen"))?;
+                self.deepen.depth = depth;
+            }
+            b"deepen-since" => {
+                self.deepen.since = Some(parse_number(value).ok_or_else(|| invalid("deepen-since"))?);
+            }
+            b"deepen-not" => self.deepen.not.push(value.into()),
+            b"filter" => self.filter = Some(value.into()),
+            _ => return Err(unexpected_line(line)),
+        }
+        Ok(())
+    }
+
+    /// v0: the wants with capabilities behind the first, `shallow`, `deepen…`, `filter` lines and a flush-pkt. Order as
+    /// C git sends it (seen in git 2.47.3, which never sends `object-format`, whatever the hash). Without a want
+    /// nothing but the flush-pkt is left, which says goodbye.
+    pub fn encode_wants_v0(&self, out: &mut Vec<u8>) {
+        if let Some((first, others)) = self.wants.split_first() {
+            let mut line = format!("want {first}").into_bytes();
+            for word in self.words_v0() {
+                line.push(b' ');
+                line.extend_from_slice(&word);
+            }
+            push_line(out, &[&line]);
+            push_ids(out, "want ", others);
+            push_ids(out, "shallow ", &self.shallow);
+            self.deepen.push(out);
+            self.push_filter(out);
+        }
+        out.extend_from_slice(b"0000");
+    }
+
+    /// Reads what [`Self::encode_wants_v0`] wrote, as a server does. Words behind the first want that are not known are
+    /// passed over, as C git does.
+    pub fn decode_wants_v0(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let mut reader = Reader::new(input);
+        let mut request = Self::default();
+        while let Some(line) = read_argument(&mut reader)? {
+            match line.split_once_str(" ") {
+                Some((b"want", rest)) => request.take_want_v0(rest, line)?,
+                Some((key, value)) => request.take_boundary(key, value, line)?,
+                None => return Err(unexpected_line(line)),
+            }
+        }
+        Ok(request)
+    }
+
+    fn take_want_v0(&mut self, rest: &[u8], line: &[u8]) -> Result<(), Error> {
+        let (hex, words) = rest.split_once_str(" ").unwrap_or((rest, b""));
+        self.wants.push(expect_id(hex, line)?);
+        if self.wants.len() > 1 {
+            return Ok(());
+        }
+        let words = Capabilities::from_list(words);
+        self.features = Features::from_v0(&words);
+        self.deepen.relative = words.contains("deepen-relative");
+        self.preamble.agent = words.value("agent").map(Into::into);
+        self.preamble.session_id = words.value("session-id").map(Into::into);
+        self.preamble.object_format = words.value("object-format").and_then(|name| hash_kind(name));
+        Ok(())
+    }
+
+    fn words_v0(&self) -> Vec<BString> {
+        let features = &self.features;
+        let multi_ack = match features.multi_ack {
+            MultiAck::None => "",
+            MultiAck::Plain => "multi_ack",
+            MultiAck::Detailed => "multi_ack_detailed",
+        };
+        let side_band = match features.side_band {
+            SideBand::None => "",
+            SideBand::Small => "side-band",
+            SideBand::Large => "side-band-64k",
+        };
+        let only_if = |asked, word| if asked { word } else { "" };
+        let words = [
+            multi_ack,
+            only_if(features.no_done, "no-done"),
+            side_band,
+            only_if(self.deepen.relative, "deepen-relative"),
+            only_if(features.thin_pack, "thin-pack"),
+            only_if(features.no_progress, "no-progress"),
+            only_if(features.include_tag, "include-tag"),
+            only_if(features.ofs_delta, "ofs-delta"),
+            only_if(features.deepen_since, "deepen-since"),
+            only_if(features.deepen_not, "deepen-not"),
+        ];
+        let mut words: Vec<BString> =
+            words.into_iter().filter(|word| !word.is_empty()).map(Into::into).collect();
+        let preamble = &self.preamble;
+        words.extend(preamble.agent.iter().map(|agent| format!("agent={agent}").into()));
+        words.extend(preamble.session_id.iter().map(|id| format!("session-id={id}").into()));
+        words.extend(preamble.object_format.iter().map(|hash| format!("object-format={hash}").into()));
+        words.extend(self.filter.iter().map(|_| "filter".into()));
+        words
+    }
+
+    fn push_filter(&self, out: &mut Vec<u8>) {
+        if let Some(filter) = &self.filter {
+            push_line(out, &[b"filter ", filter]);
+        }
+    }
+}
+
+impl Features {
+    /// The features that are lines of a v2 command, in C git's order. `wait-for-done`, which C git sends alone, first.
+    fn v2_words(&self) -> [(&'static str, bool); 6] {
+        [
+            ("wait-for-done", self.wait_for_done),
+            ("thin-pack", self.thin_pack),
+            ("no-progress", self.no_progress),
+            ("include-tag", self.include_tag),
+            ("ofs-delta", self.ofs_delta),
+            ("sideband-all", self.sideband_all),
+        ]
+    }
+
+    fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
+        match line {
+            b"wait-for-done" => self.wait_for_done = true,
+            b"thin-pack" => self.thin_pack = true,
+            b"no-progress" => self.no_progress = true,
+            b"include-tag" => self.include_tag = true,
+            b"ofs-delta" => self.ofs_delta = true,
+            b"sideband-all" => self.sideband_all = true,
+            _ => return Err(unexpected_line(line)),
+        }
+        Ok(())
+    }
+
+    fn from_v0(words: &Capabilities) -> Self {
+        let multi_ack = if words.contains("multi_ack_detailed") {
+            MultiAck::Detailed
+        } else if words.contains("multi_ack") {
+            MultiAck::Plain
+        } else {
+            MultiAck::None
+        };
+        let side_band = if words.contains("side-band-64k") {
+            SideBand::Large
+        } else if words.contains("side-band") {
+            SideBand::Small
+        } else {
+            SideBand::None
+        };
+        Self {
+            thin_pack: words.contains("thin-pack"),
+            ofs_delta: words.contains("ofs-delta"),
+            no_progress: words.contains("no-progress"),
+            include_tag: words.contains("include-tag"),
+            no_done: words.contains("no-done"),
+            deepen_since: words.contains("deepen-since"),
+            deepen_not: words.contains("deepen-not"),
+            multi_ack,
+            side_band,
+            ..Self::default()
+        }
+    }
+}
+
+impl Deepen {
+    fn push_v2(&self, out: &mut Vec<u8>) {
+        self.push_depth(out);
+        if self.relative {
+            push_line(out, &[b"deepen-relative"]);
+        }
+        self.push_since_and_not(out);
+    }
+
+    fn push(&self, out: &mut Vec<u8>) {
+        self.push_depth(out);
+        self.push_since_and_not(out);
+    }
+
+    fn push_depth(&self, out: &mut Vec<u8>) {
+        if self.depth > 0 {
+            push_line(out, &[format!("deepen {}", self.depth).as_bytes()]);
+        }
+    }
+
+    fn push_since_and_not(&self, out: &mut Vec<u8>) {
+        if let Some(since) = self.since {
+            push_line(out, &[format!("deepen-since {since}").as_bytes()]);
+        }
+        for name in &self.not {
+            push_line(out, &[b"deepen-not ", name]);
+        }
+    }
+}
+
+/// v0: `have` lines, with neither flush-pkt nor `done`.
+pub fn encode_haves_v0(haves: &[ObjectId], out: &mut Vec<u8>) {
+    push_ids(out, "have ", haves);
+}
+
+/// v0: one packet of what a client says after its wants, read by a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Have {
+    /// `have <id>`.
+    Have(ObjectId),
+    /// A flush-pkt: the client waits for acknowledgments.
+    Flush,
+    /// `done`: the client waits for the pack.
+    Done,
+}
+
+impl Have {
+    /// Reads one; `None` if the client hung up instead.
+    pub fn read_v0(input: &mut dyn BufRead) -> Result<Option<Self>, Error> {
+        let mut reader = Reader::new(input);
+        let Some(packet) = reader.read_or_eof()? else { return Ok(None) };
+        match packet {
+            Packet::Flush => Ok(Some(Self::Flush)),
+            Packet::Data(_) if packet.shown() == b"done" => Ok(Some(Self::Done)),
+            Packet::Data(_) | Packet::Delimiter | Packet::ResponseEnd => {
+                let id = packet.shown().strip_prefix(b"have ").and_then(parse_id);
+                id.map(|id| Some(Self::Have(id))).ok_or_else(|| unexpected_line(packet.shown()))
+            }
+        }
+    }
+}
+
+fn push_ids(out: &mut Vec<u8>, key: &str, ids: &[ObjectId]) {
+    for id in ids {
+        push_line(out, &[key.as_bytes(), id.to_string().as_bytes()]);
+    }
+}
+
+fn expect_id(hex: &[u8], line: &[u8]) -> Result<ObjectId, Error> {
+    let text = || format!("expected to get oid, not '{}'", printable(line));
+    parse_id(hex).ok_or_else(|| Error::Malformed(text()))
+}
+
+fn parse_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
