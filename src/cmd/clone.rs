@@ -216,6 +216,9 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
 
 /// A path that is not there is told before anything is announced.
 fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
+    if crate::repo::discover::local_git_dir(Path::new(&os(source.clone()))).is_some() {
+        return Ok(());
+    }
     let rewritten = crate::remote::config::rewrite(config, source.as_bstr());
     let Ok(url) = transport::Url::parse(rewritten.as_bstr()) else { return Ok(()) };
     let Some(path) = url.local_path().filter(|_| url.scheme == transport::url::Scheme::Path) else {

@@ -36,9 +36,11 @@ struct Arguments {
     /// fetch from all remotes
     #[arg(long)]
     all: bool,
-    /// append to .`git/FETCH_HEAD` instead of overwriting
-    #[arg(short, long)]
+    #[arg(short, long, help = "append to .git/FETCH_HEAD instead of overwriting")]
     append: bool,
+    /// use atomic transaction to update references
+    #[arg(long)]
+    atomic: bool,
     /// path to upload pack on remote end
     #[arg(long = "upload-pack", value_name = "path")]
     upload_pack: Option<OsString>,
@@ -57,12 +59,18 @@ struct Arguments {
     /// prune remote-tracking branches no longer on remote
     #[arg(short, long)]
     prune: bool,
+    /// prune local tags no longer on remote and clobber changed tags
+    #[arg(short = 'P', long = "prune-tags")]
+    prune_tags: bool,
     /// dry run
     #[arg(long = "dry-run")]
     dry_run: bool,
     /// write fetched references to the FETCH_HEAD file
     #[arg(long = "write-fetch-head")]
     write_fetch_head: bool,
+    /// keep downloaded pack
+    #[arg(short, long)]
+    keep: bool,
     /// allow updating of HEAD ref
     #[arg(short, long = "update-head-ok")]
     update_head_ok: bool,
@@ -84,6 +92,9 @@ struct Arguments {
     /// convert to a complete repository
     #[arg(long)]
     unshallow: bool,
+    /// specify fetch refmap
+    #[arg(long, value_name = "refmap")]
+    refmap: Vec<OsString>,
     /// option to transmit
     #[arg(short = 'o', long = "server-option", value_name = "server-specific")]
     server_option: Vec<OsString>,
@@ -93,6 +104,9 @@ struct Arguments {
     /// use IPv6 addresses only
     #[arg(short = '6', long)]
     ipv6: bool,
+    /// report that we have only objects reachable from this object
+    #[arg(long = "negotiation-tip", value_name = "revision")]
+    negotiation_tip: Vec<OsString>,
     /// object filtering
     #[arg(long, value_name = "args")]
     filter: Option<OsString>,
@@ -118,6 +132,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     }
     let Some(remote) = choose_remote(&parsed.values, &repo)? else { return Ok(0) };
     options.refspecs = refspecs(parsed.values.operands.get(1..).unwrap_or_default())?;
+    if options.refmap.is_some() && options.refspecs.is_empty() {
+        return Err(CommandError::fatal("--refmap option is only meaningful with command-line refspec(s)"));
+    }
     run.fetch_one(&remote, &options)
 }
 
@@ -141,6 +158,9 @@ impl Run<'_> {
         if let [only] = remotes.as_slice() {
             return self.fetch_one(only, options);
         }
+        if options.atomic {
+            return Err(CommandError::fatal("--atomic can only be used when fetching from one remote"));
+        }
         let mut options = options.clone();
         let mut worst = 0;
         for (index, remote) in remotes.iter().enumerate() {
@@ -162,7 +182,7 @@ impl Run<'_> {
 
     fn fetch_one(&mut self, remote: &Remote, options: &Options) -> Result<u8, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
-        let listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
+        let mut listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
         let mut printer = Printer::new(self, &listed);
         let (pruned, dangling) = listed.prune()?;
         printer.print(&pruned)?;
@@ -171,8 +191,10 @@ impl Run<'_> {
             let became = if is_dry { "will become" } else { "has become" };
             printer.line(format!("   ({name} {became} dangling)"));
         }
-        let outcome = listed.transfer(&mut meters)?.update()?;
-        report(&mut printer, &outcome, remote)
+        let mut outcome = listed.transfer(&mut meters)?.update()?;
+        let refusal = outcome.refusal.take();
+        let code = report(&mut printer, &outcome, remote)?;
+        refusal.map_or(Ok(code), |refusal| Err(refusal.into()))
     }
 }
 
@@ -275,6 +297,16 @@ fn refspecs(words: &[OsString]) -> Result<Vec<Refspec>, CommandError> {
     Ok(refspecs)
 }
 
+/// `--refmap`, any number; an empty one stands for nothing.
+fn refmap(texts: &[OsString]) -> Result<Option<Vec<Refspec>>, CommandError> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let given = texts.iter().filter(|text| !text.is_empty());
+    let refspecs = given.map(|text| Refspec::parse_fetch(bytes(text).as_bstr()));
+    Ok(Some(refspecs.collect::<Result<_, _>>()?))
+}
+
 fn show(parsed: &Parsed<Arguments>) -> Show {
     let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
     Show {
@@ -299,6 +331,11 @@ fn options(
     Ok(Options {
         tags,
         prune: parsed.choice("prune"),
+        prune_tags: parsed.choice("prune-tags"),
+        atomic: values.atomic,
+        refmap: refmap(&values.refmap)?,
+        negotiation_tips: values.negotiation_tip.iter().map(bytes).collect(),
+        keep: values.keep,
         dry_run: values.dry_run,
         force: values.force,
         append: values.append,

@@ -57,7 +57,7 @@ pub struct Options<'a> {
     /// Packs of fewer objects than this are unpacked to loose objects; 0 always keeps the pack
     /// (`fetch.unpackLimit`, 100 by default).
     pub unpack_limit: u32,
-    /// The content of a `.keep` file to write beside the pack, which guards it from `git gc` until
+    /// The content of a `.keep` file to write beside the pack, if it stays one, which guards it from `git gc` until
     /// [`Keep`] is dropped.
     pub keep: Option<BString>,
     /// The content of a `.promisor` file to write beside the pack: it came from a promisor remote.

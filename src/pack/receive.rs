@@ -46,7 +46,7 @@ pub fn receive(
     let mut stream = Stream::new(&mut *input, file, options.object_hash, options.size_max_bytes);
     let count =
         decode_pack_header(stream.pack_header()?).map_err(|error| Error::BadPack(error.to_string()))?;
-    let unpack = count < options.unpack_limit && options.keep.is_none() && options.promisor.is_none();
+    let unpack = count < options.unpack_limit && options.promisor.is_none();
     let title = if unpack { "Unpacking objects" } else { "Receiving objects" };
     let mut meter = Meter::new(progress, title, u64::from(count));
 

@@ -9,18 +9,17 @@
 
 use std::path::PathBuf;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, BString};
 use gix_hash::ObjectId;
 
 use self::plan::Plan;
-use self::source::{Source, find_local};
+use self::source::{Source, locate};
 use super::fetch_pack::{self, fetch_pack};
-use super::{Error, config, connectivity, fetch, local_clone};
+use super::{Error, connectivity, fetch, local_clone};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
 use crate::repo::config::Override;
 use crate::repo::{Config, Environment, Repository};
-use crate::transport::url::Scheme;
 use crate::transport::{self, Url};
 
 mod checkout;
@@ -138,22 +137,7 @@ impl<'a> Clone<'a> {
         let mut all = overrides.to_vec();
         all.extend(options.config.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         let config = Config::load(env, &all, None)?;
-        let given = Url::parse(config::rewrite(&config, source).as_bstr())?;
-        let (url, parsed) = match &given.scheme {
-            Scheme::Path => {
-                let path = given.local_path().unwrap_or_default();
-                let found = find_local(&path)
-                    .ok_or_else(|| Error::Usage(format!("repository '{source}' does not exist")))?;
-                let absolute = std::path::absolute(&path).unwrap_or(path);
-                let text = BString::from(absolute.into_os_string().into_encoded_bytes());
-                let parsed =
-                    Url::parse(BString::from(found.into_os_string().into_encoded_bytes()).as_bstr())?;
-                (text, parsed)
-            }
-            Scheme::File | Scheme::Git | Scheme::Ssh | Scheme::Http | Scheme::Https | Scheme::Helper(_) => {
-                (source.to_owned(), given)
-            }
-        };
+        let (url, parsed) = locate(source, &config, env)?;
         Ok(Self { options, destination, env, overrides, config, url, parsed })
     }
 

@@ -19,6 +19,8 @@ pub struct Remote {
     pub tags: Tags,
     /// `remote.<name>.prune`, or `fetch.prune`.
     pub prune: bool,
+    /// `remote.<name>.pruneTags`, or `fetch.pruneTags`: what is pruned includes tags.
+    pub prune_tags: bool,
     /// `remote.<name>.uploadpack`.
     pub upload_pack: Option<BString>,
     /// `remote.<name>.promisor`: objects that are missing may be asked for later.
@@ -45,6 +47,8 @@ impl Remote {
     /// The remote that `name` means: one of the configuration, or the URL or path that `name` is.
     pub fn from_config(config: &Config, name: &BStr) -> Result<Self, Error> {
         let mut remote = Self::of_url(config, name);
+        remote.prune = config.boolean("fetch.prune")?.unwrap_or(false);
+        remote.prune_tags = config.boolean("fetch.pruneTags")?.unwrap_or(false);
         if is_nickname(name) && exists(config, name) {
             remote.name = Some(name.to_owned());
             remote.read(config, name)?;
@@ -52,7 +56,7 @@ impl Remote {
         Ok(remote)
     }
 
-    /// A remote that is nothing but a URL.
+    /// A remote that is nothing but a URL, without what `fetch.*` says of all remotes.
     pub fn of_url(config: &Config, url: &BStr) -> Self {
         Self {
             name: None,
@@ -60,6 +64,7 @@ impl Remote {
             fetch: Vec::new(),
             tags: Tags::Follow,
             prune: false,
+            prune_tags: false,
             upload_pack: None,
             promisor: false,
             filter: None,
@@ -91,10 +96,8 @@ impl Remote {
             Some(b"--no-tags") => Tags::None,
             Some(_) | None => Tags::Follow,
         };
-        self.prune = match config.boolean(&key("prune"))? {
-            Some(prune) => prune,
-            None => config.boolean("fetch.prune")?.unwrap_or(false),
-        };
+        self.prune = config.boolean(&key("prune"))?.unwrap_or(self.prune);
+        self.prune_tags = config.boolean(&key("pruneTags"))?.unwrap_or(self.prune_tags);
         self.upload_pack = config.string(&key("uploadpack"));
         self.filter = config.string(&key("partialclonefilter"));
         self.promisor = config.boolean(&key("promisor"))?.unwrap_or(false)

@@ -4,6 +4,8 @@
 //! Fetch::open ── Opened ── list ── Listed ── (prune) ── transfer ── Transferred ── update ── rows
 //! ```
 
+use std::borrow::Cow;
+
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
@@ -12,13 +14,15 @@ use super::fetch_pack::{self, fetch_pack};
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
 use super::update::{self, RefUpdate};
-use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session};
+use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
 use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
+
+mod apply;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +33,17 @@ pub struct Options {
     pub tags: Option<Tags>,
     /// Whether refs that are gone on the far side are removed here; the configuration decides if `None`.
     pub prune: Option<bool>,
+    /// Whether tags that are gone on the far side are removed too, where anything is; the configuration decides if
+    /// `None`.
+    pub prune_tags: Option<bool>,
+    /// All refs move or none.
+    pub atomic: bool,
+    /// What fills tracking branches by the way when `refspecs` are given, in place of the remote's own refspecs.
+    pub refmap: Option<Vec<Refspec>>,
+    /// Where the negotiation starts, instead of all our refs: ref names, patterns of them, and ids (`--negotiation-tip`).
+    pub negotiation_tips: Vec<BString>,
+    /// The pack stays a pack, however small.
+    pub keep: bool,
     /// Objects are fetched and nothing else changes.
     pub dry_run: bool,
     /// Updates need not be fast-forwards.
@@ -56,8 +71,10 @@ pub struct Options {
 /// A fetch from one remote into one repository.
 pub struct Fetch<'a> {
     repo: &'a Repository,
-    remote: &'a Remote,
+    remote: Cow<'a, Remote>,
     options: &'a Options,
+    /// Those of the command line, and the tags' if they are pruned without a configured remote.
+    refspecs: Vec<Refspec>,
     url: BString,
 }
 
@@ -68,6 +85,8 @@ pub struct Listed<'a> {
     refs: Vec<Ref>,
     map: Vec<Mapping>,
     tags: Tags,
+    /// Stale refs that wait for the others, since all move together.
+    stale: Vec<RefUpdate>,
 }
 
 /// Where objects come from.
@@ -82,6 +101,7 @@ pub struct Transferred<'a> {
     refs: Vec<Ref>,
     map: Vec<Mapping>,
     follows_tags: bool,
+    stale: Vec<RefUpdate>,
     objects: Objects,
     /// Guards the new pack until the refs have moved.
     _kept: Option<Stored>,
@@ -94,6 +114,8 @@ pub struct Outcome {
     pub updates: Vec<RefUpdate>,
     /// Why refs could not be moved, in git's words.
     pub errors: Vec<crate::repo::Error>,
+    /// Why all was refused that should have been done at once (`--atomic`).
+    pub refusal: Option<crate::repo::Error>,
 }
 
 impl<'a> Fetch<'a> {
@@ -101,7 +123,16 @@ impl<'a> Fetch<'a> {
     pub fn new(repo: &'a Repository, remote: &'a Remote, options: &'a Options) -> Result<Self, Error> {
         let url = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
         let url = fetch_head::display_url(Url::parse(url.as_bstr())?.redacted().as_bstr());
-        Ok(Self { repo, remote, options, url })
+        let (mut remote, mut refspecs) = (Cow::Borrowed(remote), options.refspecs.clone());
+        if options.prune_tags.unwrap_or(remote.prune_tags) && refspecs.is_empty() {
+            // A remote of the configuration has branches to fetch beside the tags, a URL alone has not.
+            if remote.name.is_some() {
+                remote.to_mut().fetch.push(Refspec::all_tags());
+            } else {
+                refspecs.push(Refspec::all_tags());
+            }
+        }
+        Ok(Self { repo, remote, options, refspecs, url })
     }
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
@@ -112,11 +143,17 @@ impl<'a> Fetch<'a> {
         let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
         let map = asked.map(&refs)?;
         drop(branch);
-        Ok(Listed { fetch: self, source, refs, map, tags })
+        Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
     }
 
     fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {
-        Asked { refspecs: &self.options.refspecs, remote: self.remote, branch, all_tags: tags == Tags::All }
+        Asked {
+            refspecs: &self.refspecs,
+            refmap: self.options.refmap.as_deref(),
+            remote: &self.remote,
+            branch,
+            all_tags: tags == Tags::All,
+        }
     }
 
     fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
@@ -194,18 +231,21 @@ impl<'a> Listed<'a> {
     }
 
     /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
-    pub fn prune(&self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
-        let Fetch { repo, remote, options, .. } = &self.fetch;
+    /// Where all refs move together they stay until the others move.
+    pub fn prune(&mut self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
+        let Fetch { repo, remote, options, refspecs, .. } = &self.fetch;
         if !options.prune.unwrap_or(remote.prune) {
             return Ok((Vec::new(), Vec::new()));
         }
-        let refspecs = if options.refspecs.is_empty() { &remote.fetch } else { &options.refspecs };
+        let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
         let stale = update::stale(repo, refspecs, &self.refs)?;
         if stale.is_empty() {
             return Ok((stale, Vec::new()));
         }
         let dangling = update::dangling(repo, &stale)?;
-        if !options.dry_run {
+        if options.atomic {
+            self.stale.clone_from(&stale);
+        } else if !options.dry_run {
             update::prune(repo, &stale)?;
         }
         Ok((stale, dangling))
@@ -219,18 +259,26 @@ impl<'a> Listed<'a> {
             fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
         }
         let mut objects = repo.objects()?;
-        let follows_tags = self.tags == Tags::Follow && self.map.iter().any(|m| m.local.is_some());
+        let follows_tags = self.follows_tags();
         if follows_tags {
             let followed = self.tags_to_follow(&objects)?;
             self.map.extend(followed);
         }
         let known = known_tips(repo)?;
         let kept = self.take_objects(&mut objects, &known, progress)?;
-        let Self { fetch, source, refs, map, .. } = self;
+        let Self { fetch, source, refs, map, stale, .. } = self;
         if let Source::Session(session) = source {
             if kept.is_some() { session.close_after_pack()? } else { session.close()? }
         }
-        Ok(Transferred { fetch, refs, map, follows_tags, objects, _kept: kept })
+        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, _kept: kept })
+    }
+
+    /// Whether tags come along by themselves: where a refspec stores anything. Tracking branches that are filled by
+    /// the way do not count.
+    fn follows_tags(&self) -> bool {
+        let Fetch { refspecs, remote, .. } = &self.fetch;
+        let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
+        self.tags == Tags::Follow && refspecs.iter().any(|refspec| refspec.destination.is_some())
     }
 
     fn tags_to_follow(&self, objects: &Objects) -> Result<Vec<Mapping>, Error> {
@@ -263,7 +311,9 @@ impl<'a> Listed<'a> {
                 return Err(Error::Interrupted);
             }
         }
-        let request = self.request(wants.clone(), known)?;
+        let named = &self.fetch.options.negotiation_tips;
+        let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
+        let request = fetch_pack::Request { negotiation_tips, ..self.request(wants.clone(), known)? };
         let is_partial = request.promisor.is_some();
         let repo = self.fetch.repo;
         let old_boundary = repo.shallow()?;
@@ -295,60 +345,20 @@ impl<'a> Listed<'a> {
         let Fetch { repo, remote, options, .. } = &self.fetch;
         let filter = options.filter.clone().or_else(|| remote.filter.clone().filter(|_| remote.promisor));
         let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
+        let packs_only = promisor.is_some() || options.keep;
         Ok(fetch_pack::Request {
             wants,
             tips: known.to_vec(),
+            negotiation_tips: None,
             algorithm: algorithm(repo)?,
             deepen: options.deepen.clone(),
-            unpack_limit: if promisor.is_some() { 0 } else { unpack_limit(repo)? },
+            unpack_limit: if packs_only { 0 } else { unpack_limit(repo)? },
             promisor,
             filter,
-            include_tag: self.tags == Tags::Follow,
+            include_tag: self.follows_tags(),
             no_progress: options.no_progress,
             keep: Some(keep_text()),
         })
-    }
-}
-
-impl Transferred<'_> {
-    /// The URL as messages show it.
-    pub fn url(&self) -> &BStr {
-        self.fetch.url.as_bstr()
-    }
-
-    /// Decides what becomes of each ref, moves those that may move, and writes `FETCH_HEAD`.
-    pub fn update(mut self) -> Result<Outcome, Error> {
-        let first = std::mem::take(&mut self.map);
-        let mut outcome = Outcome { updates: Vec::new(), errors: Vec::new() };
-        self.update_some(&first, &mut outcome)?;
-        if self.follows_tags && !self.fetch.options.dry_run {
-            // Tags whose objects came with the pack, which could not be known before.
-            let arrived: Vec<Mapping> = tags_missing(self.fetch.repo, &self.refs, &first, &self.objects)?
-                .into_iter()
-                .filter(|tag| self.objects.contains(&tag.id))
-                .collect();
-            self.update_some(&arrived, &mut outcome)?;
-        }
-        Ok(outcome)
-    }
-
-    fn update_some(&mut self, map: &[Mapping], outcome: &mut Outcome) -> Result<(), Error> {
-        let Fetch { repo, options, url, .. } = &self.fetch;
-        let mut sorted: Vec<&Mapping> = map.iter().collect();
-        sorted.sort_by_key(|mapping| mapping.fetch_head);
-        let mut updates = Vec::with_capacity(sorted.len());
-        for mapping in &sorted {
-            updates.push(update::decide(repo, &mut self.objects, mapping, options.force)?);
-        }
-        if !options.dry_run {
-            if !options.no_fetch_head {
-                fetch_head::append(&repo.git_path("FETCH_HEAD"), &sorted, url.as_bstr())?;
-            }
-            let action = if options.reflog_action.is_empty() { b"fetch" } else { &options.reflog_action[..] };
-            outcome.errors.extend(update::apply(repo, &mut updates, action));
-        }
-        outcome.updates.extend(updates);
-        Ok(())
     }
 }
 

@@ -16,7 +16,7 @@ pub fn truncate(path: &Path) -> Result<(), Error> {
 
 /// Adds a line for each of `mappings` in the order given; those to be ignored have none. `url` is as [`display_url`]
 /// gives it.
-pub fn append(path: &Path, mappings: &[&Mapping], url: &BStr) -> Result<(), Error> {
+pub fn append(path: &Path, mappings: &[Mapping], url: &BStr) -> Result<(), Error> {
     let mut lines = Vec::new();
     for mapping in mappings.iter().filter(|mapping| mapping.fetch_head != FetchHead::Ignore) {
         line(mapping, url, &mut lines);

@@ -43,7 +43,9 @@ pub struct Request {
     pub wants: Vec<ObjectId>,
     /// Our own commits to start the negotiation from; none for a clone.
     pub tips: Vec<ObjectId>,
-    /// How `tips` become haves.
+    /// Where the negotiation starts instead, if not at `tips`.
+    pub negotiation_tips: Option<Vec<ObjectId>>,
+    /// How they become haves.
     pub algorithm: Algorithm,
     /// How to move the shallow boundary.
     pub deepen: Deepen,
@@ -82,7 +84,7 @@ pub fn fetch_pack(
     let mut objects = repo.objects()?;
     let mut negotiator = request.algorithm.negotiator();
     if !request.tips.is_empty() {
-        prepare(negotiator.as_mut(), &mut objects, advertised, &request.tips).map_err(unreadable)?;
+        prepare(negotiator.as_mut(), &mut objects, advertised, request).map_err(unreadable)?;
     }
     let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator };
     let negotiated = match session.version() {
@@ -198,14 +200,14 @@ fn prepare(
     negotiator: &mut dyn Negotiator,
     objects: &mut Objects,
     advertised: &[Ref],
-    tips: &[ObjectId],
+    request: &Request,
 ) -> std::io::Result<()> {
-    let complete = complete_commits(objects, advertised, tips)?;
+    let complete = complete_commits(objects, advertised, &request.tips)?;
     let mut history = RepoHistory(objects);
     for id in complete {
         negotiator.known_common(id, &mut history)?;
     }
-    for tip in tips {
+    for tip in request.negotiation_tips.as_ref().unwrap_or(&request.tips) {
         let Some((id, gix_object::Kind::Commit)) = history.0.peel(tip)? else { continue };
         negotiator.add_tip(id, &mut history)?;
     }

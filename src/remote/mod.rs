@@ -23,6 +23,7 @@ pub mod ref_map;
 pub mod refspec;
 pub mod session;
 mod settings;
+mod tip;
 pub mod update;
 
 pub use config::Remote;

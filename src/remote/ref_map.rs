@@ -49,6 +49,8 @@ pub struct CurrentBranch {
 pub struct Asked<'a> {
     /// The refspecs of the command line.
     pub refspecs: &'a [Refspec],
+    /// `--refmap`: what fills tracking branches by the way in place of the remote's own refspecs.
+    pub refmap: Option<&'a [Refspec]>,
     /// The remote, whose own refspecs count where the command line has none.
     pub remote: &'a Remote,
     /// The branch we are on.
@@ -98,10 +100,11 @@ impl Asked<'_> {
         let named: Vec<Ref> =
             refs.iter().filter(|reference| named.contains(&reference.name)).cloned().collect();
         let mut by_the_way = Vec::new();
-        for refspec in self.remote.fetch.iter().filter(|refspec| refspec.destination.is_some()) {
+        let refmap = self.refmap.unwrap_or(&self.remote.fetch);
+        for refspec in refmap.iter().filter(|refspec| refspec.destination.is_some()) {
             by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
         }
-        leave_out(&mut by_the_way, &self.remote.fetch);
+        leave_out(&mut by_the_way, refmap);
         map.extend(by_the_way);
         Ok(map)
     }
@@ -265,7 +268,6 @@ fn remove_duplicates(map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
             }
             Some((index, remote)) if *remote == mapping.remote => {
                 if let Some(first) = kept.get_mut(*index) {
-                    first.force |= mapping.force;
                     first.fetch_head = first.fetch_head.min(mapping.fetch_head);
                 }
             }
@@ -307,6 +309,7 @@ mod tests {
             fetch: refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect(),
             tags: Tags::Follow,
             prune: false,
+            prune_tags: false,
             upload_pack: None,
             promisor: false,
             filter: None,
@@ -317,7 +320,7 @@ mod tests {
     fn map(remote: &Remote, branch: &CurrentBranch, refspecs: &[&str]) -> Vec<(String, String, FetchHead)> {
         let refspecs: Vec<_> =
             refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
-        let asked = Asked { refspecs: &refspecs, remote, branch, all_tags: false };
+        let asked = Asked { refspecs: &refspecs, refmap: None, remote, branch, all_tags: false };
         asked
             .map(&refs())
             .unwrap()
@@ -373,7 +376,8 @@ mod tests {
         let refspecs: Vec<_> =
             ["main:x", "side:x"].iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
         let (remote, branch) = (remote(&[]), CurrentBranch::default());
-        let asked = Asked { refspecs: &refspecs, remote: &remote, branch: &branch, all_tags: false };
+        let asked =
+            Asked { refspecs: &refspecs, refmap: None, remote: &remote, branch: &branch, all_tags: false };
         let error = asked.map(&refs()).unwrap_err().to_string();
         assert_eq!(error, "Cannot fetch both refs/heads/main and refs/heads/side to refs/heads/x");
     }
@@ -382,7 +386,7 @@ mod tests {
     fn a_tag_is_followed_if_its_target_comes_and_it_is_not_here() {
         let remote = remote(&["refs/heads/*:refs/remotes/origin/*"]);
         let branch = CurrentBranch::default();
-        let asked = Asked { refspecs: &[], remote: &remote, branch: &branch, all_tags: false };
+        let asked = Asked { refspecs: &[], refmap: None, remote: &remote, branch: &branch, all_tags: false };
         let map = asked.map(&refs()).unwrap();
         let followed = tags_to_follow(&refs(), &map, &|_| false, &|_| false);
         assert_eq!(followed.iter().map(|m| m.remote.to_string()).collect::<Vec<_>>(), ["refs/tags/v1"]);

@@ -248,6 +248,22 @@ pub fn apply(repo: &Repository, updates: &mut [RefUpdate], action: &[u8]) -> Vec
     errors
 }
 
+/// Moves the refs of `updates` and removes those of `stale`, all or none; a line of the reflog begins with `action`.
+pub fn apply_together(
+    repo: &Repository,
+    stale: &[RefUpdate],
+    updates: &[RefUpdate],
+    action: &[u8],
+) -> Result<(), crate::repo::Error> {
+    let mut edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
+    edits.extend(updates.iter().filter_map(|update| edit(update, action)));
+    repo.update_refs(&edits)
+}
+
+fn removal(update: &RefUpdate) -> Option<Edit> {
+    Some(Edit { name: update.local.clone()?, new: None, expected: Expected::Any, message: None })
+}
+
 fn edit(update: &RefUpdate, action: &[u8]) -> Option<Edit> {
     let text = update.status.reflog_text()?;
     let mut message = BString::from(action);
@@ -291,12 +307,7 @@ pub fn stale(
 
 /// Removes the refs that [`stale`] found, all or none.
 pub fn prune(repo: &Repository, stale: &[RefUpdate]) -> Result<(), Error> {
-    let edits: Vec<Edit> = stale
-        .iter()
-        .filter_map(|update| {
-            Some(Edit { name: update.local.clone()?, new: None, expected: Expected::Any, message: None })
-        })
-        .collect();
+    let edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
     Ok(repo.update_refs(&edits)?)
 }
 

@@ -5,6 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clone;
+mod fetch;
+
 use bstr::ByteSlice;
 use support::{Format, Run, Sandbox, Stream, Twin, build};
 

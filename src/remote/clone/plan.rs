@@ -92,7 +92,7 @@ impl Clone<'_> {
             // Without refspecs a fetch would take HEAD; a clone takes tags alone, or nothing.
             remote.fetch = vec![Refspec::parse_fetch("^refs/none".into())?];
         }
-        let asked = Asked { refspecs: &[], remote: &remote, branch: &branch, all_tags };
+        let asked = Asked { refspecs: &[], refmap: None, remote: &remote, branch: &branch, all_tags };
         asked.map(refs)
     }
 

@@ -2,17 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::{Clone, Local, Options};
 use crate::progress::{Event, Progress};
 use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
-use crate::remote::{Error, Refspec, RepoSettings, Session, session};
-use crate::repo::discover;
-use crate::transport;
+use crate::remote::{Error, Refspec, RepoSettings, Session, config, session};
+use crate::repo::{Config, Environment, discover};
 use crate::transport::bundle::Bundle;
 use crate::transport::url::Scheme;
+use crate::transport::{self, Url};
 
 /// Where a clone comes from.
 pub(super) enum Source {
@@ -108,8 +108,49 @@ impl Clone<'_> {
     }
 }
 
+/// The URL that the new repository remembers for `source`, and the one to clone from. A path that is there is a path
+/// even if it looks like a URL, such as `host:path`.
+pub(super) fn locate(source: &BStr, config: &Config, env: &Environment) -> Result<(BString, Url), Error> {
+    let rewritten = config::rewrite(config, source);
+    let given = Url::parse(rewritten.as_bstr());
+    let path = match &given {
+        Ok(url) if url.scheme == Scheme::Path => url.local_path().unwrap_or_default(),
+        Ok(_) | Err(_) => PathBuf::from(source.to_os_str_lossy().into_owned()),
+    };
+    let Some(found) = find_local(&path) else {
+        return match given? {
+            url if url.scheme == Scheme::Path => {
+                Err(Error::Usage(format!("repository '{source}' does not exist")))
+            }
+            url => Ok((source.to_owned(), url)),
+        };
+    };
+    let bytes = |path: PathBuf| BString::from(path.into_os_string().into_encoded_bytes());
+    let parsed = Url::parse(bytes(absolute(&found, env)).as_bstr())?;
+    Ok((bytes(absolute(&path, env)), parsed))
+}
+
+/// `path` below the current directory as the user knows it (`PWD`), with nothing taken out: git keeps `.` and `..` in
+/// what it remembers.
+fn absolute(path: &Path, env: &Environment) -> PathBuf {
+    if path.is_absolute() {
+        return path.to_owned();
+    }
+    let current = std::path::absolute(".").unwrap_or_default();
+    let known = env.path("PWD").filter(|known| known.is_absolute() && is_same(known, &current));
+    known.unwrap_or(current).join(path)
+}
+
+/// Whether both lead to the same directory.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        (Ok(_) | Err(_), Ok(_) | Err(_)) => false,
+    }
+}
+
 /// The repository or bundle that a path means, in git's order.
-pub(super) fn find_local(path: &Path) -> Option<PathBuf> {
+fn find_local(path: &Path) -> Option<PathBuf> {
     if let Some(git_dir) = discover::local_git_dir(path) {
         return Some(git_dir);
     }

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
@@ -163,6 +163,21 @@ impl Objects {
         let first = length_min.max(ABBREVIATION_FLOOR);
         let length = (first..full.len()).find(|length| self.is_unique(id, *length)).unwrap_or(full.len());
         full.get(..length).unwrap_or(&full).into()
+    }
+
+    /// The object whose id begins with the hexadecimal digits `prefix`, at least four; `None` if there is none, or more
+    /// than one.
+    pub fn find_prefix(&self, prefix: &BStr) -> Option<ObjectId> {
+        let prefix = gix_hash::Prefix::from_hex(prefix.to_str().ok()?).ok()?;
+        let found: Vec<ObjectId> = self
+            .stores
+            .with(|handles| {
+                let ids = handles.iter().map(|handle| handle.lookup_prefix(prefix, None).ok().flatten());
+                ids.flatten().collect::<Result<_, ()>>()
+            })
+            .ok()?;
+        let (first, rest) = found.split_first()?;
+        rest.iter().all(|id| id == first).then_some(*first)
     }
 
     /// The number of digits git shortens ids to where `core.abbrev` is not set: by the number of objects, at least 7.
