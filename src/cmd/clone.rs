@@ -75,6 +75,9 @@ struct Arguments {
     /// don't clone any tags, and make later fetches not to follow them
     #[arg(long = "no-tags")]
     no_tags: bool,
+    /// separate git dir from working tree
+    #[arg(long = "separate-git-dir", value_name = "gitdir")]
+    separate_git_dir: Option<PathBuf>,
     /// set config inside the new repository
     #[arg(short, long, value_name = "key=value")]
     config: Vec<OsString>,
@@ -106,9 +109,24 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         Some(directory) => PathBuf::from(directory),
         None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
     };
-    check_source(&source, &config)?;
-    let destination = Destination::new(&directory, is_bare)?;
+    let path = check_source(&source, &config)?;
+    let destination = match &parsed.values.separate_git_dir {
+        Some(_) if is_bare => {
+            return Err(CommandError::fatal(
+                "options '--bare' and '--separate-git-dir' cannot be used together",
+            ));
+        }
+        Some(git_dir) => Destination::separate(&directory, &std::path::absolute(git_dir)?)?,
+        None => Destination::new(&directory, is_bare)?,
+    };
     announce(&destination, is_bare, show);
+    if let Some(path) = path.filter(|path| path.is_file()) {
+        if transport::bundle::open(&path)?.is_none() {
+            // git says so and goes on: it may be a file that names a git directory.
+            let text = format!("'{}' does not look like a v2 or v3 bundle file", path.display());
+            ui::message("error", text.as_bytes().as_bstr());
+        }
+    }
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
@@ -214,19 +232,19 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
     }
 }
 
-/// A path that is not there is told before anything is announced.
-fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
+/// A path that is not there is told before anything is announced. Gives the path if it is one.
+fn check_source(source: &BString, config: &Config) -> Result<Option<PathBuf>, CommandError> {
     if crate::repo::discover::local_git_dir(Path::new(&os(source.clone()))).is_some() {
-        return Ok(());
+        return Ok(Some(path));
     }
     let rewritten = crate::remote::config::rewrite(config, source.as_bstr());
-    let Ok(url) = transport::Url::parse(rewritten.as_bstr()) else { return Ok(()) };
+    let Ok(url) = transport::Url::parse(rewritten.as_bstr()) else { return Ok(None) };
     let Some(path) = url.local_path().filter(|_| url.scheme == transport::url::Scheme::Path) else {
-        return Ok(());
+        return Ok(None);
     };
     let bundle = Path::new(&path).with_extension("bundle");
     if path.is_file() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
-        return Ok(());
+        return Ok(Some(path));
     }
     Err(CommandError::fatal(format!("repository '{source}' does not exist")))
 }

@@ -11,7 +11,7 @@ use crate::protocol::fetch::Deepen;
 use crate::remote::config::{Tags, default_name, names};
 use crate::remote::fetch::{Fetch, Listed, Options, Outcome};
 use crate::remote::{Refspec, Remote};
-use crate::repo::Repository;
+use crate::repo::{Config, Repository};
 use crate::transport;
 
 const SPEC: Spec = Spec {
@@ -68,6 +68,12 @@ struct Arguments {
     /// write fetched references to the FETCH_HEAD file
     #[arg(long = "write-fetch-head")]
     write_fetch_head: bool,
+    /// machine-readable output
+    #[arg(long)]
+    porcelain: bool,
+    /// fetch from multiple remotes
+    #[arg(short, long)]
+    multiple: bool,
     /// keep downloaded pack
     #[arg(short, long)]
     keep: bool,
@@ -123,12 +129,17 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let mut options = options(&parsed, &repo, &context, show)?;
     options.reflog_action = reflog_action(&context, arguments);
     let is_all = parsed.choice("all").or(repo.config.boolean("fetch.all")?);
-    let mut run = Run { repo: &repo, context: &context, show };
+    let mut run = Run { repo: &repo, context: &context, show, is_porcelain: parsed.values.porcelain };
     if parsed.values.all && !parsed.values.operands.is_empty() {
         return Err(CommandError::fatal("fetch --all does not take a repository argument"));
     }
     if is_all == Some(true) && parsed.values.operands.is_empty() {
         return run.fetch_all(&options);
+    }
+    let operands: Vec<BString> = parsed.values.operands.iter().map(bytes).collect();
+    let is_group = matches!(operands.as_slice(), [only] if group(&repo.config, only).is_some());
+    if parsed.values.multiple || is_group {
+        return run.fetch_named(&operands, &options);
     }
     let Some(remote) = choose_remote(&parsed.values, &repo)? else { return Ok(0) };
     options.refspecs = refspecs(parsed.values.operands.get(1..).unwrap_or_default())?;
@@ -143,6 +154,7 @@ struct Run<'a> {
     repo: &'a Repository,
     context: &'a Context,
     show: Show,
+    is_porcelain: bool,
 }
 
 impl Run<'_> {
@@ -158,6 +170,25 @@ impl Run<'_> {
         if let [only] = remotes.as_slice() {
             return self.fetch_one(only, options);
         }
+        self.fetch_several(&remotes, options)
+    }
+
+    /// Fetches from remotes and groups (`remotes.<group>`) by name.
+    fn fetch_named(&mut self, names: &[BString], options: &Options) -> Result<u8, CommandError> {
+        let config = &self.repo.config;
+        let mut remotes = Vec::new();
+        for name in names {
+            for member in group(config, name).unwrap_or_else(|| vec![name.clone()]) {
+                if !crate::remote::config::exists(config, member.as_bstr()) {
+                    return Err(CommandError::fatal(format!("no such remote or remote group: {name}")));
+                }
+                remotes.push(Remote::from_config(config, member.as_bstr())?);
+            }
+        }
+        self.fetch_several(&remotes, options)
+    }
+
+    fn fetch_several(&mut self, remotes: &[Remote], options: &Options) -> Result<u8, CommandError> {
         if options.atomic {
             return Err(CommandError::fatal("--atomic can only be used when fetching from one remote"));
         }
@@ -198,6 +229,13 @@ impl Run<'_> {
     }
 }
 
+/// The members of the group `name`: `remotes.<name>`, words separated by blanks.
+fn group(config: &Config, name: &BString) -> Option<Vec<BString>> {
+    let lists = config.strings(&format!("remotes.{name}"));
+    let members = lists.iter().flat_map(|list| list.fields().map(BString::from)).collect();
+    (!lists.is_empty()).then_some(members)
+}
+
 /// Prints the table, under one `From` line.
 struct Printer<'a> {
     repo: &'a Repository,
@@ -205,6 +243,7 @@ struct Printer<'a> {
     show: Show,
     columns: usize,
     is_headed: bool,
+    is_porcelain: bool,
 }
 
 impl<'a> Printer<'a> {
@@ -215,11 +254,20 @@ impl<'a> Printer<'a> {
             show: run.show,
             columns: ui::Terminal::new(&run.context.env).columns,
             is_headed: false,
+            is_porcelain: run.is_porcelain,
         }
     }
 
     fn print(&mut self, updates: &[crate::remote::update::RefUpdate]) -> Result<(), CommandError> {
         if self.show.verbosity < 0 || updates.is_empty() {
+            return Ok(());
+        }
+        if self.is_porcelain {
+            for update in updates {
+                if let Some(row) = ui::porcelain_row(update, self.repo.object_hash, self.show.verbosity > 0) {
+                    ui::out(&row)?;
+                }
+            }
             return Ok(());
         }
         let objects = self.repo.objects()?;
@@ -235,7 +283,7 @@ impl<'a> Printer<'a> {
     }
 
     fn line(&mut self, line: impl AsRef<[u8]>) {
-        if self.show.verbosity < 0 {
+        if self.show.verbosity < 0 || self.is_porcelain {
             return;
         }
         if !self.is_headed {

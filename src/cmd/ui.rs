@@ -12,7 +12,7 @@ mod remote;
 mod table;
 
 pub use meter::{Meters, Settings as MeterSettings};
-pub use table::Table;
+pub use table::{Table, porcelain_row};
 
 /// What is known of the terminal.
 #[derive(Debug, Clone)]

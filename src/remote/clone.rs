@@ -176,7 +176,8 @@ impl<'a> Clone<'a> {
             wants: plan.wants.clone(),
             deepen: self.options.deepen.clone(),
             filter: self.options.filter.clone(),
-            include_tag: !self.options.no_tags,
+            // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
+            include_tag: self.is_single_branch(),
             no_progress: self.options.no_progress,
             promisor: is_partial.then(|| fetch::promisor_text(&plan.map)),
             ..fetch_pack::Request::default()

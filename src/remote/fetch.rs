@@ -137,7 +137,11 @@ impl<'a> Fetch<'a> {
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
-        let tags = self.options.tags.unwrap_or(self.remote.tags);
+        let options = self.options;
+        if !options.no_fetch_head && !options.append && !options.dry_run {
+            fetch_head::truncate(&self.repo.git_path("FETCH_HEAD"))?;
+        }
+        let tags = options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
         let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
@@ -255,9 +259,6 @@ impl<'a> Listed<'a> {
     pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
         self.fetch.check_checked_out(&self.map)?;
-        if !self.fetch.options.no_fetch_head && !self.fetch.options.append && !self.fetch.options.dry_run {
-            fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
-        }
         let mut objects = repo.objects()?;
         let follows_tags = self.follows_tags();
         if follows_tags {
@@ -313,7 +314,12 @@ impl<'a> Listed<'a> {
         }
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
-        let request = fetch_pack::Request { negotiation_tips, ..self.request(wants.clone(), known)? };
+        // What a ref of ours has is whole: the far side need not think about it.
+        let asked: Vec<ObjectId> = match self.fetch.deepens() {
+            true => wants.clone(),
+            false => wants.iter().filter(|want| !known.contains(want)).copied().collect(),
+        };
+        let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
         let is_partial = request.promisor.is_some();
         let repo = self.fetch.repo;
         let old_boundary = repo.shallow()?;

@@ -93,6 +93,26 @@ impl Table {
     }
 }
 
+/// One row of `--porcelain`: flag, old id, new id, local ref, each after one blank; `None` if it is not shown.
+pub fn porcelain_row(update: &RefUpdate, hash: gix_hash::Kind, shows_unchanged: bool) -> Option<BString> {
+    let flag = match update.status {
+        Status::UpToDate if !shows_unchanged => return None,
+        Status::UpToDate => '=',
+        Status::New(_) | Status::Noted => '*',
+        Status::FastForward => ' ',
+        Status::Forced => '+',
+        Status::TagUpdated => 't',
+        Status::Pruned => '-',
+        Status::NonFastForward | Status::WouldClobberTag | Status::Failed(_) => '!',
+    };
+    let null = gix_hash::ObjectId::null(hash);
+    let local = update.local.clone().unwrap_or_else(|| "FETCH_HEAD".into());
+    let mut row =
+        BString::from(format!("{flag} {} {} ", update.old.unwrap_or(null), update.new.unwrap_or(null)));
+    row.extend_from_slice(&local);
+    Some(row)
+}
+
 fn new(kind: Kind) -> &'static str {
     match kind {
         Kind::Branch => "[new branch]",

@@ -32,16 +32,33 @@ impl Destination {
         })
     }
 
+    /// As [`Self::new`], with the git directory elsewhere (`--separate-git-dir`).
+    pub fn separate(directory: &Path, git_dir: &Path) -> Result<Self, Error> {
+        let destination = Self::new(directory, false)?;
+        if !is_missing_or_empty(git_dir) {
+            return Err(Error::Usage(format!(
+                "repository path '{}' already exists and is not an empty directory.",
+                git_dir.display()
+            )));
+        }
+        Ok(Self { git_dir: git_dir.to_owned(), ..destination })
+    }
+
     /// The directory the user sees.
     pub fn directory(&self) -> &Path {
         self.work_tree.as_deref().unwrap_or(&self.git_dir)
     }
 
+    /// What a clone makes, and whether it is there now.
+    pub fn places(&self) -> Vec<(PathBuf, bool)> {
+        let directories = [Some(&self.git_dir), self.work_tree.as_ref()];
+        directories.into_iter().flatten().map(|directory| (directory.clone(), directory.exists())).collect()
+    }
+
     /// Makes the directory; what is made goes away with the guard unless it is told to keep it.
     pub(super) fn make(&self) -> Result<Guard, Error> {
         let directory = self.directory();
-        let existed = directory.exists();
-        let guard = Guard { directory: directory.to_owned(), existed, is_kept: false };
+        let guard = Guard { places: self.places(), is_kept: false };
         fs::create_dir_all(directory).map_err(|source| Error::Io {
             action: "could not create work tree dir",
             path: directory.to_owned(),
@@ -66,8 +83,8 @@ impl Destination {
 
 /// Removes a half-made clone when dropped.
 pub(super) struct Guard {
-    directory: PathBuf,
-    existed: bool,
+    /// Directories, and whether they were there before.
+    places: Vec<(PathBuf, bool)>,
     is_kept: bool,
 }
 
@@ -81,7 +98,9 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.is_kept {
-            Destination::remove(&self.directory, self.existed);
+            for (directory, existed) in &self.places {
+                Destination::remove(directory, *existed);
+            }
         }
     }
 }
