@@ -256,7 +256,7 @@ impl HttpConnection {
         let text = format!("POST {} ({size})", self.service.name());
         match progress.report(Event::Detail { level: 1, text: &text }) {
             std::ops::ControlFlow::Continue(()) => Ok(()),
-            std::ops::ControlFlow::Break(()) => Err(crate::protocol::Error::Interrupted.into()),
+            std::ops::ControlFlow::Break(()) => Err(protocol::Error::Interrupted.into()),
         }
     }
 
