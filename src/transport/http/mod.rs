@@ -17,7 +17,8 @@ use bstr::ByteSlice as _;
 
 use super::{Body, Connection, Error, Options, Settings, Transport, Url};
 use crate::progress::{Event, Progress};
-use crate::protocol::{Service, Version};
+use crate::protocol::pktline::{self, Packet};
+use crate::protocol::{self, Service, Version};
 
 mod auth;
 mod client;
@@ -43,8 +44,6 @@ const GZIP_ABOVE_LEN: usize = 1024;
 const CHALLENGES_MAX: usize = 3;
 /// What is left of an answer is read up to here, so that its connection can be used again.
 const REST_LEN_MAX: u64 = 64 * 1024;
-/// gitprotocol-common(5): the longest pkt-line, its length included.
-const PACKET_LEN_MAX: usize = 65520;
 
 /// Prepares smart HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
 /// configuration.
@@ -147,21 +146,24 @@ fn not_smart(base: &str, found: &str) -> String {
 
 /// Takes `# service=…` and the flush-pkt after it off `answer`. A version 2 server may leave them out.
 fn without_preamble(mut answer: Box<dyn BufRead>, service: Service) -> Result<Box<dyn BufRead>, Error> {
-    let mut packet = Vec::new();
-    answer.by_ref().take(4).read_to_end(&mut packet)?;
-    let length = std::str::from_utf8(&packet).ok().and_then(|digits| usize::from_str_radix(digits, 16).ok());
-    let length = length.filter(|length| (5..=PACKET_LEN_MAX).contains(length)).unwrap_or(packet.len());
-    answer.by_ref().take(length.saturating_sub(packet.len()) as u64).read_to_end(&mut packet)?;
-    let line = packet.get(4..).unwrap_or_default();
+    let mut packets = pktline::Reader::new(&mut *answer);
+    let mut begun = Vec::new();
+    match packets.read_raw() {
+        Ok(Packet::Data(data)) => pktline::write_data(&mut begun, data)?,
+        Ok(Packet::Flush) => pktline::write_flush(&mut begun)?,
+        Ok(Packet::Delimiter) => pktline::write_delimiter(&mut begun)?,
+        Ok(Packet::ResponseEnd) => pktline::write_response_end(&mut begun)?,
+        // what an empty answer means is for the reader of the greeting to say
+        Err(protocol::Error::UnexpectedEof { position: 0 }) => return Ok(answer),
+        Err(error) => return Err(error.into()),
+    }
+    let line = begun.get(4..).unwrap_or_default().trim_end();
     let Some(name) = line.strip_prefix(b"# service=") else {
         // not for us: what was read is put back
-        return Ok(Box::new(Cursor::new(packet).chain(answer)));
+        return Ok(Box::new(Cursor::new(begun).chain(answer)));
     };
-    let mut flush = Vec::new();
-    answer.by_ref().take(4).read_to_end(&mut flush)?;
-    if name.trim_end() != service.name().as_bytes() || flush != b"0000" {
-        let line = line.trim_end().escape_ascii().to_string();
-        return Err(Error::Access(format!("invalid server response; got '{line}'")));
+    if name != service.name().as_bytes() || packets.read_raw()? != Packet::Flush {
+        return Err(Error::Access(format!("invalid server response; got '{}'", line.escape_ascii())));
     }
     Ok(answer)
 }
@@ -254,7 +256,7 @@ impl HttpConnection {
         let text = format!("POST {} ({size})", self.service.name());
         match progress.report(Event::Detail { level: 1, text: &text }) {
             std::ops::ControlFlow::Continue(()) => Ok(()),
-            std::ops::ControlFlow::Break(()) => Err(crate::protocol::Error::Interrupted.into()),
+            std::ops::ControlFlow::Break(()) => Err(protocol::Error::Interrupted.into()),
         }
     }
 
