@@ -235,7 +235,7 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
 /// A path that is not there is told before anything is announced. Gives the path if it is one.
 fn check_source(source: &BString, config: &Config) -> Result<Option<PathBuf>, CommandError> {
     if crate::repo::discover::local_git_dir(Path::new(&os(source.clone()))).is_some() {
-        return Ok(Some(path));
+        return Ok(None);
     }
     let rewritten = crate::remote::config::rewrite(config, source.as_bstr());
     let Ok(url) = transport::Url::parse(rewritten.as_bstr()) else { return Ok(None) };
