@@ -203,6 +203,22 @@ impl<'a> Twin<'a> {
     fn anonymous(&self, text: &[u8]) -> BString {
         let ours = self.ours.as_os_str().as_encoded_bytes();
         let theirs = self.theirs.as_os_str().as_encoded_bytes();
-        text.replace(ours, "<client>").replace(theirs, "<client>").into()
+        without_sizes(&text.replace(ours, "<client>").replace(theirs, "<client>"))
     }
+}
+
+/// `text` with what `POST …` lines say of sizes left out: each client names itself in its requests. How many requests
+/// there are still counts.
+fn without_sizes(text: &[u8]) -> BString {
+    let mut plain = BString::default();
+    for line in text.lines_with_terminator() {
+        match line.split_once_str("(") {
+            Some((start, _)) if line.starts_with(b"POST git-") => {
+                plain.extend_from_slice(start);
+                plain.push(b'\n');
+            }
+            _ => plain.extend_from_slice(line),
+        }
+    }
+    plain
 }

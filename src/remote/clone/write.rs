@@ -5,7 +5,7 @@ use bstr::{BString, ByteSlice};
 use super::plan::{Head, Plan};
 use super::{Clone, Cloned};
 use crate::remote::Error;
-use crate::repo::config::Change;
+use crate::repo::config::{Change, canonical};
 use crate::repo::{Edit, Expected, Repository, Target, init};
 use crate::transport::Url;
 
@@ -21,8 +21,12 @@ impl Clone<'_> {
             overrides: self.overrides.to_vec(),
         };
         let repo = Repository::init(&init, self.env)?;
-        let changes: Vec<Change> =
-            self.options.config.iter().map(|(key, value)| Change::Add(key.clone(), value.clone())).collect();
+        let changes: Vec<Change> = self
+            .options
+            .config
+            .iter()
+            .map(|(key, value)| Change::Add(canonical(key), value.clone()))
+            .collect();
         if changes.is_empty() {
             return Ok(repo);
         }

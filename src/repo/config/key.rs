@@ -50,8 +50,8 @@ impl<'a> Key<'a> {
     }
 }
 
-/// The canonical spelling of `key`, which need not be valid.
-pub(super) fn canonical(key: &[u8]) -> BString {
+/// The canonical spelling of `key`, which need not be valid: section and name in lower case.
+pub fn canonical(key: &[u8]) -> BString {
     match key.rsplit_once_str(b".") {
         Some((before, name)) => {
             let (section, subsection) = split_section(before);

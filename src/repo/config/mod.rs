@@ -22,6 +22,7 @@ mod value;
 
 pub(super) use cascade::display_name;
 pub use edit::{Change, edit};
+pub use key::canonical;
 pub use parameters::{local_repo_env, overrides_as_parameters};
 pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
 
