@@ -18,7 +18,7 @@ use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_h
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
-use crate::protocol::{Ref, Service};
+use crate::protocol::{Ref, Service, Version};
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
 
@@ -140,7 +140,15 @@ impl<'a> Fetch<'a> {
         let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
-        let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
+        let refs = match &source {
+            // What is asked for by id needs no name, so nothing is listed.
+            Source::Session(session)
+                if session.version() == Version::V2 && asked.are_all_ids() && tags == Tags::None =>
+            {
+                Vec::new()
+            }
+            Source::Session(_) | Source::Bundle(_) => source.refs(&asked, tags == Tags::Follow, progress)?,
+        };
         let map = asked.map(&refs)?;
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
@@ -256,10 +264,10 @@ impl<'a> Listed<'a> {
     /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
     pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
-        self.fetch.check_checked_out(&self.map)?;
         if !self.fetch.options.no_fetch_head && !self.fetch.options.append && !self.fetch.options.dry_run {
             fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
         }
+        self.fetch.check_checked_out(&self.map)?;
         let mut objects = repo.objects()?;
         let follows_tags = self.follows_tags();
         if follows_tags {
