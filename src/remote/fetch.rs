@@ -23,6 +23,7 @@ use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
 
 mod apply;
+mod promisor;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +138,7 @@ impl<'a> Fetch<'a> {
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
+        self.register_promisor()?;
         let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
