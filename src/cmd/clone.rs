@@ -76,6 +76,9 @@ struct Arguments {
     /// don't clone any tags, and make later fetches not to follow them
     #[arg(long = "no-tags")]
     no_tags: bool,
+    /// separate git dir from working tree
+    #[arg(long = "separate-git-dir", value_name = "gitdir")]
+    separate_git_dir: Option<PathBuf>,
     /// set config inside the new repository
     #[arg(short, long, value_name = "key=value")]
     config: Vec<OsString>,
@@ -108,18 +111,17 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
     };
     check_source(&source, &config)?;
-    let destination = Destination::new(&directory, is_bare)?;
+    let destination = destination(&parsed.values, &context, &directory, is_bare)?;
     announce(&destination, is_bare, show);
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
-    let junk = signal::Junk { directory: directory.clone(), existed: directory.exists() };
-    let slot = signal::guard(junk, std::sync::Arc::clone(&context.is_stopped))?;
+    let slot = signal::guard(destination.directories(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
     let cloned = clone.run(&mut meters)?;
     // From here on a signal leaves what there is.
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     if cloned.is_local && show.verbosity >= 0 {
         ui::note("done.");
     }
@@ -163,6 +165,27 @@ fn check_out(cloned: &Cloned, options: &Options, meters: &mut ui::Meters) -> Res
             Err(CommandError::silent(code))
         }
     }
+}
+
+/// Where the clone goes: what is there already is refused.
+fn destination(
+    values: &Arguments,
+    context: &Context,
+    directory: &Path,
+    is_bare: bool,
+) -> Result<Destination, CommandError> {
+    if is_bare && values.separate_git_dir.is_some() {
+        let text = "options '--bare' and '--separate-git-dir' cannot be used together";
+        return Err(CommandError::fatal(text));
+    }
+    let mut destination = Destination::new(directory, is_bare)?;
+    if let Some(work_tree) = context.env.path("GIT_WORK_TREE").filter(|_| !is_bare) {
+        destination = destination.with_work_tree(&work_tree)?;
+    }
+    if let Some(git_dir) = &values.separate_git_dir {
+        destination = destination.with_git_dir(git_dir)?;
+    }
+    Ok(destination)
 }
 
 fn checkout_failed() {
