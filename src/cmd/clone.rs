@@ -110,15 +110,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
     };
     let path = check_source(&source, &config)?;
-    let destination = match &parsed.values.separate_git_dir {
-        Some(_) if is_bare => {
-            return Err(CommandError::fatal(
-                "options '--bare' and '--separate-git-dir' cannot be used together",
-            ));
-        }
-        Some(git_dir) => Destination::separate(&directory, &std::path::absolute(git_dir)?)?,
-        None => Destination::new(&directory, is_bare)?,
-    };
+    let destination = destination(&parsed.values, &context, &directory, is_bare)?;
     announce(&destination, is_bare, show);
     if let Some(path) = path.filter(|path| path.is_file()) {
         if transport::bundle::open(&path)?.is_none() {
@@ -130,13 +122,12 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
-    let junk = signal::Junk { directory: directory.clone(), existed: directory.exists() };
-    let slot = signal::guard(junk, std::sync::Arc::clone(&context.is_stopped))?;
+    let slot = signal::guard(destination.directories(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
     let cloned = clone.run(&mut meters)?;
     // From here on a signal leaves what there is.
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     if cloned.is_local && show.verbosity >= 0 {
         ui::note("done.");
     }
@@ -174,6 +165,27 @@ fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, CommandErro
             Err(CommandError::silent(code))
         }
     }
+}
+
+/// Where the clone goes: what is there already is refused.
+fn destination(
+    values: &Arguments,
+    context: &Context,
+    directory: &Path,
+    is_bare: bool,
+) -> Result<Destination, CommandError> {
+    if is_bare && values.separate_git_dir.is_some() {
+        let text = "options '--bare' and '--separate-git-dir' cannot be used together";
+        return Err(CommandError::fatal(text));
+    }
+    let mut destination = Destination::new(directory, is_bare)?;
+    if let Some(work_tree) = context.env.path("GIT_WORK_TREE").filter(|_| !is_bare) {
+        destination = destination.with_work_tree(&work_tree)?;
+    }
+    if let Some(git_dir) = &values.separate_git_dir {
+        destination = destination.with_git_dir(git_dir)?;
+    }
+    Ok(destination)
 }
 
 fn checkout_failed() {

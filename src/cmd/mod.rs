@@ -22,6 +22,7 @@ mod fetch;
 mod global;
 mod ls_remote;
 mod signal;
+mod trace;
 mod transfer;
 pub mod ui;
 
@@ -53,6 +54,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 
 fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
     let global::Invocation { command, arguments, globals } = invocation;
+    trace::start(&globals.env, &command);
     let context = Context::new(globals);
     match command.as_str() {
         "clone" => clone::run(&arguments, context),

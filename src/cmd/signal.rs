@@ -2,9 +2,8 @@
 //! sees what it expects.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
@@ -13,24 +12,18 @@ use crate::remote::clone::Destination;
 /// The signal that was caught, 0 if none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
-/// A half-made clone.
-#[derive(Debug, Clone)]
-pub(super) struct Junk {
-    /// The directory of the clone.
-    pub(super) directory: PathBuf,
-    /// Whether it was there before, so that it stays, emptied.
-    pub(super) existed: bool,
-}
+/// The directories of a half-made clone, each with whether it was there before, so that it stays, emptied.
+pub(super) type Junk = Vec<(PathBuf, bool)>;
 
 /// Removes `junk` when a signal comes, and ends the process by it. Emptying the slot keeps the clone.
-pub(super) fn guard(junk: Junk, is_stopped: Arc<AtomicBool>) -> std::io::Result<Arc<Mutex<Option<Junk>>>> {
-    let slot = Arc::new(Mutex::new(Some(junk)));
+pub(super) fn guard(junk: Junk, is_stopped: Arc<AtomicBool>) -> std::io::Result<Arc<Mutex<Junk>>> {
+    let slot = Arc::new(Mutex::new(junk));
     let shared = Arc::clone(&slot);
     on_signal(move |signal| {
         is_stopped.store(true, Ordering::Relaxed);
-        let junk = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        if let Some(junk) = junk {
-            Destination::remove(&junk.directory, junk.existed);
+        let junk = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
+        for (directory, existed) in junk {
+            Destination::remove(&directory, existed);
         }
         raise(signal);
     })?;

@@ -77,6 +77,11 @@ pub fn note(line: impl AsRef<[u8]>) {
     raw(&text);
 }
 
+/// Writes a line of a trace to stderr.
+pub(super) fn trace(line: &[u8]) {
+    raw(line);
+}
+
 /// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
 fn raw(text: &[u8]) {
     let _written_or_gone = io::stderr().lock().write_all(text);

@@ -12,6 +12,7 @@ pub mod fetch;
 pub mod ls_refs;
 pub mod pktline;
 pub mod sideband;
+pub mod trace;
 
 pub use advertisement::Advertisement;
 pub use capability::Capabilities;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::Error;
+use super::{Error, trace};
 
 /// gitprotocol-common(5): the most data one pkt-line holds (65520 with its length).
 pub const DATA_LEN_MAX: usize = 65516;
@@ -50,12 +50,19 @@ pub struct Reader<'a> {
     position: u64,
     /// The data of the last packet; kept so that a line costs no allocation.
     data: Vec<u8>,
+    /// Whether [`super::trace`] is told of what is read.
+    is_traced: bool,
 }
 
 impl<'a> Reader<'a> {
     /// Reads from `input`, counting positions from 0.
     pub fn new(input: &'a mut dyn BufRead) -> Self {
-        Self { input, position: 0, data: Vec::new() }
+        Self { input, position: 0, data: Vec::new(), is_traced: true }
+    }
+
+    /// As [`Self::new`], for what did not come over the wire or is traced by whoever reads it.
+    pub(super) fn untraced(input: &'a mut dyn BufRead) -> Self {
+        Self { is_traced: false, ..Self::new(input) }
     }
 
     /// The next pkt-line; an `ERR` packet is given as [`Error::Remote`].
@@ -93,6 +100,16 @@ impl<'a> Reader<'a> {
     }
 
     fn read_frame(&mut self) -> Result<Option<Frame>, Error> {
+        let frame = self.read_untraced()?;
+        if let Some(frame) = frame
+            && self.is_traced
+        {
+            trace::received(frame.packet(&self.data));
+        }
+        Ok(frame)
+    }
+
+    fn read_untraced(&mut self) -> Result<Option<Frame>, Error> {
         match read_length(self.input, &mut self.position)? {
             Length::Eof => Ok(None),
             Length::Flush => Ok(Some(Frame::Flush)),

@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
 
-use super::Error;
 use super::fetch::SideBand;
 use super::pktline::{self, Length, Packet, Reader};
+use super::{Error, trace};
 use crate::progress::{Ending, Event, Progress};
 
 /// Gives the bytes of band 1 as a stream, telling `progress` the lines of band 2. Ends at the flush-pkt. What goes wrong
@@ -19,6 +19,8 @@ pub struct Demux<'a, 'b> {
     position: u64,
     /// Bytes of band 1 that the present packet still holds.
     remaining: usize,
+    /// Some of band 1 was read.
+    has_begun: bool,
     /// The flush-pkt was read.
     ended: bool,
 }
@@ -26,7 +28,15 @@ pub struct Demux<'a, 'b> {
 impl<'a, 'b> Demux<'a, 'b> {
     /// Reads from `input`, which stands before the first side-band packet.
     pub fn new(input: &'a mut dyn BufRead, progress: &'a RefCell<&'b mut dyn Progress>) -> Self {
-        Self { input, progress, text: Text::default(), position: 0, remaining: 0, ended: false }
+        Self {
+            input,
+            progress,
+            text: Text::default(),
+            position: 0,
+            remaining: 0,
+            has_begun: false,
+            ended: false,
+        }
     }
 
     /// Reads on to the flush-pkt after the pack has been taken, passing on the band 2 lines that remain. Up to
@@ -62,6 +72,7 @@ impl<'a, 'b> Demux<'a, 'b> {
     fn read_packet(&mut self) -> Result<(), Error> {
         let length = match pktline::read_length(self.input, &mut self.position)? {
             Length::Flush => {
+                trace::received_in_band(Packet::Flush);
                 self.ended = true;
                 return Ok(());
             }
@@ -74,10 +85,16 @@ impl<'a, 'b> Demux<'a, 'b> {
         let mut data = Vec::new();
         pktline::read_into(self.input, 1, &mut self.position, &mut data)?;
         if data.first() == Some(&DATA) {
+            if !self.has_begun {
+                // The rest of the pack would not be readable.
+                trace::received_in_band(Packet::Data(b"PACK"));
+            }
+            self.has_begun = true;
             self.remaining = length;
             return Ok(());
         }
         pktline::read_into(self.input, length, &mut self.position, &mut data)?;
+        trace::received_in_band(Packet::Data(&data));
         take_aside(&data, &mut self.text, &mut **self.progress.borrow_mut())
     }
 

@@ -17,12 +17,13 @@ use super::update::{self, RefUpdate};
 use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
-use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
+use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
 
 mod apply;
+mod promisor;
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +138,7 @@ impl<'a> Fetch<'a> {
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
+        self.register_promisor()?;
         let options = self.options;
         if !options.no_fetch_head && !options.append && !options.dry_run {
             fetch_head::truncate(&self.repo.git_path("FETCH_HEAD"))?;
@@ -144,7 +146,15 @@ impl<'a> Fetch<'a> {
         let tags = options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
-        let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
+        let refs = match &source {
+            // What is asked for by id needs no name, so nothing is listed.
+            Source::Session(session)
+                if session.version() == Version::V2 && asked.are_all_ids() && tags == Tags::None =>
+            {
+                Vec::new()
+            }
+            Source::Session(_) | Source::Bundle(_) => source.refs(&asked, tags == Tags::Follow, progress)?,
+        };
         let map = asked.map(&refs)?;
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })

@@ -79,6 +79,12 @@ impl Asked<'_> {
         without_redundant(prefixes)
     }
 
+    /// Whether the command line asks for objects by their ids, and for nothing else.
+    pub fn are_all_ids(&self) -> bool {
+        let is_id = |refspec: &Refspec| matches!(refspec.source, Source::Id(_));
+        !self.refspecs.is_empty() && self.refspecs.iter().all(is_id)
+    }
+
     /// Applies the refspecs to `refs`.
     pub fn map(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
         let mut map =

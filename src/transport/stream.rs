@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use super::{Body, Connection, Error};
 use crate::progress::Progress;
+use crate::protocol::trace;
 
 /// Bytes read at once, and written at once from a stream: what a pipe holds on Linux.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -66,6 +67,7 @@ impl Stream {
     /// Writes `request`, all of it or as much as the far side wants to hear.
     pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };
+        trace::sent(request);
         forgive_hang_up(writer.write_all(request).and_then(|()| writer.flush()))
     }
 

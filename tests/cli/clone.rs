@@ -23,3 +23,38 @@ fn a_path_that_is_there_is_no_host() {
     twin.done("", &["clone", "host:path", "copy"]);
     twin.same("copy");
 }
+
+#[test]
+fn the_git_directory_can_be_elsewhere() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "--separate-git-dir", "real", "../served/project.git", "copy"]);
+    twin.same("copy");
+    let link = |client: &std::path::Path| std::fs::read_to_string(client.join("copy/.git")).unwrap();
+    assert_eq!(link(&twin.ours), format!("gitdir: {}\n", twin.ours.join("real").display()));
+    twin.done("", &["clone", "-q", "copy/.git", "again"]);
+    assert_eq!(twin.run("", &["clone", "--separate-git-dir", "real", "again", "third"]).status, 128);
+    assert_eq!(twin.run("", &["clone", "--bare", "--separate-git-dir", "x", "again", "third"]).status, 128);
+    assert!(!twin.ours.join("third").exists());
+}
+
+#[test]
+fn the_work_tree_can_be_elsewhere() {
+    let mut sandbox = sandbox();
+    sandbox.set("GIT_WORK_TREE", "tree");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "../served/project.git", "copy"]);
+    for file in ["copy/config", "copy/HEAD"] {
+        let read = |client: &std::path::Path| std::fs::read_to_string(client.join(file)).unwrap();
+        let theirs = read(&twin.theirs).replace("/theirs/", "/ours/");
+        assert_eq!(read(&twin.ours), theirs);
+    }
+    let files = |client: &std::path::Path| {
+        let entries = std::fs::read_dir(client.join("tree")).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&twin.ours), files(&twin.theirs));
+    assert_eq!(twin.run("", &["clone", "../served/project.git", "second"]).status, 128);
+}

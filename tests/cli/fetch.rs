@@ -148,3 +148,24 @@ fn few_objects_become_loose_ones() {
     };
     assert_eq!(packs(&twin.ours), packs(&twin.theirs));
 }
+
+#[test]
+fn a_filter_makes_the_remote_a_promisor() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let served = sandbox.path("served/project.git");
+    sandbox.git(&served, &["config", "uploadpack.allowFilter", "true"]).success();
+    let url = format!("file://{}", served.display());
+    twin.prepare(|client| {
+        sandbox.git(client, &["init", "-q", "empty"]).success();
+    });
+    twin.done("empty", &["fetch", "--filter=blob:none", &url, "main:refs/heads/other"]);
+    grow(&sandbox);
+    twin.done("copy", &["fetch", "--filter=blob:none", "origin"]);
+    twin.done("copy", &["fetch", "--filter=tree:0", "origin"]);
+    for (name, file) in [("empty", ".git/config"), ("copy", ".git/config")] {
+        let read = |client: &std::path::Path| std::fs::read_to_string(client.join(name).join(file)).unwrap();
+        assert_eq!(read(&twin.ours), read(&twin.theirs));
+    }
+    sandbox.git(&twin.ours.join("empty"), &["fsck", "--connectivity-only"]).success();
+}

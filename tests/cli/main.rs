@@ -7,6 +7,7 @@ mod support;
 
 mod clone;
 mod fetch;
+mod trace;
 
 use bstr::ByteSlice;
 use support::{Format, Run, Sandbox, Stream, Twin, build};

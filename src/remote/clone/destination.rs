@@ -14,6 +14,8 @@ pub struct Destination {
     pub git_dir: PathBuf,
     /// The work tree; `None` for a bare clone.
     pub work_tree: Option<PathBuf>,
+    /// What the user named: one of the two, or the directory of `.git`.
+    directory: PathBuf,
 }
 
 impl Destination {
@@ -25,45 +27,60 @@ impl Destination {
                 directory.display()
             )));
         }
+        let directory = directory.to_owned();
         Ok(if is_bare {
-            Self { git_dir: directory.to_owned(), work_tree: None }
+            Self { git_dir: directory.clone(), work_tree: None, directory }
         } else {
-            Self { git_dir: directory.join(".git"), work_tree: Some(directory.to_owned()) }
+            Self { git_dir: directory.join(".git"), work_tree: Some(directory.clone()), directory }
         })
     }
 
-    /// As [`Self::new`], with the git directory elsewhere (`--separate-git-dir`).
-    pub fn separate(directory: &Path, git_dir: &Path) -> Result<Self, Error> {
-        let destination = Self::new(directory, false)?;
+    /// The git directory elsewhere (`--separate-git-dir`); an error if it is there and holds anything.
+    pub fn with_git_dir(self, git_dir: &Path) -> Result<Self, Error> {
         if !is_missing_or_empty(git_dir) {
             return Err(Error::Usage(format!(
                 "repository path '{}' already exists and is not an empty directory.",
                 git_dir.display()
             )));
         }
-        Ok(Self { git_dir: git_dir.to_owned(), ..destination })
+        Ok(Self { git_dir: git_dir.to_owned(), ..self })
     }
 
-    /// The directory the user sees.
+    /// The work tree elsewhere (`GIT_WORK_TREE`), which makes the usual directory the git directory; an error if it is
+    /// there.
+    pub fn with_work_tree(self, work_tree: &Path) -> Result<Self, Error> {
+        if fs::symlink_metadata(work_tree).is_ok() {
+            return Err(Error::Usage(format!("working tree '{}' already exists.", work_tree.display())));
+        }
+        Ok(Self { git_dir: self.directory.clone(), work_tree: Some(work_tree.to_owned()), ..self })
+    }
+
+    /// The directory the user named.
     pub fn directory(&self) -> &Path {
-        self.work_tree.as_deref().unwrap_or(&self.git_dir)
+        &self.directory
     }
 
-    /// What a clone makes, and whether it is there now.
-    pub fn places(&self) -> Vec<(PathBuf, bool)> {
-        let directories = [Some(&self.git_dir), self.work_tree.as_ref()];
-        directories.into_iter().flatten().map(|directory| (directory.clone(), directory.exists())).collect()
+    /// All directories that a clone makes, each with whether it is there already.
+    pub fn directories(&self) -> Vec<(PathBuf, bool)> {
+        let mut all = vec![self.directory.as_path()];
+        for path in std::iter::once(&self.git_dir).chain(&self.work_tree) {
+            if !path.starts_with(&self.directory) {
+                all.push(path);
+            }
+        }
+        all.into_iter().map(|path| (path.to_owned(), path.exists())).collect()
     }
 
-    /// Makes the directory; what is made goes away with the guard unless it is told to keep it.
+    /// Makes the directories; what is made goes away with the guard unless it is told to keep it.
     pub(super) fn make(&self) -> Result<Guard, Error> {
-        let directory = self.directory();
-        let guard = Guard { places: self.places(), is_kept: false };
-        fs::create_dir_all(directory).map_err(|source| Error::Io {
-            action: "could not create work tree dir",
-            path: directory.to_owned(),
-            source,
-        })?;
+        let guard = Guard { directories: self.directories(), is_kept: false };
+        for (directory, _) in &guard.directories {
+            fs::create_dir_all(directory).map_err(|source| Error::Io {
+                action: "could not create work tree dir",
+                path: directory.clone(),
+                source,
+            })?;
+        }
         Ok(guard)
     }
 
@@ -83,8 +100,7 @@ impl Destination {
 
 /// Removes a half-made clone when dropped.
 pub(super) struct Guard {
-    /// Directories, and whether they were there before.
-    places: Vec<(PathBuf, bool)>,
+    directories: Vec<(PathBuf, bool)>,
     is_kept: bool,
 }
 
@@ -98,7 +114,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.is_kept {
-            for (directory, existed) in &self.places {
+            for (directory, existed) in &self.directories {
                 Destination::remove(directory, *existed);
             }
         }

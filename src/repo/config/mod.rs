@@ -132,7 +132,7 @@ impl Config {
     pub fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
         let Some(entry) = self.last(key) else { return Ok(None) };
         let Some(value) = &entry.value else { return Ok(Some(true)) };
-        let key = key::canonical(key.as_bytes());
+        let key = canonical(key.as_bytes());
         let refuse = || Error::Config(format!("bad boolean config value '{value}' for '{key}'"));
         value::boolean(value.as_bstr()).map(Some).ok_or_else(refuse)
     }
@@ -143,7 +143,7 @@ impl Config {
         let Some(entry) = self.last(key) else { return Ok(None) };
         let value = entry.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
         let refuse = |reason| {
-            let key = key::canonical(key.as_bytes());
+            let key = canonical(key.as_bytes());
             let file = entry.origin.as_ref().map(|(file, _)| format!(" in file {}", file.display()));
             let file = file.unwrap_or_default();
             Error::Config(format!("bad numeric config value '{value}' for '{key}'{file}: {reason}"))
@@ -155,7 +155,7 @@ impl Config {
     pub fn path(&self, key: &str) -> Result<Option<PathBuf>, Error> {
         let Some(entry) = self.last(key) else { return Ok(None) };
         let Some(value) = &entry.value else {
-            return Err(entry.missing_value(key::canonical(key.as_bytes()).as_bstr()));
+            return Err(entry.missing_value(canonical(key.as_bytes()).as_bstr()));
         };
         let refuse = || Error::Config(format!("failed to expand user dir in: '{value}'"));
         value::path(value.as_bstr(), &self.env).map(Some).ok_or_else(refuse)
@@ -184,7 +184,7 @@ impl Config {
     }
 
     fn all(&self, key: &str) -> impl DoubleEndedIterator<Item = &Entry> {
-        let places = self.places.get(&key::canonical(key.as_bytes()));
+        let places = self.places.get(&canonical(key.as_bytes()));
         places.into_iter().flatten().filter_map(|&place| self.entries.get(place))
     }
 

@@ -18,7 +18,7 @@ use bstr::ByteSlice as _;
 use super::{Body, Connection, Error, Options, Settings, Transport, Url};
 use crate::progress::{Event, Progress};
 use crate::protocol::pktline::{self, Packet};
-use crate::protocol::{self, Service, Version};
+use crate::protocol::{self, Service, Version, trace};
 
 mod auth;
 mod client;
@@ -198,6 +198,9 @@ impl Connection for HttpConnection {
         let previous = std::mem::replace(&mut self.answer, Box::new(io::empty()));
         // how an answer ends that nobody reads is nobody's affair
         drop(io::copy(&mut previous.take(REST_LEN_MAX), &mut io::sink()));
+        if let Body::Bytes(bytes) = &request {
+            trace::sent(bytes);
+        }
         let post_buffer_len = self.site.settings.post_buffer_len;
         let response = match request {
             Body::Bytes(bytes) if bytes.len() as u64 <= post_buffer_len => {
