@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{bytes, deepen, ip_version};
+use super::transfer::{bytes, deepen, filter, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
 use crate::repo::Config;
@@ -107,6 +107,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
     };
     check_source(&source, &config)?;
+    let directory = without_end_slashes(directory);
     let destination = Destination::new(&directory, is_bare)?;
     announce(&destination, is_bare, show);
     if !is_valid_remote_name(&options.origin) {
@@ -156,6 +157,13 @@ fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, CommandErro
             Err(CommandError::silent(code))
         }
     }
+}
+
+/// git shows and uses the directory without them.
+fn without_end_slashes(directory: PathBuf) -> PathBuf {
+    let text = BString::from(directory.as_os_str().as_encoded_bytes());
+    let len = text.trim_end_with(|character| character == '/').len();
+    if len == 0 { directory } else { PathBuf::from(os(text[..len].into())) }
 }
 
 fn checkout_failed() {
@@ -214,7 +222,7 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
     }
 }
 
-/// A path that is not there is told before anything is announced.
+/// A path where no repository is, is told before anything is announced.
 fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
     if crate::repo::discover::local_git_dir(Path::new(&os(source.clone()))).is_some() {
         return Ok(());
@@ -224,8 +232,7 @@ fn check_source(source: &BString, config: &Config) -> Result<(), CommandError> {
     let Some(path) = url.local_path().filter(|_| url.scheme == transport::url::Scheme::Path) else {
         return Ok(());
     };
-    let bundle = Path::new(&path).with_extension("bundle");
-    if path.is_file() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
+    if crate::remote::clone::find_local(&path).is_some() {
         return Ok(());
     }
     Err(CommandError::fatal(format!("repository '{source}' does not exist")))
@@ -266,7 +273,7 @@ fn options(
         single_branch: parsed.choice("single-branch"),
         no_tags: values.no_tags,
         deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
-        filter: values.filter.as_ref().map(bytes),
+        filter: filter(values.filter.as_ref())?,
         origin,
         config: settings,
         local: local(parsed),

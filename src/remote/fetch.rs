@@ -19,6 +19,7 @@ use crate::pack::Stored;
 use crate::progress::{Event, Progress};
 use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
+use crate::repo::config::Change;
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
 
@@ -138,12 +139,27 @@ impl<'a> Fetch<'a> {
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
         let tags = self.options.tags.unwrap_or(self.remote.tags);
+        self.begin()?;
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
         let refs = source.refs(&asked, tags == Tags::Follow, progress)?;
         let map = asked.map(&refs)?;
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
+    }
+
+    /// What is done before the remote is known to answer: `FETCH_HEAD` becomes empty, and a remote that is given a
+    /// filter becomes a promisor.
+    fn begin(&self) -> Result<(), Error> {
+        let Self { repo, remote, options, .. } = self;
+        algorithm(repo)?;
+        if !options.no_fetch_head && !options.append && !options.dry_run {
+            fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
+        }
+        match (&options.filter, &remote.name) {
+            (Some(filter), Some(name)) => write_promisor_config(repo, name.as_bstr(), filter),
+            (Some(_), None) | (None, _) => Ok(()),
+        }
     }
 
     fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {
@@ -255,9 +271,6 @@ impl<'a> Listed<'a> {
     pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
         self.fetch.check_checked_out(&self.map)?;
-        if !self.fetch.options.no_fetch_head && !self.fetch.options.append && !self.fetch.options.dry_run {
-            fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
-        }
         let mut objects = repo.objects()?;
         let follows_tags = self.follows_tags();
         if follows_tags {
@@ -411,6 +424,17 @@ pub(super) fn unbundle(
         shallow: &boundary,
     };
     Ok(crate::pack::receive(&mut bundle.pack, &options, progress)?)
+}
+
+/// Makes the remote `name` one that promises what `filter` leaves out: what is missing later is no damage then.
+pub(super) fn write_promisor_config(repo: &Repository, name: &BStr, filter: &BString) -> Result<(), Error> {
+    let key = |last: &str| BString::from(format!("remote.{name}.{last}"));
+    let changes = [
+        Change::Set("core.repositoryformatversion".into(), "1".into()),
+        Change::Set(key("promisor"), "true".into()),
+        Change::Set(key("partialclonefilter"), filter.clone()),
+    ];
+    Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
 }
 
 /// What a `.promisor` file says: which refs the pack was fetched for.

@@ -7,6 +7,8 @@ mod support;
 
 mod clone;
 mod fetch;
+mod refspecs;
+mod shapes;
 
 use bstr::ByteSlice;
 use support::{Format, Run, Sandbox, Stream, Twin, build};

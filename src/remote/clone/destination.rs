@@ -19,6 +19,14 @@ pub struct Destination {
 impl Destination {
     /// The usual places below `directory`. An error if `directory` is there and holds anything.
     pub fn new(directory: &Path, is_bare: bool) -> Result<Self, Error> {
+        if directory.as_os_str().is_empty() {
+            let source = rustix::io::Errno::NOENT.into();
+            return Err(Error::Io {
+                action: "could not create work tree dir",
+                path: directory.into(),
+                source,
+            });
+        }
         if !is_missing_or_empty(directory) {
             return Err(Error::Usage(format!(
                 "destination path '{}' already exists and is not an empty directory.",
@@ -41,13 +49,12 @@ impl Destination {
     pub(super) fn make(&self) -> Result<Guard, Error> {
         let directory = self.directory();
         let existed = directory.exists();
-        let guard = Guard { directory: directory.to_owned(), existed, is_kept: false };
         fs::create_dir_all(directory).map_err(|source| Error::Io {
             action: "could not create work tree dir",
             path: directory.to_owned(),
             source,
         })?;
-        Ok(guard)
+        Ok(Guard { directory: directory.to_owned(), existed, is_kept: false })
     }
 
     /// Removes what a clone left that was stopped by force: everything, or everything in a directory that was there.
@@ -89,9 +96,7 @@ impl Drop for Guard {
 fn is_missing_or_empty(directory: &Path) -> bool {
     match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) => {
-            error.kind() == std::io::ErrorKind::NotFound && fs::symlink_metadata(directory).is_err()
-        }
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
