@@ -162,8 +162,8 @@ fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, CommandErro
 /// git shows and uses the directory without them.
 fn without_end_slashes(directory: PathBuf) -> PathBuf {
     let text = BString::from(directory.as_os_str().as_encoded_bytes());
-    let len = text.trim_end_with(|character| character == '/').len();
-    if len == 0 { directory } else { PathBuf::from(os(text[..len].into())) }
+    let shorter = text.trim_end_with(|character| character == '/');
+    if shorter.is_empty() { directory } else { PathBuf::from(os(shorter.into())) }
 }
 
 fn checkout_failed() {

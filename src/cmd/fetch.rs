@@ -258,7 +258,6 @@ impl<'a> Printer<'a> {
         for update in updates {
             let is_failed = matches!(update.status, Status::Failed(_));
             if let Some(error) = is_failed.then(|| errors.next()).flatten() {
-                self.head();
                 ui::message("error", error.to_string().as_bytes().as_bstr());
             }
             if let Some(row) = table.row(update, &objects) {
@@ -269,18 +268,14 @@ impl<'a> Printer<'a> {
     }
 
     fn line(&mut self, line: impl AsRef<[u8]>) {
-        if self.show.verbosity >= 0 {
-            self.head();
-            ui::note(line);
+        if self.show.verbosity < 0 {
+            return;
         }
-    }
-
-    /// Says once where everything comes from.
-    fn head(&mut self) {
-        if self.show.verbosity >= 0 && !self.is_headed {
+        if !self.is_headed {
             ui::note(format!("From {}", self.url));
             self.is_headed = true;
         }
+        ui::note(line);
     }
 }
 

@@ -153,13 +153,13 @@ impl<'a> Fetch<'a> {
     fn begin(&self) -> Result<(), Error> {
         let Self { repo, remote, options, .. } = self;
         algorithm(repo)?;
+        if let (Some(filter), Some(name)) = (&options.filter, &remote.name) {
+            write_promisor_config(repo, name.as_bstr(), filter)?;
+        }
         if !options.no_fetch_head && !options.append && !options.dry_run {
             fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
         }
-        match (&options.filter, &remote.name) {
-            (Some(filter), Some(name)) => write_promisor_config(repo, name.as_bstr(), filter),
-            (Some(_), None) | (None, _) => Ok(()),
-        }
+        Ok(())
     }
 
     fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {

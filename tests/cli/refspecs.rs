@@ -95,3 +95,16 @@ fn a_filter_makes_the_remote_a_promisor() {
     twin.done("copy", &["fetch", "--filter=blob:none"]);
     twin.same("copy");
 }
+
+#[test]
+fn a_locked_ref_is_told_and_the_others_move() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let lock = |directory: &std::path::Path| {
+        let refs = directory.join("copy/.git/refs/remotes/origin");
+        std::fs::create_dir_all(&refs).unwrap();
+        std::fs::write(refs.join("main.lock"), "").unwrap();
+    };
+    twin.prepare(lock);
+    assert_eq!(twin.run("copy", &["fetch"]).status, 1);
+}
