@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{bytes, deepen, ip_version};
+use super::transfer::{bytes, deepen, filter, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
 use crate::repo::Config;
@@ -110,14 +110,11 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         None => PathBuf::from(os(guess_directory(source.as_bstr(), is_bare)?)),
     };
     let path = check_source(&source, &config)?;
+    let directory = without_end_slashes(directory);
     let destination = destination(&parsed.values, &context, &directory, is_bare)?;
     announce(&destination, is_bare, show);
     if let Some(path) = path.filter(|path| path.is_file()) {
-        if transport::bundle::open(&path)?.is_none() {
-            // git says so and goes on: it may be a file that names a git directory.
-            let text = format!("'{}' does not look like a v2 or v3 bundle file", path.display());
-            ui::message("error", text.as_bytes().as_bstr());
-        }
+        complain_of_no_bundle(&path)?;
     }
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
@@ -188,6 +185,13 @@ fn destination(
     Ok(destination)
 }
 
+/// git shows and uses the directory without them.
+fn without_end_slashes(directory: PathBuf) -> PathBuf {
+    let text = BString::from(directory.as_os_str().as_encoded_bytes());
+    let shorter = text.trim_end_with(|character| character == '/');
+    if shorter.is_empty() { directory } else { PathBuf::from(os(shorter.into())) }
+}
+
 fn checkout_failed() {
     ui::note(
         "warning: Clone succeeded, but checkout failed.\nYou can inspect what was checked out with 'git status'\nand \
@@ -244,6 +248,15 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
     }
 }
 
+/// git says so and goes on: the file may name a git directory.
+fn complain_of_no_bundle(path: &Path) -> Result<(), CommandError> {
+    if transport::bundle::open(path)?.is_none() {
+        let text = format!("'{}' does not look like a v2 or v3 bundle file", path.display());
+        ui::message("error", text.as_bytes().as_bstr());
+    }
+    Ok(())
+}
+
 /// A path that is not there is told before anything is announced. Gives the path if it is one.
 fn check_source(source: &BString, config: &Config) -> Result<Option<PathBuf>, CommandError> {
     if crate::repo::discover::local_git_dir(Path::new(&os(source.clone()))).is_some() {
@@ -254,8 +267,7 @@ fn check_source(source: &BString, config: &Config) -> Result<Option<PathBuf>, Co
     let Some(path) = url.local_path().filter(|_| url.scheme == transport::url::Scheme::Path) else {
         return Ok(None);
     };
-    let bundle = Path::new(&path).with_extension("bundle");
-    if path.is_file() || bundle.is_file() || crate::repo::discover::local_git_dir(&path).is_some() {
+    if crate::remote::clone::find_local(&path).is_some() {
         return Ok(Some(path));
     }
     Err(CommandError::fatal(format!("repository '{source}' does not exist")))
@@ -296,7 +308,7 @@ fn options(
         single_branch: parsed.choice("single-branch"),
         no_tags: values.no_tags,
         deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
-        filter: values.filter.as_ref().map(bytes),
+        filter: filter(values.filter.as_ref())?,
         origin,
         config: settings,
         local: local(parsed),

@@ -179,6 +179,7 @@ impl From<repo::Error> for CommandError {
     fn from(error: repo::Error) -> Self {
         match error {
             repo::Error::Interrupted => Self::interrupted(),
+            repo::Error::ConfigEntry { reason, message } => Self::fatal(message).with_error(reason),
             error => Self::of(error),
         }
     }
@@ -187,6 +188,12 @@ impl From<repo::Error> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         // A reader that went away, such as `head`, is no failure worth a word.
-        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::silent(141) } else { Self::of(error) }
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::silent(141);
+        }
+        // The commands themselves read and write nothing but stdout.
+        let text = error.to_string();
+        let reason = text.split(" (os error").next().unwrap_or_default();
+        Self::fatal(format!("write failure on standard output: {reason}"))
     }
 }

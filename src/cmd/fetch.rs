@@ -2,16 +2,17 @@
 
 use std::ffi::OsString;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{DEPTH_INFINITE, bytes, deepen, ip_version};
+use super::transfer::{DEPTH_INFINITE, bytes, deepen, filter, ip_version};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::protocol::fetch::Deepen;
 use crate::remote::config::{Tags, default_name, names};
 use crate::remote::fetch::{Fetch, Listed, Options, Outcome};
+use crate::remote::update::{RefUpdate, Status};
 use crate::remote::{Refspec, Remote};
-use crate::repo::{Config, Repository};
+use crate::repo::{Config, Objects, Repository};
 use crate::transport;
 
 const SPEC: Spec = Spec {
@@ -200,8 +201,7 @@ impl Run<'_> {
                 ui::out(format!("Fetching {name}").as_bytes())?;
             }
             options.append |= index > 0;
-            // The words of the command that C git runs for each remote.
-            options.reflog_action = reflog_action_of_all(self.context, name);
+            options.reflog_action = self.reflog_action_of(name, &options);
             let code = self.fetch_one(remote, &options).unwrap_or_else(CommandError::print);
             if code != 0 {
                 ui::message("error", format!("could not fetch {name}").as_bytes().as_bstr());
@@ -211,12 +211,36 @@ impl Run<'_> {
         Ok(worst)
     }
 
+    /// What reflogs say of one remote of many: the command line of the process that C git starts for it.
+    fn reflog_action_of(&self, name: &BStr, options: &Options) -> BString {
+        if self.context.env.get("GIT_REFLOG_ACTION").is_some() {
+            return options.reflog_action.clone();
+        }
+        let given = [
+            (options.dry_run, "--dry-run"),
+            (options.prune == Some(true), "--prune"),
+            (options.prune == Some(false), "--no-prune"),
+            (options.force, "--force"),
+            (options.tags == Some(Tags::All), "--tags"),
+            (options.tags == Some(Tags::None), "--no-tags"),
+            (self.show.verbosity > 1, "-v"),
+            (self.show.verbosity > 0, "-v"),
+            (self.show.verbosity < 0, "-q"),
+        ];
+        let mut action = BString::from("fetch --append --no-auto-gc --no-write-commit-graph");
+        for (_, option) in given.iter().filter(|(is_given, _)| *is_given) {
+            action.extend_from_slice(format!(" {option}").as_bytes());
+        }
+        action.extend_from_slice(format!(" {name}").as_bytes());
+        action
+    }
+
     fn fetch_one(&mut self, remote: &Remote, options: &Options) -> Result<u8, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let mut listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
         let mut printer = Printer::new(self, &listed);
         let (pruned, dangling) = listed.prune()?;
-        printer.print(&pruned)?;
+        printer.print(&pruned, &[])?;
         for name in dangling {
             let is_dry = options.dry_run;
             let became = if is_dry { "will become" } else { "has become" };
@@ -258,8 +282,9 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn print(&mut self, updates: &[crate::remote::update::RefUpdate]) -> Result<(), CommandError> {
-        if self.show.verbosity < 0 || updates.is_empty() {
+    /// Prints the rows of `updates`, each failed one behind its reason, the next of `errors`.
+    fn print(&mut self, updates: &[RefUpdate], errors: &[crate::repo::Error]) -> Result<(), CommandError> {
+        if updates.is_empty() {
             return Ok(());
         }
         if self.is_porcelain {
@@ -271,13 +296,21 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         let objects = self.repo.objects()?;
-        let abbreviation = match self.repo.config.integer("core.abbrev") {
-            Ok(Some(length)) => usize::try_from(length).unwrap_or(7).max(4),
-            Ok(None) | Err(_) => objects.abbreviation_len(),
-        };
-        let table = ui::Table::measure(updates, self.columns, self.show.verbosity > 0, abbreviation);
-        for row in updates.iter().filter_map(|update| table.row(update, &objects)) {
-            self.line(row);
+        let table = ui::Table::measure(
+            updates,
+            self.columns,
+            self.show.verbosity > 0,
+            abbreviation(self.repo, &objects)?,
+        );
+        let mut errors = errors.iter();
+        for update in updates {
+            let is_failed = matches!(update.status, Status::Failed(_));
+            if let Some(error) = is_failed.then(|| errors.next()).flatten() {
+                ui::message("error", error.to_string().as_bytes().as_bstr());
+            }
+            if let Some(row) = table.row(update, &objects) {
+                self.line(row);
+            }
         }
         Ok(())
     }
@@ -294,11 +327,23 @@ impl<'a> Printer<'a> {
     }
 }
 
-fn report(printer: &mut Printer<'_>, outcome: &Outcome, remote: &Remote) -> Result<u8, CommandError> {
-    for error in &outcome.errors {
-        ui::message("error", error.to_string().as_bytes().as_bstr());
+/// How long ids are in the table: `core.abbrev`.
+fn abbreviation(repo: &Repository, objects: &Objects) -> Result<usize, CommandError> {
+    /// git-config(1), "core.abbrev".
+    const LEN_MIN: usize = 4;
+    let wish = repo.config.string("core.abbrev").map(|wish| wish.to_ascii_lowercase());
+    match wish.as_deref() {
+        None | Some(b"auto") => Ok(objects.abbreviation_len()),
+        Some(b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
+        Some(_) => {
+            let len = repo.config.integer("core.abbrev")?.and_then(|len| usize::try_from(len).ok());
+            Ok(len.unwrap_or(LEN_MIN).max(LEN_MIN))
+        }
     }
-    printer.print(&outcome.updates)?;
+}
+
+fn report(printer: &mut Printer<'_>, outcome: &Outcome, remote: &Remote) -> Result<u8, CommandError> {
+    printer.print(&outcome.updates, &outcome.errors)?;
     if outcome.errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
         let name = remote.display_name();
         ui::message(
@@ -390,7 +435,7 @@ fn options(
         no_fetch_head: values.dry_run || parsed.choice("write-fetch-head") == Some(false),
         update_head_ok: values.update_head_ok || repo.is_bare(),
         deepen: deepening(values, repo)?,
-        filter: values.filter.as_ref().map(bytes),
+        filter: filter(values.filter.as_ref())?,
         no_progress: !show.is_progress_shown(&terminal),
         transport: transport::Options {
             upload_pack: values.upload_pack.as_ref().map(bytes),
@@ -428,13 +473,6 @@ fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandErr
         return Ok(Deepen { depth, relative: true, ..Deepen::default() });
     }
     deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)
-}
-
-fn reflog_action_of_all(context: &Context, remote: &bstr::BStr) -> BString {
-    match context.env.get("GIT_REFLOG_ACTION") {
-        Some(action) => bytes(&action.to_owned()),
-        None => format!("fetch --append --no-auto-gc --no-write-commit-graph {remote}").into(),
-    }
 }
 
 /// What reflogs say: `GIT_REFLOG_ACTION`, else the command and its arguments, passwords of URLs left out.

@@ -158,7 +158,7 @@ fn override_of(text: &OsStr) -> Result<Override, CommandError> {
         return Err(CommandError::fatal("empty config key"));
     }
     if !key.contains(&b'.') {
-        return Err(CommandError::fatal(format!("unable to parse command-line config: {key}"))
+        return Err(CommandError::fatal("unable to parse command-line config")
             .with_error(format!("key does not contain a section: {key}")));
     }
     Ok((key, value))

@@ -91,11 +91,11 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         ui::out(url)?;
         return Ok(0);
     }
-    let keys = sort::parse(&values.sort, repo.is_some())?;
     let refs = list(values, &remote, config, &context)?;
     if values.operands.is_empty() && !values.quiet {
         ui::note(format!("From {}", Url::parse(url.as_bstr())?.redacted()));
     }
+    let keys = sort::parse(&values.sort, repo.is_some())?;
     let mut rows = select(values, &refs);
     sort::sort(&mut rows, &keys, repo.as_ref(), config)?;
     print(&rows, values.symref)?;

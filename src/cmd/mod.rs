@@ -137,7 +137,8 @@ impl Context {
     pub(crate) fn meters(&self, config: &Config, show: Show) -> Meters {
         let terminal = Terminal::new(&self.env);
         let settings = ui::MeterSettings {
-            progress: show.is_progress_shown(&terminal),
+            // With --quiet --progress git shows the server's meters and not its own.
+            progress: show.verbosity >= 0 && show.is_progress_shown(&terminal),
             warnings: true,
             verbosity: show.verbosity.max(0).unsigned_abs(),
             color_remote: terminal.has_color(config, "remote"),

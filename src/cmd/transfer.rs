@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::CommandError;
 use crate::protocol::fetch::Deepen;
@@ -15,6 +15,15 @@ pub(super) const DEPTH_INFINITE: u32 = 0x7fff_ffff;
 /// Bytes of an argument.
 pub(super) fn bytes(text: &OsString) -> BString {
     text.clone().into_vec().into()
+}
+
+/// `--filter`, if git knows it.
+pub(super) fn filter(text: Option<&OsString>) -> Result<Option<BString>, CommandError> {
+    let filter = text.map(bytes);
+    if let Some(filter) = &filter {
+        crate::remote::filter::check(filter.as_bstr())?;
+    }
+    Ok(filter)
 }
 
 /// `-4` and `-6`.

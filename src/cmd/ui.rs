@@ -91,7 +91,7 @@ fn raw(text: &[u8]) {
 pub fn message(prefix: &str, text: &BStr) {
     let mut line = BString::from(prefix);
     line.extend_from_slice(b": ");
-    filter::mask(text, &mut line);
+    filter::blank_out(text, &mut line);
     note(line);
 }
 

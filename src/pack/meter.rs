@@ -27,6 +27,12 @@ impl<'a> Meter<'a> {
         Self { progress, title, total, percent: None, looked_at_bytes: 0, reported: Instant::now() }
     }
 
+    /// Tells of the phase before its first step, as git does where steps may take long.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        self.percent = Some(0);
+        self.report(0, 0)
+    }
+
     /// Takes note that `done` steps are behind us, and `bytes` bytes. Cheap: call it as often as you like.
     pub fn update(&mut self, done: u64, bytes: u64) -> Result<(), Error> {
         let percent = (done.saturating_mul(100)).checked_div(self.total).filter(|_| done > 0);

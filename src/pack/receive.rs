@@ -228,9 +228,11 @@ fn resolve_all(
     if table.deltas == 0 {
         return Ok(());
     }
+    let mut meter = Meter::new(progress, "Resolving deltas", table.deltas);
+    meter.begin()?;
     let mut second = SecondPass {
         family: Family::new(table),
-        meter: Meter::new(progress, "Resolving deltas", table.deltas),
+        meter,
         received: table.entries.len(),
         end: table.end,
         made: HashSet::new(),

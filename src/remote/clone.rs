@@ -9,10 +9,11 @@
 
 use std::path::PathBuf;
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use self::plan::Plan;
+pub use self::source::find_local;
 use self::source::{Source, locate};
 use super::fetch_pack::{self, fetch_pack};
 use super::{Error, connectivity, fetch, local_clone};
@@ -172,6 +173,7 @@ impl<'a> Clone<'a> {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         let is_partial = self.is_partial(source);
+        let is_promisor = is_partial || self.options.filter.is_some();
         let request = fetch_pack::Request {
             wants: plan.wants.clone(),
             deepen: self.options.deepen.clone(),
@@ -179,11 +181,11 @@ impl<'a> Clone<'a> {
             // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
             include_tag: self.is_single_branch(),
             no_progress: self.options.no_progress,
-            promisor: is_partial.then(|| fetch::promisor_text(&plan.map)),
+            promisor: is_promisor.then(|| fetch::promisor_text(&plan.map)),
             ..fetch_pack::Request::default()
         };
-        if is_partial {
-            self.write_partial_config(repo)?;
+        if let Some(filter) = &self.options.filter {
+            fetch::write_promisor(repo, self.options.origin.as_bstr(), Some(filter))?;
         }
         let received = match source {
             Source::Session { local: Some(objects), .. } => {

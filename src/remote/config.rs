@@ -85,6 +85,8 @@ impl Remote {
     fn read(&mut self, config: &Config, name: &BStr) -> Result<(), Error> {
         let key = |last: &str| format!("remote.{name}.{last}");
         let urls = config.strings(&key("url"));
+        // git-config(1), "remote.<name>.url": an empty value takes back what was said before.
+        let urls: Vec<BString> = urls.rsplit(|url| url.is_empty()).next().unwrap_or_default().to_vec();
         if !urls.is_empty() {
             self.urls = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
         }

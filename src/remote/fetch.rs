@@ -25,6 +25,8 @@ use crate::transport::{self, Url};
 mod apply;
 mod promisor;
 
+pub(super) use promisor::write_promisor;
+
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -139,11 +141,8 @@ impl<'a> Fetch<'a> {
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
         self.register_promisor()?;
-        let options = self.options;
-        if !options.no_fetch_head && !options.append && !options.dry_run {
-            fetch_head::truncate(&self.repo.git_path("FETCH_HEAD"))?;
-        }
-        let tags = options.tags.unwrap_or(self.remote.tags);
+        self.begin()?;
+        let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
         let refs = match &source {
@@ -158,6 +157,17 @@ impl<'a> Fetch<'a> {
         let map = asked.map(&refs)?;
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
+    }
+
+    /// What is done before the remote is known to answer: `FETCH_HEAD` becomes empty, and a remote that is given a
+    /// filter becomes a promisor.
+    fn begin(&self) -> Result<(), Error> {
+        let Self { repo, options, .. } = self;
+        algorithm(repo)?;
+        if !options.no_fetch_head && !options.append && !options.dry_run {
+            fetch_head::truncate(&repo.git_path("FETCH_HEAD"))?;
+        }
+        Ok(())
     }
 
     fn asked<'b>(&'b self, branch: &'b CurrentBranch, tags: Tags) -> Asked<'b> {
@@ -325,10 +335,8 @@ impl<'a> Listed<'a> {
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
-        let asked: Vec<ObjectId> = match self.fetch.deepens() {
-            true => wants.clone(),
-            false => wants.iter().filter(|want| !known.contains(want)).copied().collect(),
-        };
+        let is_asked = |want: &&ObjectId| self.fetch.deepens() || !known.contains(want);
+        let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
         let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
         let is_partial = request.promisor.is_some();
         let repo = self.fetch.repo;

@@ -16,6 +16,7 @@ pub mod connectivity;
 pub mod fetch;
 pub mod fetch_head;
 pub mod fetch_pack;
+pub mod filter;
 mod history;
 mod local_clone;
 pub mod negotiate;
@@ -65,7 +66,7 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// A file could not be read or written.
-    #[error("{action} '{}': {source}", path.display())]
+    #[error("{action} '{}': {}", path.display(), reason(source))]
     Io {
         /// What was attempted.
         action: &'static str,
@@ -93,4 +94,10 @@ impl Error {
                 | Self::Repo(repo::Error::Interrupted)
         )
     }
+}
+
+/// What the system said, without its number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

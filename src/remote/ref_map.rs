@@ -102,9 +102,10 @@ impl Asked<'_> {
             map.extend(matches(refspec, refs, FetchHead::Merge)?);
         }
         leave_out(&mut map, self.refspecs);
-        let named: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
+        let by_name: HashMap<&BString, &Ref> =
+            refs.iter().map(|reference| (&reference.name, reference)).collect();
         let named: Vec<Ref> =
-            refs.iter().filter(|reference| named.contains(&reference.name)).cloned().collect();
+            map.iter().filter_map(|mapping| by_name.get(&mapping.remote)).copied().cloned().collect();
         let mut by_the_way = Vec::new();
         let refmap = self.refmap.unwrap_or(&self.remote.fetch);
         for refspec in refmap.iter().filter(|refspec| refspec.destination.is_some()) {
@@ -258,7 +259,7 @@ fn leave_out(map: &mut Vec<Mapping>, refspecs: &[Refspec]) {
     map.retain(|mapping| !negative.iter().any(|refspec| refspec.excludes(mapping.remote.as_bstr())));
 }
 
-/// Folds mappings that say the same; two sources for one destination are an error.
+/// Folds mappings that say the same, of which the first decides about force; two sources for one destination are an error.
 fn remove_duplicates(map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
     let mut by_local: HashMap<BString, (usize, BString)> = HashMap::new();
     let mut kept: Vec<Mapping> = Vec::with_capacity(map.len());

@@ -135,10 +135,11 @@ fn parse(text: &BStr) -> Option<Refspec> {
         None => (rest, None),
     };
     let pattern = source.contains(&b'*');
-    if let Some(destination) = destination.filter(|side| !side.is_empty())
-        && (destination.contains(&b'*') != pattern || !is_valid_side(destination, pattern))
-    {
-        return None;
+    match destination.filter(|side| !side.is_empty()) {
+        Some(side) if side.contains(&b'*') != pattern || !is_valid_side(side, pattern) => return None,
+        // What many refs are to become must be said.
+        None if pattern => return None,
+        Some(_) | None => {}
     }
     let source = parse_source(source, pattern)?;
     let destination = destination.filter(|side| !side.is_empty()).map(ToOwned::to_owned);

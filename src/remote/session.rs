@@ -105,6 +105,9 @@ impl Session {
         if let Advertisement::Refs { refs, .. } = &self.advertisement {
             return Ok(refs.clone());
         }
+        if !self.capabilities().contains("ls-refs") {
+            return Err(ProtocolError::Unsupported("server doesn't support 'ls-refs'".into()).into());
+        }
         let request = ls_refs::Request {
             preamble: self.preamble(),
             peel: true,

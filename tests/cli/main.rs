@@ -7,6 +7,8 @@ mod support;
 
 mod clone;
 mod fetch;
+mod refspecs;
+mod shapes;
 mod trace;
 
 use bstr::ByteSlice;

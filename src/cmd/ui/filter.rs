@@ -26,6 +26,20 @@ pub(super) fn mask(text: &BStr, out: &mut BString) {
     }
 }
 
+/// Appends `text` to `out` with a question mark for each control character but tab and line feed, colours included: so
+/// git treats what stands in its own messages.
+pub(super) fn blank_out(text: &BStr, out: &mut BString) {
+    let mut rest: &[u8] = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        if byte.is_ascii_control() {
+            out.push(if matches!(byte, b'\t' | b'\n') { byte } else { b'?' });
+            rest = after;
+        } else {
+            rest = copy_char(rest, out);
+        }
+    }
+}
+
 /// Copies one character; the C1 control characters of Unicode are left out, as terminals obey them too.
 fn copy_char<'a>(text: &'a [u8], out: &mut BString) -> &'a [u8] {
     let (character, length) = bstr::decode_utf8(text);
@@ -60,6 +74,13 @@ mod tests {
         assert_eq!(masked(b"a\x1b]0;title\x07b"), "a^[]0;title^Gb");
         assert_eq!(masked(b"\x1b[2Jx\x1b[6n\rz\x7f"), "^[[2Jx^[[6n^Mz^?");
         assert_eq!(masked(b"\xc2\x9b31m \x9b"), "?31m ?");
+    }
+
+    #[test]
+    fn a_message_has_no_control_character_at_all() {
+        let mut out = BString::default();
+        blank_out(b"go \x1b[31maway\x07\r\n\tnow \xc2\x9b1m\x7f \xc3\xa9".as_bstr(), &mut out);
+        assert_eq!(out, b"go ?[31maway??\n\tnow ?1m? \xc3\xa9".as_bstr());
     }
 
     #[test]

@@ -225,7 +225,6 @@ fn is_in_foreground(terminal: &Terminal) -> bool {
 /// Bytes moved, and how fast.
 struct Throughput {
     bytes: u64,
-    updates: u32,
     sampled_at: Instant,
     sampled_bytes: u64,
     samples: VecDeque<(u64, Duration)>,
@@ -241,7 +240,6 @@ impl Throughput {
     fn new(started: Instant) -> Self {
         Self {
             bytes: 0,
-            updates: 0,
             sampled_at: started,
             sampled_bytes: 0,
             samples: VecDeque::new(),
@@ -254,7 +252,6 @@ impl Throughput {
             return;
         }
         self.bytes = bytes;
-        self.updates += 1;
         let elapsed = self.sampled_at.elapsed();
         if elapsed < Self::INTERVAL {
             return;
@@ -269,9 +266,11 @@ impl Throughput {
         self.text = throughput_text(bytes, rate(moved, taken));
     }
 
-    /// The last line's text: the whole over the whole time. Empty if the bytes came all at once.
+    /// The last line's text: the whole over the whole time. Empty for so few bytes that git has them in its first read.
     fn final_text(&self, started: Instant) -> String {
-        if self.updates < 2 {
+        /// git 2.47.3 reads a pack through a buffer of this size, and begins to measure when it fills it again.
+        const FIRST_READ_BYTES: u64 = 4096;
+        if self.bytes <= FIRST_READ_BYTES {
             return String::new();
         }
         throughput_text(self.bytes, rate(self.bytes, started.elapsed()))

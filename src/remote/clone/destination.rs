@@ -21,6 +21,14 @@ pub struct Destination {
 impl Destination {
     /// The usual places below `directory`. An error if `directory` is there and holds anything.
     pub fn new(directory: &Path, is_bare: bool) -> Result<Self, Error> {
+        if directory.as_os_str().is_empty() {
+            let source = rustix::io::Errno::NOENT.into();
+            return Err(Error::Io {
+                action: "could not create work tree dir",
+                path: directory.into(),
+                source,
+            });
+        }
         if !is_missing_or_empty(directory) {
             return Err(Error::Usage(format!(
                 "destination path '{}' already exists and is not an empty directory.",
@@ -73,15 +81,15 @@ impl Destination {
 
     /// Makes the directories; what is made goes away with the guard unless it is told to keep it.
     pub(super) fn make(&self) -> Result<Guard, Error> {
-        let guard = Guard { directories: self.directories(), is_kept: false };
-        for (directory, _) in &guard.directories {
+        let directories = self.directories();
+        for (directory, _) in &directories {
             fs::create_dir_all(directory).map_err(|source| Error::Io {
                 action: "could not create work tree dir",
                 path: directory.clone(),
                 source,
             })?;
         }
-        Ok(guard)
+        Ok(Guard { directories, is_kept: false })
     }
 
     /// Removes what a clone left that was stopped by force: everything, or everything in a directory that was there.
@@ -124,9 +132,7 @@ impl Drop for Guard {
 fn is_missing_or_empty(directory: &Path) -> bool {
     match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(error) => {
-            error.kind() == std::io::ErrorKind::NotFound && fs::symlink_metadata(directory).is_err()
-        }
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 

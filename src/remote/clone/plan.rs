@@ -9,10 +9,12 @@ use super::Clone;
 use crate::protocol::Ref;
 use crate::remote::ref_map::{Asked, CurrentBranch, Mapping};
 use crate::remote::{Error, Refspec, Remote, session};
-use crate::repo::init;
+use crate::repo::{Edit, Expected, Objects, Target, init};
 
 /// What a clone fetches and where it goes.
 pub(super) struct Plan {
+    /// Whether the remote has any ref.
+    pub(super) has_refs: bool,
     pub(super) map: Vec<Mapping>,
     /// Tags that are kept if their object comes along.
     pub(super) followed: Vec<Mapping>,
@@ -24,6 +26,18 @@ pub(super) struct Plan {
     pub(super) head: Head,
     /// Whether the remote has nothing at all.
     pub(super) is_empty: bool,
+}
+
+impl Plan {
+    /// The edits that store the tags that came along.
+    pub(super) fn followed_edits(&self, objects: &Objects) -> Vec<Edit> {
+        let tags = self.followed.iter().filter(|tag| objects.contains(&tag.id));
+        tags.filter_map(|tag| {
+            let new = Some(Target::Id(tag.id));
+            Some(Edit { name: tag.local.clone()?, new, expected: Expected::Any, message: None })
+        })
+        .collect()
+    }
 }
 
 /// What the new repository's `HEAD` is.
@@ -56,7 +70,8 @@ impl Clone<'_> {
             (false, false) => format!("refs/remotes/{}/", self.options.origin).into(),
         };
         let chosen = self.chosen(refs, remote_branch.as_ref(), &preferred)?;
-        let (refspec, configured) = self.refspec(chosen.as_ref(), &branch_top);
+        let is_there = |name: &&BString| refs.iter().any(|r| r.name == **name && r.id.is_some());
+        let (refspec, configured) = self.refspec(chosen.as_ref().filter(is_there), &branch_top);
         let mut refspecs: Vec<Refspec> = refspec.iter().cloned().collect();
         refspecs.extend(self.extra_refspecs()?);
         let all_tags = !self.options.no_tags && !self.options.mirror && !self.is_single_branch();
@@ -73,14 +88,15 @@ impl Clone<'_> {
             map.iter().find(|mapping| mapping.remote == branch).and_then(|mapping| mapping.local.clone())
         });
         let mapped: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
-        let followed = if self.is_single_branch() && !self.options.no_tags && !self.options.mirror {
+        let followed = if self.is_single_branch() && !self.options.no_tags {
             let tags = self.map(refs, &[], true)?;
             tags.into_iter().filter(|tag| !mapped.contains(&tag.remote)).collect()
         } else {
             Vec::new()
         };
         let peeled = refs.iter().filter_map(|r| Some((r.id?, r.peeled?))).collect();
-        Ok(Plan { map, followed, peeled, wants, configured, remote_head, head, is_empty })
+        let has_refs = refs.iter().any(|reference| reference.id.is_some());
+        Ok(Plan { has_refs, map, followed, peeled, wants, configured, remote_head, head, is_empty })
     }
 
     fn map(&self, refs: &[Ref], refspecs: &[Refspec], all_tags: bool) -> Result<Vec<Mapping>, Error> {
@@ -124,19 +140,23 @@ impl Clone<'_> {
 
     /// The refspec to fetch with now, and the one to write into the configuration.
     fn refspec(&self, chosen: Option<&BString>, top: &BString) -> (Option<Refspec>, Option<BString>) {
-        let text = if self.options.mirror {
-            Some(BString::from("+refs/*:refs/*"))
-        } else if !self.is_single_branch() {
-            Some(format!("+refs/heads/*:{top}*").into())
-        } else {
+        let single = || {
             chosen.map(|full| match full.strip_prefix(b"refs/heads/") {
-                Some(short) => format!("+{full}:{top}{}", short.as_bstr()).into(),
-                None => format!("+{full}:{full}").into(),
+                Some(short) if !self.options.mirror => format!("+{full}:{top}{}", short.as_bstr()).into(),
+                Some(_) | None => BString::from(format!("+{full}:{full}")),
             })
         };
+        let from = if self.options.mirror { "refs/" } else { "refs/heads/" };
+        let all = || Some(BString::from(format!("+{from}*:{top}*")));
+        let text = if self.is_single_branch() { single() } else { all() };
         let refspec = text.as_ref().and_then(|text| Refspec::parse_fetch(text.as_bstr()).ok());
-        let is_written = self.options.mirror || !self.options.bare;
-        (refspec, text.filter(|_| is_written))
+        let configured = match (self.options.mirror, self.options.bare) {
+            // A mirror of one branch becomes a whole one with its next fetch, as git's does.
+            (true, _) => all(),
+            (false, true) => None,
+            (false, false) => text,
+        };
+        (refspec, configured)
     }
 
     /// What `HEAD` is to be.

@@ -149,8 +149,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The repository or bundle that a path means, in git's order.
-fn find_local(path: &Path) -> Option<PathBuf> {
+/// The repository or bundle that a path means, in git's order; `None` if there is none.
+pub fn find_local(path: &Path) -> Option<PathBuf> {
     if let Some(git_dir) = discover::local_git_dir(path) {
         return Some(git_dir);
     }

@@ -62,18 +62,6 @@ impl Clone<'_> {
         Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
     }
 
-    pub(super) fn write_partial_config(&self, repo: &Repository) -> Result<(), Error> {
-        let key = |last: &str| BString::from(format!("remote.{}.{last}", self.options.origin));
-        let mut changes = vec![
-            Change::Set("core.repositoryformatversion".into(), "1".into()),
-            Change::Set(key("promisor"), "true".into()),
-        ];
-        if let Some(filter) = &self.options.filter {
-            changes.push(Change::Set(key("partialclonefilter"), filter.clone()));
-        }
-        Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
-    }
-
     /// Writes the refs, `HEAD` and the branch's configuration.
     pub(super) fn write_refs(&self, repo: Repository, plan: &Plan, is_local: bool) -> Result<Cloned, Error> {
         let repo = self.reopen(&repo)?;
@@ -81,15 +69,15 @@ impl Clone<'_> {
         let refs: Vec<_> = plan
             .map
             .iter()
-            .chain(plan.followed.iter().filter(|tag| objects.contains(&tag.id)))
             .filter_map(|mapping| {
                 let peeled = plan.peeled.get(&mapping.id).copied();
                 Some((mapping.local.clone()?, mapping.id, peeled))
             })
             .collect();
-        if !refs.is_empty() {
+        if plan.has_refs {
             repo.write_packed_refs(&refs)?;
         }
+        repo.update_refs(&plan.followed_edits(&objects))?;
         let message = BString::from(format!("clone: from {}", self.reflog_url()?));
         if let Some(remote_head) = &plan.remote_head {
             let name = format!("refs/remotes/{}/HEAD", self.options.origin).into();

@@ -1,33 +1,39 @@
-//! A fetch with a filter makes its remote a promisor: what was left out may be asked for later.
+//! Makes a remote one that may be asked for what a filter left out. `git-config(1)`, `remote.<name>.promisor`.
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 
 use super::Fetch;
 use crate::remote::Error;
+use crate::repo::Repository;
 use crate::repo::config::{Change, edit};
 
 impl Fetch<'_> {
-    /// Writes down that the remote may be asked for what the filter leaves out, and the filter itself unless one is
+    /// Writes down that the remote may be asked for what `--filter` leaves out, and the filter itself unless one is
     /// there, as git does before it asks for anything. Nothing is written without `--filter`.
     pub(super) fn register_promisor(&self) -> Result<(), Error> {
         let Some(filter) = &self.options.filter else { return Ok(()) };
-        let name = match (&self.remote.name, self.remote.urls.first()) {
-            (Some(name), _) | (None, Some(name)) => name,
-            (None, None) => return Ok(()),
+        let (Some(name), _) | (None, Some(name)) = (&self.remote.name, self.remote.urls.first()) else {
+            return Ok(());
         };
-        let key = |last: &str| BString::from([b"remote.", name.as_slice(), b".", last.as_bytes()].concat());
-        let set = |key: BString, value: &str| Change::Set(key, value.into());
-        let mut changes = Vec::new();
-        if !self.remote.promisor {
-            changes.push(set("core.repositoryformatversion".into(), "1"));
-            changes.push(set(key("promisor"), "true"));
-        }
-        if self.remote.filter.is_none() {
-            changes.push(Change::Set(key("partialclonefilter"), filter.clone()));
-        }
-        if changes.is_empty() {
+        let filter = self.remote.filter.is_none().then_some(filter);
+        if self.remote.promisor && filter.is_none() {
             return Ok(());
         }
-        Ok(edit(&self.repo.common_path("config"), &changes)?)
+        write_promisor(self.repo, name.as_bstr(), filter)
     }
+}
+
+/// Makes the remote `name` a promisor: what is missing later is no damage then. `filter` is kept for later fetches.
+pub(in crate::remote) fn write_promisor(
+    repo: &Repository,
+    name: &BStr,
+    filter: Option<&BString>,
+) -> Result<(), Error> {
+    let key = |last: &str| BString::from([b"remote.", name.as_bytes(), b".", last.as_bytes()].concat());
+    let mut changes = vec![
+        Change::Set("core.repositoryformatversion".into(), "1".into()),
+        Change::Set(key("promisor"), "true".into()),
+    ];
+    changes.extend(filter.map(|filter| Change::Set(key("partialclonefilter"), filter.clone())));
+    Ok(edit(&repo.common_path("config"), &changes)?)
 }

@@ -148,7 +148,7 @@ impl Site {
     /// The error for an answer to `GET info/refs` with an error's `status`.
     pub(super) fn refused(&self, response: Response, status: u16) -> Error {
         let message = match status {
-            404 | 410 => format!("repository '{}' not found", self.base),
+            404 => format!("repository '{}' not found", self.base),
             _ => format!("unable to access '{}': The requested URL returned error: {status}", self.base),
         };
         refusal(response, message)

@@ -1,0 +1,110 @@
+//! What fetch makes of its refspecs and of what stands in its way; each beside C git.
+
+use crate::support::{Sandbox, Stream, Twin};
+
+/// Two clones that are behind their project by a commit, a branch and tags.
+fn behind(sandbox: &Sandbox) -> Twin<'_> {
+    let twin = crate::clones(sandbox);
+    let source = sandbox.path("served/project.git");
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 100).file("more", "more\n");
+    stream.light_tag("newer", "main").annotated_tag("newest", "main");
+    stream.branch("fresh", "main");
+    stream.import(sandbox, &source);
+    twin
+}
+
+/// Fetches with `arguments` in new clones; all that is printed and stored is C git's.
+#[track_caller]
+fn fetch(arguments: &[&str]) {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.run("copy", &[&["fetch"], arguments].concat());
+    twin.same("copy");
+}
+
+#[test]
+fn tags_follow_only_what_is_stored() {
+    for arguments in [
+        &["origin", "main"][..],
+        &["origin", "HEAD"],
+        &["origin", "main", "main"],
+        &["origin", "main:refs/heads/mine"],
+        &["origin", "fresh", "--prune"],
+    ] {
+        fetch(arguments);
+    }
+}
+
+#[test]
+fn rows_stand_in_the_order_of_the_command_line() {
+    fetch(&["origin", "+topic:mine", "fresh", "main"]);
+}
+
+#[test]
+fn a_pattern_without_destination_is_no_refspec() {
+    fetch(&["origin", "ma*"]);
+    fetch(&["origin", "refs/heads/*:"]);
+}
+
+#[test]
+fn fetch_head_is_emptied_by_a_fetch_that_fails() {
+    for arguments in [&["origin", "nosuch"][..], &["nosuch"], &["origin", "main:main"]] {
+        fetch(arguments);
+    }
+}
+
+#[test]
+fn a_ref_in_the_way_is_told_where_its_row_stands() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let source = sandbox.path("served/project.git");
+    sandbox.git(&source, &["branch", "-D", "fresh"]).success();
+    sandbox.git(&source, &["branch", "main/sub", "main"]);
+    sandbox.git(&source, &["branch", "-D", "topic"]).success();
+    sandbox.git(&source, &["branch", "topic/sub", "main"]).success();
+    assert_eq!(twin.run("copy", &["fetch"]).status, 1);
+}
+
+#[test]
+fn the_configuration_is_read_as_git_reads_it() {
+    for (setting, status) in [
+        ("remote.origin.url=", 128),
+        ("core.abbrev=no", 0),
+        ("core.abbrev=12", 0),
+        ("nodot", 128),
+        ("fetch.negotiationAlgorithm=nosuch", 128),
+    ] {
+        let sandbox = crate::sandbox();
+        let twin = behind(&sandbox);
+        let copy = |directory: &std::path::Path| directory.join("copy");
+        let ours = sandbox.gitr(&copy(&twin.ours), &["-c", setting, "fetch"]);
+        let theirs = sandbox.git(&copy(&twin.theirs), &["-c", setting, "fetch"]);
+        assert_eq!((theirs.status, &ours.stderr), (status, &theirs.stderr), "{setting}");
+        assert_eq!(ours.status, status);
+        twin.same("copy");
+    }
+}
+
+#[test]
+fn a_filter_makes_the_remote_a_promisor() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let source = sandbox.path("served/project.git");
+    sandbox.git(&source, &["config", "uploadpack.allowFilter", "true"]).success();
+    twin.done("copy", &["fetch", "--filter=blob:none"]);
+    twin.same("copy");
+}
+
+#[test]
+fn a_locked_ref_is_told_and_the_others_move() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let lock = |directory: &std::path::Path| {
+        let refs = directory.join("copy/.git/refs/remotes/origin");
+        std::fs::create_dir_all(&refs).unwrap();
+        std::fs::write(refs.join("main.lock"), "").unwrap();
+    };
+    twin.prepare(lock);
+    assert_eq!(twin.run("copy", &["fetch"]).status, 1);
+}
