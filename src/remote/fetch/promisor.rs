@@ -12,9 +12,7 @@ impl Fetch<'_> {
     /// there, as git does before it asks for anything. Nothing is written without `--filter`.
     pub(super) fn register_promisor(&self) -> Result<(), Error> {
         let Some(filter) = &self.options.filter else { return Ok(()) };
-        let (Some(name), _) | (None, Some(name)) = (&self.remote.name, self.remote.urls.first()) else {
-            return Ok(());
-        };
+        let Some(name) = self.remote.name.as_ref().or(self.remote.urls.first()) else { return Ok(()) };
         let filter = self.remote.filter.is_none().then_some(filter);
         if self.remote.promisor && filter.is_none() {
             return Ok(());
