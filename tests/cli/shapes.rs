@@ -104,3 +104,15 @@ fn a_bundle_without_head_gives_the_default_branch() {
     twin.done("", &["-c", "init.defaultBranch=main", "clone", &bundle, "copy"]);
     twin.same("copy");
 }
+
+#[test]
+fn a_clone_without_trees_has_a_whole_work_tree() {
+    let sandbox = Sandbox::new();
+    let source = shape(&sandbox, "refs/heads/main");
+    let path = sandbox.path("served/shape.git");
+    sandbox.git(&path, &["config", "uploadpack.allowFilter", "true"]).success();
+    sandbox.git(&path, &["config", "uploadpack.allowAnySHA1InWant", "true"]).success();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "--filter=tree:0", &format!("file://{source}"), "copy"]);
+    twin.same("copy");
+}

@@ -22,6 +22,10 @@ impl Cloned {
             .ok_or_else(|| crate::repo::Error::Object(format!("{head} is not a commit")))?;
         let remote = Remote::from_config(&self.repo.config, self.origin().as_bstr())?;
         if remote.promisor {
+            if !objects.contains(&commit.tree) {
+                // `--filter=tree:0` leaves out trees as well: all of this one come at once.
+                self.fetch_missing(&remote, vec![commit.tree], progress)?;
+            }
             let missing = self.repo.missing_blobs(&commit.tree)?;
             if !missing.is_empty() {
                 self.fetch_missing(&remote, missing, progress)?;
