@@ -69,6 +69,9 @@ struct Arguments {
     /// deepen history of shallow clone, excluding rev
     #[arg(long = "shallow-exclude", value_name = "revision")]
     shallow_exclude: Vec<String>,
+    /// don't clone shallow repository
+    #[arg(long = "reject-shallow")]
+    reject_shallow: bool,
     /// clone only one branch, HEAD or --branch
     #[arg(long = "single-branch")]
     single_branch: bool,
@@ -309,6 +312,10 @@ fn options(
         no_tags: values.no_tags,
         deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
         filter: filter(values.filter.as_ref())?,
+        reject_shallow: match parsed.choice("reject-shallow") {
+            Some(reject) => reject,
+            None => config.boolean("clone.rejectShallow")?.unwrap_or(false),
+        },
         origin,
         config: settings,
         local: local(parsed),

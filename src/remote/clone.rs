@@ -48,6 +48,8 @@ pub struct Options {
     pub deepen: Deepen,
     /// What a partial clone leaves out.
     pub filter: Option<BString>,
+    /// A source that is shallow itself is refused.
+    pub reject_shallow: bool,
     /// The name of the remote.
     pub origin: BString,
     /// Configuration to write, in order (`--config`).
@@ -75,6 +77,7 @@ impl Default for Options {
             no_tags: false,
             deepen: Deepen::default(),
             filter: None,
+            reject_shallow: false,
             origin: "origin".into(),
             config: Vec::new(),
             local: Local::default(),
@@ -198,6 +201,7 @@ impl<'a> Clone<'a> {
             Source::Session { .. } | Source::Bundle(_) if plan.wants.is_empty() => return Ok(()),
             Source::Session { session, refs, .. } => {
                 let fetched = fetch_pack(session, repo, refs, &request, progress)?;
+                self.check_shallow(!fetched.shallow.is_empty())?;
                 if !fetched.shallow.is_empty() {
                     repo.write_shallow(&fetch_pack::new_boundary(&[], &fetched.shallow))?;
                 }

@@ -58,3 +58,24 @@ fn the_work_tree_can_be_elsewhere() {
     assert_eq!(files(&twin.ours), files(&twin.theirs));
     assert_eq!(twin.run("", &["clone", "../served/project.git", "second"]).status, 128);
 }
+
+#[test]
+fn a_shallow_source_is_rejected_on_demand() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let served = sandbox.path("served");
+    let url = format!("file://{}", served.join("project.git").display());
+    sandbox.git(&served, &["clone", "-q", "--bare", "--depth=2", &url, "shallow.git"]).success();
+    let source = served.join("shallow.git").display().to_string();
+    for version in 0..=2 {
+        let twin = Twin::new(&sandbox, version, Vec::new());
+        for source in [&source, &format!("file://{source}")] {
+            assert_eq!(twin.run("", &["clone", "--reject-shallow", source, "copy"]).status, 128);
+            assert!(!twin.ours.join("copy").exists());
+        }
+    }
+    twin.done("", &["-c", "clone.rejectShallow=true", "clone", "--no-reject-shallow", &source, "copy"]);
+    twin.same("copy");
+    twin.done("", &["clone", "--reject-shallow", "--depth=1", &format!("file://{source}"), "deep"]);
+    twin.same("deep");
+}

@@ -53,6 +53,11 @@ impl Clone<'_> {
         let Options { transport, server_options, .. } = self.options;
         let mut session =
             Session::connect(&self.parsed, &settings, transport.clone(), server_options, progress)?;
+        if let Err(error) = self.check_shallow(!session.server_shallow().is_empty()) {
+            // The far side is told, so that it does not complain.
+            let _ended = session.close();
+            return Err(error);
+        }
         let refs = session::without_bad_names(session.refs(&self.prefixes(), progress)?);
         Ok(Source::Session { session, refs, local })
     }
@@ -66,6 +71,7 @@ impl Clone<'_> {
             return Ok(None);
         };
         if git_dir.join("shallow").exists() {
+            self.check_shallow(true)?;
             return Ok(None);
         }
         let Deepen { depth, since, not, .. } = &self.options.deepen;
@@ -86,6 +92,14 @@ impl Clone<'_> {
             Err(_) => git_dir,
         };
         Ok(Some(common.join("objects")))
+    }
+
+    /// Refuses a source that is shallow, if that is wished. Where the history is cut anyway it may be.
+    pub(super) fn check_shallow(&self, is_shallow: bool) -> Result<(), Error> {
+        if is_shallow && self.options.reject_shallow && self.options.deepen == Deepen::default() {
+            return Err(Error::Usage("source repository is shallow, reject to clone.".into()));
+        }
+        Ok(())
     }
 
     fn prefixes(&self) -> Vec<BString> {
