@@ -124,7 +124,7 @@ fn messages_out_of_place() {
     assert_eq!(ack(b"0008ACKS"), "expected ACK/NAK, received 'ACKS'");
     let advertisement = |bytes: &[u8]| Advertisement::read(&mut &bytes[..]).unwrap_err().to_string();
     assert_eq!(advertisement(b"0008foo\n"), "protocol error: unexpected 'foo'");
-    assert_eq!(advertisement(b"000eversion 2\n0001"), "protocol error: expected flush after capabilities");
+    assert_eq!(advertisement(b"000eversion 2\n0001"), "expected flush after capabilities");
     assert_eq!(advertisement(b"000eversion 3\n0000"), "server is speaking an unknown protocol");
     let header = |text: &str| bundle::Header::read(&mut text.as_bytes()).unwrap_err().to_string();
     assert_eq!(header("# v4 git bundle\n\n"), "does not look like a v2 or v3 bundle file");
