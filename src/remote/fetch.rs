@@ -335,7 +335,8 @@ impl<'a> Listed<'a> {
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
-        let is_asked = |want: &&ObjectId| self.fetch.deepens() || !known.contains(want);
+        let whole: std::collections::HashSet<&ObjectId> = known.iter().collect();
+        let is_asked = |want: &&ObjectId| self.fetch.deepens() || !whole.contains(want);
         let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
         let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
         let is_partial = request.promisor.is_some();

@@ -76,7 +76,7 @@ impl Asked<'_> {
         if (self.all_tags || follow_tags) && !prefixes.is_empty() {
             prefixes.push("refs/tags/".into());
         }
-        without_redundant(prefixes)
+        without_repeated(prefixes)
     }
 
     /// Whether the command line asks for objects by their ids, and for nothing else.
@@ -144,10 +144,10 @@ impl Asked<'_> {
     }
 }
 
-/// Leaves out prefixes that another one takes in.
-fn without_redundant(mut prefixes: Vec<BString>) -> Vec<BString> {
-    prefixes.sort_unstable();
-    prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter));
+/// Names each prefix once, in the order given.
+fn without_repeated(mut prefixes: Vec<BString>) -> Vec<BString> {
+    let mut seen = HashSet::new();
+    prefixes.retain(|prefix| seen.insert(prefix.clone()));
     prefixes
 }
 

@@ -1,6 +1,7 @@
 //! The conversation of protocol v0 and v1. On a pipe the server remembers what was said; over HTTP every request repeats
 //! the wants and whatever is common by now.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use gix_hash::ObjectId;
@@ -49,6 +50,7 @@ pub(super) fn negotiate(
         pending: opening.clone(),
         opening,
         common: Vec::new(),
+        named: HashSet::new(),
     };
     let shallow = conversation.run(ours)?;
     Ok(Negotiated { shallow, side_band: features.side_band })
@@ -98,6 +100,8 @@ struct Conversation<'a> {
     /// What has still to be sent before the next haves.
     pending: Vec<u8>,
     common: Vec<ObjectId>,
+    /// The ids in `common`.
+    named: HashSet<ObjectId>,
 }
 
 /// What the answers to one round come to.
@@ -166,7 +170,7 @@ impl Conversation<'_> {
     }
 
     fn remember(&mut self, id: ObjectId) {
-        if !self.is_stateful && !self.common.contains(&id) {
+        if !self.is_stateful && self.named.insert(id) {
             self.common.push(id);
         }
     }

@@ -1,5 +1,7 @@
 //! The rounds of protocol v2: every request repeats what matters, since the server remembers nothing.
 
+use std::collections::HashSet;
+
 use gix_hash::ObjectId;
 
 use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
@@ -20,6 +22,7 @@ pub(super) fn negotiate(
 ) -> Result<Negotiated, Error> {
     let mut round = first_request(session, request, &ours);
     let mut common: Vec<ObjectId> = Vec::new();
+    let mut named = HashSet::new();
     let mut round_len = ROUND_LEN_FIRST;
     let mut in_vain = 0;
     loop {
@@ -40,7 +43,7 @@ pub(super) fn negotiate(
             if ours.acknowledge(id)? {
                 in_vain = 0;
             }
-            if !common.contains(&id) {
+            if named.insert(id) {
                 common.push(id);
             }
         }
