@@ -122,12 +122,10 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
-    let slot = signal::guard(destination.directories(), std::sync::Arc::clone(&context.is_stopped))?;
+    signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
     let cloned = clone.run(&mut meters)?;
-    // From here on a signal leaves what there is.
-    slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
     if cloned.is_local && show.verbosity >= 0 {
         ui::note("done.");
     }

@@ -323,7 +323,7 @@ impl<'a> Printer<'a> {
             ui::note(format!("From {}", self.url));
             self.is_headed = true;
         }
-        ui::note(line);
+        ui::safe_note(line.as_ref());
     }
 }
 

@@ -133,7 +133,7 @@ fn list(
         && let Some(bundle) = transport::bundle::open(&path)?
     {
         // C git lists a bundle's refs from the last to the first.
-        return Ok(bundle.header.refs.into_iter().rev().collect());
+        return Ok(session::without_bad_names(bundle.header.refs.into_iter().rev().collect()));
     }
     let options = transport::Options {
         upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),

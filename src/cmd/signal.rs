@@ -1,33 +1,28 @@
 //! SIGINT, SIGTERM and the like: what is half made goes away, then the process ends by the same signal, so that a shell
 //! sees what it expects.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::remote::clone::Destination;
+use crate::remote::clone::{Destination, Made};
 
 /// The signal that was caught, 0 if none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
-/// The directories of a half-made clone, each with whether it was there before, so that it stays, emptied.
-pub(super) type Junk = Vec<(PathBuf, bool)>;
-
-/// Removes `junk` when a signal comes, and ends the process by it. Emptying the slot keeps the clone.
-pub(super) fn guard(junk: Junk, is_stopped: Arc<AtomicBool>) -> std::io::Result<Arc<Mutex<Junk>>> {
-    let slot = Arc::new(Mutex::new(junk));
-    let shared = Arc::clone(&slot);
+/// Removes what a clone has `made` so far when a signal comes, and ends the process by it.
+pub(super) fn guard(made: Made, is_stopped: Arc<AtomicBool>) -> std::io::Result<()> {
     on_signal(move |signal| {
         is_stopped.store(true, Ordering::Relaxed);
-        let junk = std::mem::take(&mut *shared.lock().unwrap_or_else(PoisonError::into_inner));
-        for (directory, existed) in junk {
+        crate::repo::remove_temporaries();
+        // Held to the end: whoever would go on with the clone or clean up after it waits here.
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        for (directory, existed) in made.drain(..) {
             Destination::remove(&directory, existed);
         }
         raise(signal);
-    })?;
-    Ok(slot)
+    })
 }
 
 /// Lets temporary files go when a signal comes, and ends the process by it.

@@ -82,6 +82,13 @@ pub(super) fn trace(line: &[u8]) {
     raw(line);
 }
 
+/// As [`note`], with what the far side may have put into the line made harmless.
+pub fn safe_note(line: &[u8]) {
+    let mut text = BString::default();
+    filter::blank_out(line.as_bstr(), &mut text);
+    note(text);
+}
+
 /// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
 fn raw(text: &[u8]) {
     let _written_or_gone = io::stderr().lock().write_all(text);

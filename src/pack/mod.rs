@@ -103,15 +103,12 @@ pub enum Stored {
     Nothing,
 }
 
-/// A `.keep` file, removed when dropped.
+/// A `.keep` file, removed when dropped, and when a signal ends the process.
 #[derive(Debug)]
-pub struct Keep(pub PathBuf);
-
-impl Drop for Keep {
-    fn drop(&mut self) {
-        let _removed_or_gone = std::fs::remove_file(&self.0);
-    }
-}
+pub struct Keep(
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    gix_tempfile::Handle<gix_tempfile::handle::Closed>,
+);
 
 /// What objects refer to outside of their pack: what must exist for the pack's history to be connected.
 #[derive(Debug, Default)]

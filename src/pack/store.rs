@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
+use gix_tempfile::{AutoRemove, ContainingDirectory};
+
 use super::index::{self, Item};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
@@ -33,7 +35,7 @@ pub(super) fn store_pack(
     file.sync()?;
     let mut placed = Placed::default();
     let kept = match &options.keep {
-        Some(content) => placed.create(path_of("keep"), content)?,
+        Some(content) => keep(path_of("keep"), content)?,
         None => None,
     };
     if let Some(content) = &options.promisor {
@@ -47,7 +49,7 @@ pub(super) fn store_pack(
     }
     sync_directory(&directory)?;
     placed.0.clear();
-    Ok(Stored::Pack { path, keep: kept.map(Keep) })
+    Ok(Stored::Pack { path, keep: kept })
 }
 
 /// Writes the first `count` objects of the pack as loose objects, those first that others refer to. Objects that are
@@ -114,6 +116,19 @@ fn written(
     result.map_err(|source| temporary.error(source))?;
     temporary.sync()?;
     Ok(temporary)
+}
+
+/// Writes a `.keep` file that goes away with its guard, and when a signal ends the process; `None` if somebody else's
+/// is there already.
+fn keep(path: PathBuf, content: &[u8]) -> Result<Option<Keep>, Error> {
+    let created = gix_tempfile::writable_at(&path, ContainingDirectory::Exists, AutoRemove::Tempfile);
+    let mut handle = match created {
+        Ok(handle) => handle,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+        Err(source) => return Err(Error::Write { path, source }),
+    };
+    let written = handle.write_all(content).and_then(|()| handle.close());
+    Ok(Some(Keep(written.map_err(|source| Error::Write { path, source })?)))
 }
 
 /// Files that have their lasting names; removed when dropped before all have.

@@ -29,7 +29,7 @@ mod plan;
 mod source;
 mod write;
 
-pub use destination::{Destination, guess_directory};
+pub use destination::{Destination, Made, guess_directory};
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
@@ -183,6 +183,7 @@ impl<'a> Clone<'a> {
             filter: self.options.filter.clone(),
             // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
             include_tag: self.is_single_branch(),
+            moves_boundary: true,
             no_progress: self.options.no_progress,
             promisor: is_promisor.then(|| fetch::promisor_text(&plan.map)),
             ..fetch_pack::Request::default()
@@ -216,7 +217,8 @@ impl<'a> Clone<'a> {
             return Ok(());
         }
         let mut objects = repo.objects()?;
-        let missing = connectivity::first_missing(&mut objects, &plan.wants, &[], Some(&received.links))
+        let arrived = connectivity::Arrived { links: &received.links, old_tips: &Vec::new() };
+        let missing = connectivity::first_missing(&mut objects, &plan.wants, &[], Some(arrived))
             .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
         match missing {
             Some(_) => Err(Error::NotConnected { url: self.parsed.redacted(), missing }),

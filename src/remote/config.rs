@@ -7,7 +7,7 @@ use crate::protocol::Version;
 use crate::repo::Config;
 
 /// Where history comes from and which refs it fills.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Remote {
     /// The name in the configuration; `None` for a URL or path that was given directly.
     pub name: Option<BString>,
@@ -41,6 +41,15 @@ pub enum Tags {
     All,
     /// None but those asked for (`--no-tags`).
     None,
+}
+
+/// The URLs may hold a password: they are told without.
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let redacted = |url: &BString| crate::transport::Url::parse(url.as_bstr()).map(|url| url.redacted());
+        let urls: Vec<BString> = self.urls.iter().filter_map(|url| redacted(url).ok()).collect();
+        f.debug_struct("Remote").field("name", &self.name).field("urls", &urls).finish_non_exhaustive()
+    }
 }
 
 impl Remote {

@@ -1,9 +1,9 @@
 //! Whether history is whole: no ref moves to a commit whose ancestors, trees or files are missing.
 //!
 //! What a pack refers to beyond itself was collected while its objects were in hand ([`pack::Links`]), so that only
-//! these few have to be looked up here, and not the whole of what was received. An object that was here before is
-//! taken to be whole if it is a tree or a file, since objects come in only by ways that check; a commit must lead to
-//! one of our refs.
+//! these few have to be looked up here, and not the whole of what was received. What was here before is not taken on
+//! trust, since a pack that was refused may still lie about: a commit must lead to one of our refs, and below a tree
+//! everything is looked at.
 //!
 //! [`pack::Links`]: crate::pack::Links
 
@@ -22,18 +22,61 @@ pub fn first_missing(
     objects: &mut Objects,
     tips: &[ObjectId],
     known: &[ObjectId],
-    links: Option<&Links>,
+    arrived: Option<Arrived<'_>>,
 ) -> io::Result<Option<ObjectId>> {
     let known: HashSet<ObjectId> = known.iter().copied().collect();
-    let Some(links) = links else { return Walk::new(objects, &known).first_missing(tips) };
-    let others = links.trees.iter().chain(&links.blobs).chain(&links.others);
-    if let Some(missing) = others.into_iter().find(|id| !objects.contains(id)) {
+    let Some(Arrived { links, old_tips }) = arrived else {
+        return Walk::new(objects, &known).first_missing(tips);
+    };
+    if let Some(missing) = tips.iter().chain(&links.blobs).find(|id| !objects.contains(id)) {
         return Ok(Some(*missing));
     }
-    if let Some(missing) = tips.iter().find(|tip| !objects.contains(tip)) {
-        return Ok(Some(*missing));
+    for commit in &links.commits {
+        // What a commit names as its parent must be one.
+        if objects.commit(commit)?.is_none() {
+            return Ok(Some(*commit));
+        }
     }
-    Walk::new(objects, &known).first_missing(&links.commits)
+    let mut trees = Walk::new(objects, &known);
+    for tree in &links.trees {
+        if let Some(missing) = trees.tree_missing(tree, None)? {
+            return Ok(Some(missing));
+        }
+    }
+    let starts: Vec<ObjectId> =
+        [&links.commits, &links.others, old_tips].into_iter().flatten().copied().collect();
+    Walk::new(objects, &known).first_missing(&starts)
+}
+
+/// What is known of a pack that has just come in.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrived<'a> {
+    /// What its objects refer to beyond it.
+    pub links: &'a Links,
+    /// The tips that were here before it came, which it says nothing about.
+    pub old_tips: &'a Vec<ObjectId>,
+}
+
+/// Whether `tip` leads to one of `targets` before it leads to a commit in `known`.
+pub fn reaches(
+    objects: &mut Objects,
+    tip: &ObjectId,
+    known: &HashSet<ObjectId>,
+    targets: &HashSet<ObjectId>,
+) -> io::Result<bool> {
+    let Some((tip, Kind::Commit)) = objects.peel(tip)? else { return Ok(false) };
+    let mut seen = HashSet::new();
+    let mut stack = vec![tip];
+    while let Some(id) = stack.pop() {
+        if targets.contains(&id) {
+            return Ok(true);
+        }
+        if known.contains(&id) || !seen.insert(id) {
+            continue;
+        }
+        stack.extend(objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default());
+    }
+    Ok(false)
 }
 
 /// A walk from new commits down to known ones, newest first, in two colours.

@@ -5,11 +5,13 @@
 //! ```
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::config::Tags;
+use super::connectivity::Arrived;
 use super::fetch_pack::{self, fetch_pack};
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
@@ -17,7 +19,7 @@ use super::update::{self, RefUpdate};
 use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
-use crate::protocol::fetch::Deepen;
+use crate::protocol::fetch::{Deepen, ShallowUpdate};
 use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository, Target};
 use crate::transport::{self, Url};
@@ -212,7 +214,8 @@ impl<'a> Fetch<'a> {
         }
         let checked_out = self.repo.checked_out_branches()?;
         for local in map.iter().filter_map(|mapping| mapping.local.as_ref()) {
-            if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| branch == local) {
+            let moved = update::followed(self.repo, local);
+            if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| *branch == moved) {
                 return Err(Error::Usage(format!(
                     "refusing to fetch into branch '{local}' checked out at '{}'",
                     directory.display()
@@ -285,7 +288,9 @@ impl<'a> Listed<'a> {
             let followed = self.tags_to_follow(&objects)?;
             self.map.extend(followed);
         }
-        let known = known_tips(repo)?;
+        let mut known = known_tips(repo)?;
+        // A ref that names nothing is no ground to stand on.
+        known.retain(|id| objects.contains(id));
         let kept = self.take_objects(&mut objects, &known, progress)?;
         let Self { fetch, source, refs, map, stale, .. } = self;
         if let Source::Session(session) = source {
@@ -335,9 +340,14 @@ impl<'a> Listed<'a> {
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
-        let whole: std::collections::HashSet<&ObjectId> = known.iter().collect();
-        let is_asked = |want: &&ObjectId| self.fetch.deepens() || !whole.contains(want);
+        let whole: HashSet<&ObjectId> = known.iter().collect();
+        let deepens = self.fetch.deepens();
+        let is_asked = |want: &&ObjectId| deepens || !whole.contains(want);
         let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let old_tips: Vec<ObjectId> = wants.iter().filter(|want| objects.contains(want)).copied().collect();
         let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
         let is_partial = request.promisor.is_some();
         let repo = self.fetch.repo;
@@ -349,21 +359,59 @@ impl<'a> Listed<'a> {
             }
             Source::Bundle(bundle) => (unbundle(repo, objects, bundle, &request, progress)?, Vec::new()),
         };
-        if !shallow.is_empty() {
-            repo.write_shallow(&fetch_pack::new_boundary(&old_boundary, &shallow))?;
-            // The boundary is part of what the object database knows.
-            *objects = repo.objects()?;
+        let foreign = if deepens { HashSet::new() } else { new_roots(objects, &shallow) };
+        let boundary = deepens.then(|| fetch_pack::new_boundary(&old_boundary, &shallow));
+        if let Some(boundary) = &boundary {
+            *objects = repo.objects_within(boundary.clone())?;
         }
         objects.refresh()?;
+        let wants = self.without_foreign_roots(objects, wants, known, &foreign, progress)?;
         if !is_partial {
-            let missing = connectivity::first_missing(objects, &wants, known, Some(&received.links))
-                .map_err(unreadable)?;
+            // Where the boundary moves, what our refs lead to is in question too.
+            let (known, arrived) = match deepens {
+                true => (&[][..], None),
+                false => (known, Some(Arrived { links: &received.links, old_tips: &old_tips })),
+            };
+            let arrived = arrived.filter(|_| foreign.is_empty());
+            let missing = connectivity::first_missing(objects, &wants, known, arrived).map_err(unreadable)?;
             if missing.is_some() {
-                repo.write_shallow(&old_boundary)?;
                 return Err(Error::NotConnected { url: self.fetch.url.clone(), missing });
             }
         }
+        if let Some(boundary) = boundary.filter(|_| !shallow.is_empty()) {
+            repo.write_shallow(&boundary)?;
+        }
         Ok(Some(received.stored))
+    }
+
+    /// Takes out the refs whose history ends at a commit in `foreign`, where the far side is shallow and we are not:
+    /// a fetch that was not asked to must not cut our history. Gives the wants that are left.
+    fn without_foreign_roots(
+        &mut self,
+        objects: &mut Objects,
+        wants: Vec<ObjectId>,
+        known: &[ObjectId],
+        foreign: &HashSet<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<ObjectId>, Error> {
+        if foreign.is_empty() {
+            return Ok(wants);
+        }
+        let known: HashSet<ObjectId> = known.iter().copied().collect();
+        for mapping in std::mem::take(&mut self.map) {
+            let is_cut = connectivity::reaches(objects, &mapping.id, &known, foreign)
+                .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
+            if !is_cut {
+                self.map.push(mapping);
+                continue;
+            }
+            let name = mapping.local.as_ref().unwrap_or(&mapping.remote);
+            let text = format!("rejected {name} because shallow roots are not allowed to be updated");
+            if progress.report(Event::Warning(&text)).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(wanted(&self.map))
     }
 
     fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
@@ -383,6 +431,7 @@ impl<'a> Listed<'a> {
             include_tag: self.follows_tags(),
             no_progress: options.no_progress,
             keep: Some(keep_text()),
+            moves_boundary: self.fetch.deepens(),
         })
     }
 }
@@ -396,7 +445,7 @@ pub fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
         }
     }
     tips.extend(repo.resolve_ref("HEAD".into())?);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     tips.retain(|id| seen.insert(*id));
     Ok(tips)
 }
@@ -490,12 +539,21 @@ fn tags_missing(
     map: &[Mapping],
     objects: &Objects,
 ) -> Result<Vec<Mapping>, Error> {
-    let ours: std::collections::HashSet<BString> =
+    let ours: HashSet<BString> =
         repo.refs("refs/tags/".into())?.into_iter().map(|reference| reference.name).collect();
     Ok(tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.contains(&name.to_owned())))
 }
 
+/// The commits that the far side has without their parents and that we do not have at all.
+fn new_roots(objects: &Objects, updates: &[ShallowUpdate]) -> HashSet<ObjectId> {
+    let roots = updates.iter().filter_map(|update| match update {
+        ShallowUpdate::Shallow(id) => Some(*id),
+        ShallowUpdate::Unshallow(_) => None,
+    });
+    roots.filter(|id| !objects.contains(id)).collect()
+}
+
 fn wanted(map: &[Mapping]) -> Vec<ObjectId> {
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     map.iter().map(|mapping| mapping.id).filter(|id| seen.insert(*id)).collect()
 }

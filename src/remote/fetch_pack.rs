@@ -18,7 +18,7 @@ use bstr::BString;
 use gix_hash::ObjectId;
 
 use super::history::RepoHistory;
-use super::negotiate::{Algorithm, Negotiator};
+use super::negotiate::{Acked, Algorithm, Negotiator};
 use super::{Error, Session};
 use crate::pack;
 use crate::progress::{Event, Progress};
@@ -61,6 +61,8 @@ pub struct Request {
     pub promisor: Option<BString>,
     /// See [`pack::Options::keep`].
     pub keep: Option<BString>,
+    /// Whether the shallow boundary may move as the server says: in a clone, and where it was asked to.
+    pub moves_boundary: bool,
 }
 
 /// What a fetch brought.
@@ -92,7 +94,10 @@ pub fn fetch_pack(
         Version::V0 | Version::V1 => v0::negotiate(session, request, ours, progress)?,
     };
     let bases = repo.objects()?;
-    let boundary = new_boundary(&repo.shallow()?, &negotiated.shallow);
+    let mut shallow = negotiated.shallow;
+    shallow.extend(session.server_shallow().iter().copied().map(ShallowUpdate::Shallow));
+    let old_boundary = repo.shallow()?;
+    let boundary = if request.moves_boundary { new_boundary(&old_boundary, &shallow) } else { old_boundary };
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
         object_hash: repo.object_hash,
@@ -107,7 +112,7 @@ pub fn fetch_pack(
     };
     let input = session.connection().answer()?;
     let pack = receive(input, negotiated.side_band, &options, progress)?;
-    Ok(Fetched { pack, shallow: negotiated.shallow })
+    Ok(Fetched { pack, shallow })
 }
 
 /// What the negotiation of either version comes to: the pack stands next on the wire.
@@ -136,10 +141,9 @@ impl Ours<'_> {
         Ok(haves)
     }
 
-    /// Takes note of an acknowledgment; true if it is news.
-    fn acknowledge(&mut self, id: ObjectId) -> Result<bool, Error> {
-        let known = self.negotiator.ack(id, &mut RepoHistory(self.objects)).map_err(unreadable)?;
-        Ok(!known)
+    /// Takes note of an acknowledgment.
+    fn acknowledge(&mut self, id: ObjectId) -> Result<Acked, Error> {
+        self.negotiator.ack(id, &mut RepoHistory(self.objects)).map_err(unreadable)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a partial clone may leave out: git-rev-list(1), "--filter=<filter-spec>".
+//! What a partial clone may leave out: git-rev-list(1), `--filter=<filter-spec>`.
 
 use bstr::{BStr, ByteSlice};
 

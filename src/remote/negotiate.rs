@@ -27,8 +27,19 @@ pub trait Negotiator {
     fn add_tip(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<()>;
     /// The next commit to name; `None` if there is nothing left worth naming.
     fn next(&mut self, history: &mut dyn History) -> io::Result<Option<ObjectId>>;
-    /// Takes note that the far side has `id`; true if that was known already. An id that was never named is ignored.
-    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool>;
+    /// Takes note that the far side has `id`. An id that was never named is ignored.
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<Acked>;
+}
+
+/// What an acknowledgment comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acked {
+    /// It was not known that the far side has it.
+    News,
+    /// It was known.
+    Known,
+    /// It was never named.
+    Unknown,
 }
 
 /// The algorithms of `fetch.negotiationAlgorithm`.
@@ -175,10 +186,10 @@ impl Negotiator for Consecutive {
         Ok(None)
     }
 
-    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool> {
-        let Some(knowledge) = self.known.get(&id).copied() else { return Ok(false) };
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<Acked> {
+        let Some(knowledge) = self.known.get(&id).copied() else { return Ok(Acked::Unknown) };
         self.mark_common(id, history)?;
-        Ok(knowledge.common)
+        Ok(if knowledge.common { Acked::Known } else { Acked::News })
     }
 }
 
@@ -292,10 +303,10 @@ impl Negotiator for Skipping {
         Ok(None)
     }
 
-    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<bool> {
-        let Some(stride) = self.known.get(&id).copied() else { return Ok(false) };
+    fn ack(&mut self, id: ObjectId, history: &mut dyn History) -> io::Result<Acked> {
+        let Some(stride) = self.known.get(&id).copied() else { return Ok(Acked::Unknown) };
         self.mark_common(id, history)?;
-        Ok(stride.common)
+        Ok(if stride.common { Acked::Known } else { Acked::News })
     }
 }
 
@@ -314,8 +325,8 @@ impl Negotiator for Noop {
         Ok(None)
     }
 
-    fn ack(&mut self, _id: ObjectId, _history: &mut dyn History) -> io::Result<bool> {
-        Ok(false)
+    fn ack(&mut self, _id: ObjectId, _history: &mut dyn History) -> io::Result<Acked> {
+        Ok(Acked::Unknown)
     }
 }
 
@@ -385,8 +396,8 @@ mod tests {
             let mut negotiator = algorithm.negotiator();
             negotiator.add_tip(commit(9), &mut history).unwrap();
             let first = negotiator.next(&mut history).unwrap().unwrap();
-            assert!(!negotiator.ack(first, &mut history).unwrap());
-            assert!(negotiator.ack(first, &mut history).unwrap(), "known by now");
+            assert_eq!(negotiator.ack(first, &mut history).unwrap(), Acked::News);
+            assert_eq!(negotiator.ack(first, &mut history).unwrap(), Acked::Known);
             assert_eq!(negotiator.next(&mut history).unwrap(), None);
         }
     }
@@ -396,7 +407,7 @@ mod tests {
         for algorithm in [Algorithm::Consecutive, Algorithm::Skipping, Algorithm::Noop] {
             let mut history = Line(3);
             let mut negotiator = algorithm.negotiator();
-            assert!(!negotiator.ack(commit(2), &mut history).unwrap());
+            assert_eq!(negotiator.ack(commit(2), &mut history).unwrap(), Acked::Unknown);
         }
     }
 }

@@ -170,7 +170,9 @@ pub fn guess_head_branch(refs: &[Ref], preferred: &[BString]) -> Option<BString>
 pub fn without_bad_names(refs: Vec<Ref>) -> Vec<Ref> {
     refs.into_iter()
         .filter(|reference| {
-            reference.name == "HEAD" || gix_validate::reference::name(reference.name.as_bstr()).is_ok()
+            let is_name =
+                |name: &BString| name == "HEAD" || gix_validate::reference::name(name.as_bstr()).is_ok();
+            is_name(&reference.name) && reference.symref_target.as_ref().is_none_or(is_name)
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! What becomes of our refs: one row for each, decided before anything moves.
 
+use std::collections::HashMap;
 use std::io;
 
 use bstr::{BString, ByteSlice};
@@ -190,62 +191,105 @@ pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::R
     if old == new {
         return Ok(true);
     }
-    // Whether a commit is reached from `old` too: its ancestors need not be looked at for themselves.
-    let mut shared = std::collections::HashMap::new();
+    let mut seen: HashMap<ObjectId, Seen> = HashMap::new();
     let mut queue = std::collections::BinaryHeap::new();
     let mut open_count = 0_usize;
     for (id, is_shared) in [(new, false), (old, true)] {
         let Some(commit) = objects.commit(&id)? else { return Ok(false) };
-        shared.insert(id, is_shared);
+        seen.insert(id, Seen { is_shared, is_expanded: false });
         queue.push((commit.date, id));
         open_count += usize::from(!is_shared);
     }
     while open_count > 0 {
         let Some((_, id)) = queue.pop() else { break };
-        let is_shared = shared.get(&id).copied().unwrap_or(true);
-        open_count -= usize::from(!is_shared);
+        let Some(state) = seen.get_mut(&id) else { continue };
+        if !state.is_shared && !state.is_expanded {
+            open_count -= 1;
+        }
+        state.is_expanded = true;
+        let is_shared = state.is_shared;
         for parent in objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default() {
             if parent == old && !is_shared {
                 return Ok(true);
             }
-            let known = shared.get(&parent).copied();
-            if known == Some(true) || known == Some(is_shared) {
-                continue;
+            match seen.get_mut(&parent) {
+                Some(known) if known.is_shared || !is_shared => continue,
+                Some(known) => {
+                    // Queued again below, so that its parents hear of it.
+                    known.is_shared = true;
+                    open_count -= usize::from(!known.is_expanded);
+                }
+                None => {
+                    seen.insert(parent, Seen { is_shared, is_expanded: false });
+                    open_count += usize::from(!is_shared);
+                }
             }
-            let Some(commit) = objects.commit(&parent)? else { continue };
-            shared.insert(parent, is_shared);
-            queue.push((commit.date, parent));
-            open_count += usize::from(!is_shared);
+            if let Some(commit) = objects.commit(&parent)? {
+                queue.push((commit.date, parent));
+            } else if !is_shared {
+                open_count = open_count.saturating_sub(1);
+            }
         }
     }
     Ok(false)
 }
 
+/// A commit on the way of [`is_ancestor`].
+struct Seen {
+    /// It is reached from `old` too: its ancestors need not be looked at for themselves.
+    is_shared: bool,
+    /// Its parents were looked at.
+    is_expanded: bool,
+}
+
 /// Moves the refs that `updates` says may move; `action` is the head of the reflog message, such as `fetch origin`. A
 /// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
-/// one transaction; if that is refused each is tried by itself, so that one bad ref does not hold up the others.
+/// one transaction; if that is refused its halves are tried, so that one bad ref does not hold up the others.
 pub fn apply(repo: &Repository, updates: &mut [RefUpdate], action: &[u8]) -> Vec<crate::repo::Error> {
     let edits: Vec<(usize, Edit)> = updates
         .iter()
         .enumerate()
-        .filter_map(|(index, update)| Some((index, edit(update, action)?)))
+        .filter_map(|(index, update)| Some((index, edit(repo, update, action)?)))
         .collect();
     if edits.is_empty() {
         return Vec::new();
     }
-    let together: Vec<Edit> = edits.iter().map(|(_, edit)| edit.clone()).collect();
-    if repo.update_refs(&together).is_ok() {
-        return Vec::new();
-    }
+    let (indices, edits): (Vec<usize>, Vec<Edit>) = edits.into_iter().unzip();
+    let mut failed = Vec::new();
+    apply_or_split(repo, &edits, 0, &mut failed);
     let mut errors = Vec::new();
-    for (index, edit) in edits {
-        let Err(error) = repo.update_refs(std::slice::from_ref(&edit)) else { continue };
+    for (place, error) in failed {
         errors.push(error);
-        if let Some(update) = updates.get_mut(index) {
+        if let Some(update) = indices.get(place).and_then(|index| updates.get_mut(*index)) {
             update.status = update.status.tried().map_or(update.status, Status::Failed);
         }
     }
     errors
+}
+
+/// Makes `edits` together; if that is refused, each half by itself, down to the ones that cannot be made, which go to
+/// `failed` with their place counted from `first`.
+fn apply_or_split(
+    repo: &Repository,
+    edits: &[Edit],
+    first: usize,
+    failed: &mut Vec<(usize, crate::repo::Error)>,
+) {
+    let Err(error) = repo.update_refs(edits) else { return };
+    if let [only] = edits {
+        // A transaction that broke halfway may have moved it already.
+        let is_moved = matches!(
+            (repo.find_ref(only.name.as_bstr()), &only.new),
+            (Ok(Some(reference)), Some(new)) if reference.target == *new
+        );
+        if !is_moved {
+            failed.push((first, error));
+        }
+        return;
+    }
+    let (one, other) = edits.split_at(edits.len() / 2);
+    apply_or_split(repo, one, first, failed);
+    apply_or_split(repo, other, first + one.len(), failed);
 }
 
 /// Moves the refs of `updates` and removes those of `stale`, all or none; a line of the reflog begins with `action`.
@@ -256,7 +300,7 @@ pub fn apply_together(
     action: &[u8],
 ) -> Result<(), crate::repo::Error> {
     let mut edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
-    edits.extend(updates.iter().filter_map(|update| edit(update, action)));
+    edits.extend(updates.iter().filter_map(|update| edit(repo, update, action)));
     repo.update_refs(&edits)
 }
 
@@ -264,17 +308,31 @@ fn removal(update: &RefUpdate) -> Option<Edit> {
     Some(Edit { name: update.local.clone()?, new: None, expected: Expected::Any, message: None })
 }
 
-fn edit(update: &RefUpdate, action: &[u8]) -> Option<Edit> {
+fn edit(repo: &Repository, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
     let text = update.status.reflog_text()?;
     let mut message = BString::from(action);
     message.extend_from_slice(b": ");
     message.extend_from_slice(text.as_bytes());
     Some(Edit {
-        name: update.local.clone()?,
+        name: followed(repo, update.local.as_ref()?),
         new: Some(Target::Id(update.new?)),
         expected: update.old.map_or(Expected::Missing, Expected::Id),
         message: Some(message),
     })
+}
+
+/// The ref that an update of `name` moves: where symbolic refs lead to.
+pub fn followed(repo: &Repository, name: &BString) -> BString {
+    /// As many as git follows.
+    const SYMREFS_MAX: usize = 5;
+    let mut name = name.clone();
+    for _ in 0..SYMREFS_MAX {
+        match repo.find_ref(name.as_bstr()) {
+            Ok(Some(crate::repo::Reference { target: Target::Symbolic(target), .. })) => name = target,
+            Ok(_) | Err(_) => break,
+        }
+    }
+    name
 }
 
 /// The refs of ours that `refspecs` fill and whose source is no longer on the far side.
@@ -289,10 +347,11 @@ pub fn stale(
         let Target::Id(id) = reference.target else { continue };
         let name = reference.name.as_bstr();
         let sources: Vec<BString> = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).collect();
-        let is_there = sources.iter().any(|source| {
-            there.contains(source) && !refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
+        // What a negative refspec leaves out is not ours to remove.
+        let is_kept = sources.iter().any(|source| {
+            there.contains(source) || refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
         });
-        if !sources.is_empty() && !is_there {
+        if !sources.is_empty() && !is_kept {
             stale.push(RefUpdate {
                 remote: None,
                 local: Some(reference.name),

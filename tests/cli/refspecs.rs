@@ -1,5 +1,7 @@
 //! What fetch makes of its refspecs and of what stands in its way; each beside C git.
 
+use bstr::ByteSlice;
+
 use crate::support::{Sandbox, Stream, Twin};
 
 /// Two clones that are behind their project by a commit, a branch and tags.
@@ -107,4 +109,80 @@ fn a_locked_ref_is_told_and_the_others_move() {
     };
     twin.prepare(lock);
     assert_eq!(twin.run("copy", &["fetch"]).status, 1);
+}
+
+/// A remote branch that a negative refspec leaves out is not ours to prune.
+#[test]
+fn prune_leaves_what_a_negative_refspec_protects() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["update-ref", "refs/remotes/origin/gone", "HEAD"]).success();
+        sandbox.git(&copy, &["update-ref", "refs/remotes/origin/kept", "HEAD"]).success();
+        sandbox.git(&copy, &["config", "--add", "remote.origin.fetch", "^refs/heads/kept"]).success();
+    });
+    twin.run("copy", &["fetch", "--prune"]);
+    twin.same("copy");
+}
+
+/// A symbolic ref stays one: what it names is moved.
+#[test]
+fn a_fetch_goes_through_a_symbolic_ref() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["branch", "target", "HEAD"]).success();
+        sandbox.git(&copy, &["symbolic-ref", "refs/heads/alias", "refs/heads/target"]).success();
+    });
+    twin.run("copy", &["fetch", "origin", "main:alias"]);
+    for client in [&twin.ours, &twin.theirs] {
+        let copy = client.join("copy");
+        assert_eq!(sandbox.git(&copy, &["symbolic-ref", "refs/heads/alias"]).line(), "refs/heads/target");
+        let tips = sandbox.git(&copy, &["rev-parse", "target", "origin/main"]).success();
+        let tips: Vec<_> = tips.stdout.lines().collect();
+        assert_eq!(tips.first(), tips.last());
+    }
+}
+
+/// A ref of ours whose object is gone is fetched again, as nothing of it is here.
+#[test]
+fn a_ref_that_names_nothing_is_fetched_again() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["fetch", "-q", "origin"]).success();
+        let id = sandbox.git(&copy, &["rev-parse", "origin/main"]).line();
+        let object = copy.join(".git/objects").join(&id[..2]).join(&id[2..]);
+        std::fs::remove_file(object).unwrap();
+    });
+    let run = twin.gitr("copy", &["fetch", "-q", "origin"]);
+    assert_eq!(run.status, 0, "{run:?}");
+    sandbox.git(&twin.ours.join("copy"), &["fsck", "--full"]).success();
+}
+
+/// A shallow source does not cut the history we have.
+#[test]
+fn a_shallow_source_leaves_our_history_whole() {
+    for version in ["0", "2"] {
+        let sandbox = crate::sandbox();
+        let twin = behind(&sandbox);
+        let url = format!("file://{}", sandbox.path("served/project.git").display());
+        let shallow = sandbox.path("shallow");
+        sandbox.git(&sandbox.path(""), &["clone", "-q", "--depth", "2", &url, "shallow"]).success();
+        sandbox.git(&shallow, &["commit", "-q", "--allow-empty", "-m", "more"]).success();
+        let count = |client: &std::path::Path| {
+            sandbox.git(&client.join("copy"), &["rev-list", "--count", "main"]).line()
+        };
+        let before = count(&twin.ours);
+        let source = format!("file://{}", shallow.display());
+        let version = format!("protocol.version={version}");
+        let run =
+            sandbox.gitr(&twin.ours.join("copy"), &["-c", &version, "fetch", &source, "main:fromshallow"]);
+        assert_eq!(count(&twin.ours), before, "{run:?}");
+        assert!(!twin.ours.join("copy/.git/shallow").exists(), "{run:?}");
+        sandbox.git(&twin.ours.join("copy"), &["fsck", "--full"]).success();
+    }
 }

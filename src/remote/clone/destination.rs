@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::remote::Error;
 
 /// The directories of a clone to be made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Destination {
     /// The git directory.
     pub git_dir: PathBuf,
@@ -16,7 +17,12 @@ pub struct Destination {
     pub work_tree: Option<PathBuf>,
     /// What the user named: one of the two, or the directory of `.git`.
     directory: PathBuf,
+    made: Made,
 }
+
+/// What a clone has made so far, each directory with whether it was there before; empty once the clone is whole. Shared
+/// with whoever has to clean up when a signal ends the process.
+pub type Made = Arc<Mutex<Vec<(PathBuf, bool)>>>;
 
 impl Destination {
     /// The usual places below `directory`. An error if `directory` is there and holds anything.
@@ -37,9 +43,10 @@ impl Destination {
         }
         let directory = directory.to_owned();
         Ok(if is_bare {
-            Self { git_dir: directory.clone(), work_tree: None, directory }
+            Self { git_dir: directory.clone(), work_tree: None, directory, made: Made::default() }
         } else {
-            Self { git_dir: directory.join(".git"), work_tree: Some(directory.clone()), directory }
+            let git_dir = directory.join(".git");
+            Self { git_dir, work_tree: Some(directory.clone()), directory, made: Made::default() }
         })
     }
 
@@ -68,34 +75,42 @@ impl Destination {
         &self.directory
     }
 
-    /// All directories that a clone makes, each with whether it is there already.
-    pub fn directories(&self) -> Vec<(PathBuf, bool)> {
+    /// What has been made so far.
+    pub fn made(&self) -> Made {
+        Arc::clone(&self.made)
+    }
+
+    /// Makes the directories; what is made goes away with the guard unless it is told to keep it.
+    pub(super) fn make(&self) -> Result<Guard, Error> {
+        let guard = Guard { made: self.made() };
         let mut all = vec![self.directory.as_path()];
         for path in std::iter::once(&self.git_dir).chain(&self.work_tree) {
             if !path.starts_with(&self.directory) {
                 all.push(path);
             }
         }
-        all.into_iter().map(|path| (path.to_owned(), path.exists())).collect()
-    }
-
-    /// Makes the directories; what is made goes away with the guard unless it is told to keep it.
-    pub(super) fn make(&self) -> Result<Guard, Error> {
-        let directories = self.directories();
-        for (directory, _) in &directories {
-            fs::create_dir_all(directory).map_err(|source| Error::Io {
+        for directory in all {
+            let existed = make_or_find_empty(directory).map_err(|source| Error::Io {
                 action: "could not create work tree dir",
-                path: directory.clone(),
+                path: directory.to_owned(),
                 source,
             })?;
+            lock(&self.made).push((directory.to_owned(), existed));
         }
-        Ok(Guard { directories, is_kept: false })
+        Ok(guard)
     }
 
     /// Removes what a clone left that was stopped by force: everything, or everything in a directory that was there.
     pub fn remove(directory: &Path, existed: bool) {
+        /// Another thread may still be writing what is being removed.
+        const TRIES: usize = 5;
         if !existed {
-            let _removed_or_gone = fs::remove_dir_all(directory);
+            for _ in 0..TRIES {
+                match fs::remove_dir_all(directory) {
+                    Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {}
+                    Ok(()) | Err(_) => break,
+                }
+            }
             return;
         }
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
@@ -108,24 +123,45 @@ impl Destination {
 
 /// Removes a half-made clone when dropped.
 pub(super) struct Guard {
-    directories: Vec<(PathBuf, bool)>,
-    is_kept: bool,
+    made: Made,
 }
 
 impl Guard {
     /// The clone is whole.
-    pub(super) fn keep(mut self) {
-        self.is_kept = true;
+    pub(super) fn keep(self) {
+        lock(&self.made).clear();
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if !self.is_kept {
-            for (directory, existed) in &self.directories {
-                Destination::remove(directory, *existed);
+        let mut made = lock(&self.made);
+        for (directory, existed) in made.drain(..) {
+            Destination::remove(&directory, existed);
+        }
+    }
+}
+
+fn lock(made: &Made) -> std::sync::MutexGuard<'_, Vec<(PathBuf, bool)>> {
+    made.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Makes `directory`, or finds it there and empty: what came since it was looked at first is nobody's to overwrite.
+/// Tells whether it was there.
+fn make_or_find_empty(directory: &Path) -> std::io::Result<bool> {
+    if let Some(parent) = directory.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::create_dir(directory) {
+        Ok(()) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
+                Ok(true) => Ok(true),
+                // Something has come since it was looked at, or it is no directory.
+                Ok(false) | Err(_) => Err(error),
             }
         }
+        Err(error) => Err(error),
     }
 }
 

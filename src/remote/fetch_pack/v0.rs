@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use gix_hash::ObjectId;
 
-use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
 use crate::progress::Progress;
 use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
@@ -235,7 +235,11 @@ fn read_acknowledgments(
                 return Ok(Answered::Only);
             }
             Ack::Continue(id) | Ack::Common(id) => {
-                news |= ours.acknowledge(id)?;
+                match ours.acknowledge(id)? {
+                    Acked::News => news = true,
+                    Acked::Known => {}
+                    Acked::Unknown => continue,
+                }
                 common.push(id);
             }
             Ack::Ready(id) => {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use gix_hash::ObjectId;
 
-use super::{IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
 use crate::progress::Progress;
 use crate::protocol::fetch::{self, Features, Reply, SideBand};
 use crate::remote::{Error, Session};
@@ -40,8 +40,11 @@ pub(super) fn negotiate(
             return Err(unexpected_end());
         }
         for id in reply.acks.unwrap_or_default() {
-            if ours.acknowledge(id)? {
-                in_vain = 0;
+            match ours.acknowledge(id)? {
+                Acked::News => in_vain = 0,
+                Acked::Known => {}
+                // It cannot be common: it was never said that we have it.
+                Acked::Unknown => continue,
             }
             if named.insert(id) {
                 common.push(id);

@@ -57,6 +57,11 @@ impl Repository {
     /// Alternates come from `info/alternates` and from `GIT_ALTERNATE_OBJECT_DIRECTORIES`. The commit-graph is read
     /// unless `core.commitGraph` is false or the repository is shallow.
     pub fn objects(&self) -> Result<Objects, Error> {
+        self.objects_within(self.shallow()?)
+    }
+
+    /// As [`Self::objects`], with another shallow boundary than the one on disk: to look at what it would come to.
+    pub fn objects_within(&self, boundary: Vec<ObjectId>) -> Result<Objects, Error> {
         let alternates = self.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES");
         let places = Places {
             main: self.objects_dir.clone(),
@@ -64,7 +69,7 @@ impl Repository {
             object_hash: self.object_hash,
         };
         let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
-        Objects::open(places, self.shallow()?, graph)
+        Objects::open(places, boundary, graph)
     }
 }
 
