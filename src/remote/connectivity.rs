@@ -58,7 +58,7 @@ pub struct Arrived<'a> {
 }
 
 /// Whether `tip` leads to one of `targets` before it leads to a commit in `known`.
-pub fn reaches(
+pub(super) fn reaches(
     objects: &mut Objects,
     tip: &ObjectId,
     known: &HashSet<ObjectId>,

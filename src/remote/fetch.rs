@@ -331,12 +331,7 @@ impl<'a> Listed<'a> {
                 return Ok(None);
             }
         }
-        for mapping in &self.map {
-            let text = format!("want {} ({})", mapping.id, mapping.remote);
-            if progress.report(Event::Detail { level: 2, text: &text }).is_break() {
-                return Err(Error::Interrupted);
-            }
-        }
+        self.tell_wants(progress)?;
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
@@ -366,22 +361,31 @@ impl<'a> Listed<'a> {
         }
         objects.refresh()?;
         let wants = self.without_foreign_roots(objects, wants, known, &foreign, progress)?;
-        if !is_partial {
+        let arrived = Arrived { links: &received.links, old_tips: &old_tips };
+        let missing = match (deepens, foreign.is_empty()) {
+            _ if is_partial => Ok(None),
             // Where the boundary moves, what our refs lead to is in question too.
-            let (known, arrived) = match deepens {
-                true => (&[][..], None),
-                false => (known, Some(Arrived { links: &received.links, old_tips: &old_tips })),
-            };
-            let arrived = arrived.filter(|_| foreign.is_empty());
-            let missing = connectivity::first_missing(objects, &wants, known, arrived).map_err(unreadable)?;
-            if missing.is_some() {
-                return Err(Error::NotConnected { url: self.fetch.url.clone(), missing });
-            }
+            (true, _) => connectivity::first_missing(objects, &wants, &[], None),
+            (false, true) => connectivity::first_missing(objects, &wants, known, Some(arrived)),
+            (false, false) => connectivity::first_missing(objects, &wants, known, None),
+        };
+        if let Some(missing) = missing.map_err(unreadable)? {
+            return Err(Error::NotConnected { url: self.fetch.url.clone(), missing: Some(missing) });
         }
         if let Some(boundary) = boundary.filter(|_| !shallow.is_empty()) {
             repo.write_shallow(&boundary)?;
         }
         Ok(Some(received.stored))
+    }
+
+    fn tell_wants(&self, progress: &mut dyn Progress) -> Result<(), Error> {
+        for mapping in &self.map {
+            let text = format!("want {} ({})", mapping.id, mapping.remote);
+            if progress.report(Event::Detail { level: 2, text: &text }).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
     }
 
     /// Takes out the refs whose history ends at a commit in `foreign`, where the far side is shallow and we are not:
