@@ -104,7 +104,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let (source, directory) = operands(&parsed.values)?;
-    let show = show(&parsed);
+    let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let config = context.config()?;
     let options = options(&parsed, &context, &config, show)?;
     let is_bare = options.bare || options.mirror;
@@ -272,14 +272,6 @@ fn check_source(source: &BString, config: &Config) -> Result<Option<PathBuf>, Co
         return Ok(Some(path));
     }
     Err(CommandError::fatal(format!("repository '{source}' does not exist")))
-}
-
-fn show(parsed: &Parsed<Arguments>) -> Show {
-    let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
-    Show {
-        verbosity: level(parsed.values.verbose).saturating_sub(level(parsed.values.quiet)),
-        progress: parsed.choice("progress"),
-    }
 }
 
 fn options(

@@ -126,7 +126,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let repo = context.repository()?;
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
-    let show = show(&parsed);
+    let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let mut options = options(&parsed, &repo, &context, show)?;
     options.reflog_action = reflog_action(&context, arguments);
     let is_all = parsed.choice("all").or(repo.config.boolean("fetch.all")?);
@@ -398,14 +398,6 @@ fn refmap(texts: &[OsString]) -> Result<Option<Vec<Refspec>>, CommandError> {
     let given = texts.iter().filter(|text| !text.is_empty());
     let refspecs = given.map(|text| Refspec::parse_fetch(bytes(text).as_bstr()));
     Ok(Some(refspecs.collect::<Result<_, _>>()?))
-}
-
-fn show(parsed: &Parsed<Arguments>) -> Show {
-    let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
-    Show {
-        verbosity: level(parsed.values.verbose).saturating_sub(level(parsed.values.quiet)),
-        progress: parsed.choice("progress"),
-    }
 }
 
 fn options(

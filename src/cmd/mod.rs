@@ -157,6 +157,12 @@ pub(crate) struct Show {
 }
 
 impl Show {
+    /// How often `--verbose` and `--quiet` were given, and `--progress`.
+    pub(crate) fn new(verbose: u8, quiet: u8, progress: Option<bool>) -> Self {
+        let level = |count: u8| i8::try_from(count).unwrap_or(i8::MAX);
+        Self { verbosity: level(verbose).saturating_sub(level(quiet)), progress }
+    }
+
     /// git's rule: the option decides, then `--quiet`, then whether stderr is a terminal.
     pub(crate) fn is_progress_shown(self, terminal: &Terminal) -> bool {
         match self.progress {

@@ -125,7 +125,9 @@ impl Conversation<'_> {
         let mut is_acknowledged = false;
         let mut last = Answered::GoOn { news: false };
         loop {
-            let haves = ours.haves(round_len)?;
+            // Without multi_ack each common have may be acknowledged, and nothing ends the list: one at a time.
+            let is_single = self.features.multi_ack == MultiAck::None;
+            let haves = ours.haves(if is_single { 1 } else { round_len })?;
             if haves.is_empty() {
                 break;
             }
