@@ -5,9 +5,10 @@
 //! records them.
 
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
-/// Receives the events of one operation.
-pub trait Progress {
+/// Receives the events of one operation. It may be handed to another thread: a push packs in one and listens in another.
+pub trait Progress: Send {
     /// Takes note of `event`; [`ControlFlow::Break`] asks the work to stop as soon as it can do so cleanly.
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()>;
 }
@@ -47,6 +48,10 @@ pub enum Event<'a> {
     },
     /// Something is not as it should be, yet the work goes on; git prints it behind `warning: `.
     Warning(&'a str),
+    /// Something failed and will be told of again, yet the work goes on; git prints it behind `error: `.
+    Error(&'a str),
+    /// A line that belongs to the meters and is shown where they are, such as `Delta compression using up to 2 threads`.
+    Note(&'a str),
     /// What `--verbose` adds; `level` 1 for `-v`, 2 for `-vv`.
     Detail {
         /// How often `--verbose` must be given for the text to be shown.
@@ -74,5 +79,30 @@ pub struct Discard;
 impl Progress for Discard {
     fn report(&mut self, _event: Event<'_>) -> ControlFlow<()> {
         ControlFlow::Continue(())
+    }
+}
+
+/// One [`Progress`] for several threads; each takes a [`Shared::handle`].
+pub struct Shared<'a>(Mutex<&'a mut dyn Progress>);
+
+impl<'a> Shared<'a> {
+    /// Shares `progress` for as long as the value lives.
+    pub fn new(progress: &'a mut dyn Progress) -> Self {
+        Self(Mutex::new(progress))
+    }
+
+    /// A [`Progress`] for one thread: its events go to the shared one, one after the other.
+    pub fn handle(&self) -> Handle<'_, 'a> {
+        Handle(self)
+    }
+}
+
+/// See [`Shared::handle`].
+pub struct Handle<'b, 'a>(&'b Shared<'a>);
+
+impl Progress for Handle<'_, '_> {
+    fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        // a panic elsewhere leaves the receiver as usable as it was
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner).report(event)
     }
 }

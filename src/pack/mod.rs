@@ -20,6 +20,7 @@ use gix_hash::{ObjectId, oid};
 
 pub mod delta;
 pub mod entry;
+pub mod enumerate;
 pub mod hash;
 pub mod index;
 mod inflate;
@@ -27,8 +28,10 @@ pub mod links;
 mod loose;
 mod map;
 mod meter;
+pub mod produce;
 pub mod receive;
 mod resolve;
+pub mod source;
 mod store;
 mod stream;
 mod table;
@@ -164,6 +167,17 @@ pub enum Error {
         /// The id both have.
         id: ObjectId,
     },
+    /// An object that is to be sent is not here.
+    #[error("missing {kind} object '{id}'")]
+    Missing {
+        /// What it should be; `object` if that is not known.
+        kind: &'static str,
+        /// Its id.
+        id: ObjectId,
+    },
+    /// Whoever was to read the pack is gone.
+    #[error("cannot send pack: {0}")]
+    Send(#[source] io::Error),
     /// The caller asked the work to stop.
     #[error("interrupted")]
     Interrupted,

@@ -11,6 +11,7 @@ pub mod capability;
 pub mod fetch;
 pub mod ls_refs;
 pub mod pktline;
+pub mod push;
 pub mod sideband;
 pub mod trace;
 

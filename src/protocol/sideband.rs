@@ -1,19 +1,18 @@
 //! Side-bands: pack data, progress and errors on one stream. `gitprotocol-pack(5)`, "Packfile Data".
 
-use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
 
 use super::fetch::SideBand;
 use super::pktline::{self, Length, Packet, Reader};
 use super::{Error, trace};
-use crate::progress::{Ending, Event, Progress};
+use crate::progress::{Ending, Event, Handle, Progress, Shared};
 
 /// Gives the bytes of band 1 as a stream, telling `progress` the lines of band 2. Ends at the flush-pkt. What goes wrong
 /// is an [`io::Error`] whose source is an [`super::Error`]: band 3 ([`super::Error::Remote`]), a hang-up, a bad
-/// pkt-line, [`super::Error::Interrupted`] if `progress` said so. `progress` must not be borrowed during a read.
+/// pkt-line, [`super::Error::Interrupted`] if `progress` said so.
 pub struct Demux<'a, 'b> {
     input: &'a mut dyn BufRead,
-    progress: &'a RefCell<&'b mut dyn Progress>,
+    progress: Handle<'a, 'b>,
     text: Text,
     /// Bytes read since the beginning.
     position: u64,
@@ -27,10 +26,10 @@ pub struct Demux<'a, 'b> {
 
 impl<'a, 'b> Demux<'a, 'b> {
     /// Reads from `input`, which stands before the first side-band packet.
-    pub fn new(input: &'a mut dyn BufRead, progress: &'a RefCell<&'b mut dyn Progress>) -> Self {
+    pub fn new(input: &'a mut dyn BufRead, progress: &'a Shared<'b>) -> Self {
         Self {
             input,
-            progress,
+            progress: progress.handle(),
             text: Text::default(),
             position: 0,
             remaining: 0,
@@ -62,7 +61,7 @@ impl<'a, 'b> Demux<'a, 'b> {
             let result = self.read_packet();
             if result.is_err() || self.ended {
                 // what the server said last explains the error, so it comes first
-                self.text.finish(&mut **self.progress.borrow_mut())?;
+                self.text.finish(&mut self.progress)?;
             }
             result?;
         }
@@ -95,11 +94,11 @@ impl<'a, 'b> Demux<'a, 'b> {
         }
         pktline::read_into(self.input, length, &mut self.position, &mut data)?;
         trace::received_in_band(Packet::Data(&data));
-        take_aside(&data, &mut self.text, &mut **self.progress.borrow_mut())
+        take_aside(&data, &mut self.text, &mut self.progress)
     }
 
     fn hang_up(&mut self) -> Error {
-        match self.text.finish(&mut **self.progress.borrow_mut()) {
+        match self.text.finish(&mut self.progress) {
             Ok(()) => Error::UnexpectedEof { position: self.position },
             Err(error) => error,
         }

@@ -10,7 +10,6 @@
 //!
 //! What differs between the versions is one module each: `v2` and `v0`.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::BufRead;
 
@@ -21,7 +20,7 @@ use super::history::RepoHistory;
 use super::negotiate::{Acked, Algorithm, Negotiator};
 use super::{Error, Session};
 use crate::pack;
-use crate::progress::{Event, Progress};
+use crate::progress::{Event, Progress, Shared};
 use crate::protocol::fetch::{Deepen, ShallowUpdate, SideBand};
 use crate::protocol::sideband::{self, Demux};
 use crate::protocol::{Ref, Version};
@@ -271,9 +270,9 @@ fn receive(
     if side_band == SideBand::None {
         return Ok(pack::receive(input, options, progress)?);
     }
-    let shared = RefCell::new(progress);
+    let shared = Shared::new(progress);
     let mut demux = Demux::new(input, &shared);
-    let received = match pack::receive(&mut demux, options, &mut Shared(&shared)) {
+    let received = match pack::receive(&mut demux, options, &mut shared.handle()) {
         Ok(received) => received,
         Err(pack::Error::Read(source)) => return Err(sideband::into_protocol_error(source).into()),
         Err(error) => {
@@ -286,15 +285,6 @@ fn receive(
     };
     demux.finish()?;
     Ok(received)
-}
-
-/// One listener for two speakers that take turns: the demultiplexer and the pack engine.
-struct Shared<'a, 'b>(&'a RefCell<&'b mut dyn Progress>);
-
-impl Progress for Shared<'_, '_> {
-    fn report(&mut self, event: Event<'_>) -> std::ops::ControlFlow<()> {
-        self.0.borrow_mut().report(event)
-    }
 }
 
 fn unreadable(error: std::io::Error) -> Error {

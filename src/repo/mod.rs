@@ -13,7 +13,9 @@ mod lock;
 pub mod object;
 mod owner;
 pub mod reference;
+mod revision;
 pub mod shallow;
+mod sign;
 
 pub use config::Config;
 pub use date::parse_date;

@@ -49,6 +49,16 @@ pub trait Connection {
     /// so read exactly as much as the protocol says.
     fn exchange(&mut self, request: Body<'_>, progress: &mut dyn Progress)
     -> Result<&mut dyn BufRead, Error>;
+    /// Says `body` while `read` takes in the answer, for requests that take long and are commented on meanwhile: a
+    /// push. `read` runs on this thread, `body` is read on another; both have ended when this returns. A far side that
+    /// hangs up early is no error here: what it said last is for `read` to judge. An error of `body` ends the request
+    /// without its end being told to the far side as well, and is the error that counts.
+    fn converse(
+        &mut self,
+        body: &mut (dyn Read + Send),
+        read: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), Error>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error>;
     /// The answer to the last exchange, from where reading stopped.
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Ends the session and tells how the far side ended: `Ok` also if it had been cut short on purpose.

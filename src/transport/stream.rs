@@ -127,6 +127,15 @@ impl Connection for Stream {
         Ok(&mut self.reader)
     }
 
+    fn converse(
+        &mut self,
+        _body: &mut (dyn Read + Send),
+        _read: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), Error>,
+        _progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        unimplemented!()
+    }
+
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error> {
         Ok(&mut self.reader)
     }

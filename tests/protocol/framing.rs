@@ -1,6 +1,6 @@
 //! Frames and bands, good and bad.
 
-use std::cell::RefCell;
+use gitr::progress::Shared;
 use std::io::Read;
 use std::ops::ControlFlow;
 
@@ -71,7 +71,7 @@ fn demultiplex(mut bytes: &[u8], stop: bool) -> (Told, Result<Vec<u8>, String>) 
     let mut record = Record { stop, ..Record::default() };
     let mut data = Vec::new();
     let result = {
-        let progress = RefCell::new(&mut record as &mut dyn Progress);
+        let progress = Shared::new(&mut record);
         Demux::new(&mut bytes, &progress).read_to_end(&mut data)
     };
     (record.lines, result.map(|_| data).map_err(|error| into_protocol_error(error).to_string()))

@@ -1,9 +1,9 @@
 //! What holds for every message and for all bytes.
 
-use std::cell::RefCell;
+use gitr::progress::Shared;
 use std::io::Read;
 
-use gitr::progress::{Discard, Progress};
+use gitr::progress::Discard;
 use gitr::protocol::fetch::{self, Ack, Deepen, Features, Have, MultiAck, Reply, ShallowUpdate, SideBand};
 use gitr::protocol::ls_refs::{self, Preamble};
 use gitr::protocol::pktline::{Reader, write_data};
@@ -101,7 +101,7 @@ proptest! {
         writer.write_band(1, &data).unwrap();
         writer.finish().unwrap();
         let mut discard = Discard;
-        let progress = RefCell::new(&mut discard as &mut dyn Progress);
+        let progress = Shared::new(&mut discard);
         let mut read = Vec::new();
         Demux::new(&mut &out[..], &progress).read_to_end(&mut read).unwrap();
         prop_assert_eq!(read, data);
@@ -266,7 +266,7 @@ fn every_decoder(bytes: &[u8]) {
     left(&|input| bundle::Header::read(input).is_ok());
     left(&|input| {
         let mut discard = Discard;
-        let progress = RefCell::new(&mut discard as &mut dyn Progress);
+        let progress = Shared::new(&mut discard);
         let result = Demux::new(input, &progress).read_to_end(&mut Vec::new());
         result.is_ok()
     });

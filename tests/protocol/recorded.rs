@@ -1,6 +1,6 @@
 //! Recorded bytes of C git 2.39.5 and 2.47.3 and of other servers.
 
-use std::cell::RefCell;
+use gitr::progress::Shared;
 use std::io::Read;
 
 use gitr::progress::Discard;
@@ -137,7 +137,7 @@ fn listed_refs() {
 /// The pack in the side-bands at `input`.
 fn pack(mut input: &[u8]) -> Vec<u8> {
     let mut discard = Discard;
-    let progress = RefCell::new(&mut discard as &mut dyn gitr::progress::Progress);
+    let progress = Shared::new(&mut discard);
     let mut pack = Vec::new();
     let mut demux = Demux::new(&mut input, &progress);
     demux.read_to_end(&mut pack).unwrap();

@@ -73,8 +73,14 @@ impl Progress for Meters {
                 self.current = None;
             }
             Event::Warning(text) if self.settings.warnings => message("warning", text.into()),
+            Event::Error(text) => message("error", text.into()),
+            Event::Note(text) if self.settings.progress => note(text),
             Event::Detail { level, text } if level <= self.settings.verbosity => note(text),
-            Event::Phase { .. } | Event::PhaseEnd { .. } | Event::Warning(_) | Event::Detail { .. } => {}
+            Event::Phase { .. }
+            | Event::PhaseEnd { .. }
+            | Event::Warning(_)
+            | Event::Note(_)
+            | Event::Detail { .. } => {}
         }
         if self.is_stopped.load(std::sync::atomic::Ordering::Relaxed) {
             return ControlFlow::Break(());

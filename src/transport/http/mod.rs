@@ -186,6 +186,15 @@ impl Connection for HttpConnection {
         Ok(&mut *self.answer)
     }
 
+    fn converse(
+        &mut self,
+        _body: &mut (dyn io::Read + Send),
+        _read: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), Error>,
+        _progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        unimplemented!()
+    }
+
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error> {
         Ok(&mut *self.answer)
     }

@@ -1,0 +1,66 @@
+//! Packs out: reuse of what is on disk, search for deltas, and the stream.
+
+use std::io::Write;
+
+use gix_hash::ObjectId;
+
+use super::Error;
+use super::enumerate::Enumerated;
+use super::source::Source;
+use crate::progress::Progress;
+
+/// How a pack is to be made. The defaults are git's.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The hash function of the repository.
+    pub object_hash: gix_hash::Kind,
+    /// How many earlier objects are tried as bases (`pack.window`, 10); 0 searches for no deltas.
+    pub window: usize,
+    /// The longest chain of deltas (`pack.depth`, 50).
+    pub depth: usize,
+    /// The memory of one window in bytes (`pack.windowMemory`); 0 is unlimited.
+    pub window_memory_bytes: u64,
+    /// zlib's level, -1 to 9 (`pack.compression`, else `core.compression`).
+    pub compression: i32,
+    /// Whether the receiver takes deltas that name their base by offset.
+    pub ofs_delta: bool,
+    /// Objects above this are never deltas and are streamed (`core.bigFileThreshold`, 512 MiB).
+    pub big_file_threshold_bytes: u64,
+    /// Threads of the search; 0 means one for each processor (`pack.threads`).
+    pub threads: usize,
+    /// Memory for found deltas in bytes (`pack.deltaCacheSize`, 256 MiB).
+    pub delta_cache_bytes: u64,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Produced {
+    /// The id in the trailer.
+    pub pack_id: ObjectId,
+    /// Entries.
+    pub objects: u32,
+    /// Entries that are deltas.
+    pub deltas: u32,
+    /// Entries taken from our packs as they were.
+    pub reused: u32,
+    /// Deltas among those.
+    pub reused_deltas: u32,
+    /// Bytes of the stream.
+    pub bytes: u64,
+}
+
+/// Writes a pack of `objects` to `out`. Reports the phases `Counting objects`, `Compressing objects` and
+/// `Writing objects`, and git's lines between them.
+///
+/// # Errors
+///
+/// [`Error::Send`] if `out` fails: nobody is there to read any more.
+pub fn produce(
+    _source: &dyn Source,
+    _objects: Enumerated,
+    _settings: &Settings,
+    _out: &mut dyn Write,
+    _progress: &mut dyn Progress,
+) -> Result<Produced, Error> {
+    unimplemented!()
+}

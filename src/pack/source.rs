@@ -1,0 +1,63 @@
+//! What the engine needs of a repository to make a pack.
+
+use std::io;
+
+use gix_hash::{ObjectId, oid};
+use gix_object::Kind;
+
+/// A repository's objects, as the making of a pack reads them. One value is used by many threads.
+pub trait Source: super::Bases {
+    /// The kind of `id` and the bytes of its content, without inflating it whole; `None` if there is no such object.
+    fn header(&self, id: &oid) -> io::Result<Option<(Kind, u64)>>;
+
+    /// The commit `id` as far as walks need it, the shallow boundary respected; `None` if there is no such commit.
+    fn commit(&self, id: &oid) -> io::Result<Option<Commit>>;
+
+    /// Where `id` lies in one of the repository's packs; `None` if it is loose or not there at all. Packs with a
+    /// `.keep` file count as any other.
+    fn locate(&self, id: &oid) -> io::Result<Option<Location>>;
+
+    /// The object at the beginning of an entry of `pack`: what the base of an ofs-delta is called.
+    fn id_at(&self, pack: u32, offset: u64) -> io::Result<Option<ObjectId>>;
+
+    /// Puts the entry's zlib stream as it is on disk into `out`, after its CRC32 was found right; an entry that is
+    /// broken is an error, and the caller makes a new one from the object.
+    fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// The tree.
+    pub tree: ObjectId,
+    /// The parents in order; none beyond a shallow boundary.
+    pub parents: Vec<ObjectId>,
+    /// The committer's date in seconds since 1970.
+    pub date: i64,
+}
+
+/// Where an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// Which of the source's packs.
+    pub pack: u32,
+    /// Where the entry begins, header included.
+    pub offset: u64,
+    /// The bytes of its zlib stream on disk.
+    pub stream_len: u64,
+    /// What it holds.
+    pub content: Stored,
+    /// The bytes the zlib stream inflates to: those of the object, or of the delta.
+    pub size: u64,
+}
+
+/// What an entry on disk holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stored {
+    /// A whole object.
+    Whole(Kind),
+    /// A delta to the entry of the same pack at this offset.
+    OffsetDelta(u64),
+    /// A delta to this object.
+    IdDelta(ObjectId),
+}
