@@ -203,7 +203,7 @@ impl Keyring {
 impl CredentialProvider for Keyring {
     fn fill(&self, target: &Target, challenges: &[String]) -> Result<Option<Credential>, credential::Error> {
         self.note(format!("fill {}://{} {challenges:?}", target.protocol, target.username.is_none()));
-        Ok(Some(Credential { username: "alice".into(), password: Secret::new("secret") }))
+        Ok(Some(Credential::new("alice", Secret::new("secret"))))
     }
 
     fn approve(&self, _target: &Target, credential: &Credential) {

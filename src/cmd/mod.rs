@@ -16,6 +16,7 @@ use crate::repo::{Config, Environment, Repository};
 
 mod arguments;
 mod clone;
+mod credential;
 mod demo;
 mod error;
 mod fetch;
@@ -35,10 +36,11 @@ use ui::{Meters, Terminal};
 const VERSION: &str = concat!("git version 2.47.3.gitr.", env!("CARGO_PKG_VERSION"));
 
 /// The commands, for `gitr -h`.
-const COMMANDS: [(&str, &str); 4] = [
+const COMMANDS: [(&str, &str); 5] = [
     ("clone", "Clone a repository into a new directory"),
     ("fetch", "Download objects and refs from another repository"),
     ("ls-remote", "List references in a remote repository"),
+    ("credential", "Retrieve and store user credentials"),
     ("demo", "Make a repository, serve it on this machine and clone it"),
 ];
 
@@ -59,6 +61,7 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
     match command.as_str() {
         "clone" => clone::run(&arguments, context),
         "fetch" => fetch::run(&arguments, context),
+        "credential" => credential::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
         "demo" => demo::run(&arguments),
         "version" => {

@@ -1,12 +1,24 @@
 //! Who the user is: what a transport asks when a server wants to know.
 //!
-//! A transport knows only [`CredentialProvider`]. [`Prompt`] is the provider that asks a person: through an askpass
-//! program where there is one, else on the terminal.
+//! ```text
+//! CredentialProvider ── Helpers ── helper programs (credential.helper), one after the other
+//!                         └─────── Prompt: an askpass program, else the terminal
+//! ```
+//!
+//! A transport knows only [`CredentialProvider`]. [`Helpers`] is the one that `gitcredentials(7)` describes; a
+//! [`Description`] is what it and the helper programs tell each other. [`Prompt`] asks a person and nobody else.
 
+mod configuration;
+mod description;
+mod helper;
 mod prompt;
 #[cfg(unix)]
 mod terminal;
+pub(crate) mod urlmatch;
 
+pub use configuration::{Configuration, Entry};
+pub use description::{Capabilities, Description, Listener, Speaker};
+pub use helper::Helpers;
 pub use prompt::Prompt;
 
 /// Knows, or finds out, who the user is.
@@ -17,6 +29,16 @@ pub trait CredentialProvider: Send + Sync {
     /// The credential for `target`; `None` if this provider has none to give. `www_authenticate` holds the
     /// server's `WWW-Authenticate` values in the order they came.
     fn fill(&self, target: &Target, www_authenticate: &[String]) -> Result<Option<Credential>, Error>;
+    /// The credential of the next round, after `previous` was sent and [is continued](Credential::is_continued).
+    fn proceed(
+        &self,
+        target: &Target,
+        previous: &Credential,
+        www_authenticate: &[String],
+    ) -> Result<Option<Credential>, Error> {
+        let target = Target { username: Some(previous.username.clone()), ..target.clone() };
+        self.fill(&target, www_authenticate)
+    }
     /// Takes note that `credential` was accepted: worth storing.
     fn approve(&self, target: &Target, credential: &Credential);
     /// Takes note that `credential` was refused: not to be offered again.
@@ -24,44 +46,76 @@ pub trait CredentialProvider: Send + Sync {
 }
 
 /// What a credential is for: `gitcredentials(7)`, the fields of a credential context.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Target {
     /// The protocol, such as `https`.
     pub protocol: String,
     /// The host, with `:port` if the URL names a port.
     pub host: String,
+    /// The path on the host, without its first slash; helpers hear it only if `credential.useHttpPath` says so.
+    pub path: Option<String>,
     /// The user name, where it is known already.
     pub username: Option<String>,
 }
 
 impl Target {
-    /// The URL shown in prompts and messages, such as `https://alice@example.com:8443`. Whatever could upset a
-    /// terminal is percent-encoded, as `credential.sanitizePrompt` has it.
-    pub fn describe(&self) -> String {
-        let user = self.username.as_deref().map(|name| format!("{}@", encode(name, b"")));
-        format!("{}://{}{}", self.protocol, user.unwrap_or_default(), encode(&self.host, b":[]"))
-    }
-
-    /// Refuses fields that would break the line protocol of credential helpers and so fetch the secret of another
-    /// host (CVE-2020-5260, CVE-2024-52006).
-    pub fn check(&self) -> Result<(), Error> {
-        let username = self.username.as_deref().unwrap_or_default();
-        for (field, value) in [("protocol", &*self.protocol), ("host", &*self.host), ("username", username)] {
-            if value.contains(['\n', '\r', '\0']) {
-                return Err(Error::UnsafeField { field, url: self.describe() });
-            }
+    /// As a description of which nothing else is known.
+    pub fn description(&self) -> Description {
+        Description {
+            protocol: Some(self.protocol.clone()),
+            host: Some(self.host.clone()),
+            path: self.path.clone(),
+            username: self.username.clone(),
+            ..Description::default()
         }
-        Ok(())
     }
 }
 
-/// A user name and its secret.
-#[derive(Clone)]
+/// What a server is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
     /// The name.
     pub username: String,
     /// The secret.
     pub password: Secret,
+    /// Scheme and credentials to send as they are, in place of name and password: `Bearer` and a token.
+    pub authorization: Option<(String, Secret)>,
+    /// What the provider wants to hear again; `None` if it came from elsewhere.
+    details: Option<Box<Description>>,
+}
+
+impl Credential {
+    /// A name and its secret.
+    pub fn new(username: impl Into<String>, password: Secret) -> Self {
+        Self { username: username.into(), password, authorization: None, details: None }
+    }
+
+    /// Whether the server will ask for another round: [`CredentialProvider::proceed`].
+    pub fn is_continued(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| details.is_continued)
+    }
+
+    fn from_description(description: Description) -> Self {
+        let scheme = description.authtype.clone();
+        Self {
+            username: description.username.clone().unwrap_or_default(),
+            password: description.password.clone().unwrap_or_else(|| Secret::new("")),
+            authorization: scheme.zip(description.credential.clone()),
+            details: Some(Box::new(description)),
+        }
+    }
+
+    /// What helpers are told of it.
+    fn description(&self, target: &Target) -> Description {
+        match &self.details {
+            Some(details) => (**details).clone(),
+            None => Description {
+                username: Some(self.username.clone()),
+                password: Some(self.password.clone()),
+                ..target.description()
+            },
+        }
+    }
 }
 
 /// Text that must reach no log: its `Debug` says only that there is one.
@@ -95,60 +149,63 @@ pub enum Error {
     Unreadable {
         /// `Username` or `Password`.
         field: &'static str,
-        /// See [`Target::describe`].
+        /// See [`Description::describe`].
         url: String,
         /// Why: `terminal prompts disabled`, or what the operating system said.
         reason: String,
     },
-    /// The URL would mislead a credential helper.
-    #[error("url contains a newline in its {field} component: {url}")]
-    UnsafeField {
-        /// Which part of the URL it is.
-        field: &'static str,
-        /// See [`Target::describe`].
+    /// Nobody may be asked (`credential.interactive`).
+    #[error("unable to get password from user")]
+    NotInteractive,
+    /// A helper said that nobody else is to be asked.
+    #[error("credential helper '{0}' told us to quit")]
+    Quit(String),
+    /// It is not said what the credential is for.
+    #[error("refusing to work with credential missing {0} field")]
+    MissingField(&'static str),
+    /// A value would be read as several lines by a helper.
+    #[error("credential value for {key} contains {what}")]
+    UnsafeValue {
+        /// Which value it is.
+        key: &'static str,
+        /// What it has that it must not.
+        what: &'static str,
+    },
+    /// A value would be read as several lines by some helpers.
+    #[error(
+        "credential value for {key} contains carriage return\nIf this is intended, set `credential.protectProtocol=false`"
+    )]
+    CarriageReturn {
+        /// Which value it is.
+        key: &'static str,
+    },
+    /// A URL cannot be used. git prints `reason` behind `warning: ` first.
+    #[error("credential url cannot be parsed: {url}")]
+    Url {
+        /// Why.
+        reason: String,
+        /// The URL.
         url: String,
     },
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986 and those in `keep`.
-fn encode(text: &str, keep: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for &byte in text.as_bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || keep.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // writing to a String cannot fail
-            let _: Result<(), std::fmt::Error> = write!(out, "%{byte:02x}");
-        }
-    }
-    out
+    /// A line of a description has no `=`.
+    #[error("invalid credential line: {0}")]
+    Line(String),
+    /// A description could not be read.
+    #[error("unable to read credential: {0}")]
+    Read(#[source] std::io::Error),
+    /// An entry of the configuration is wrong.
+    #[error("{0}")]
+    Config(String),
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn target(host: &str, username: Option<&str>) -> Target {
-        Target { protocol: "https".into(), host: host.into(), username: username.map(Into::into) }
-    }
-
-    #[test]
-    fn a_description_is_safe_to_show() {
-        assert_eq!(target("git.test:8443", Some("a@b")).describe(), "https://a%40b@git.test:8443");
-        assert_eq!(target("[::1]:80", None).describe(), "https://[::1]:80");
-        assert_eq!(target("x\u{1b}[31m", None).describe(), "https://x%1b[31m");
-    }
-
-    #[test]
-    fn fields_that_hold_a_line_break_are_refused() {
-        assert!(target("git.test", Some("alice")).check().is_ok());
-        assert!(target("git.test\nhost=evil", None).check().is_err());
-        assert!(target("git.test", Some("alice\rx")).check().is_err());
-    }
-
     #[test]
     fn a_secret_is_not_shown() {
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "<redacted>");
+        let credential = Credential::new("alice", Secret::new("hunter2"));
+        assert!(!format!("{credential:?}").contains("hunter2"));
     }
 }

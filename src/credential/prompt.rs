@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use super::{Credential, CredentialProvider, Error, Secret, Target};
+use super::{Credential, CredentialProvider, Description, Error, Secret, Target};
 
 /// The longest answer of an askpass program or a terminal that is taken, in bytes.
 const ANSWER_LEN_MAX: usize = 64 * 1024;
@@ -21,14 +21,12 @@ pub struct Prompt {
 
 impl CredentialProvider for Prompt {
     fn fill(&self, target: &Target, _www_authenticate: &[String]) -> Result<Option<Credential>, Error> {
-        target.check()?;
-        let username = match &target.username {
-            Some(name) => name.clone(),
-            None => self.ask(Field::Username, target)?,
-        };
-        let named = Target { username: Some(username.clone()), ..target.clone() };
-        let password = Secret::new(self.ask(Field::Password, &named)?);
-        Ok(Some(Credential { username, password }))
+        let mut description = target.description();
+        description.path = None;
+        // refuses what could fool whoever reads it line by line
+        description.write(super::Listener::Helper)?;
+        self.complete(&mut description, true)?;
+        Ok(Some(Credential::from_description(description)))
     }
 
     fn approve(&self, _target: &Target, _credential: &Credential) {}
@@ -55,14 +53,26 @@ impl Field {
 }
 
 impl Prompt {
-    fn ask(&self, field: Field, target: &Target) -> Result<String, Error> {
-        let url = target.describe();
+    /// Asks for what `description` lacks; `sanitizes` is `credential.sanitizePrompt`.
+    pub(super) fn complete(&self, description: &mut Description, sanitizes: bool) -> Result<(), Error> {
+        if description.username.is_none() {
+            description.username = Some(self.ask(Field::Username, &description.describe(sanitizes))?);
+        }
+        if description.password.is_none() {
+            description.password =
+                Some(Secret::new(self.ask(Field::Password, &description.describe(sanitizes))?));
+        }
+        Ok(())
+    }
+
+    fn ask(&self, field: Field, url: &str) -> Result<String, Error> {
         let question = format!("{} for '{url}': ", field.name());
         // an askpass program that fails leaves the question to the terminal, as in git 2.47.3
         if let Some(answer) = self.askpass.as_ref().and_then(|program| run_askpass(program, &question)) {
             return Ok(answer);
         }
-        let unreadable = |reason: String| Error::Unreadable { field: field.name(), url: url.clone(), reason };
+        let unreadable =
+            |reason: String| Error::Unreadable { field: field.name(), url: url.to_owned(), reason };
         if self.terminal_disabled {
             return Err(unreadable("terminal prompts disabled".into()));
         }
@@ -105,7 +115,12 @@ mod tests {
     use super::*;
 
     fn target(username: Option<&str>) -> Target {
-        Target { protocol: "http".into(), host: "git.test:81".into(), username: username.map(Into::into) }
+        Target {
+            protocol: "http".into(),
+            host: "git.test:81".into(),
+            username: username.map(Into::into),
+            ..Target::default()
+        }
     }
 
     #[test]

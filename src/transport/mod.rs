@@ -17,6 +17,7 @@ use crate::protocol::{Service, Version};
 
 pub mod bundle;
 mod child;
+mod credentials;
 pub mod git;
 pub mod http;
 pub mod local;
@@ -25,6 +26,7 @@ pub mod ssh;
 pub mod stream;
 pub mod url;
 
+pub use credentials::credentials;
 pub use url::{Scheme, Url};
 
 /// Reaches the services of one repository.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use bstr::ByteSlice as _;
 use url::{Origin, Url};
 
-use super::super::{self as transport, Error, Settings};
-use crate::credential::{Credential, CredentialProvider, Prompt, Target};
+use super::super::{self as transport, Error};
+use crate::credential::{Credential, CredentialProvider, Secret, Target};
 
 /// The state of our acquaintance with one origin; no credential leaves for another.
 #[derive(Clone)]
@@ -57,11 +57,10 @@ impl Authentication {
     ) -> Self {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let host = format!("{}{port}", url.host_str().unwrap_or_default());
-        let given = user.as_ref().zip(password).map(|(username, password)| Credential {
-            username: username.clone(),
-            password: crate::credential::Secret::new(password),
-        });
-        let target = Target { protocol: url.scheme().to_owned(), host, username: user };
+        let given =
+            user.as_ref().zip(password).map(|(name, password)| Credential::new(name, Secret::new(password)));
+        let path = Some(url.path().trim_matches('/').to_owned()).filter(|path| !path.is_empty());
+        let target = Target { protocol: url.scheme().to_owned(), host, path, username: user };
         Self { provider, origin: url.origin(), target, given, state: State::Anonymous }
     }
 
@@ -130,17 +129,6 @@ impl Denied {
     }
 }
 
-/// The provider that configuration and environment describe, for callers without their own: `gitcredentials(7)`.
-pub(super) fn provider(settings: &dyn Settings) -> Arc<dyn CredentialProvider> {
-    let configured =
-        || settings.value("core.askPass").and_then(|value| value.to_os_str().ok().map(Into::into));
-    let candidates = [settings.env("GIT_ASKPASS"), configured(), settings.env("SSH_ASKPASS")];
-    let askpass = candidates.into_iter().flatten().find(|program| !program.is_empty());
-    let prompt = settings.env("GIT_TERMINAL_PROMPT");
-    let off = |value: std::ffi::OsString| ["0", "false", "no", "off", ""].iter().any(|word| value == *word);
-    Arc::new(Prompt { askpass, terminal_disabled: prompt.is_some_and(off) })
-}
-
 /// The user name of a URL as text; an error if it is no UTF-8, which the Basic scheme could not carry.
 pub(super) fn user(url: &transport::Url) -> Result<Option<String>, Error> {
     let text = url.user.as_ref().map(|name| name.to_str().map(Into::into)).transpose();
@@ -167,7 +155,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::credential::{Error as CredentialError, Secret};
+    use crate::credential::Error as CredentialError;
 
     #[test]
     fn only_basic_can_be_answered() {
@@ -196,7 +184,7 @@ mod tests {
     impl CredentialProvider for Recorder {
         fn fill(&self, _target: &Target, _lines: &[String]) -> Result<Option<Credential>, CredentialError> {
             self.0.lock().unwrap().push("fill");
-            Ok(Some(Credential { username: "alice".into(), password: Secret::new("secret") }))
+            Ok(Some(Credential::new("alice", Secret::new("secret"))))
         }
         fn approve(&self, _target: &Target, _credential: &Credential) {
             self.0.lock().unwrap().push("approve");

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bstr::ByteSlice as _;
 
 use super::{Body, Connection, Error, Options, Settings, Transport, Url};
+use crate::credential::{CredentialProvider, Helpers};
 use crate::progress::{Event, Progress};
 use crate::protocol::pktline::{self, Packet};
 use crate::protocol::{self, Service, Version, trace};
@@ -27,7 +28,6 @@ mod proxy;
 mod settings;
 mod site;
 mod tls;
-mod urlmatch;
 
 #[cfg(test)]
 mod tests;
@@ -58,7 +58,8 @@ fn site(url: &Url, settings: &dyn Settings, options: Options) -> Result<Site, Er
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
     let settings_here = HttpSettings::read(settings, text, options.ip_version)?;
-    let provider = options.credentials.unwrap_or_else(|| auth::provider(settings));
+    let configured = || Arc::new(Helpers::new(super::credentials(settings))) as Arc<dyn CredentialProvider>;
+    let provider = options.credentials.unwrap_or_else(configured);
     let password = url.password.as_ref().map(crate::credential::Secret::reveal);
     Ok(Site {
         client: Arc::new(Client::new(settings_here.client.clone())),

@@ -9,7 +9,7 @@ use super::super::{Entry, Error, IpVersion, Settings};
 use super::client;
 use super::proxy::Proxies;
 use super::tls::Trust;
-use super::urlmatch::{Fit, Normal};
+use crate::credential::urlmatch::{Fit, Normal};
 
 /// What servers take us for. Some of them look at what stands behind `git/`.
 const USER_AGENT: &str = concat!("git/2.47.3.gitr-", env!("CARGO_PKG_VERSION"));

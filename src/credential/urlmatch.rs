@@ -1,10 +1,10 @@
-//! Which `http.<url>.*` entries hold for a URL: git-config(1), `http.<url>.*`.
+//! Which entries of `http.<url>.*` and `credential.<url>.*` hold for a URL: git-config(1), `http.<url>.*`.
 
 use url::Url;
 
 /// A URL in the form in which spellings that mean the same are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Normal {
+pub(crate) struct Normal {
     scheme: String,
     user: Option<String>,
     host: String,
@@ -15,7 +15,7 @@ pub(super) struct Normal {
 
 /// How well an entry fits; the greater the better. The order of the fields is git's order of precedence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Fit {
+pub(crate) struct Fit {
     host_len: usize,
     path_len: usize,
     user: bool,
@@ -23,7 +23,7 @@ pub(super) struct Fit {
 
 impl Normal {
     /// Takes `text` apart; `None` if it is no URL.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let user = Some(url.username()).filter(|name| !name.is_empty());
         Some(Self {
@@ -36,7 +36,7 @@ impl Normal {
     }
 
     /// How well the entry for `pattern` fits this URL; `None` if it does not.
-    pub(super) fn fit(&self, pattern: &Self) -> Option<Fit> {
+    pub(crate) fn fit(&self, pattern: &Self) -> Option<Fit> {
         let same_site = self.scheme == pattern.scheme && self.port == pattern.port;
         let user_fits = pattern.user.is_none() || pattern.user == self.user;
         let below = self.path.strip_prefix(&*pattern.path)?;
