@@ -93,12 +93,57 @@ impl Configuration {
         }
     }
 
+    /// Whether an entry for `pattern` holds: a URL by the rules of `http.<url>.*`, else the parts of a URL, each of which
+    /// must be equal.
     fn fits(&self, pattern: &str, url: Option<&Normal>, description: &Description) -> bool {
-        if decode(pattern).contains('\n') {
+        let parts = Parts::of(pattern);
+        if let Some(name) = parts.broken() {
+            self.warn(&format!("url contains a newline in its {name} component: {pattern}"));
             self.warn(&format!("skipping credential lookup for key: credential.{pattern}"));
             return false;
         }
-        fits(pattern, url, description)
+        match (url, Normal::parse(pattern)) {
+            (Some(url), Some(pattern)) => url.fit(&pattern).is_some(),
+            (Some(_) | None, _) => parts.fit(description),
+        }
+    }
+}
+
+/// What there is of a URL; a part that is empty says nothing.
+struct Parts {
+    protocol: String,
+    username: String,
+    host: String,
+    path: String,
+}
+
+impl Parts {
+    fn of(pattern: &str) -> Self {
+        let (protocol, rest) = pattern.split_once("://").unwrap_or(("", pattern));
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        let (username, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        Self {
+            protocol: protocol.to_owned(),
+            username: decode(username),
+            host: decode(host),
+            path: decode(path.trim_matches('/')),
+        }
+    }
+
+    /// The name of a part that has a line feed.
+    fn broken(&self) -> Option<&'static str> {
+        let parts = [("username", &self.username), ("host", &self.host), ("path", &self.path)];
+        parts.iter().find(|(_, part)| part.contains('\n')).map(|(name, _)| *name)
+    }
+
+    fn fit(&self, description: &Description) -> bool {
+        let is_equal = |wanted: &String, found: &Option<String>| {
+            wanted.is_empty() || found.as_ref().is_some_and(|found| found == wanted)
+        };
+        is_equal(&self.protocol, &description.protocol)
+            && is_equal(&self.username, &description.username)
+            && is_equal(&self.host, &description.host)
+            && is_equal(&self.path, &description.path)
     }
 }
 
@@ -117,32 +162,6 @@ impl Entry {
 /// What a description is for, as a URL that patterns are compared with; `None` if it makes none.
 fn context(description: &Description) -> Option<Normal> {
     Normal::parse(&description.describe(true))
-}
-
-/// Whether an entry for `pattern` holds: a URL by the rules of `http.<url>.*`, else the parts of a URL, each of which
-/// must be equal.
-fn fits(pattern: &str, url: Option<&Normal>, description: &Description) -> bool {
-    if let (Some(url), Some(pattern)) = (url, Normal::parse(pattern)) {
-        return url.fit(&pattern).is_some();
-    }
-    let (protocol, rest) = match pattern.split_once("://") {
-        Some((protocol, rest)) => (Some(protocol), rest),
-        None => (None, pattern),
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (user, host) = match authority.rsplit_once('@') {
-        Some((user, host)) => (Some(user), host),
-        None => (None, authority),
-    };
-    let path = path.trim_matches('/');
-    let is_equal = |wanted: Option<&str>, found: &Option<String>| {
-        let wanted = wanted.filter(|wanted| !wanted.is_empty()).map(decode);
-        wanted.is_none_or(|wanted| *found == Some(wanted))
-    };
-    is_equal(protocol, &description.protocol)
-        && is_equal(user, &description.username)
-        && is_equal(Some(host), &description.host)
-        && is_equal(Some(path), &description.path)
 }
 
 #[cfg(test)]

@@ -252,7 +252,8 @@ impl Description {
         let shown = |text: &str, set: &'static AsciiSet| {
             if sanitizes { utf8_percent_encode(text, set).to_string() } else { text.to_owned() }
         };
-        let user = self.username.as_ref().map(|name| format!("{}@", shown(name, USERNAME)));
+        let user = self.username.as_ref().filter(|name| !name.is_empty());
+        let user = user.map(|name| format!("{}@", shown(name, USERNAME)));
         let path = self.path.as_ref().map(|path| format!("/{}", shown(path, PATH)));
         format!(
             "{}://{}{}{}",

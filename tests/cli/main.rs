@@ -6,6 +6,7 @@
 mod support;
 
 mod clone;
+mod credential;
 mod fetch;
 mod refspecs;
 mod shapes;
