@@ -1,6 +1,7 @@
 //! `cargo xtask <task>`: the project's own chores. Continuous integration calls nothing else.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a chore tells what it does")]
 
+mod bench;
 mod install;
 mod step;
 mod test;
@@ -16,6 +17,8 @@ usage: cargo xtask <task>
 tasks:
     test    install what is missing, then check format, lints, tests, documentation and licences
     ci      the same
+    bench <repository>
+            measure gitr beside C git on a copy of a repository, and print a table
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test" | "ci"] => test::run(),
+        ["bench", source] => bench::run(source),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())
