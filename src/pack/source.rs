@@ -1,6 +1,6 @@
 //! What the engine needs of a repository to make a pack.
 
-use std::io;
+use std::io::{self, Read};
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -23,6 +23,16 @@ pub trait Source: super::Bases {
     /// Puts the entry's zlib stream as it is on disk into `out`, after its CRC32 was found right; an entry that is
     /// broken is an error, and the caller makes a new one from the object.
     fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()>;
+
+    /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.
+    ///
+    /// The stream ends with an error where the object is broken or is not as long as its header says. Here the whole
+    /// content is read first; a source that can do better does so.
+    fn open_stream(&self, id: &oid) -> io::Result<Option<Box<dyn Read + '_>>> {
+        let mut content = Vec::new();
+        let found = self.find(id, &mut content)?;
+        Ok(found.map(|_| Box::new(io::Cursor::new(content)) as Box<dyn Read>))
+    }
 }
 
 /// A commit.

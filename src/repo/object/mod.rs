@@ -6,16 +6,22 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
+use packs::Packs;
 use stores::{Places, Stores};
 
 mod commit;
+mod pack;
+mod packs;
+mod source;
 mod stores;
+
+pub use crate::pack::source::Commit;
 
 /// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.
 const TAGS_MAX: usize = 1_000;
@@ -33,22 +39,11 @@ const ABBREVIATION_FLOOR: usize = 4;
 #[derive(Clone)]
 pub struct Objects {
     stores: Stores,
-    graph: Option<Arc<gix_commitgraph::Graph>>,
-    /// Whether the commit-graph may be used and has not been looked for: only walks need it.
-    graph_pending: bool,
+    packs: Arc<Packs>,
+    /// The commit-graph; empty until it was looked for, since only walks need it.
+    graph: Arc<OnceLock<Option<gix_commitgraph::Graph>>>,
     shallow: Arc<[ObjectId]>,
     commits: HashMap<ObjectId, Commit>,
-}
-
-/// A commit as far as the walks need it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Commit {
-    /// The tree.
-    pub tree: ObjectId,
-    /// The parents in order; those beyond a shallow boundary are left out.
-    pub parents: Vec<ObjectId>,
-    /// The committer's date in seconds since 1970.
-    pub date: i64,
 }
 
 impl Repository {
@@ -78,9 +73,10 @@ impl Objects {
     /// commit-graph, which a shallow boundary rules out.
     fn open(places: Places, mut shallow: Vec<ObjectId>, use_graph: bool) -> Result<Self, Error> {
         shallow.sort_unstable();
+        let packs = Arc::new(Packs::new(places.object_hash));
         let stores = Stores::open(places)?;
-        let graph_pending = use_graph && shallow.is_empty();
-        Ok(Self { stores, graph: None, graph_pending, shallow: shallow.into(), commits: HashMap::new() })
+        let graph = if use_graph && shallow.is_empty() { OnceLock::new() } else { OnceLock::from(None) };
+        Ok(Self { stores, packs, graph: Arc::new(graph), shallow: shallow.into(), commits: HashMap::new() })
     }
 
     /// Opens `objects_dir` without shallow boundary, for the tests of this module and its neighbours.
@@ -118,17 +114,7 @@ impl Objects {
         if let Some(known) = self.commits.get(id) {
             return Ok(Some(known.clone()));
         }
-        if std::mem::take(&mut self.graph_pending) {
-            self.graph = self.stores.commit_graph();
-        }
-        let graph = self.graph.as_deref().and_then(|graph| commit::from_graph(graph, id));
-        let found = match graph {
-            Some(commit) => commit,
-            None => match self.commit_from_object(id)? {
-                Some(commit) => commit,
-                None => return Ok(None),
-            },
-        };
+        let Some(found) = self.commit_once(id)? else { return Ok(None) };
         if self.commits.len() >= COMMITS_MAX {
             self.commits.clear();
         }
@@ -159,7 +145,9 @@ impl Objects {
 
     /// Looks at the disk again, for packs that came since.
     pub fn refresh(&mut self) -> Result<(), Error> {
-        self.stores.reopen()
+        self.stores.reopen()?;
+        self.packs.refresh(&self.stores);
+        Ok(())
     }
 
     /// The shortest unique prefix of `id`, of at least `length_min` digits (`core.abbrev`).
@@ -198,6 +186,15 @@ impl Objects {
     /// The `objects` directories of alternates, recursively.
     pub fn alternates(&self) -> Vec<PathBuf> {
         self.stores.alternates()
+    }
+
+    /// As [`Self::commit`], without remembering it.
+    fn commit_once(&self, id: &oid) -> io::Result<Option<Commit>> {
+        let graph = self.graph.get_or_init(|| self.stores.commit_graph());
+        match graph.as_ref().and_then(|graph| commit::from_graph(graph, id)) {
+            Some(commit) => Ok(Some(commit)),
+            None => self.commit_from_object(id),
+        }
     }
 
     fn commit_from_object(&self, id: &oid) -> io::Result<Option<Commit>> {

@@ -107,14 +107,18 @@ impl Stores {
         all
     }
 
+    /// The `objects` directories, the repository's own first.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        let mut all = vec![self.places.main.clone()];
+        all.extend(self.alternates());
+        all
+    }
+
     /// The first commit-graph among the directories, as C git looks for it.
-    pub(super) fn commit_graph(&self) -> Option<Arc<gix_commitgraph::Graph>> {
-        let main = std::iter::once(self.places.main.clone());
-        main.chain(self.alternates())
-            .find_map(|objects| {
-                gix_commitgraph::Graph::at(&objects.join("info"), self.places.object_hash, None).ok()
-            })
-            .map(Arc::new)
+    pub(super) fn commit_graph(&self) -> Option<gix_commitgraph::Graph> {
+        self.directories().into_iter().find_map(|objects| {
+            gix_commitgraph::Graph::at(&objects.join("info"), self.places.object_hash, None).ok()
+        })
     }
 
     fn reopen_if_changed(&self) -> io::Result<bool> {

@@ -1,0 +1,137 @@
+//! One pack with its `.idx` and `.rev` files (gitformat-pack(5)), read entry by entry.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use gix_hash::{ObjectId, oid};
+
+use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
+use crate::pack::source::{Location, Stored};
+
+/// The bytes before the table of a `.rev` file: signature, version, hash function.
+const REVERSE_HEADER_LEN: usize = 12;
+
+/// An opened pack.
+pub(super) struct Pack {
+    index: gix_pack::index::File,
+    data: gix_pack::data::File,
+    order: OnceLock<Order>,
+}
+
+/// The objects of a pack in the order of their entries, each by its position in the index.
+struct Order(Vec<u32>);
+
+/// An entry between its neighbours.
+struct Entry {
+    /// Where its object stands in the index.
+    position: u32,
+    /// Where the next entry begins, or the trailer.
+    end: u64,
+}
+
+impl Pack {
+    /// Opens the pack whose index is `index`; `None` if one of the two files is missing, broken or of another pack than
+    /// the other.
+    pub(super) fn open(index: &Path, object_hash: gix_hash::Kind) -> Option<Self> {
+        let data = gix_pack::data::File::at(index.with_extension("pack"), object_hash).ok()?;
+        let index = gix_pack::index::File::at(index, object_hash).ok()?;
+        let are_mates = index.num_objects() == data.num_objects() && index.pack_checksum() == data.checksum();
+        are_mates.then(|| Self { index, data, order: OnceLock::new() })
+    }
+
+    /// Where `id` lies in this pack, which has the number `number`; `None` if it is not there or its entry cannot be
+    /// read.
+    pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
+        let offset = self.index.pack_offset_at_index(self.index.lookup(id)?);
+        let end = self.entry_at(offset)?.end;
+        let (header, header_len) = self.header(offset, end)?;
+        let content = match header.content {
+            Content::Object(kind) => Stored::Whole(kind),
+            Content::OfsDelta { distance } => Stored::OffsetDelta(offset.checked_sub(distance)?),
+            Content::RefDelta { base } => Stored::IdDelta(base),
+        };
+        let stream_len = end.checked_sub(offset)?.checked_sub(header_len)?;
+        Some(Location { pack: number, offset, stream_len, content, size: header.size })
+    }
+
+    /// The object whose entry begins at `offset`.
+    pub(super) fn id_at(&self, offset: u64) -> Option<ObjectId> {
+        Some(self.index.oid_at_index(self.entry_at(offset)?.position).to_owned())
+    }
+
+    /// The zlib stream of the entry at `location`, whose checksum is not looked at.
+    pub(super) fn stream(&self, location: &Location) -> io::Result<&[u8]> {
+        let end = self.entry_at(location.offset).ok_or_else(|| self.broken("no entry", location))?.end;
+        let begin = end.checked_sub(location.stream_len);
+        let stream = begin.and_then(|begin| self.data.entry_slice(begin..end));
+        stream.ok_or_else(|| self.broken("no entry", location))
+    }
+
+    /// As [`Self::stream`], after the entry's CRC-32 was found right. An index of version 1 has none, which is an error.
+    pub(super) fn checked_stream(&self, location: &Location) -> io::Result<&[u8]> {
+        let entry = self.entry_at(location.offset).ok_or_else(|| self.broken("no entry", location))?;
+        let bytes = self.data.entry_slice(location.offset..entry.end);
+        let bytes = bytes.ok_or_else(|| self.broken("truncated entry", location))?;
+        if self.index.crc32_at_index(entry.position) != Some(crc32fast::hash(bytes)) {
+            return Err(self.broken("bad CRC of the entry", location));
+        }
+        self.stream(location)
+    }
+
+    /// The header of the entry from `offset` to `end`, and its length in bytes.
+    fn header(&self, offset: u64, end: u64) -> Option<(Header, u64)> {
+        let end = end.min(offset.checked_add(HEADER_LEN_MAX as u64)?);
+        let bytes = self.data.entry_slice(offset..end)?;
+        let (header, header_len) = Header::decode(bytes, self.index.object_hash()).ok()??;
+        Some((header, header_len as u64))
+    }
+
+    /// The entry that begins at `offset`; `None` if none does.
+    fn entry_at(&self, offset: u64) -> Option<Entry> {
+        let Order(positions) = self.order.get_or_init(|| Order::read(&self.index));
+        let offset_of = |position: &u32| self.index.pack_offset_at_index(*position);
+        let rank = positions.binary_search_by_key(&offset, offset_of).ok()?;
+        let end = positions.get(rank + 1).map_or(self.data.pack_end() as u64, offset_of);
+        Some(Entry { position: *positions.get(rank)?, end })
+    }
+
+    fn broken(&self, what: &str, location: &Location) -> io::Error {
+        let path = self.data.path().display();
+        let message = format!("{what} at offset {} of '{path}'", location.offset);
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    }
+}
+
+impl Order {
+    /// From the `.rev` file beside `index`, or from the offsets if there is none that fits.
+    fn read(index: &gix_pack::index::File) -> Self {
+        Self::from_file(index).unwrap_or_else(|| {
+            let mut positions: Vec<u32> = (0..index.num_objects()).collect();
+            positions.sort_by_cached_key(|position| index.pack_offset_at_index(*position));
+            Self(positions)
+        })
+    }
+
+    /// gitformat-pack(5), "pack-*.rev files".
+    fn from_file(index: &gix_pack::index::File) -> Option<Self> {
+        let bytes = fs::read(index.path().with_extension("rev")).ok()?;
+        let hash = index.object_hash();
+        let (rest, _own_checksum) = bytes.split_at_checked(bytes.len().checked_sub(hash.len_in_bytes())?)?;
+        let (rest, pack) = rest.split_at_checked(rest.len().checked_sub(hash.len_in_bytes())?)?;
+        let (header, table) = rest.split_at_checked(REVERSE_HEADER_LEN)?;
+        let (table, []) = table.as_chunks::<4>() else { return None };
+        let function: [u8; 4] = match hash {
+            gix_hash::Kind::Sha1 => [0, 0, 0, 1],
+            _ => [0, 0, 0, 2],
+        };
+        let fits = header.strip_prefix(b"RIDX\0\0\0\x01") == Some(&function)
+            && pack == index.pack_checksum().as_slice()
+            && table.len() == usize::try_from(index.num_objects()).ok()?;
+        let positions: Vec<u32> = table.iter().map(|position| u32::from_be_bytes(*position)).collect();
+        // beyond the table the index may not be asked; any other lie makes an entry look broken, which is what it costs
+        let fits = fits && positions.iter().all(|position| *position < index.num_objects());
+        fits.then_some(Self(positions))
+    }
+}

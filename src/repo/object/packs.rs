@@ -1,0 +1,140 @@
+//! Entries of packs as they lie on disk, for those who make packs of them.
+//!
+//! gix-odb gives whole objects. What it does not give is where an entry ends, what lies at an offset, and a promise that
+//! a place it named stays there while `git gc` packs anew: a [`Pack`] once opened stays mapped until the last clone of
+//! [`Packs`] is dropped, and its number stays its own.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use gix_hash::oid;
+
+use super::pack::Pack;
+use super::stores::Stores;
+use crate::pack::source::Location;
+
+/// All packs of a database.
+pub(super) struct Packs {
+    object_hash: gix_hash::Kind,
+    /// Only ever added to, since places of entries name packs by number. `None` before the first question.
+    known: RwLock<Option<Arc<[Arc<Slot>]>>>,
+    /// The pack that had the answer last, where the next is most likely.
+    recent: AtomicUsize,
+}
+
+/// One `.idx` file; it is opened with its pack when it is asked first.
+struct Slot {
+    index: PathBuf,
+    pack: OnceLock<Option<Arc<Pack>>>,
+    /// Whether it was found to be gone, which is worth a look into the directories once.
+    is_gone: AtomicBool,
+}
+
+impl Packs {
+    pub(super) fn new(object_hash: gix_hash::Kind) -> Self {
+        Self { object_hash, known: RwLock::default(), recent: AtomicUsize::new(0) }
+    }
+
+    /// Where `id` lies in one of the packs of `stores`, whose directories are read when there is need to.
+    pub(super) fn locate(&self, id: &oid, stores: &Stores) -> Option<Location> {
+        if id.kind() != self.object_hash {
+            return None;
+        }
+        let known = self.known(stores);
+        match self.locate_among(&known, id) {
+            Ok(found) => found,
+            // somebody packed anew: what was in the pack that is gone is in a new one
+            Err(Gone) => self.locate_among(&self.read(stores), id).ok().flatten(),
+        }
+    }
+
+    /// The pack that a [`Location`] names.
+    pub(super) fn pack(&self, number: u32) -> io::Result<Arc<Pack>> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let slot = known.as_deref().and_then(|known| known.get(usize::try_from(number).ok()?));
+        slot.and_then(|slot| slot.pack.get()?.clone()).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("no pack has the number {number}"))
+        })
+    }
+
+    /// Reads the directories again, for packs that came since.
+    pub(super) fn refresh(&self, stores: &Stores) {
+        if self.known.read().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.read(stores);
+        }
+    }
+
+    fn locate_among(&self, known: &[Arc<Slot>], id: &oid) -> Result<Option<Location>, Gone> {
+        let recent = self.recent.load(Ordering::Relaxed);
+        let others = (0..known.len()).filter(|number| *number != recent);
+        let mut gone = false;
+        for number in std::iter::once(recent).chain(others) {
+            let Some(slot) = known.get(number) else { continue };
+            let Some(pack) = slot.pack(self.object_hash) else {
+                gone |= !slot.is_gone.swap(true, Ordering::Relaxed) && !slot.index.exists();
+                continue;
+            };
+            let Ok(label) = u32::try_from(number) else { continue };
+            if let Some(found) = pack.locate(id, label) {
+                self.recent.store(number, Ordering::Relaxed);
+                return Ok(Some(found));
+            }
+        }
+        if gone { Err(Gone) } else { Ok(None) }
+    }
+
+    fn known(&self, stores: &Stores) -> Arc<[Arc<Slot>]> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+        known.unwrap_or_else(|| self.read(stores))
+    }
+
+    /// Adds the packs of `stores` that are not known yet.
+    fn read(&self, stores: &Stores) -> Arc<[Arc<Slot>]> {
+        let found = index_files(&stores.directories());
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = known.as_deref().unwrap_or_default().to_vec();
+        let old: std::collections::HashSet<PathBuf> = all.iter().map(|slot| slot.index.clone()).collect();
+        let fresh = found.into_iter().filter(|index| !old.contains(index));
+        all.extend(fresh.map(|index| Arc::new(Slot::new(index))));
+        let all: Arc<[Arc<Slot>]> = all.into();
+        *known = Some(all.clone());
+        all
+    }
+}
+
+/// A pack that was listed could not be opened, and its files are no more.
+struct Gone;
+
+impl Slot {
+    fn new(index: PathBuf) -> Self {
+        Self { index, pack: OnceLock::new(), is_gone: AtomicBool::new(false) }
+    }
+
+    /// The opened pack; `None` if it is broken or gone.
+    fn pack(&self, object_hash: gix_hash::Kind) -> Option<&Pack> {
+        self.pack.get_or_init(|| Pack::open(&self.index, object_hash).map(Arc::new)).as_deref()
+    }
+}
+
+/// The `.idx` files below the `objects` directories, those changed last first, as git asks them.
+fn index_files(directories: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for directory in directories {
+        for entry in fs::read_dir(directory.join("pack")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "idx") {
+                found.push((modified(&path), path));
+            }
+        }
+    }
+    found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+fn modified(path: &Path) -> SystemTime {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
