@@ -1,11 +1,28 @@
 //! Which objects a pack is to hold: those that the wants reach and the haves do not.
 
+use bstr::ByteSlice as _;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
 use super::source::Source;
 use crate::progress::Progress;
+use boundary::Boundary;
+use count::Count;
+use tips::Tips;
+use trees::Missing;
+
+mod boundary;
+mod commits;
+mod count;
+mod ids;
+mod tips;
+mod tree;
+mod trees;
+
+/// How many commits that the receiver has are taken for its boundary where our own history is cut off. The newest are
+/// most like what is sent.
+const CUT_HAVES_MAX: usize = 64;
 
 /// What is to be sent, and what the receiver has.
 #[derive(Debug, Clone, Default)]
@@ -44,21 +61,72 @@ pub struct Object {
     pub name_hash: u32,
 }
 
-/// Finds the objects to send. Reports the phase `Enumerating objects`.
+/// Finds the objects to send. Reports the phase `Enumerating objects`, which counts bases as well, as C git does.
+///
+/// The receiver is taken to have what the haves reach, as far as it is cheap to know: the commits, and of trees and
+/// blobs what is in the trees of the commits next to those that are sent, as in C git's `pack-objects`. What it is sent
+/// besides does no harm.
+///
+/// In a repository that is no partial clone, that a blob exists is for whoever reads it to find out.
 ///
 /// # Errors
 ///
-/// [`Error::Missing`] names an object that is not here and should be.
+/// [`Error::Missing`] names an object that is not here and should be, [`Error::Unreadable`] one that is broken.
 pub fn enumerate(
-    _source: &dyn Source,
-    _wanted: &Wanted,
-    _progress: &mut dyn Progress,
+    source: &dyn Source,
+    wanted: &Wanted,
+    progress: &mut dyn Progress,
 ) -> Result<Enumerated, Error> {
-    unimplemented!()
+    let mut count = Count::new(progress);
+    let mut boundary = Boundary::new(source);
+    let mut commits = commits::Walk::new(source, &wanted.receiver_shallow);
+    let tips = Tips::read(source, wanted, &mut boundary, &mut count)?;
+    for id in &tips.commits {
+        commits.want(*id)?;
+    }
+    for have in &tips.haves {
+        commits.have(have.id)?;
+    }
+    let walked = commits.run(&mut count)?;
+    let mut roots = walked.boundary;
+    if walked.roots.iter().any(|id| is_cut(source, id)) {
+        roots.extend(tips.haves.iter().take(CUT_HAVES_MAX).map(|have| have.tree));
+    }
+    boundary.add_roots(roots);
+
+    let mut found = Enumerated::default();
+    let commits = walked.commits.iter().map(|(id, _)| (*id, Kind::Commit));
+    let tags = tips.tags.into_iter().map(|id| (id, Kind::Tag));
+    found.objects = commits.chain(tags).map(|(id, kind)| Object { id, kind, name_hash: 0 }).collect();
+    count.add(found.objects.len())?;
+    let missing = if wanted.is_partial { Missing::IsPassedOver } else { Missing::IsError };
+    let mut trees = trees::Walk::new(source, boundary, count, found).missing(missing).thin(wanted.thin);
+    for (id, kind) in tips.others {
+        if kind == Kind::Tree { trees.lone_tree(id)? } else { trees.lone_blob(id)? }
+    }
+    for (_, tree) in walked.commits {
+        trees.commit_tree(tree)?;
+    }
+    trees.finish()
 }
 
 /// A number from the last characters of a path, so that sorting by it brings files of the same name and kind together:
-/// the later a character the more it counts, white space does not. gitpacking(7), "name-hash".
-pub fn name_hash(_path: &[u8]) -> u32 {
-    unimplemented!()
+/// the later a character the more it counts, white space does not. git-pack-objects(1), `--name-hash-version` 1.
+pub fn name_hash(path: &[u8]) -> u32 {
+    fold_name(0, path)
+}
+
+/// Goes on from the hash of a path with what follows in the path.
+fn fold_name(hash: u32, more: &[u8]) -> u32 {
+    more.iter()
+        .filter(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
+        .fold(hash, |hash, byte| (hash >> 2).wrapping_add(u32::from(*byte) << 24))
+}
+
+/// Whether a commit that seems to have no parents has some, beyond our own shallow boundary.
+fn is_cut(source: &dyn Source, id: &ObjectId) -> bool {
+    let mut content = Vec::new();
+    let found = source.find(id, &mut content);
+    matches!(found, Ok(Some(Kind::Commit)))
+        && content.lines().nth(1).is_some_and(|line| line.starts_with(b"parent "))
 }

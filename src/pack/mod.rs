@@ -175,6 +175,14 @@ pub enum Error {
         /// Its id.
         id: ObjectId,
     },
+    /// An object that is to be sent cannot be read.
+    #[error("unable to read {id}")]
+    Unreadable {
+        /// Its id.
+        id: ObjectId,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// Whoever was to read the pack is gone.
     #[error("cannot send pack: {0}")]
     Send(#[source] io::Error),

@@ -14,7 +14,7 @@ use crate::pack::Bases;
 use crate::pack::source::{Location, Source, Stored};
 
 /// The longest header of a loose object: a kind, a size of 20 digits, a space and a NUL.
-const LOOSE_HEADER_MAX: u64 = 32;
+const LOOSE_HEADER_MAX: usize = 32;
 
 impl Source for Objects {
     fn header(&self, id: &oid) -> io::Result<Option<(Kind, u64)>> {
@@ -78,10 +78,12 @@ impl Objects {
 fn open_loose_file(file: File) -> io::Result<Measured<ZlibDecoder<BufReader<File>>>> {
     let mut stream = ZlibDecoder::new(BufReader::new(file));
     let mut header = Vec::new();
-    for byte in (&mut stream).take(LOOSE_HEADER_MAX).bytes() {
-        match byte? {
-            0 => break,
-            byte => header.push(byte),
+    let mut byte = [0];
+    while header.len() < LOOSE_HEADER_MAX {
+        stream.read_exact(&mut byte)?;
+        match byte {
+            [0] => break,
+            [byte] => header.push(byte),
         }
     }
     let size = std::str::from_utf8(&header).ok().and_then(|header| header.split_once(' ')?.1.parse().ok());
