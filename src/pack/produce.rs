@@ -1,4 +1,17 @@
 //! Packs out: reuse of what is on disk, search for deltas, and the stream.
+//!
+//! ```text
+//! Counting objects     list    where each object lies, and how large it is
+//!                      reuse   which deltas on disk hold in the new pack
+//! Compressing objects  search  deltas for the rest, in threads
+//! Writing objects      write   entries in git's order, each as it is made
+//! ```
+//!
+//! # Memory
+//!
+//! Nothing of the pack is held. What grows with the number of objects is the list: 80 bytes for each object, 8 for where
+//! it was written, and some 12 for the orders in which it is gone through. Beside that there are the entry that is being
+//! written and the object it is made of.
 
 use std::io::Write;
 
@@ -7,7 +20,12 @@ use gix_hash::ObjectId;
 use super::Error;
 use super::enumerate::Enumerated;
 use super::source::Source;
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
+
+mod deflate;
+mod list;
+mod reuse;
+mod write;
 
 /// How a pack is to be made. The defaults are git's.
 #[derive(Debug, Clone)]
@@ -56,11 +74,21 @@ pub struct Produced {
 ///
 /// [`Error::Send`] if `out` fails: nobody is there to read any more.
 pub fn produce(
-    _source: &dyn Source,
-    _objects: Enumerated,
-    _settings: &Settings,
-    _out: &mut dyn Write,
-    _progress: &mut dyn Progress,
+    source: &dyn Source,
+    objects: Enumerated,
+    settings: &Settings,
+    out: &mut dyn Write,
+    progress: &mut dyn Progress,
 ) -> Result<Produced, Error> {
-    unimplemented!()
+    let mut list = list::List::count(source, objects, progress)?;
+    reuse::choose(source, &mut list, settings.depth)?;
+    let produced = write::write(source, &list, settings, (out, &mut *progress))?;
+    let Produced { objects, deltas, reused, reused_deltas, .. } = produced;
+    let total = format!(
+        "Total {objects} (delta {deltas}), reused {reused} (delta {reused_deltas}), pack-reused 0 (from 0)"
+    );
+    if progress.report(Event::Note(&total)).is_break() {
+        return Err(Error::Interrupted);
+    }
+    Ok(produced)
 }

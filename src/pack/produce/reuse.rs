@@ -1,0 +1,120 @@
+//! Chooses the deltas on disk that hold in the new pack: those whose base is sent too, or which the receiver has.
+//!
+//! The deltas need not come from one pack, so that they may form a circle. A circle, or a chain that is longer than asked
+//! for, is cut: one of its objects is sent in another form.
+
+use super::super::Error;
+use super::super::source::Source;
+use super::list::{Form, List, NONE, header};
+
+/// The level of an object that was not looked at.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The level of an object on the way down to which we are.
+const ON_PATH: u32 = u32::MAX - 1;
+
+/// Sets the base of each entry that is reused as a delta. Entries that are not become [`Form::Content`] with the size
+/// of the object.
+pub(super) fn choose(source: &dyn Source, list: &mut List, depth: usize) -> Result<(), Error> {
+    let order = by_offset(list);
+    for index in 0..list.sent {
+        let base = base_of(source, list, &order, index)?;
+        if let Some(entry) = list.entries.get_mut(index as usize) {
+            entry.base = base.unwrap_or(NONE);
+        }
+    }
+    cut(list, depth);
+    for index in order {
+        let is_sent = list.is_sent(index);
+        let (Some(object), Some(entry)) =
+            (list.objects.get(index as usize), list.entries.get_mut(index as usize))
+        else {
+            continue;
+        };
+        if entry.form == Form::Delta && !(is_sent && entry.base != NONE) {
+            (entry.form, entry.base) = (Form::Content, NONE);
+            entry.size = header(source, object)?;
+        }
+    }
+    Ok(())
+}
+
+/// The objects that are in packs, in the order of their entries; those sent before others.
+fn by_offset(list: &List) -> Vec<u32> {
+    let is_packed = |form| matches!(form, Form::Whole | Form::Delta);
+    let packed = (0..).zip(&list.entries).filter(|(_, entry)| is_packed(entry.form));
+    let mut order: Vec<u32> = packed.map(|(index, _)| index).collect();
+    order.sort_unstable_by_key(|index| {
+        (list.entries.get(*index as usize).map(|entry| (entry.pack, entry.offset)), *index)
+    });
+    order
+}
+
+/// The object that the delta `index` is based on, if the receiver will have it.
+fn base_of(source: &dyn Source, list: &List, order: &[u32], index: u32) -> Result<Option<u32>, Error> {
+    let Some(entry) = list.entries.get(index as usize).filter(|entry| entry.form == Form::Delta) else {
+        return Ok(None);
+    };
+    if entry.base_offset == 0 {
+        return Ok(Some(entry.base).filter(|base| is_usable(list, *base)));
+    }
+    let key = (entry.pack, entry.base_offset);
+    let place = |at: u32| list.entries.get(at as usize).map(|entry| (entry.pack, entry.offset));
+    let at = order.partition_point(|other| place(*other) < Some(key));
+    if let Some(base) = order.get(at).filter(|base| place(**base) == Some(key)) {
+        return Ok(Some(*base));
+    }
+    // the list may have the base from another pack
+    let id = source.id_at(entry.pack, entry.base_offset).map_err(Error::Read)?;
+    Ok(id.and_then(|id| list.find(&id)).filter(|base| is_usable(list, *base)))
+}
+
+fn is_usable(list: &List, index: u32) -> bool {
+    list.entries.get(index as usize).is_some_and(|entry| entry.form != Form::Unusable)
+}
+
+/// Removes the bases that close a circle or make a chain longer than `depth`. A base that is not sent counts as whole:
+/// what it is at the receiver is not known.
+fn cut(list: &mut List, depth: usize) {
+    let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(ON_PATH - 1);
+    let mut levels = vec![UNKNOWN; list.sent as usize];
+    let mut path = Vec::new();
+    for index in 0..list.sent {
+        let mut below = descend(list, &mut levels, index, &mut path);
+        while let Some(at) = path.pop() {
+            let level = match below {
+                Some(below) if below < depth => below + 1,
+                Some(_) | None => {
+                    set_whole(list, at);
+                    0
+                }
+            };
+            if let Some(known) = levels.get_mut(at as usize) {
+                *known = level;
+            }
+            below = Some(level);
+        }
+    }
+}
+
+/// Goes from `index` to base after base, puts those whose level is not known into `path`, and gives the level of the one
+/// below; `None` if there is none, or if it is on the path itself.
+fn descend(list: &List, levels: &mut [u32], index: u32, path: &mut Vec<u32>) -> Option<u32> {
+    let mut at = index;
+    loop {
+        match levels.get_mut(at as usize) {
+            None => return Some(0),
+            Some(level) if *level == UNKNOWN => *level = ON_PATH,
+            Some(level) if *level == ON_PATH => return None,
+            Some(level) => return Some(*level),
+        }
+        path.push(at);
+        at = list.entries.get(at as usize).map(|entry| entry.base).filter(|base| *base != NONE)?;
+    }
+}
+
+fn set_whole(list: &mut List, index: u32) {
+    if let Some(entry) = list.entries.get_mut(index as usize) {
+        entry.base = NONE;
+    }
+}

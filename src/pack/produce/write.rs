@@ -1,0 +1,213 @@
+//! Writes the pack: entries in git's order, each as soon as it is made.
+//!
+//! Tags come first, then commits as the walk met them, trees, and blobs, which is the order in which whoever reads the pack
+//! will ask for them. A base stands before the deltas to it, so that they can name it by offset.
+
+use std::io::Write;
+
+use gix_object::Kind;
+
+use super::super::Error;
+use super::super::entry::{Content, Header, encode_pack_header};
+use super::super::hash::Checksum;
+use super::super::meter::Meter;
+use super::super::source::Source;
+use super::deflate::Deflater;
+use super::list::{Form, List, NONE, content};
+use super::{Produced, Settings};
+use crate::progress::Progress;
+
+/// How much is gathered before it is hashed and written, in bytes.
+const BUFFER_LEN: usize = 64 * 1024;
+
+/// The order of entries by kind.
+const KINDS: [Kind; 4] = [Kind::Tag, Kind::Commit, Kind::Tree, Kind::Blob];
+
+/// Writes the pack of `list` to `out`. Reports the phase `Writing objects` unless the pack is empty.
+pub(super) fn write(
+    source: &dyn Source,
+    list: &List,
+    settings: &Settings,
+    (out, progress): (&mut dyn Write, &mut dyn Progress),
+) -> Result<Produced, Error> {
+    let mut writer = Writer {
+        source,
+        list,
+        settings,
+        stream: Stream { out, checksum: Checksum::new(settings.object_hash), buffer: Vec::new(), bytes: 0 },
+        deflater: Deflater::new(settings.compression),
+        written: vec![0; list.sent as usize],
+        counts: Counts::default(),
+        content: Vec::new(),
+        deflated: Vec::new(),
+    };
+    writer.stream.write(&encode_pack_header(list.sent))?;
+    if list.sent > 0 {
+        let mut meter = Meter::new(progress, "Writing objects", u64::from(list.sent));
+        for kind in KINDS {
+            for (index, _) in (0..list.sent).zip(&list.objects).filter(|(_, object)| object.kind == kind) {
+                writer.write_chain(index, &mut meter)?;
+            }
+        }
+        writer.stream.flush()?;
+        let trailer_len = settings.object_hash.len_in_bytes() as u64;
+        meter.end(u64::from(writer.counts.objects), writer.stream.bytes + trailer_len)?;
+    }
+    let Counts { objects, deltas, reused, reused_deltas } = writer.counts;
+    let (pack_id, bytes) = writer.stream.finish()?;
+    Ok(Produced { pack_id, objects, deltas, reused, reused_deltas, bytes })
+}
+
+/// What goes through the writing of all entries.
+struct Writer<'a> {
+    source: &'a dyn Source,
+    list: &'a List,
+    settings: &'a Settings,
+    stream: Stream<'a>,
+    deflater: Deflater,
+    /// Where the entry of each object begins; 0 if it is not written.
+    written: Vec<u64>,
+    counts: Counts,
+    /// For the content of an object, and for a zlib stream.
+    content: Vec<u8>,
+    deflated: Vec<u8>,
+}
+
+/// The figures of [`Produced`].
+#[derive(Default)]
+struct Counts {
+    objects: u32,
+    deltas: u32,
+    reused: u32,
+    reused_deltas: u32,
+}
+
+impl Writer<'_> {
+    /// Writes the object `index` after those it is based on, as far as they are not written.
+    fn write_chain(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
+        let mut chain = Vec::new();
+        let mut at = index;
+        while self.written.get(at as usize) == Some(&0) {
+            chain.push(at);
+            at = self.base(at);
+        }
+        for index in chain.into_iter().rev() {
+            let offset = self.stream.bytes;
+            self.write_entry(index, meter)?;
+            if let Some(written) = self.written.get_mut(index as usize) {
+                *written = offset;
+            }
+            self.counts.objects += 1;
+            meter.update(u64::from(self.counts.objects), self.stream.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn base(&self, index: u32) -> u32 {
+        self.list.entries.get(index as usize).map_or(NONE, |entry| entry.base)
+    }
+
+    fn write_entry(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
+        if self.copy(index)? {
+            return Ok(());
+        }
+        self.make(index, meter)
+    }
+
+    /// Copies the entry as it is on disk; gives whether that was possible.
+    fn copy(&mut self, index: u32) -> Result<bool, Error> {
+        let (Some(location), Some(entry)) =
+            (self.list.location(index), self.list.entries.get(index as usize))
+        else {
+            return Ok(false);
+        };
+        // an entry that is broken on disk may be whole in another pack: the source finds it
+        if self.source.copy_entry(&location, &mut self.deflated).is_err() {
+            return Ok(false);
+        }
+        let header = Header { content: self.header_content(index, entry.base), size: entry.size };
+        self.counts.reused += 1;
+        if entry.form == Form::Delta {
+            self.counts.reused_deltas += 1;
+            self.counts.deltas += 1;
+        }
+        self.stream.write_header(header);
+        self.stream.write(&self.deflated)?;
+        Ok(true)
+    }
+
+    /// Makes an entry of the object's content.
+    fn make(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
+        let Some(object) = self.list.objects.get(index as usize) else { return Ok(()) };
+        content(self.source, object, &mut self.content)?;
+        let size = self.content.len() as u64;
+        self.stream.write_header(Header { content: Content::Object(object.kind), size });
+        if size <= self.settings.big_file_threshold_bytes {
+            self.deflater.deflate(&self.content, &mut self.deflated);
+            return self.stream.write(&self.deflated);
+        }
+        let (stream, done) = (&mut self.stream, u64::from(self.counts.objects));
+        self.deflater.stream(&mut &*self.content, size, &mut |deflated| {
+            stream.write(deflated)?;
+            meter.update(done, stream.bytes)
+        })
+    }
+
+    /// What the header of the object `index` says if it is a delta to `base`.
+    fn header_content(&self, index: u32, base: u32) -> Content {
+        match (self.list.objects.get(base as usize), self.written.get(base as usize)) {
+            (Some(_), Some(offset)) if *offset > 0 && self.settings.ofs_delta => {
+                Content::OfsDelta { distance: self.stream.bytes - offset }
+            }
+            (Some(base), _) => Content::RefDelta { base: base.id },
+            (None, _) => Content::Object(
+                self.list.objects.get(index as usize).map_or(Kind::Blob, |object| object.kind),
+            ),
+        }
+    }
+}
+
+/// The stream of the pack.
+struct Stream<'a> {
+    out: &'a mut dyn Write,
+    checksum: Checksum,
+    buffer: Vec<u8>,
+    /// What was written, the buffer included.
+    bytes: u64,
+}
+
+impl Stream<'_> {
+    fn write_header(&mut self, header: Header) {
+        let before = self.buffer.len();
+        header.encode(&mut self.buffer);
+        self.bytes += (self.buffer.len() - before) as u64;
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.bytes += bytes.len() as u64;
+        if self.buffer.len() + bytes.len() > BUFFER_LEN {
+            self.flush()?;
+        }
+        if bytes.len() < BUFFER_LEN {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.checksum.update(bytes);
+        self.out.write_all(bytes).map_err(Error::Send)
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.checksum.update(&self.buffer);
+        self.out.write_all(&self.buffer).map_err(Error::Send)?;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Ends the stream with its checksum; gives that and the length.
+    fn finish(mut self) -> Result<(gix_hash::ObjectId, u64), Error> {
+        self.flush()?;
+        let checksum = self.checksum.finish();
+        self.out.write_all(checksum.as_slice()).and_then(|()| self.out.flush()).map_err(Error::Send)?;
+        Ok((checksum, self.bytes + checksum.as_slice().len() as u64))
+    }
+}
