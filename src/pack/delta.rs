@@ -3,6 +3,10 @@
 //! A delta is the size of its base, the size of its result, and a list of instructions that copy a range of the base
 //! or insert bytes of their own.
 
+mod create;
+
+pub use create::{Index, create};
+
 /// The largest object a delta may make, in bytes. An instruction addresses its base with 32 bits, so no base larger
 /// than this can be used in full.
 pub const RESULT_SIZE_MAX: u64 = u32::MAX as u64;

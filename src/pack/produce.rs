@@ -25,6 +25,8 @@ use crate::progress::{Event, Progress};
 mod deflate;
 mod list;
 mod reuse;
+mod search;
+mod window;
 mod write;
 
 /// How a pack is to be made. The defaults are git's.
@@ -82,7 +84,8 @@ pub fn produce(
 ) -> Result<Produced, Error> {
     let mut list = list::List::count(source, objects, progress)?;
     reuse::choose(source, &mut list, settings.depth)?;
-    let produced = write::write(source, &list, settings, (out, &mut *progress))?;
+    let found = search::search(source, &list, settings, progress)?;
+    let produced = write::write(source, (&list, &found), settings, (out, &mut *progress))?;
     let Produced { objects, deltas, reused, reused_deltas, .. } = produced;
     let total = format!(
         "Total {objects} (delta {deltas}), reused {reused} (delta {reused_deltas}), pack-reused 0 (from 0)"

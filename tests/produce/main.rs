@@ -132,6 +132,164 @@ fn deltas_to_what_the_receiver_has_are_reused() {
 }
 
 #[test]
+fn deltas_are_found_within_the_depth() {
+    for (hash, ofs_delta, depth) in [(Sha1, true, 3), (Sha1, false, 50), (Sha256, true, 50)] {
+        let repository = Repository::with_history(hash, 60);
+        let settings = Settings { ofs_delta, depth, ..settings(hash) };
+        let (pack, produced) = pack(&repository.read(), repository.enumerate(&["--all"]), &settings);
+        assert!(produced.deltas > 100);
+        assert_eq!(produced.reused, 0);
+        let receiver = Repository::new(hash);
+        receiver.index(&pack);
+        assert_eq!(receiver.listing(), repository.listing());
+        let (longest, deltas) = receiver.chains();
+        assert!(longest <= depth);
+        assert_eq!(deltas, produced.deltas as usize);
+        let of_git = repository.git(&["pack-objects", "--all", "--stdout", "-q", "--delta-base-offset"], b"");
+        assert!(
+            !ofs_delta || depth < 50 || pack.len() <= of_git.len() * 102 / 100,
+            "{} {}",
+            pack.len(),
+            of_git.len()
+        );
+    }
+}
+
+#[test]
+fn new_deltas_on_top_of_reused_ones_stay_within_the_depth() {
+    let repository = Repository::new(Sha1);
+    let stream = history(60);
+    repository.import_packed(&stream);
+    let memory = repository.read();
+    for depth in [1, 2, 7] {
+        let settings = Settings { depth, ..settings(Sha1) };
+        let (pack, produced) = pack(&memory, repository.enumerate(&["--all"]), &settings);
+        assert!(produced.deltas > produced.reused_deltas);
+        let receiver = Repository::new(Sha1);
+        receiver.index(&pack);
+        assert_eq!(receiver.listing(), repository.listing());
+        assert!(receiver.chains().0 <= depth);
+    }
+}
+
+#[test]
+fn a_thin_pack_is_based_on_what_the_receiver_has() {
+    for hash in [Sha1, Sha256] {
+        let repository = Repository::with_history(hash, 30);
+        let objects = repository.enumerate(&["main", "^main~1"]);
+        let (thin, produced) = pack(&repository.read(), objects.clone(), &settings(hash));
+        assert!(produced.deltas >= 2);
+        let whole = Enumerated { bases: Vec::new(), ..objects.clone() };
+        let (whole, _) = pack(&repository.read(), whole, &settings(hash));
+        assert!(thin.len() * 2 < whole.len());
+        let receiver = Repository::new(hash);
+        receiver.index(&repository.git(&["pack-objects", "--stdout", "--revs", "-q"], b"main~1\n"));
+        receiver.index(&thin);
+        receiver.git(&["update-ref", "refs/heads/main", &objects.objects[0].id.to_string()], b"");
+        receiver.git(&["fsck", "--connectivity-only"], b"");
+    }
+}
+
+#[test]
+fn an_object_is_no_base_of_itself() {
+    let repository = Repository::with_history(Sha1, 10);
+    let mut objects = repository.enumerate(&["--all"]);
+    objects.bases.clone_from(&objects.objects);
+    let (pack, _) = pack(&repository.read(), objects, &settings(Sha1));
+    let receiver = Repository::new(Sha1);
+    receiver.index(&pack);
+    assert_eq!(receiver.listing(), repository.listing());
+}
+
+#[test]
+fn a_base_that_is_not_here_is_passed_over() {
+    let repository = Repository::with_history(Sha1, 10);
+    let mut objects = repository.enumerate(&["main", "^main~2"]);
+    for base in &mut objects.bases {
+        base.id = gix_hash::ObjectId::null(Sha1);
+    }
+    let (pack, produced) = pack(&repository.read(), objects, &settings(Sha1));
+    assert_eq!(
+        usize::try_from(produced.objects).unwrap(),
+        repository.enumerate(&["main", "^main~2"]).objects.len()
+    );
+    Repository::new(Sha1).git(&["index-pack", "--stdin"], &pack);
+}
+
+#[test]
+fn threads_and_memory_do_not_change_the_pack() {
+    let repository = Repository::with_history(Sha1, 60);
+    let (memory, objects) = (repository.read(), repository.enumerate(&["--all"]));
+    let (expected, _) = pack(&memory, objects.clone(), &settings(Sha1));
+    for (threads, delta_cache_bytes) in [(1, 1 << 20), (2, 0), (7, 1000), (0, 1 << 20)] {
+        let settings = Settings { threads, delta_cache_bytes, ..settings(Sha1) };
+        assert!(pack(&memory, objects.clone(), &settings).0 == expected, "{threads} {delta_cache_bytes}");
+    }
+}
+
+#[test]
+fn a_window_of_little_memory_finds_less() {
+    let repository = Repository::with_history(Sha1, 40);
+    let (memory, objects) = (repository.read(), repository.enumerate(&["--all"]));
+    let mut last = 0;
+    for window_memory_bytes in [0, 20_000, 1] {
+        let settings = Settings { window_memory_bytes, ..settings(Sha1) };
+        let (pack, _) = pack(&memory, objects.clone(), &settings);
+        assert!(pack.len() >= last);
+        last = pack.len();
+        Repository::new(Sha1).index(&pack);
+    }
+}
+
+#[test]
+fn large_blobs_alike_are_deltas() {
+    let mut memory = Memory::default();
+    let mut state = 1_u64;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        state.to_be_bytes()[0]
+    };
+    let mut content: Vec<u8> = (0..1 << 20).map(|_| next()).collect();
+    let mut objects = Vec::new();
+    for n in 0..12 {
+        content.splice(n * 50_000..n * 50_000 + 100, [7; 200]);
+        objects.push(memory.add(Sha1, content.clone()));
+    }
+    let objects = Enumerated { objects, ..Enumerated::default() };
+    let (small, produced) = pack(&memory, objects.clone(), &settings(Sha1));
+    assert_eq!(produced.deltas, 11);
+    assert!(small.len() < (1 << 20) + (1 << 15));
+    Repository::new(Sha1).git(&["index-pack", "--strict", "--stdin"], &small);
+    // above the threshold nothing is tried
+    let settings = Settings { big_file_threshold_bytes: 1 << 20, ..settings(Sha1) };
+    assert_eq!(pack(&memory, objects, &settings).1.deltas, 0);
+}
+
+#[test]
+fn thousands_of_small_trees_arrive() {
+    let repository = Repository::new(Sha1);
+    let mut stream = Vec::new();
+    for n in 0..150 {
+        writeln!(stream, "commit refs/heads/main\ncommitter A <a@example.com> {n} +0000\ndata 0").unwrap();
+        for file in 0..60 {
+            let content = n * file + 10_000;
+            writeln!(stream, "M 100644 inline {}/{}/{file}\ndata 6\n{content}\n", n % 7, file % 13).unwrap();
+        }
+    }
+    repository.import_packed(&stream);
+    let mut memory = repository.read();
+    memory.locations.clear();
+    let (pack, produced) = pack(&memory, repository.enumerate(&["--all"]), &settings(Sha1));
+    assert!(produced.objects > 5000);
+    let of_git = repository
+        .git(&["pack-objects", "--all", "--stdout", "-q", "--delta-base-offset", "--no-reuse-delta"], b"");
+    assert!(pack.len() <= of_git.len() * 102 / 100, "{} {}", pack.len(), of_git.len());
+    let receiver = Repository::new(Sha1);
+    receiver.index(&pack);
+    assert_eq!(receiver.listing(), repository.listing());
+}
+
+#[test]
 fn a_broken_entry_is_made_anew() {
     let repository = Repository::with_history(Sha1, 20);
     repository.git(&["repack", "-adfq"], b"");

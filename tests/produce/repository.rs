@@ -275,13 +275,13 @@ fn name_hash(path: &str) -> u32 {
     path.bytes().fold(0, |hash, byte| (hash >> 2) + (u32::from(byte) << 24))
 }
 
-/// So many commits, each of which changes lines of a growing file and adds one of two others, and a tag.
+/// So many commits, each of which changes some lines of a growing file and adds one of two others, and a tag.
 pub fn history(commits: usize) -> Vec<u8> {
     let mut stream = Vec::new();
     for n in 1..=commits {
         let mut lines = Vec::new();
         for line in 0..200 + n {
-            writeln!(lines, "line {line} of {}", line * 7 + n % 3).unwrap();
+            writeln!(lines, "line {line} of {}", if line % 50 == n % 50 { n } else { line * 7 }).unwrap();
         }
         let time = 1_700_000_000 + n;
         writeln!(stream, "commit refs/heads/main").unwrap();

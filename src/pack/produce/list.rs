@@ -1,7 +1,7 @@
 //! The list of what is to be packed: where each object lies, and how large it is.
 
-use std::cell::OnceCell;
 use std::io;
+use std::sync::OnceLock;
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
@@ -24,7 +24,7 @@ pub(super) struct List {
     /// How many of the objects are packed: the first ones.
     pub sent: u32,
     /// The objects in the order of their ids, once somebody asked for one; those sent before others.
-    by_id: OnceCell<Vec<u32>>,
+    by_id: OnceLock<Vec<u32>>,
 }
 
 /// What is known of an object.
@@ -73,7 +73,7 @@ impl List {
         let sent = u32::try_from(objects.len()).unwrap_or(0);
         objects.extend(bases);
         let entries = Vec::with_capacity(objects.len());
-        let mut list = Self { objects, entries, sent, by_id: OnceCell::new() };
+        let mut list = Self { objects, entries, sent, by_id: OnceLock::new() };
         if total == 0 {
             return Ok(list);
         }

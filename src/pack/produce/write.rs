@@ -8,12 +8,14 @@ use std::io::Write;
 use gix_object::Kind;
 
 use super::super::Error;
+use super::super::delta::{Index, create};
 use super::super::entry::{Content, Header, encode_pack_header};
 use super::super::hash::Checksum;
 use super::super::meter::Meter;
 use super::super::source::Source;
 use super::deflate::Deflater;
 use super::list::{Form, List, NONE, content};
+use super::search::Found;
 use super::{Produced, Settings};
 use crate::progress::Progress;
 
@@ -26,19 +28,21 @@ const KINDS: [Kind; 4] = [Kind::Tag, Kind::Commit, Kind::Tree, Kind::Blob];
 /// Writes the pack of `list` to `out`. Reports the phase `Writing objects` unless the pack is empty.
 pub(super) fn write(
     source: &dyn Source,
-    list: &List,
+    (list, found): (&List, &[Found]),
     settings: &Settings,
     (out, progress): (&mut dyn Write, &mut dyn Progress),
 ) -> Result<Produced, Error> {
     let mut writer = Writer {
         source,
         list,
+        found,
         settings,
         stream: Stream { out, checksum: Checksum::new(settings.object_hash), buffer: Vec::new(), bytes: 0 },
         deflater: Deflater::new(settings.compression),
         written: vec![0; list.sent as usize],
         counts: Counts::default(),
         content: Vec::new(),
+        base_content: Vec::new(),
         deflated: Vec::new(),
     };
     writer.stream.write(&encode_pack_header(list.sent))?;
@@ -62,14 +66,17 @@ pub(super) fn write(
 struct Writer<'a> {
     source: &'a dyn Source,
     list: &'a List,
+    /// In the order of their targets.
+    found: &'a [Found],
     settings: &'a Settings,
     stream: Stream<'a>,
     deflater: Deflater,
     /// Where the entry of each object begins; 0 if it is not written.
     written: Vec<u64>,
     counts: Counts,
-    /// For the content of an object, and for a zlib stream.
+    /// For the content of an object and of its base, and for a zlib stream.
     content: Vec<u8>,
+    base_content: Vec<u8>,
     deflated: Vec<u8>,
 }
 
@@ -82,7 +89,7 @@ struct Counts {
     reused_deltas: u32,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
     /// Writes the object `index` after those it is based on, as far as they are not written.
     fn write_chain(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
         let mut chain = Vec::new();
@@ -103,15 +110,54 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// What the entry of `index` is a delta to.
     fn base(&self, index: u32) -> u32 {
-        self.list.entries.get(index as usize).map_or(NONE, |entry| entry.base)
+        match self.found(index) {
+            Some(found) => found.base,
+            None => self.list.entries.get(index as usize).map_or(NONE, |entry| entry.base),
+        }
+    }
+
+    fn found(&self, index: u32) -> Option<&'a Found> {
+        let at = self.found.binary_search_by_key(&index, |found| found.target).ok()?;
+        self.found.get(at)
     }
 
     fn write_entry(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
-        if self.copy(index)? {
-            return Ok(());
+        let is_written = match self.found(index) {
+            Some(found) => self.write_found(found)?,
+            None => self.copy(index)?,
+        };
+        if is_written { Ok(()) } else { self.make(index, meter) }
+    }
+
+    /// Writes a delta that was found; gives whether it could be made again if it was not kept.
+    fn write_found(&mut self, found: &Found) -> Result<bool, Error> {
+        let header =
+            Header { content: self.header_content(found.target, found.base), size: found.len as u64 };
+        if let Some(deflated) = &found.deflated {
+            self.stream.write_header(header);
+            self.stream.write(deflated)?;
+        } else {
+            let objects = &self.list.objects;
+            let ends = objects.get(found.base as usize).zip(objects.get(found.target as usize));
+            let Some((base, target)) = ends else { return Ok(false) };
+            content(self.source, base, &mut self.base_content)?;
+            content(self.source, target, &mut self.content)?;
+            let blocks = Index::new(&self.base_content);
+            let index = || &blocks;
+            let mut delta = Vec::new();
+            if !create(&self.base_content, index, &self.content, found.len, &mut delta)
+                || delta.len() != found.len
+            {
+                return Ok(false);
+            }
+            self.deflater.deflate(&delta, &mut self.deflated);
+            self.stream.write_header(header);
+            self.stream.write(&self.deflated)?;
         }
-        self.make(index, meter)
+        self.counts.deltas += 1;
+        Ok(true)
     }
 
     /// Copies the entry as it is on disk; gives whether that was possible.

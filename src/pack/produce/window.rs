@@ -1,0 +1,163 @@
+//! The window of objects that the next one is compared with.
+
+use std::collections::VecDeque;
+
+use super::super::Error;
+use super::super::delta::{self, Index};
+use super::list::{Form, List, content};
+use super::search::Work;
+
+/// A base that is so many times larger than the target is not tried: there would be little of it in the delta.
+const BASE_SIZE_RATIO_MAX: usize = 32;
+
+/// The latest objects, the most promising first.
+pub(super) struct Window<'a> {
+    work: &'a Work<'a>,
+    slots: VecDeque<Slot>,
+    /// The best delta so far, and the one that is being made.
+    best: Vec<u8>,
+    delta: Vec<u8>,
+    /// Buffers of an object that left the window.
+    spare: Vec<u8>,
+}
+
+/// An object in the window.
+struct Slot {
+    index: u32,
+    size: usize,
+    /// The deltas between it and a whole object.
+    depth: usize,
+    /// Empty until it is needed.
+    content: Vec<u8>,
+    blocks: Option<Index>,
+}
+
+impl<'a> Window<'a> {
+    pub fn new(work: &'a Work<'a>) -> Self {
+        Self { work, slots: VecDeque::new(), best: Vec::new(), delta: Vec::new(), spare: Vec::new() }
+    }
+
+    /// Moves the object `index` into the window. If it is sent, gives the best delta to it from one that is there, and what
+    /// it is based on.
+    pub fn slide(&mut self, index: u32) -> Result<Option<(u32, &[u8])>, Error> {
+        let work = self.work;
+        let Some(entry) = work.list.entries.get(index as usize) else { return Ok(None) };
+        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        let content = std::mem::take(&mut self.spare);
+        let mut target = Slot { index, size, depth: 0, content, blocks: None };
+        target.content.clear();
+        let best = if work.list.is_sent(index) { self.best_base(&mut target)? } else { None };
+        let mut found = None;
+        if let Some(at) = best
+            && let Some(base) = self.slots.remove(at)
+        {
+            target.depth = base.depth + 1;
+            found = Some(base.index);
+            // what was a good base once will be so again
+            self.slots.push_front(base);
+        }
+        if target.depth < work.settings.depth {
+            self.push(target);
+        }
+        Ok(found.map(|base| (base, &*self.best)))
+    }
+
+    /// The place of the best base for `target`; the delta is in `self.best`.
+    fn best_base(&mut self, target: &mut Slot) -> Result<Option<usize>, Error> {
+        let work = self.work;
+        let depth_max = work.settings.depth;
+        let height = work.heights.get(target.index as usize).map_or(0, |height| *height as usize);
+        // a delta of half the size is hardly smaller than the object when both are deflated
+        let id_len = work.settings.object_hash.len_in_bytes();
+        let mut limit = Limit { len: (target.size / 2).saturating_sub(id_len), base_depth: 0 };
+        let mut best = None;
+        for (at, base) in self.slots.iter_mut().enumerate() {
+            if base.depth + height >= depth_max || !is_worth_trying(work.list, target, base) {
+                continue;
+            }
+            let len_max = limit.at(base.depth, depth_max);
+            if target.size.saturating_sub(base.size) >= len_max
+                || target.size < base.size / BASE_SIZE_RATIO_MAX
+            {
+                continue;
+            }
+            for slot in [&mut *target, &mut *base] {
+                slot.load(work)?;
+            }
+            let Slot { content: base_content, blocks, .. } = &mut *base;
+            let made = delta::create(
+                base_content,
+                || blocks.get_or_insert_with(|| Index::new(base_content)),
+                &target.content,
+                len_max - 1,
+                &mut self.delta,
+            );
+            if made {
+                std::mem::swap(&mut self.delta, &mut self.best);
+                limit = Limit { len: self.best.len(), base_depth: base.depth };
+                best = Some(at);
+            }
+        }
+        Ok(best)
+    }
+
+    fn push(&mut self, slot: Slot) {
+        self.slots.push_front(slot);
+        while self.slots.len() > self.work.settings.window || (self.slots.len() > 1 && self.is_too_large()) {
+            if let Some(slot) = self.slots.pop_back() {
+                self.spare = slot.content;
+            }
+        }
+    }
+
+    fn is_too_large(&self) -> bool {
+        let limit = self.work.settings.window_memory_bytes;
+        limit > 0 && self.slots.iter().map(Slot::memory).sum::<usize>() as u64 > limit
+    }
+}
+
+impl Slot {
+    fn load(&mut self, work: &Work<'_>) -> Result<(), Error> {
+        match work.list.objects.get(self.index as usize) {
+            Some(object) if self.content.is_empty() => {
+                content(work.source, object, &mut self.content)?;
+                self.size = self.content.len();
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.content.len() + self.blocks.as_ref().map_or(0, Index::size)
+    }
+}
+
+/// How long a delta may be to be better than the best so far.
+struct Limit {
+    /// The length of that one.
+    len: usize,
+    /// The depth of its base.
+    base_depth: usize,
+}
+
+impl Limit {
+    /// The first length that is not better for a base of this depth: the nearer it is to where chains end, the more must be
+    /// saved for using up what is left.
+    fn at(&self, depth: usize, depth_max: usize) -> usize {
+        let (left, left_before) = (depth_max - depth, depth_max - self.base_depth);
+        let scaled = (self.len as u128 * left as u128).checked_div(left_before as u128);
+        scaled.and_then(|scaled| usize::try_from(scaled).ok()).unwrap_or(0)
+    }
+}
+
+/// Whether a delta may exist: two objects that lie whole in one pack have been compared when it was made.
+fn is_worth_trying(list: &List, target: &Slot, base: &Slot) -> bool {
+    let entry = |slot: &Slot| list.entries.get(slot.index as usize);
+    let kind = |slot: &Slot| list.objects.get(slot.index as usize).map(|object| object.kind);
+    let (Some(target_entry), Some(base_entry)) = (entry(target), entry(base)) else { return false };
+    let were_compared = list.is_sent(base.index)
+        && (target_entry.form, base_entry.form) == (Form::Whole, Form::Whole)
+        && target_entry.pack == base_entry.pack;
+    kind(target) == kind(base) && !were_compared
+}
