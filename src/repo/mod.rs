@@ -13,7 +13,7 @@ mod lock;
 pub mod object;
 mod owner;
 pub mod reference;
-mod revision;
+pub mod revision;
 pub mod shallow;
 mod sign;
 
@@ -21,7 +21,7 @@ pub use config::Config;
 pub use date::parse_date;
 pub use environment::Environment;
 pub use object::Objects;
-pub use reference::{Edit, Expected, Reference, Target};
+pub use reference::{Edit, Expected, LogEntry, Reference, Target};
 
 /// An opened repository.
 ///

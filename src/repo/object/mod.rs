@@ -19,6 +19,7 @@ mod commit;
 mod pack;
 mod packs;
 mod source;
+mod prefix;
 mod stores;
 
 pub use crate::pack::source::Commit;

@@ -13,6 +13,7 @@ use super::{Error, Repository};
 use files::{Files, Loose};
 use hook::Hook;
 use reflog::LogAll;
+pub use reflog_read::LogEntry;
 use transaction::Settings;
 
 mod conflict;
@@ -24,6 +25,7 @@ mod list;
 mod lock;
 mod packed;
 mod reflog;
+mod reflog_read;
 mod rewrite;
 mod transaction;
 
