@@ -15,7 +15,7 @@ mod owner;
 pub mod reference;
 pub mod revision;
 pub mod shallow;
-mod sign;
+pub mod sign;
 
 pub use config::Config;
 pub use date::parse_date;
@@ -81,6 +81,9 @@ pub enum Error {
     /// An object is missing or broken.
     #[error("{0}")]
     Object(String),
+    /// The user's program did not sign; git prints the text behind `error: `, and then what it wanted the signature for.
+    #[error("{0}")]
+    Sign(String),
     /// The caller asked the work to stop.
     #[error("interrupted")]
     Interrupted,
