@@ -12,6 +12,8 @@ use gix_hash::ObjectId;
 
 use super::Error;
 
+pub mod certificate;
+
 /// One change that the client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
