@@ -112,6 +112,9 @@ pub enum Error {
     /// They broke the protocol in another way; the text says how.
     #[error("protocol error: {0}")]
     Malformed(String),
+    /// They broke the protocol: a report on a push that makes no sense, in git's words, which git prints behind `error: `.
+    #[error("{0}")]
+    Report(String),
     /// A limit of ours was passed.
     #[error("received more than {limit} {what}")]
     TooMany {

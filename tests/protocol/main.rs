@@ -3,6 +3,7 @@
 
 mod framing;
 mod properties;
+mod push;
 mod recorded;
 
 /// Reads a fixture: bytes that a real server sent.
