@@ -25,6 +25,7 @@ pub mod ref_map;
 pub mod refspec;
 pub mod send_pack;
 pub mod session;
+mod session_id;
 mod settings;
 mod tip;
 pub mod update;

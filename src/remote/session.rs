@@ -3,7 +3,7 @@
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::{Error, RepoSettings, config};
+use super::{Error, RepoSettings, config, session_id};
 use crate::progress::Progress;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
@@ -18,6 +18,8 @@ pub struct Session {
     advertisement: Advertisement,
     object_hash: gix_hash::Kind,
     server_options: Vec<BString>,
+    /// How we call this session (`transfer.advertiseSID`).
+    own_id: Option<BString>,
 }
 
 impl Session {
@@ -33,7 +35,34 @@ impl Session {
         let mut transport = transport::open(url, settings, options)?;
         let version = config::protocol_version(settings.config)?;
         let mut session = Self::open(transport.as_mut(), Service::UploadPack, version, progress)?;
+        session.own_id = session_id::new(settings)?;
         session.set_server_options(server_options.to_vec())?;
+        Ok(session)
+    }
+
+    /// Connects to the receive-pack of the repository at `url`, to push. There is no push in version 2, so it is never
+    /// asked for; version 1 is, where `protocol.version` says so.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::connect`], and [`ProtocolError::Unsupported`] if the far side answers in version 2 all the same.
+    pub fn connect_receive_pack(
+        url: &Url,
+        settings: &RepoSettings<'_>,
+        options: transport::Options,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
+        let mut transport = transport::open(url, settings, options)?;
+        let version = match config::protocol_version(settings.config)? {
+            Version::V1 => Version::V1,
+            Version::V0 | Version::V2 => Version::V0,
+        };
+        let mut session = Self::open(transport.as_mut(), Service::ReceivePack, version, progress)?;
+        if session.version() == Version::V2 {
+            let text = "support for protocol v2 not implemented yet";
+            return Err(ProtocolError::Unsupported(text.into()).into());
+        }
+        session.own_id = session_id::new(settings)?;
         Ok(session)
     }
 
@@ -56,7 +85,7 @@ impl Session {
             Err(error) => return Err(error.into()),
         };
         let object_hash = advertisement.capabilities().object_format()?;
-        Ok(Self { connection, advertisement, object_hash, server_options: Vec::new() })
+        Ok(Self { connection, advertisement, object_hash, server_options: Vec::new(), own_id: None })
     }
 
     /// Texts to send with every v2 command (`--server-option`); an error in older versions.
@@ -94,22 +123,40 @@ impl Session {
         }
     }
 
+    /// What the far side has beside its refs, such as the tips of a repository that it borrows from: the `.have` lines of a
+    /// receive-pack. gitprotocol-pack(5), "Reference Discovery".
+    pub fn extra_haves(&self) -> Vec<ObjectId> {
+        match &self.advertisement {
+            Advertisement::Refs { refs, .. } => refs
+                .iter()
+                .filter(|reference| reference.name == EXTRA_HAVE)
+                .filter_map(|have| have.id)
+                .collect(),
+            Advertisement::Commands { .. } => Vec::new(),
+        }
+    }
+
+    /// How we call this session, if the far side takes that.
+    pub fn session_id(&self) -> Option<&BString> {
+        self.own_id.as_ref().filter(|_| self.capabilities().contains("session-id"))
+    }
+
     /// Whether the far side remembers earlier requests of this session.
     pub fn is_stateful(&self) -> bool {
         self.connection.is_stateful()
     }
 
     /// The refs of the far side: in v2 those that begin with one of `prefixes` (all if empty), asked for now; in v0 and
-    /// v1 all that were advertised.
+    /// v1 all that were advertised, but for [`Self::extra_haves`].
     pub fn refs(&mut self, prefixes: &[BString], progress: &mut dyn Progress) -> Result<Vec<Ref>, Error> {
         if let Advertisement::Refs { refs, .. } = &self.advertisement {
-            return Ok(refs.clone());
+            return Ok(refs.iter().filter(|reference| reference.name != EXTRA_HAVE).cloned().collect());
         }
         if !self.capabilities().contains("ls-refs") {
             return Err(ProtocolError::Unsupported("server doesn't support 'ls-refs'".into()).into());
         }
         let request = ls_refs::Request {
-            preamble: self.preamble(),
+            preamble: Preamble { session_id: None, ..self.preamble() },
             peel: true,
             symrefs: true,
             unborn: self.capabilities().supports("ls-refs", "unborn"),
@@ -126,7 +173,7 @@ impl Session {
         Preamble {
             agent: capabilities.contains("agent").then(|| AGENT.into()),
             object_format: capabilities.contains("object-format").then_some(self.object_hash),
-            session_id: None,
+            session_id: self.session_id().cloned(),
             server_options: self.server_options.clone(),
         }
     }
@@ -150,6 +197,9 @@ impl Session {
         if self.version() == Version::V2 { self.close() } else { Ok(self.connection.close()?) }
     }
 }
+
+/// What stands in place of a name where an object is no ref of the far side.
+const EXTRA_HAVE: &str = ".have";
 
 /// The branch that `HEAD` of the far side names: as it says, else guessed as git does from equal ids, `main` and
 /// `master` first.
