@@ -20,6 +20,7 @@ pub mod filter;
 mod history;
 mod local_clone;
 pub mod negotiate;
+pub mod pack_settings;
 pub mod push;
 pub mod ref_map;
 pub mod refspec;

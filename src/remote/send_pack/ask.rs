@@ -1,0 +1,153 @@
+//! What is asked of the far side: whether it can do it, the request, and what the pack is to hold.
+
+use bstr::BString;
+
+use super::{Options, Signed, tell, unsupported};
+use crate::pack::enumerate::Wanted;
+use crate::pack::produce;
+use crate::progress::{Event, Progress};
+use crate::protocol::Ref;
+use crate::protocol::push::{Command, Request};
+use crate::remote::pack_settings::pack_settings;
+use crate::remote::push::{RefUpdate, Status};
+use crate::remote::session::AGENT;
+use crate::remote::{Error, Session};
+use crate::repo::Repository;
+
+/// A pack to be made.
+pub(super) struct Pack {
+    pub(super) wanted: Wanted,
+    pub(super) settings: produce::Settings,
+}
+
+/// Refuses what the far side cannot do, in git's words and order.
+pub(super) fn check(session: &Session, repo: &Repository, options: &Options) -> Result<(), Error> {
+    let capabilities = session.capabilities();
+    if session.object_hash() != repo.object_hash {
+        return Err(unsupported("this repository's hash algorithm"));
+    }
+    if options.signed == Signed::Yes && !capabilities.contains("push-cert") {
+        return Err(unsupported("--signed push"));
+    }
+    if options.atomic && !capabilities.contains("atomic") {
+        return Err(unsupported("--atomic push"));
+    }
+    if !options.push_options.is_empty() && !capabilities.contains("push-options") {
+        return Err(unsupported("push options"));
+    }
+    Ok(())
+}
+
+/// What is said before the pack: the rows that are pending.
+pub(super) fn request(
+    session: &Session,
+    repo: &Repository,
+    rows: &[RefUpdate],
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Request, Error> {
+    let pending = rows.iter().filter(|row| row.status == Status::Pending);
+    let commands: Vec<_> =
+        pending.map(|row| Command { name: row.name.clone(), old: row.old, new: row.new }).collect();
+    let certificate = match session.capabilities().value("push-cert") {
+        Some(nonce) if options.signed != Signed::No && !commands.is_empty() => {
+            Some(certificate(repo, &commands, nonce, options)?)
+        }
+        None if options.signed == Signed::IfAsked => {
+            let text =
+                "not sending a push certificate since the receiving end does not support --signed push";
+            tell(progress, Event::Warning(text))?;
+            None
+        }
+        Some(_) | None => None,
+    };
+    Ok(Request {
+        shallow: repo.shallow()?,
+        commands,
+        capabilities: capabilities(session, options),
+        certificate,
+        options: (!options.push_options.is_empty()).then(|| options.push_options.clone()),
+    })
+}
+
+/// The words behind the NUL, in the order of git 2.47.3. What the far side does not know is not said.
+fn capabilities(session: &Session, options: &Options) -> Vec<BString> {
+    let known = session.capabilities();
+    let mut words: Vec<BString> = Vec::new();
+    if let Some(report) = ["report-status-v2", "report-status"].into_iter().find(|word| known.contains(word))
+    {
+        words.push(report.into());
+    }
+    let wished = [
+        ("side-band-64k", true),
+        ("quiet", options.quiet),
+        ("atomic", options.atomic),
+        ("push-options", !options.push_options.is_empty()),
+    ];
+    words.extend(
+        wished.iter().filter(|(word, wish)| *wish && known.contains(word)).map(|(word, _)| (*word).into()),
+    );
+    if known.contains("object-format") {
+        words.push(format!("object-format={}", session.object_hash()).into());
+    }
+    if known.contains("agent") {
+        words.push(format!("agent={AGENT}").into());
+    }
+    words.extend(session.session_id().map(|id| format!("session-id={id}").into()));
+    words
+}
+
+/// The push certificate for `commands`, signed. gitprotocol-pack(5), "Push Certificate".
+fn certificate(
+    _repo: &Repository,
+    _commands: &[Command],
+    _nonce: &bstr::BStr,
+    _options: &Options,
+) -> Result<BString, Error> {
+    Err(Error::Usage("signed pushes are not possible yet".into()))
+}
+
+/// The pack that has to follow: none if refs are deleted and nothing else. What the far side has already may make it an
+/// empty one.
+pub(super) fn pack(
+    session: &Session,
+    repo: &Repository,
+    advertised: &[Ref],
+    rows: &[RefUpdate],
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Option<Pack>, Error> {
+    let pending = rows.iter().filter(|row| row.status == Status::Pending);
+    let wants: Vec<_> = pending.map(|row| row.new).filter(|id| !id.is_null()).collect();
+    if wants.is_empty() {
+        return Ok(None);
+    }
+    let mut haves = session.extra_haves();
+    haves.extend_from_slice(&options.more_haves);
+    haves.extend(advertised.iter().filter_map(|reference| reference.id));
+    let wanted = Wanted {
+        wants,
+        haves,
+        receiver_shallow: session.server_shallow().to_vec(),
+        thin: options.thin,
+        is_partial: is_partial(repo)?,
+    };
+    let ofs_delta = session.capabilities().contains("ofs-delta");
+    Ok(Some(Pack { wanted, settings: pack_settings(repo, ofs_delta, progress)? }))
+}
+
+/// Whether a remote has promised objects that are not here.
+fn is_partial(repo: &Repository) -> Result<bool, Error> {
+    if repo.config.string("extensions.partialClone").is_some() {
+        return Ok(true);
+    }
+    for (name, key, _) in repo.config.section("remote") {
+        if let Some(name) = name
+            && key == "promisor"
+            && repo.config.boolean(&format!("remote.{name}.promisor"))?.unwrap_or(false)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

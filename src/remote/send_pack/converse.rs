@@ -1,0 +1,186 @@
+//! The conversation itself: a pack is made, sent and commented on at once.
+
+use std::io::{self, BufRead, Cursor, Read};
+
+use super::ask::Pack;
+use super::pipe::{PipeReader, PipeWriter, pipe};
+use crate::pack;
+use crate::pack::enumerate::enumerate;
+use crate::pack::produce::produce;
+use crate::pack::source::Source;
+use crate::progress::{Handle, Progress, Shared};
+use crate::protocol::push::{Report, Request};
+use crate::protocol::sideband::Demux;
+use crate::protocol::{self, trace};
+use crate::remote::{Error, Session};
+use crate::repo::Repository;
+use crate::transport;
+
+/// What was heard.
+pub(super) struct Heard {
+    /// What the far side reported, or as much as was understood; `None` if it was not asked to.
+    pub(super) report: Option<Report>,
+    /// How it ended.
+    pub(super) result: Result<(), Error>,
+}
+
+/// How the far side answers.
+#[derive(Clone, Copy)]
+struct Form {
+    reports: bool,
+    has_bands: bool,
+    object_hash: gix_hash::Kind,
+}
+
+/// Says `request`, with `pack` behind it, and hears what the far side says.
+pub(super) fn converse(
+    session: &mut Session,
+    repo: &Repository,
+    request: &Request,
+    pack: Option<&Pack>,
+    progress: &mut dyn Progress,
+) -> Heard {
+    let has = |word: &str| request.capabilities.iter().any(|known| known == word);
+    let form = Form {
+        reports: has("report-status-v2") || has("report-status"),
+        has_bands: has("side-band-64k"),
+        object_hash: repo.object_hash,
+    };
+    let mut report = form.reports.then(Report::default);
+    let result = request.encode().map_err(Error::from).and_then(|request| {
+        trace::sent(&request);
+        let shared = Shared::new(progress);
+        let mut hear = |input: &mut dyn BufRead| hear(input, form, report.as_mut(), &shared);
+        match pack {
+            None => session
+                .connection()
+                .converse(&mut Cursor::new(request), &mut hear, &mut shared.handle())
+                .map_err(flat),
+            Some(pack) => send_with(session, repo, (request, pack), (form, &mut hear), &shared),
+        }
+    });
+    Heard { report, result }
+}
+
+/// As [`converse`], with a pack that another thread makes meanwhile.
+fn send_with(
+    session: &mut Session,
+    repo: &Repository,
+    (request, pack): (Vec<u8>, &Pack),
+    (form, hear): (Form, Hear<'_>),
+    shared: &Shared<'_>,
+) -> Result<(), Error> {
+    let source = source(repo)?;
+    let (writer, reader) = pipe();
+    let stopper = reader.stopper();
+    let mut body = Body { request: Cursor::new(request), pack: reader, is_said: false };
+    let mut hear_all = |input: &mut dyn BufRead| {
+        let heard = hear(input);
+        if heard.is_err() || form.is_heard() {
+            // All has been answered: nobody waits for the rest of a pack.
+            stopper.stop();
+        }
+        heard
+    };
+    let (made, conversed) = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("pack".into());
+        let making = thread.spawn_scoped(scope, || make(source.as_ref(), pack, writer, shared.handle()))?;
+        let conversed = session.connection().converse(&mut body, &mut hear_all, &mut shared.handle());
+        stopper.stop();
+        let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok::<_, io::Error>((made, conversed))
+    })
+    .map_err(transport::Error::from)?;
+    match made {
+        // Nobody read on: why that is, is for the far side's words to say.
+        Ok(()) | Err(pack::Error::Send(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    conversed.map_err(flat)?;
+    if !form.is_heard() && !body.is_said {
+        return Err(protocol::Error::UnexpectedEof { position: 0 }.into());
+    }
+    Ok(())
+}
+
+/// Takes in what the far side says.
+type Hear<'a> = &'a mut dyn FnMut(&mut dyn BufRead) -> Result<(), transport::Error>;
+
+/// The objects that packs are made of.
+fn source(_repo: &Repository) -> Result<Box<dyn Source>, Error> {
+    // becomes `Ok(Box::new(repo.objects()?))` as soon as objects are a source
+    Err(Error::Usage("packs cannot be made yet".into()))
+}
+
+/// Writes the pack and tells that it is whole.
+fn make(
+    source: &dyn Source,
+    pack: &Pack,
+    mut out: PipeWriter,
+    mut progress: Handle<'_, '_>,
+) -> Result<(), pack::Error> {
+    let objects = enumerate(source, &pack.wanted, &mut progress)?;
+    produce(source, objects, &pack.settings, &mut out, &mut progress)?;
+    out.finish();
+    Ok(())
+}
+
+impl Form {
+    /// Whether the far side says anything by which it is known that it has done.
+    fn is_heard(self) -> bool {
+        self.reports || self.has_bands
+    }
+}
+
+/// Reads the report, and tells what is in band 2.
+fn hear(
+    input: &mut dyn BufRead,
+    form: Form,
+    report: Option<&mut Report>,
+    shared: &Shared<'_>,
+) -> Result<(), transport::Error> {
+    if !form.has_bands {
+        return match report {
+            Some(report) => Ok(report.take(input, form.object_hash)?),
+            None => Ok(()),
+        };
+    }
+    let mut demux = Demux::new(input, shared);
+    match report.map_or(Ok(()), |report| report.take(&mut demux, form.object_hash)) {
+        Ok(()) => Ok(demux.finish()?),
+        Err(error @ protocol::Error::Report(_)) => {
+            // What it has still to say may explain it; how the stream ends does not matter any more.
+            let _end = demux.finish();
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A protocol's error is one of the protocol, wherever it was noticed.
+fn flat(error: transport::Error) -> Error {
+    match error {
+        transport::Error::Protocol(error) => error.into(),
+        error => error.into(),
+    }
+}
+
+/// All that is said: the request, then the pack.
+struct Body {
+    request: Cursor<Vec<u8>>,
+    pack: PipeReader,
+    /// Whether it was read to its end.
+    is_said: bool,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let amount = self.request.read(buffer)?;
+        if amount > 0 || buffer.is_empty() {
+            return Ok(amount);
+        }
+        let amount = self.pack.read(buffer)?;
+        self.is_said = amount == 0 && !self.pack.is_stopped();
+        Ok(amount)
+    }
+}
