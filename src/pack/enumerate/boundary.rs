@@ -162,6 +162,9 @@ impl<'a> Boundary<'a> {
     pub fn look_around(&mut self, count: &mut Count<'_>) -> Result<(), Error> {
         let mut gone = VecDeque::new();
         let mut unchanged = VecDeque::new();
+        if let Some(root) = self.directories.first().filter(|root| !root.is_read) {
+            unchanged.extend(&root.trees);
+        }
         for directory in &self.directories {
             for name in directory.names.values() {
                 let place = name.place.and_then(|place| self.directories.get(place));

@@ -24,7 +24,8 @@ const SLOP: u32 = 5;
 pub(super) struct Found {
     /// The commits to send, in the order in which they were met, each with its tree.
     pub commits: Vec<(ObjectId, ObjectId)>,
-    /// The trees of their parents that are theirs: what the receiver has closest to what it is to get.
+    /// The trees of their parents that are theirs, what the receiver has closest to what it is to get; then those of
+    /// commits that turned out to be theirs when they had been visited.
     pub boundary: Vec<ObjectId>,
     /// Those of the commits to send that have no parents.
     pub roots: Vec<ObjectId>,
@@ -127,11 +128,9 @@ impl<'a> Walk<'a> {
             self.wanted_in_queue -= 1;
         }
         for place in self.parents_of(number, is_theirs) {
-            let Some(&parent) = self.parents.get(place) else { continue };
-            if is_theirs {
-                self.mark_theirs(parent);
+            if let Some(parent) = self.parents.get(place) {
+                self.meet(*parent)?;
             }
-            self.meet(parent)?;
         }
         Ok(!is_theirs)
     }
@@ -149,19 +148,24 @@ impl<'a> Walk<'a> {
         node.and_then(|node| node.body.as_ref()).map_or(0..0, |body| body.parents.clone())
     }
 
-    /// Notes that the receiver has a commit, and with it all ancestors, as far as they were met.
+    /// Notes that the receiver has a commit, and with it all ancestors that are named by commits that were met.
     fn mark_theirs(&mut self, number: usize) {
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        if !std::mem::replace(&mut node.is_theirs, true) {
+            self.wanted_in_queue -= usize::from(node.place == Place::Queue);
+            self.mark_parents_theirs(number);
+        }
+    }
+
+    fn mark_parents_theirs(&mut self, number: usize) {
         let mut stack = vec![number];
         while let Some(number) = stack.pop() {
-            let Some(node) = self.nodes.get_mut(number) else { continue };
-            if node.is_theirs {
-                continue;
+            for parent in self.parents.get(self.parents_of(number, true)).unwrap_or_default() {
+                let Some(node) = self.nodes.get_mut(*parent).filter(|node| !node.is_theirs) else { continue };
+                node.is_theirs = true;
+                self.wanted_in_queue -= usize::from(node.place == Place::Queue);
+                stack.push(*parent);
             }
-            node.is_theirs = true;
-            if node.place == Place::Queue {
-                self.wanted_in_queue -= 1;
-            }
-            stack.extend(self.parents.get(self.parents_of(number, true)).unwrap_or_default());
         }
     }
 
@@ -193,6 +197,9 @@ impl<'a> Walk<'a> {
             node.place = Place::Queue;
             node.body = Some(body);
         }
+        if is_theirs {
+            self.mark_parents_theirs(number);
+        }
         Ok(())
     }
 
@@ -204,14 +211,19 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Sorts out what was visited before it was known to be theirs.
+    /// Sorts out what was visited before it was known to be theirs: it counts for the boundary, since it is here.
     fn found(&self, visited: &[usize]) -> Found {
         let mut found = Found::default();
         let mut at_boundary = HashSet::new();
+        let mut late = Vec::new();
         for number in visited {
-            let Some(Node { id, is_theirs: false, body: Some(body), .. }) = self.nodes.get(*number) else {
+            let Some(Node { id, is_theirs, body: Some(body), .. }) = self.nodes.get(*number) else {
                 continue;
             };
+            if *is_theirs {
+                late.push((*number, body.tree));
+                continue;
+            }
             found.commits.push((*id, body.tree));
             if body.parents.is_empty() {
                 found.roots.push(*id);
@@ -224,6 +236,8 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+        let late = late.into_iter().filter(|(number, _)| at_boundary.insert(*number));
+        found.boundary.extend(late.map(|(_, tree)| tree));
         found
     }
 }
