@@ -1,10 +1,12 @@
 //! Against repositories that C git made.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
 use super::*;
 use crate::pack::Bases;
+use crate::pack::source::{Source, Stored};
 
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
@@ -102,12 +104,12 @@ fn commits_are_the_same_from_graph_and_object() {
     let expected: Vec<&str> = log.lines().collect();
     let mut from_objects = open(top);
     assert_eq!(read(&mut from_objects), expected);
-    assert!(from_objects.graph.is_none());
+    assert!(from_objects.graph.get().unwrap().is_none());
     git(top, &["commit-graph", "write", "--reachable"]);
     let mut from_graph = open(top);
     assert_eq!(read(&mut from_graph), expected);
-    assert!(from_graph.graph.is_some());
-    let mut not_commits = open(top);
+    assert!(from_graph.graph.get().unwrap().is_some());
+    let not_commits = open(top);
     assert_eq!(not_commits.commit(&id(top, "HEAD^{tree}")).unwrap(), None);
     assert_eq!(not_commits.commit(&id(top, "t1")).unwrap(), None);
 }
@@ -120,7 +122,7 @@ fn a_shallow_boundary_has_no_parents() {
     let boundary = id(top, "HEAD~2");
     let main = top.join(".git/objects");
     let places = Places { main, extra: Vec::new(), object_hash: boundary.kind() };
-    let mut objects = Objects::open(places, vec![boundary], true).unwrap();
+    let objects = Objects::open(places, vec![boundary], true).unwrap();
     assert!(objects.commit(&boundary).unwrap().unwrap().parents.is_empty());
     assert_eq!(objects.commit(&id(top, "HEAD")).unwrap().unwrap().parents.len(), 3);
 }
@@ -250,4 +252,182 @@ fn one_value_serves_many_threads() {
             });
         }
     });
+}
+
+/// The packs' `.idx` files.
+fn indices(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory.join(".git/objects/pack")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.extension().is_some_and(|extension| extension == "idx")).collect()
+}
+
+fn inflate(stream: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    flate2::read::ZlibDecoder::new(stream).read_to_end(&mut content).unwrap();
+    content
+}
+
+/// Compares every entry of a pack with what `git verify-pack -v` says of it.
+fn check_entries(objects: &Objects, listing: &str) {
+    let mut deltas = 0;
+    for line in listing.lines() {
+        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+        let Ok(id) = ObjectId::from_hex(fields[0].as_bytes()) else { continue };
+        let number = |field: usize| fields[field].parse::<u64>().unwrap();
+        let location = objects.locate(&id).unwrap().unwrap();
+        assert_eq!((location.offset, location.size), (number(4), number(2)), "{line}");
+        assert_eq!(objects.id_at(location.pack, location.offset).unwrap(), Some(id));
+        assert_eq!(objects.id_at(location.pack, location.offset + 1).unwrap(), None);
+        let mut stream = Vec::new();
+        objects.copy_entry(&location, &mut stream).unwrap();
+        assert_eq!(stream.len() as u64, location.stream_len);
+        assert_eq!(inflate(&stream).len() as u64, location.size);
+        let (kind, size) = objects.header(&id).unwrap().unwrap();
+        assert_eq!((kind.to_string().as_str(), size), (fields[1], content(objects, &id).len() as u64));
+        match location.content {
+            Stored::Whole(whole) => assert_eq!((whole, fields.len()), (kind, 5), "{line}"),
+            Stored::OffsetDelta(base) => {
+                deltas += 1;
+                let base = objects.id_at(location.pack, base).unwrap().unwrap();
+                assert_eq!(base.to_string(), fields[6]);
+            }
+            Stored::IdDelta(base) => assert_eq!(base.to_string(), fields[6]),
+        }
+    }
+    assert!(deltas > 0, "{listing}");
+}
+
+fn content(objects: &Objects, id: &oid) -> Vec<u8> {
+    let mut content = Vec::new();
+    objects.find(id, &mut content).unwrap().unwrap();
+    content
+}
+
+/// Commits versions of a file that is long enough for deltas.
+fn commit_long_file(directory: &Path) {
+    for version in 0..3 {
+        let lines = (0..500).map(|line| format!("line {}\n", line * 7 + usize::from(line % 100 == version)));
+        std::fs::write(directory.join("file"), lines.collect::<String>()).unwrap();
+        git(directory, &["commit", "-qam", "long"]);
+    }
+}
+
+#[test]
+fn entries_are_where_git_says_they_are() {
+    for object_format in ["sha1", "sha256"] {
+        let directory = repository(object_format);
+        let top = directory.path();
+        commit_long_file(top);
+        git(top, &["repack", "-adq"]);
+        let index = indices(top).pop().unwrap();
+        let listing = git(top, &["verify-pack", "-v", index.to_str().unwrap()]);
+        check_entries(&open(top), &listing);
+        let reverse = index.with_extension("rev");
+        std::fs::rename(&reverse, top.join("away")).unwrap();
+        check_entries(&open(top), &listing);
+        // one of another pack is no help either
+        std::fs::write(&reverse, b"RIDX\0\0\0\x01\0\0\0\x01").unwrap();
+        check_entries(&open(top), &listing);
+    }
+}
+
+#[test]
+fn a_broken_entry_is_not_copied() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    std::fs::write(top.join(".git/objects/pack/pack-broken.idx"), "broken").unwrap();
+    let tip = id(top, "HEAD");
+    let location = open(top).locate(&tip).unwrap().unwrap();
+    let pack = indices(top).into_iter().map(|index| index.with_extension("pack")).find(|pack| pack.exists());
+    let pack = pack.unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[usize::try_from(location.offset).unwrap() + 10] ^= 1;
+    std::fs::remove_file(&pack).unwrap();
+    std::fs::write(&pack, bytes).unwrap();
+    let objects = open(top);
+    let location = objects.locate(&tip).unwrap().unwrap();
+    let error = objects.copy_entry(&location, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().starts_with("bad CRC of the entry at offset"), "{error}");
+}
+
+#[test]
+fn places_outlive_a_repack_and_new_packs_are_found() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    let old = id(top, "HEAD");
+    let mut objects = open(top);
+    assert_eq!(objects.locate(&ObjectId::null(old.kind())).unwrap(), None);
+    let location = objects.locate(&old).unwrap().unwrap();
+    let unasked = open(top);
+    std::fs::write(top.join("file"), "new").unwrap();
+    git(top, &["commit", "-qam", "new"]);
+    assert_eq!(unasked.locate(&id(top, "HEAD")).unwrap(), None);
+    let mut before = Vec::new();
+    objects.copy_entry(&location, &mut before).unwrap();
+
+    git(top, &["commit", "-q", "--amend", "-m", "newer"]);
+    git(top, &["repack", "-adq"]);
+    let mut after = Vec::new();
+    objects.copy_entry(&location, &mut after).unwrap();
+    assert_eq!(before, after);
+    assert!(unasked.locate(&old).unwrap().is_some());
+    objects.refresh().unwrap();
+    let new = objects.locate(&id(top, "HEAD")).unwrap().unwrap();
+    assert_ne!(new.pack, location.pack);
+}
+
+#[test]
+fn a_pack_that_is_gone_before_it_was_opened_is_replaced() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    let old = id(top, "HEAD");
+    std::fs::write(top.join("file"), "new").unwrap();
+    git(top, &["commit", "-qam", "new"]);
+    git(top, &["repack", "-dq"]);
+    let objects = open(top);
+    let number_of = |id: &oid| objects.locate(id).unwrap().map(|location| location.pack);
+    // reads the listing, and opens the newer pack alone where time stamps are fine enough
+    let first = number_of(&id(top, "HEAD")).unwrap();
+    git(top, &["repack", "-adq"]);
+    let second = number_of(&old).unwrap();
+    assert_ne!(first, second);
+}
+
+#[test]
+fn objects_are_read_as_streams() {
+    for object_format in ["sha1", "sha256"] {
+        let directory = repository(object_format);
+        let top = directory.path();
+        commit_long_file(top);
+        for packed in [false, true] {
+            if packed {
+                git(top, &["repack", "-adq"]);
+            }
+            let objects = open(top);
+            for line in git(top, &["cat-file", "--batch-all-objects", "--batch-check"]).lines() {
+                let id = ObjectId::from_hex(line.split(' ').next().unwrap().as_bytes()).unwrap();
+                let mut streamed = Vec::new();
+                objects.open_stream(&id).unwrap().unwrap().read_to_end(&mut streamed).unwrap();
+                assert_eq!(streamed, content(&objects, &id));
+            }
+            assert!(objects.open_stream(&ObjectId::null(id(top, "HEAD").kind())).unwrap().is_none());
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_off_is_an_error() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    let name = id(top, "HEAD:file").to_string();
+    let path = top.join(".git/objects").join(&name[..2]).join(&name[2..]);
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+    let objects = open(top);
+    let mut stream = objects.open_stream(&id(top, "HEAD:file")).unwrap().unwrap();
+    assert!(stream.read_to_end(&mut Vec::new()).is_err());
 }
