@@ -71,8 +71,14 @@ fn modules_use_only_what_they_may() {
 
 #[test]
 fn only_the_http_client_names_the_http_crate() {
-    let names =
-        |source: &Source| source.name != "transport/http/client.rs" && has_word(&source.code, "reqwest");
+    let names = |source: &Source| {
+        let is_client =
+            source.name == "transport/http/client.rs" || source.name.starts_with("transport/http/client/");
+        !is_client
+            && ["hyper", "hyper_util", "tokio", "tokio_rustls"]
+                .iter()
+                .any(|word| has_word(&source.code, word))
+    };
     assert_none(&files_where(names));
 }
 

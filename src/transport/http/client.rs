@@ -1,33 +1,50 @@
 //! The one place that knows the HTTP library: requests go out, answers come back as streams.
 //!
-//! Nothing is done behind the caller's back: no redirect is followed, nothing is retried, no cookie is kept.
+//! Whoever calls, waits. Inside, a runtime of one thread does several things at once: it sends what is left of a request
+//! while the answer comes in. It runs only while somebody waits for an answer or reads one:
+//!
+//! ```text
+//! Client::send --idle link? no--> dial: TCP, proxy, TLS --> link: request out --> Response, read to its end
+//!                    ^                                                                      |
+//!                    +------------------------------ the link is idle again ----------------+
+//! ```
+//!
+//! Nothing is done behind the caller's back: no redirect is followed, no cookie is kept, and a request is sent a second
+//! time only if a connection that had been kept turns out to be dead and the request says that it may be.
 
-use std::error::Error as _;
-use std::io::{self, BufRead, BufReader, Read};
-use std::sync::mpsc;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::io::{self, BufRead, Read as _};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use reqwest::blocking as http;
-use reqwest::header::{CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue};
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use tokio::runtime::Runtime;
 use url::Url;
 
 use super::failure::Failure;
 use super::proxy::Proxies;
-use super::tls::{self, Trust};
+use super::tls::Trust;
 use crate::credential::Credential;
 
-/// libcurl's own limit for reaching a host, which C git leaves as it is. There is no limit for an answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_mins(5);
-/// What is read from the wire at once.
+mod answer;
+mod dial;
+mod link;
+mod outgoing;
+mod route;
+mod socks;
+
+pub(super) use outgoing::{Chunks, Feed, Made, chunked};
+
+use answer::Answer;
+use link::Link;
+use outgoing::Outgoing;
+use route::Route;
+
+/// What is left of an answer is read up to here, so that its connection can be used again.
+const REST_LEN_MAX: u64 = 64 * 1024;
+/// What is unpacked at once.
 const READ_LEN: usize = 64 * 1024;
-/// The pieces a stream is sent in.
-const PIECE_LEN: usize = 64 * 1024;
-/// Pieces that wait to be sent, so that making them and sending them overlap.
-const PIECES_WAITING_MAX: usize = 4;
-/// How many bytes may be in flight on one HTTP/2 stream before the server waits for us. reqwest's 2 MiB would
-/// throttle a pack on a long line.
-const HTTP2_WINDOW_LEN: u32 = 16 * 1024 * 1024;
 
 /// How a client behaves, once and for all.
 #[derive(Debug, Clone)]
@@ -38,24 +55,22 @@ pub(super) struct Options {
     pub(super) proxies: Proxies,
     /// `http.version=HTTP/1.1`.
     pub(super) http1_only: bool,
-    /// `-4` or `-6`.
-    pub(super) local_address: Option<std::net::IpAddr>,
+    /// `-4` or `-6`: an address of the family that may be used.
+    pub(super) local_address: Option<IpAddr>,
 }
 
 /// Sends requests and keeps connections alive between them.
-#[derive(Debug)]
 pub(super) struct Client {
-    options: Options,
-    /// One pool of connections per way of going out, made when first needed: plain HTTP has no use for
-    /// certificates, and to load them takes longer than a request.
-    pools: Mutex<Vec<(Route, http::Client)>>,
+    shared: Arc<Shared>,
 }
 
-/// What distinguishes pools of connections.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Route {
-    tls: bool,
-    proxy: Option<Url>,
+/// What a client and the answers that are still read have in common.
+struct Shared {
+    options: Options,
+    runtime: OnceLock<Runtime>,
+    tls: dial::TlsConfigs,
+    /// Connections that wait for the next request.
+    idle: Mutex<Vec<(Route, Link)>>,
 }
 
 /// One request.
@@ -66,16 +81,27 @@ pub(super) struct Request<'a> {
     pub(super) headers: &'a [(String, String)],
     /// Who asks, if that is to be said.
     pub(super) credential: Option<&'a Credential>,
+    /// Whether it may be sent again.
+    pub(super) repeat: Repeat,
+}
+
+/// Whether a request may be sent again after a connection broke on which the server may have got it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// It does no harm.
+    Allowed,
+    /// It changes something.
+    Never,
 }
 
 /// The kind of request and what it carries.
-pub(super) enum Payload<'a> {
+pub(super) enum Payload {
     /// A GET request.
     Get,
     /// A POST request with a `Content-Length`.
     Sized(Vec<u8>),
     /// A POST request in chunks.
-    Chunked(&'a mut (dyn Read + Send)),
+    Chunked(Chunks),
 }
 
 /// One answer.
@@ -103,132 +129,129 @@ impl Response {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
+
+    /// Reads a body that says nothing to us, so that its connection can be used again.
+    pub(super) fn finish(self) {
+        finish(self.body);
+    }
 }
 
 impl Client {
     pub(super) fn new(options: Options) -> Self {
-        Self { options, pools: Mutex::new(Vec::new()) }
+        let (runtime, tls, idle) = (OnceLock::new(), dial::TlsConfigs::default(), Mutex::new(Vec::new()));
+        Self { shared: Arc::new(Shared { options, runtime, tls, idle }) }
     }
 
-    /// Sends `request` and waits for the header of the answer.
-    pub(super) fn send(&self, request: &Request<'_>, payload: Payload<'_>) -> Result<Response, Failure> {
-        let route = Route {
-            tls: request.url.scheme() == "https",
-            proxy: self.options.proxies.for_url(request.url).cloned(),
-        };
-        let pool = self.pool(&route)?;
-        let &Request { url, headers, credential } = request;
-        let method =
-            if matches!(payload, Payload::Get) { reqwest::Method::GET } else { reqwest::Method::POST };
-        let mut builder = pool.request(method, url.clone()).headers(header_map(headers));
-        if let Some(credential) = credential {
-            builder = builder.basic_auth(&credential.username, Some(credential.password.reveal()));
-        }
-        let begin = Instant::now();
-        let answer = match payload {
-            Payload::Get => builder.send(),
-            Payload::Sized(bytes) => builder.body(bytes).send(),
-            Payload::Chunked(stream) => send_chunked(builder, stream),
-        };
-        let answer = answer.map_err(|error| failure(&error, url, route.proxy.as_ref(), begin.elapsed()))?;
-        Ok(response(answer))
+    /// Sends `request` and waits for the header of the answer, which can come before all of a [`Payload::Chunked`] is
+    /// sent: reading the answer sends on.
+    pub(super) fn send(&self, request: &Request<'_>, payload: Payload) -> Result<Response, Failure> {
+        let runtime = self.shared.runtime()?;
+        let (route, link, answer) = runtime.block_on(self.shared.exchange(request, payload))?;
+        let (head, body) = answer.into_parts();
+        let raw = Answer::new(Arc::clone(&self.shared), body, route, link);
+        Ok(Response {
+            status: head.status.as_u16(),
+            body: decoded(raw, &head.headers),
+            headers: head.headers,
+        })
     }
 
-    fn pool(&self, route: &Route) -> Result<http::Client, Failure> {
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pool)) = pools.iter().find(|(known, _)| known == route) {
-            return Ok(pool.clone());
+    /// Sends what is left of a request, until all of it was taken or nobody takes more.
+    pub(super) fn wait(&self, made: Made) {
+        if let Ok(runtime) = self.shared.runtime() {
+            runtime.block_on(made.wait());
         }
-        let pool = self.build(route)?;
-        pools.push((route.clone(), pool.clone()));
-        Ok(pool)
-    }
-
-    fn build(&self, route: &Route) -> Result<http::Client, Failure> {
-        let through_tls = route.tls || route.proxy.as_ref().is_some_and(|proxy| proxy.scheme() == "https");
-        let mut tls =
-            if through_tls { tls::config(&self.options.trust) } else { tls::config_without_roots() }?;
-        tls.alpn_protocols = if self.options.http1_only {
-            vec![b"http/1.1".to_vec()]
-        } else {
-            vec![b"h2".to_vec(), b"http/1.1".to_vec()]
-        };
-        let mut builder = http::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            // the answer is decoded here, or Accept-Encoding would not be ours to write
-            .no_gzip()
-            .no_deflate()
-            .timeout(None)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .tcp_nodelay(true)
-            .http2_initial_stream_window_size(HTTP2_WINDOW_LEN)
-            .http2_initial_connection_window_size(HTTP2_WINDOW_LEN)
-            .local_address(self.options.local_address);
-        if self.options.http1_only {
-            builder = builder.http1_only();
-        }
-        builder = match &route.proxy {
-            None => builder.no_proxy(),
-            Some(url) => {
-                // the URL is not shown: it may hold a password
-                let unsupported = |_| Failure::new(5, "Unsupported proxy syntax");
-                builder.proxy(reqwest::Proxy::all(url.clone()).map_err(unsupported)?)
-            }
-        };
-        builder.build().map_err(|error| Failure::new(2, format!("cannot set up HTTP: {}", deepest(&error))))
     }
 }
 
-/// Sends `builder` with a body read from `stream` piece by piece. The answer may come before the stream is read
-/// to its end; what is left then is not read.
-fn send_chunked(
-    builder: http::RequestBuilder,
-    stream: &mut (dyn Read + Send),
-) -> reqwest::Result<http::Response> {
-    let (pieces, receiver) = mpsc::sync_channel(PIECES_WAITING_MAX);
-    let body = http::Body::new(Pieces { receiver, current: io::Cursor::new(Vec::new()) });
-    std::thread::scope(|scope| {
-        let sender = scope.spawn(move || builder.body(body).send());
+impl Shared {
+    fn runtime(&self) -> Result<&Runtime, Failure> {
+        if let Some(runtime) = self.runtime.get() {
+            return Ok(runtime);
+        }
+        let made = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let made = made.map_err(|error| Failure::new(2, format!("cannot set up HTTP: {error}")))?;
+        // a thread that was faster has made one just as good
+        Ok(self.runtime.get_or_init(|| made))
+    }
+
+    /// Sends a request over a connection that was kept or a new one.
+    async fn exchange(
+        &self,
+        request: &Request<'_>,
+        payload: Payload,
+    ) -> Result<(Route, Link, hyper::Response<hyper::body::Incoming>), Failure> {
+        let route = Route::new(request.url, self.options.proxies.for_url(request.url));
+        let is_get = matches!(payload, Payload::Get);
+        let (mut outgoing, copy) = match payload {
+            Payload::Get => (Outgoing::Nothing, Some(Bytes::new())),
+            Payload::Sized(bytes) => {
+                let bytes = Bytes::from(bytes);
+                (Outgoing::Whole(bytes.clone()), Some(bytes))
+            }
+            Payload::Chunked(chunks) => (Outgoing::Chunks(chunks), None),
+        };
+        while let Some(mut link) = self.take_idle(&route).await {
+            let message = link.message(request, &route, outgoing)?;
+            match link.send(message).await {
+                Ok(answer) => return Ok((route, link, answer)),
+                Err(refused) => {
+                    match (refused.unsent, copy.as_ref().filter(|_| request.repeat == Repeat::Allowed)) {
+                        // the server hung up while nobody looked
+                        (Some(unsent), _) => outgoing = unsent,
+                        (None, Some(_)) if is_get => outgoing = Outgoing::Nothing,
+                        (None, Some(bytes)) => outgoing = Outgoing::Whole(bytes.clone()),
+                        (None, None) => return Err(refused.failure),
+                    }
+                }
+            }
+        }
+        let mut link = Link::dial(&route, &self.options, &self.tls).await?;
+        let message = link.message(request, &route, outgoing)?;
+        match link.send(message).await {
+            Ok(answer) => Ok((route, link, answer)),
+            Err(refused) => Err(refused.failure),
+        }
+    }
+
+    /// A connection for `route` that is still alive.
+    async fn take_idle(&self, route: &Route) -> Option<Link> {
         loop {
-            let mut piece = Vec::with_capacity(PIECE_LEN);
-            let piece = match Read::take(&mut *stream, PIECE_LEN as u64).read_to_end(&mut piece) {
-                Ok(0) => break,
-                Ok(_) => Ok(piece),
-                Err(error) => Err(error),
+            let mut link = {
+                let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let position = idle.iter().position(|(known, _)| known == route)?;
+                idle.swap_remove(position).1
             };
-            let failed = piece.is_err();
-            // the receiver is gone as soon as the answer is there
-            if pieces.send(piece).is_err() || failed {
-                break;
-            }
-        }
-        drop(pieces);
-        sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// The receiving end of a stream that another thread reads.
-struct Pieces {
-    receiver: mpsc::Receiver<io::Result<Vec<u8>>>,
-    current: io::Cursor<Vec<u8>>,
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let count = self.current.read(buffer)?;
-            if count > 0 || buffer.is_empty() {
-                return Ok(count);
-            }
-            match self.receiver.recv() {
-                Ok(piece) => self.current = io::Cursor::new(piece?),
-                Err(mpsc::RecvError) => return Ok(0),
+            if link.is_alive().await {
+                return Some(link);
             }
         }
     }
+
+    /// Keeps a connection whose answer was read to its end.
+    fn put_idle(&self, route: Route, link: Link) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((route, link));
+    }
+}
+
+/// The body behind its `Content-Encoding`.
+fn decoded(raw: Answer, headers: &HeaderMap) -> Box<dyn BufRead> {
+    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        Some(b"gzip" | b"x-gzip") => {
+            let unpacked = flate2::bufread::MultiGzDecoder::new(raw);
+            Box::new(io::BufReader::with_capacity(READ_LEN, unpacked))
+        }
+        Some(b"deflate") => {
+            let unpacked = flate2::bufread::ZlibDecoder::new(raw);
+            Box::new(io::BufReader::with_capacity(READ_LEN, unpacked))
+        }
+        _ => Box::new(raw),
+    }
+}
+
+/// Reads what is left of an answer. How one ends that nobody reads is nobody's affair.
+pub(super) fn finish(answer: Box<dyn BufRead>) {
+    drop(io::copy(&mut answer.take(REST_LEN_MAX), &mut io::sink()));
 }
 
 /// Header lines that HTTP cannot carry are left out, as curl leaves out lines without a colon.
@@ -241,91 +264,4 @@ fn header_map(lines: &[(String, String)]) -> HeaderMap {
         }
     }
     map
-}
-
-fn response(answer: http::Response) -> Response {
-    let status = answer.status().as_u16();
-    let headers = answer.headers().clone();
-    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    let raw = BufReader::with_capacity(READ_LEN, Wire { answer });
-    let body: Box<dyn BufRead> = match encoding {
-        Some(b"gzip" | b"x-gzip") => {
-            Box::new(BufReader::with_capacity(READ_LEN, flate2::bufread::MultiGzDecoder::new(raw)))
-        }
-        Some(b"deflate") => {
-            Box::new(BufReader::with_capacity(READ_LEN, flate2::bufread::ZlibDecoder::new(raw)))
-        }
-        _ => Box::new(raw),
-    };
-    Response { status, body, headers }
-}
-
-/// The body as it comes, with curl's words for what may cut it short.
-struct Wire {
-    answer: http::Response,
-}
-
-impl Read for Wire {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.answer.read(buffer).map_err(|error| {
-            let failure = Failure::from_causes(&error, "")
-                .unwrap_or_else(|| Failure::new(18, "transfer closed with outstanding read data remaining"));
-            let text = format!("RPC failed; curl {} {}", failure.curl_code, failure.message);
-            io::Error::new(error.kind(), text)
-        })
-    }
-}
-
-/// Turns the library's error into curl's words.
-fn failure(error: &reqwest::Error, url: &Url, proxy: Option<&Url>, elapsed: Duration) -> Failure {
-    let host = url.host_str().unwrap_or_default();
-    let peer = proxy.unwrap_or(url);
-    let peer_host = peer.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    if error.is_dns() {
-        return match proxy {
-            None => Failure::new(6, format!("Could not resolve host: {peer_host}")),
-            Some(_) => Failure::new(5, format!("Could not resolve proxy: {peer_host}")),
-        };
-    }
-    if let Some(known) = Failure::from_causes(error, host) {
-        return known;
-    }
-    let ms = elapsed.as_millis();
-    if error.is_timeout() {
-        return Failure::new(28, format!("Connection timed out after {ms} milliseconds"));
-    }
-    if let (true, Some(refused)) = (proxy.is_some(), proxy_refusal(&deepest(error))) {
-        return refused;
-    }
-    if error.is_connect() {
-        let port = peer.port_or_known_default().unwrap_or_default();
-        let message =
-            format!("Failed to connect to {peer_host} port {port} after {ms} ms: Couldn't connect to server");
-        return Failure::new(7, message);
-    }
-    Failure::new(56, deepest(error))
-}
-
-/// What a proxy said instead of letting us through; the HTTP library tells it in words alone.
-fn proxy_refusal(text: &str) -> Option<Failure> {
-    if text.contains("proxy authorization required") {
-        return Some(Failure::new(56, "CONNECT tunnel failed, response 407"));
-    }
-    if text.contains("tunnel error: unsuccessful") {
-        return Some(Failure::new(56, "CONNECT tunnel failed: the proxy refused"));
-    }
-    text.to_ascii_lowercase()
-        .contains("socks")
-        .then(|| Failure::new(97, format!("SOCKS proxy failed: {text}")))
-}
-
-/// The innermost cause, which says most.
-fn deepest(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = cause.to_string();
-        next = cause.source();
-    }
-    text
 }

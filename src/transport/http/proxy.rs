@@ -4,6 +4,9 @@ use url::{Host, Url};
 
 use super::super::{Error, Settings};
 
+/// curl(1), `--proxy`: the port of a proxy whose URL names none.
+pub(super) const PORT_DEFAULT: u16 = 1080;
+
 /// The proxies for both protocols and the hosts that need none.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Proxies {
@@ -66,7 +69,7 @@ fn parse(text: &str) -> Result<Url, Error> {
         return Err(Error::Url(format!("unsupported proxy protocol '{}'", url.scheme())));
     }
     if !names_port(&full) && url.scheme() != "https" {
-        url.set_port(Some(1080)).map_err(|()| invalid())?;
+        url.set_port(Some(PORT_DEFAULT)).map_err(|()| invalid())?;
     }
     Ok(url)
 }

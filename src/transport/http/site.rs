@@ -9,7 +9,7 @@ use url::Url;
 
 use super::super::Error;
 use super::auth::Authentication;
-use super::client::{Client, Payload, Request, Response};
+use super::client::{Client, Payload, Repeat, Request, Response};
 use super::failure::Failure;
 use super::settings::HttpSettings;
 use crate::progress::{Event, Progress};
@@ -38,6 +38,16 @@ pub(super) struct Site {
 pub(super) struct Answer {
     pub(super) response: Response,
     pub(super) url: Url,
+}
+
+/// What is asked of the server, wherever it is.
+pub(super) struct Call<'a> {
+    pub(super) headers: &'a [(String, String)],
+    /// `None` for GET.
+    pub(super) body: Option<&'a [u8]>,
+    pub(super) repeat: Repeat,
+    /// Whether redirects are followed.
+    pub(super) follow: bool,
 }
 
 impl Site {
@@ -73,21 +83,18 @@ impl Site {
         lines.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
-    /// Sends a request and, if `follow`, goes where redirects lead. `body` is `None` for GET; a POST stays one.
-    pub(super) fn send(
-        &self,
-        url: Url,
-        headers: &[(String, String)],
-        body: Option<&[u8]>,
-        follow: bool,
-    ) -> Result<Answer, Failure> {
+    /// Sends a request and goes where redirects lead, if it may. A POST stays one.
+    pub(super) fn send(&self, url: Url, call: &Call<'_>) -> Result<Answer, Failure> {
         let mut url = url;
         for _ in 0..=REDIRECTS_MAX {
-            let payload = body.map_or(Payload::Get, |bytes| Payload::Sized(bytes.to_vec()));
-            let response = self.send_once(&url, headers, payload)?;
-            match redirect_target(&response, &url).filter(|_| follow) {
+            let payload = call.body.map_or(Payload::Get, |bytes| Payload::Sized(bytes.to_vec()));
+            let response = self.send_once(&url, call.headers, payload, call.repeat)?;
+            match redirect_target(&response, &url).filter(|_| call.follow) {
                 None => return Ok(Answer { response, url }),
-                Some(target) => url = target?,
+                Some(target) => {
+                    url = target?;
+                    response.finish();
+                }
             }
         }
         Err(Failure::new(47, format!("Maximum ({REDIRECTS_MAX}) redirects followed")))
@@ -98,7 +105,8 @@ impl Site {
         &self,
         url: &Url,
         headers: &[(String, String)],
-        payload: Payload<'_>,
+        payload: Payload,
+        repeat: Repeat,
     ) -> Result<Response, Failure> {
         let mut headers = headers.to_vec();
         let mut credential = self.authentication.credential(url);
@@ -110,14 +118,19 @@ impl Site {
             credential = credential.filter(|_| !replaced("authorization"));
             headers.extend(extra.iter().filter(|(_, value)| !value.is_empty()).cloned());
         }
-        self.client.send(&Request { url, headers: &headers, credential }, payload)
+        self.client.send(&Request { url, headers: &headers, credential, repeat }, payload)
     }
 
     /// Deals with a 401: `Ok` means that it is worth to try again.
     pub(super) fn challenged(&mut self, response: Response) -> Result<(), Error> {
         let challenges = response.headers("www-authenticate");
-        let verdict = self.authentication.challenged(&challenges);
-        verdict.map_err(|denied| refusal(response, denied.message(&self.base)))
+        match self.authentication.challenged(&challenges) {
+            Ok(()) => {
+                response.finish();
+                Ok(())
+            }
+            Err(denied) => Err(refusal(response, denied.message(&self.base))),
+        }
     }
 
     /// Takes the place where a redirected request for `tail` ended as the repository's own: the rest of the session

@@ -15,6 +15,7 @@ use crate::protocol::{Service, Version};
 
 mod auth;
 mod backend;
+mod converse;
 mod redirect;
 mod server;
 mod tls;

@@ -40,15 +40,6 @@ pub(super) fn config(trust: &Trust) -> Result<ClientConfig, Failure> {
     with_verifier(provider, verifier)
 }
 
-/// A configuration that trusts nobody, for clients that only speak plain `http`: it costs nothing to make.
-pub(super) fn config_without_roots() -> Result<ClientConfig, Failure> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(&error))?;
-    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
-}
-
 fn with_verifier(
     provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,

@@ -103,13 +103,15 @@ fn serve(
     }
 }
 
-fn read_line(input: &mut dyn BufRead) -> Option<String> {
+/// A line without its end; `None` at the end of the stream.
+pub(super) fn read_line(input: &mut dyn BufRead) -> Option<String> {
     let mut line = String::new();
     input.read_line(&mut line).ok().filter(|&count| count > 0)?;
     Some(line.trim_end().to_owned())
 }
 
-fn read_request(input: &mut dyn BufRead, peer: SocketAddr) -> Option<Received> {
+/// The next request; `None` at the end of the stream.
+pub(super) fn read_request(input: &mut dyn BufRead, peer: SocketAddr) -> Option<Received> {
     let line = read_line(input)?;
     let mut headers = Vec::new();
     loop {
