@@ -30,6 +30,7 @@ mod session_id;
 mod settings;
 mod tip;
 pub mod update;
+pub mod upstream;
 
 pub use config::Remote;
 pub use refspec::Refspec;

@@ -4,7 +4,7 @@ use bstr::{BString, ByteSlice};
 
 use super::plan::{Head, Plan};
 use super::{Clone, Cloned};
-use crate::remote::Error;
+use crate::remote::{Error, upstream};
 use crate::repo::config::{Change, canonical};
 use crate::repo::{Edit, Expected, Repository, Target, init};
 use crate::transport::Url;
@@ -125,18 +125,8 @@ impl Clone<'_> {
         Ok(())
     }
 
-    /// `branch.<name>.remote` and `.merge`, and `.rebase` if `branch.autoSetupRebase` says so.
     fn write_branch_config(&self, repo: &Repository, branch: &BString) -> Result<(), Error> {
         let Some(short) = branch.strip_prefix(b"refs/heads/") else { return Ok(()) };
-        let key = |last: &str| BString::from(format!("branch.{}.{last}", short.as_bstr()));
-        let mut changes = vec![
-            Change::Set(key("remote"), self.options.origin.clone()),
-            Change::Set(key("merge"), branch.clone()),
-        ];
-        let rebase = repo.config.string("branch.autoSetupRebase");
-        if rebase.is_some_and(|when| when == "always" || when == "remote") {
-            changes.push(Change::Set(key("rebase"), "true".into()));
-        }
-        Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)
+        upstream::set(repo, short.as_bstr(), self.options.origin.as_bstr(), branch.as_bstr())
     }
 }
