@@ -40,6 +40,28 @@ impl<A> Parsed<A> {
             None
         }
     }
+
+    /// How much is shown: above 0 for `--verbose`, below for `--quiet`. Of the two the last one counts.
+    pub(super) fn verbosity(&self) -> i8 {
+        let count = |id: &str| self.matches.try_get_one::<u8>(id).ok().flatten().copied().unwrap_or_default();
+        let last = |id: &str| {
+            let indices = (count(id) > 0).then(|| self.matches.indices_of(id)).flatten();
+            indices.and_then(Iterator::max)
+        };
+        let level = |id: &str| i8::try_from(count(id)).unwrap_or(i8::MAX);
+        match (last("verbose"), last("quiet")) {
+            (Some(verbose), Some(quiet)) => {
+                if verbose > quiet {
+                    1
+                } else {
+                    -1
+                }
+            }
+            (Some(_), None) => level("verbose"),
+            (None, Some(_)) => -level("quiet"),
+            (None, None) => 0,
+        }
+    }
 }
 
 /// Parses `arguments`; `-h` prints the usage and ends with 129.
@@ -113,6 +135,9 @@ fn usage(spec: &Spec, command: &Command) -> String {
     for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
         if argument.get_long().is_some() || argument.get_short().is_some() {
             text.push_str(&usage_line(spec, argument));
+            if let Some(positive) = argument.get_long().and_then(|long| long.strip_prefix("no-")) {
+                text.push_str(&format!("    {:<22}opposite of --no-{positive}\n", format!("--{positive}")));
+            }
         }
     }
     text
@@ -136,8 +161,10 @@ fn usage_line(spec: &Spec, argument: &Arg) -> String {
     }
     if let Some(names) = argument.get_value_names().filter(|_| argument.get_action().takes_values()) {
         let name = names.first().map(ToString::to_string).unwrap_or_default();
+        // A choice of words stands for itself.
+        let name = if name.starts_with('(') { name } else { format!("<{name}>") };
         let is_optional = argument.get_num_args().is_some_and(|range| range.min_values() == 0);
-        line.push_str(&if is_optional { format!("[=<{name}>]") } else { format!(" <{name}>") });
+        line.push_str(&if is_optional { format!("[={name}]") } else { format!(" {name}") });
     }
     if line.len() < COLUMN {
         line.push_str(&" ".repeat(COLUMN - line.len()));
