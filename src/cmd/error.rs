@@ -5,6 +5,8 @@ use std::fmt::Display;
 use bstr::{BString, ByteSlice};
 
 use super::ui;
+use crate::repo::Config;
+use crate::repo::config::Scope;
 use crate::{pack, protocol, remote, repo, transport};
 
 /// Why a command failed.
@@ -50,6 +52,16 @@ impl CommandError {
     /// `error: <text>` on stderr, exit code 129.
     pub(crate) fn bad_option(text: impl Display) -> Self {
         Self::new(Kind::BadOption, anyhow::anyhow!("{text}"))
+    }
+
+    /// A value of the configuration that cannot be read; the reason stands in front as an `error: …` line.
+    pub(crate) fn bad_value(config: &Config, key: &str) -> Self {
+        match config.scope(key) {
+            Some(Scope::Command) => Self::fatal(format!("unable to parse '{key}' from command-line config")),
+            Some(Scope::System | Scope::Global | Scope::Local | Scope::Worktree) | None => {
+                Self::fatal(format!("bad config variable '{key}'"))
+            }
+        }
     }
 
     /// Nothing more to say.

@@ -5,14 +5,14 @@ use std::ffi::OsString;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{DEPTH_INFINITE, bytes, deepen, filter, ip_version};
+use super::transfer::{DEPTH_INFINITE, abbreviation, bytes, deepen, filter, ip_version};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::protocol::fetch::Deepen;
 use crate::remote::config::{Tags, default_name, names};
 use crate::remote::fetch::{Fetch, Listed, Options, Outcome};
 use crate::remote::update::{RefUpdate, Status};
 use crate::remote::{Refspec, Remote};
-use crate::repo::{Config, Objects, Repository};
+use crate::repo::{Config, Repository};
 use crate::transport;
 
 const SPEC: Spec = Spec {
@@ -324,21 +324,6 @@ impl<'a> Printer<'a> {
             self.is_headed = true;
         }
         ui::safe_note(line.as_ref());
-    }
-}
-
-/// How long ids are in the table: `core.abbrev`.
-fn abbreviation(repo: &Repository, objects: &Objects) -> Result<usize, CommandError> {
-    /// git-config(1), "core.abbrev".
-    const LEN_MIN: usize = 4;
-    let wish = repo.config.string("core.abbrev").map(|wish| wish.to_ascii_lowercase());
-    match wish.as_deref() {
-        None | Some(b"auto") => Ok(objects.abbreviation_len()),
-        Some(b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
-        Some(_) => {
-            let len = repo.config.integer("core.abbrev")?.and_then(|len| usize::try_from(len).ok());
-            Ok(len.unwrap_or(LEN_MIN).max(LEN_MIN))
-        }
     }
 }
 

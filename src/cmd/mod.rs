@@ -22,6 +22,8 @@ mod error;
 mod fetch;
 mod global;
 mod ls_remote;
+mod push;
+mod send_pack;
 mod signal;
 mod trace;
 mod transfer;
@@ -36,10 +38,12 @@ use ui::{Meters, Terminal};
 const VERSION: &str = concat!("git version 2.47.3.gitr.", env!("CARGO_PKG_VERSION"));
 
 /// The commands, for `gitr -h`.
-const COMMANDS: [(&str, &str); 5] = [
+const COMMANDS: [(&str, &str); 7] = [
     ("clone", "Clone a repository into a new directory"),
     ("fetch", "Download objects and refs from another repository"),
     ("ls-remote", "List references in a remote repository"),
+    ("push", "Update remote refs along with associated objects"),
+    ("send-pack", "Push objects over Git protocol to another repository"),
     ("credential", "Retrieve and store user credentials"),
     ("demo", "Make a repository, serve it on this machine and clone it"),
 ];
@@ -63,6 +67,8 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
         "fetch" => fetch::run(&arguments, context),
         "credential" => credential::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
+        "push" => push::run(&arguments, context),
+        "send-pack" => send_pack::run(&arguments, context),
         "demo" => demo::run(&arguments),
         "version" => {
             ui::out(VERSION.as_bytes())?;

@@ -1,4 +1,4 @@
-//! Options that clone and fetch share, and what becomes of them.
+//! Options that several commands share, and what becomes of them.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -7,6 +7,7 @@ use bstr::{BString, ByteSlice};
 
 use super::CommandError;
 use crate::protocol::fetch::Deepen;
+use crate::repo::{Objects, Repository};
 use crate::transport::IpVersion;
 
 /// gitprotocol-v2(5): a depth this large means all of history.
@@ -32,6 +33,21 @@ pub(super) fn ip_version(v4: bool, v6: bool) -> IpVersion {
         (true, _) => IpVersion::V4,
         (false, true) => IpVersion::V6,
         (false, false) => IpVersion::Any,
+    }
+}
+
+/// How long ids are in the table: `core.abbrev`.
+pub(super) fn abbreviation(repo: &Repository, objects: &Objects) -> Result<usize, CommandError> {
+    /// git-config(1), "core.abbrev".
+    const LEN_MIN: usize = 4;
+    let wish = repo.config.string("core.abbrev").map(|wish| wish.to_ascii_lowercase());
+    match wish.as_deref() {
+        None | Some(b"auto") => Ok(objects.abbreviation_len()),
+        Some(b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
+        Some(_) => {
+            let len = repo.config.integer("core.abbrev")?.and_then(|len| usize::try_from(len).ok());
+            Ok(len.unwrap_or(LEN_MIN).max(LEN_MIN))
+        }
     }
 }
 

@@ -6,11 +6,14 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::repo::{Config, Environment};
 
+mod color;
 mod filter;
 mod meter;
+pub mod push;
 mod remote;
 mod table;
 
+pub use color::{BadColor, Paint};
 pub use meter::{Meters, Settings as MeterSettings};
 pub use table::{Table, porcelain_row};
 
@@ -49,7 +52,11 @@ impl Terminal {
 
     /// Whether `color.<slot>`, else `color.ui`, asks for colour on this terminal.
     pub fn has_color(&self, config: &Config, slot: &str) -> bool {
-        let wish = config.string(&format!("color.{slot}")).or_else(|| config.string("color.ui"));
+        self.wants_color(config.string(&format!("color.{slot}")).or_else(|| config.string("color.ui")))
+    }
+
+    /// Whether `wish`, the value of a `color.<slot>`, asks for colour on this terminal.
+    fn wants_color(&self, wish: Option<BString>) -> bool {
         match wish.map(|wish| wish.to_ascii_lowercase()).as_deref() {
             Some(b"always") => true,
             Some(b"never" | b"false" | b"no" | b"off" | b"0") => false,
@@ -84,9 +91,14 @@ pub(super) fn trace(line: &[u8]) {
 
 /// As [`note`], with what the far side may have put into the line made harmless.
 pub fn safe_note(line: &[u8]) {
+    note(harmless(line.as_bstr()));
+}
+
+/// `line` with a question mark for each control character.
+pub fn harmless(line: &BStr) -> BString {
     let mut text = BString::default();
-    filter::blank_out(line.as_bstr(), &mut text);
-    note(text);
+    filter::blank_out(line, &mut text);
+    text
 }
 
 /// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
@@ -102,10 +114,36 @@ pub fn message(prefix: &str, text: &BStr) {
     note(line);
 }
 
+/// `error: …` in the colour of `paint`, whose end comes after the line feed as in git; what came from outside is made
+/// harmless.
+pub fn error_in(paint: &Paint, text: &[u8]) {
+    let mut line = BString::from("error: ");
+    filter::blank_out(text.as_bstr(), &mut line);
+    line.push(b'\n');
+    let mut painted = BString::default();
+    paint.put(&line, &mut painted);
+    raw(&painted);
+}
+
+/// Whether hints are wanted at all: `GIT_ADVICE`, which `--no-advice` sets.
+pub fn has_advice(env: &Environment) -> bool {
+    let wish = env.get("GIT_ADVICE").map(|wish| wish.to_string_lossy().to_ascii_lowercase());
+    !matches!(wish.as_deref(), Some("0" | "false" | "no" | "off" | ""))
+}
+
 /// `hint: …`, a line each.
 pub fn hint(text: &str) {
+    hint_in(&Paint::default(), text.as_bytes().as_bstr());
+}
+
+/// As [`hint`], each line in the colour of `paint`; what came from outside is made harmless.
+pub fn hint_in(paint: &Paint, text: &BStr) {
     for line in text.lines() {
-        note(if line.is_empty() { "hint:".to_owned() } else { format!("hint: {line}") });
+        let mut plain = BString::from(if line.is_empty() { "hint:" } else { "hint: " });
+        filter::blank_out(line.as_bstr(), &mut plain);
+        let mut painted = BString::default();
+        paint.put(&plain, &mut painted);
+        note(painted);
     }
 }
 

@@ -1,0 +1,245 @@
+//! What a push tells its user when it is over, in the order of git 2.47.3.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use crate::cmd::transfer::abbreviation;
+use crate::cmd::ui::push::{Table, is_failure, is_news};
+use crate::cmd::ui::{self, BadColor, Paint, Terminal};
+use crate::cmd::{CommandError, Context, Show};
+use crate::remote::push::{Outcome, RefUpdate, Status};
+use crate::remote::{Error, Remote, upstream};
+use crate::repo::Repository;
+
+/// How a push to one URL ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// As asked.
+    Done,
+    /// At least one ref is not what it was to be.
+    Failed,
+}
+
+/// Tells of pushes, one after the other.
+pub(super) struct Reporter<'a> {
+    repo: &'a Repository,
+    show: Show,
+    is_porcelain: bool,
+    paints: Paints,
+    has_advice: bool,
+}
+
+/// The colours of a push.
+struct Paints {
+    /// `color.transport.rejected`.
+    rejected: Paint,
+    /// `color.push.error`.
+    error: Paint,
+    /// `color.advice.hint`.
+    hint: Paint,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(
+        repo: &'a Repository,
+        context: &Context,
+        show: Show,
+        is_porcelain: bool,
+    ) -> Result<Self, CommandError> {
+        let terminal = Terminal::new(&context.env);
+        let paint = |group, slot, default| {
+            Paint::of_push(&terminal, &repo.config, (group, slot), default).map_err(
+                |BadColor { key, text }| {
+                    CommandError::bad_value(&repo.config, &key)
+                        .with_error(format!("invalid color value: {text}"))
+                },
+            )
+        };
+        let paints = Paints {
+            rejected: paint("transport", "rejected", "red")?,
+            error: paint("push", "error", "red")?,
+            hint: paint("advice", "hint", "yellow")?,
+        };
+        Ok(Self { repo, show, is_porcelain, paints, has_advice: ui::has_advice(&context.env) })
+    }
+
+    /// `--verbose`: where it goes.
+    pub(super) fn pushing_to(&self, url: &BStr) {
+        if self.show.verbosity > 0 {
+            ui::safe_note(&[&b"Pushing to "[..], url].concat());
+        }
+    }
+
+    /// Tells of the end of a push to `url`; `upstream` is the remote that pushed branches are to follow from now on.
+    pub(super) fn report(
+        &self,
+        outcome: &Outcome,
+        url: &BStr,
+        upstream: Option<&Remote>,
+        is_dry: bool,
+    ) -> Result<Verdict, CommandError> {
+        let rows = &outcome.rows;
+        let has_failed = rows.iter().any(|row| is_failure(&row.status));
+        if has_failed || self.show.verbosity >= 0 {
+            self.print_table(rows, url)?;
+        }
+        if let Some(remote) = upstream {
+            self.set_upstreams(rows, remote, is_dry)?;
+        }
+        if self.show.verbosity > 0 {
+            for name in &outcome.tracking {
+                ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
+            }
+        }
+        let is_sound = outcome.broken.is_none();
+        if self.is_porcelain && is_sound {
+            ui::out(b"Done")?;
+        } else if self.show.verbosity >= 0
+            && !has_failed
+            && is_sound
+            && !rows.iter().any(|row| is_news(&row.status))
+        {
+            ui::note("Everything up-to-date");
+        }
+        if is_sound && !has_failed {
+            return Ok(Verdict::Done);
+        }
+        self.failed(url);
+        self.advise(rows)?;
+        Ok(Verdict::Failed)
+    }
+
+    /// Tells why a push to `url` did not come about.
+    pub(super) fn refused(&self, error: Error, _url: &BStr) -> Result<Verdict, CommandError> {
+        Err(error.into())
+    }
+
+    /// `error: failed to push some refs to '<url>'`.
+    fn failed(&self, url: &BStr) {
+        ui::error_in(&self.paints.error, &[&b"failed to push some refs to '"[..], url, b"'"].concat());
+    }
+
+    fn print_table(&self, rows: &[RefUpdate], url: &BStr) -> Result<(), CommandError> {
+        let objects = self.repo.objects()?;
+        let length = abbreviation(self.repo, &objects)?;
+        let table = Table {
+            paint: if self.is_porcelain { Paint::default() } else { self.paints.rejected.clone() },
+            is_porcelain: self.is_porcelain,
+            shows_unchanged: self.show.verbosity > 0,
+            abbreviate: &|id| objects.abbreviate(id, length),
+        };
+        let lines = table.lines(rows);
+        let head = BString::from([&b"To "[..], url].concat());
+        let head = (!lines.is_empty()).then(|| ui::harmless(head.as_bstr()));
+        for line in head.into_iter().chain(lines) {
+            if self.is_porcelain {
+                ui::out(&line)?;
+            } else {
+                ui::note(line);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes each branch that was pushed, or was there already, follow what it was pushed to.
+    fn set_upstreams(&self, rows: &[RefUpdate], remote: &Remote, is_dry: bool) -> Result<(), CommandError> {
+        for row in rows.iter().filter(|row| matches!(row.status, Status::Done | Status::UpToDate)) {
+            let Some(branch) = self.branch_of(row)? else { continue };
+            let Some(merge) = row.name.strip_prefix(b"refs/heads/") else { continue };
+            let (branch, merge, origin) = (branch.as_bstr(), merge.as_bstr(), remote.display_name());
+            if is_dry {
+                let line = format!("Would set upstream of '{branch}' to '{merge}' of '{origin}'");
+                ui::out(line.as_bytes())?;
+                continue;
+            }
+            upstream::set(self.repo, branch, origin, row.name.as_bstr())?;
+            if self.show.verbosity >= 0 {
+                let how = if upstream::rebases(self.repo)? { " by rebasing" } else { "" };
+                ui::out(format!("branch '{branch}' set up to track '{origin}/{merge}'{how}.").as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The short name of the local branch that a row is about, `HEAD` and other symbolic refs followed.
+    fn branch_of(&self, row: &RefUpdate) -> Result<Option<BString>, CommandError> {
+        let Some(source) = row.source.as_ref().filter(|_| !row.new.is_null()) else { return Ok(None) };
+        let full = if source == "HEAD" { self.repo.head_branch()? } else { Some(source.clone()) };
+        Ok(full.and_then(|full| full.strip_prefix(b"refs/heads/").map(BString::from)))
+    }
+
+    /// Says how to go on: of all reasons for rejections the first that counts.
+    fn advise(&self, rows: &[RefUpdate]) -> Result<(), CommandError> {
+        if !self.has_advice {
+            return Ok(());
+        }
+        let head = self.repo.head_branch()?.unwrap_or_else(|| "HEAD".into());
+        let Some(hint) = HINTS.iter().find(|hint| rows.iter().any(|row| (hint.applies)(row, &head))) else {
+            return Ok(());
+        };
+        for key in ["advice.pushUpdateRejected", "advice.pushNonFastForward", hint.key] {
+            if self.repo.config.boolean(key)? == Some(false) {
+                return Ok(());
+            }
+        }
+        ui::hint_in(&self.paints.hint, hint.text.into());
+        Ok(())
+    }
+}
+
+/// What to do about a rejection.
+struct Hint {
+    /// The key that silences it.
+    key: &'static str,
+    /// Whether it is about `row`; the second is the full name of the current branch.
+    applies: fn(&RefUpdate, &BString) -> bool,
+    text: &'static str,
+}
+
+/// In the order of their weight: of several one is shown.
+const HINTS: [Hint; 6] = [
+    Hint {
+        key: "advice.pushNonFFCurrent",
+        applies: |row, head| row.status == Status::NonFastForward && row.name == *head,
+        text: "Updates were rejected because the tip of your current branch is behind\n\
+            its remote counterpart. If you want to integrate the remote changes,\n\
+            use 'git pull' before pushing again.\n\
+            See the 'Note about fast-forwards' in 'git push --help' for details.",
+    },
+    Hint {
+        key: "advice.pushNonFFMatching",
+        applies: |row, _| row.status == Status::NonFastForward,
+        text: "Updates were rejected because a pushed branch tip is behind its remote\n\
+            counterpart. If you want to integrate the remote changes, use 'git pull'\n\
+            before pushing again.\n\
+            See the 'Note about fast-forwards' in 'git push --help' for details.",
+    },
+    Hint {
+        key: "advice.pushAlreadyExists",
+        applies: |row, _| row.status == Status::AlreadyExists,
+        text: "Updates were rejected because the tag already exists in the remote.",
+    },
+    Hint {
+        key: "advice.pushFetchFirst",
+        applies: |row, _| row.status == Status::FetchFirst,
+        text: "Updates were rejected because the remote contains work that you do not\n\
+            have locally. This is usually caused by another repository pushing to\n\
+            the same ref. If you want to integrate the remote changes, use\n\
+            'git pull' before pushing again.\n\
+            See the 'Note about fast-forwards' in 'git push --help' for details.",
+    },
+    Hint {
+        key: "advice.pushNeedsForce",
+        applies: |row, _| row.status == Status::NeedsForce,
+        text: "You cannot update a remote ref that points at a non-commit object,\n\
+            or update a remote ref to make it point at a non-commit object,\n\
+            without using the '--force' option.",
+    },
+    Hint {
+        key: "advice.pushRefNeedsUpdate",
+        applies: |row, _| row.status == Status::RemoteUpdated,
+        text: "Updates were rejected because the tip of the remote-tracking branch has\n\
+            been updated since the last checkout. If you want to integrate the\n\
+            remote changes, use 'git pull' before pushing again.\n\
+            See the 'Note about fast-forwards' in 'git push --help' for details.",
+    },
+];
