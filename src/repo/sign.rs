@@ -67,13 +67,11 @@ impl Repository {
         let key = match (format, configured) {
             (Format::OpenPgp | Format::X509, Some(name)) => Key::Name(name),
             (Format::OpenPgp | Format::X509, None) => Key::Name(self.committer_without_date()?),
-            (Format::Ssh, Some(text)) => match ssh::literal(text.as_bstr()) {
-                Some(literal) => Key::Literal(literal),
-                None => {
-                    let path = self.config.path("user.signingKey")?;
-                    Key::File(path.unwrap_or_else(|| to_path(&text)))
-                }
-            },
+            (Format::Ssh, Some(text)) => {
+                let path = || self.config.path("user.signingKey").map(Option::unwrap_or_default);
+                ssh::literal(text.as_bstr())
+                    .map_or_else(|| path().map(Key::File), |key| Ok(Key::Literal(key)))?
+            }
             (Format::Ssh, None) => Key::Literal(ssh::default_key(self)?),
         };
         Ok(Signer { repo: self, format, key })
@@ -137,7 +135,7 @@ impl Signer<'_> {
         if ended.success && created { Ok(ended.stdout) } else { Err(failed(&ended.stderr)) }
     }
 
-    /// `gpg.<format>.program`, and for OpenPGP `gpg.program` as well: whichever is defined last.
+    /// `gpg.<format>.program`, and for `openpgp` also `gpg.program`: whichever is defined last.
     fn program(&self) -> Result<Program, Error> {
         let (subsection, default) = match self.format {
             Format::OpenPgp => ("openpgp", "gpg"),
