@@ -14,6 +14,8 @@ use crate::protocol::push::Rewritten;
 use crate::repo::Repository;
 use crate::transport;
 
+pub mod submodule;
+
 /// What the user asked for; what the configuration says is read by the caller or by [`Push::new`], as said.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
