@@ -11,13 +11,12 @@
 use bstr::BString;
 use gix_hash::ObjectId;
 
+pub mod certificate;
 mod report;
 mod request;
 
 pub use report::{RefReport, Report, Rewritten};
 pub use request::Request;
-
-pub mod certificate;
 
 /// One change that the client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

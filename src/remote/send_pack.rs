@@ -22,6 +22,7 @@ mod ask;
 mod converse;
 mod judge;
 mod pipe;
+mod signed;
 
 /// How the changes are asked for.
 #[derive(Debug, Clone, Default)]

@@ -2,10 +2,10 @@
 
 use bstr::BString;
 
-use super::{Options, Signed, tell, unsupported};
+use super::{Options, Signed, signed, unsupported};
 use crate::pack::enumerate::Wanted;
 use crate::pack::produce;
-use crate::progress::{Event, Progress};
+use crate::progress::Progress;
 use crate::protocol::Ref;
 use crate::protocol::push::{Command, Request};
 use crate::remote::pack_settings::pack_settings;
@@ -49,15 +49,9 @@ pub(super) fn request(
     let pending = rows.iter().filter(|row| row.status == Status::Pending);
     let commands: Vec<_> =
         pending.map(|row| Command { name: row.name.clone(), old: row.old, new: row.new }).collect();
-    let certificate = match session.capabilities().value("push-cert") {
-        Some(nonce) if options.signed != Signed::No && !commands.is_empty() => {
-            Some(certificate(repo, &commands, nonce, options)?)
-        }
-        None if options.signed == Signed::IfAsked => {
-            let text =
-                "not sending a push certificate since the receiving end does not support --signed push";
-            tell(progress, Event::Warning(text))?;
-            None
+    let certificate = match signed::nonce(session, options, progress)? {
+        Some(nonce) if !commands.is_empty() && !options.dry_run => {
+            Some(signed::certificate(repo, &commands, nonce, options, progress)?)
         }
         Some(_) | None => None,
     };
@@ -95,16 +89,6 @@ fn capabilities(session: &Session, options: &Options) -> Vec<BString> {
     }
     words.extend(session.session_id().map(|id| format!("session-id={id}").into()));
     words
-}
-
-/// The push certificate for `commands`, signed. gitprotocol-pack(5), "Push Certificate".
-fn certificate(
-    _repo: &Repository,
-    _commands: &[Command],
-    _nonce: &bstr::BStr,
-    _options: &Options,
-) -> Result<BString, Error> {
-    Err(Error::Usage("signed pushes are not possible yet".into()))
 }
 
 /// The pack that has to follow: none if refs are deleted and nothing else. What the far side has already may make it an
