@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod capabilities;
 mod clone;
 mod fetch;
 mod ls_remote;
