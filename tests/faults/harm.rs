@@ -61,10 +61,7 @@ fn a_reset_greeting_names_the_reset() {
     let (case, url) = project(2);
     let proxy = Proxy::before(&url, Fault::Reset(2));
     let twin = case.twin();
-    for run in [
-        twin.git("", &["clone", &proxy.url, "copy"]),
-        twin.gitr("", &["clone", &proxy.url, "copy"]),
-    ] {
+    for run in [twin.git("", &["clone", &proxy.url, "copy"]), twin.gitr("", &["clone", &proxy.url, "copy"])] {
         assert_eq!(run.status, 128, "{run:?}");
         assert!(run.complains_of("Connection reset by peer"), "{run:?}");
     }

@@ -11,6 +11,7 @@ mod clone;
 mod fetch;
 mod ls_remote;
 mod options;
+mod push;
 mod sources;
 
 use support::{Case, Kind, over};

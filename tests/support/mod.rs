@@ -8,6 +8,7 @@ pub mod build;
 pub mod git;
 pub mod page;
 pub mod proxy;
+pub mod push;
 pub mod run;
 pub mod sandbox;
 pub mod servers;
@@ -16,6 +17,7 @@ pub mod twin;
 
 pub use build::{Format, Stream};
 pub use git::Git;
+pub use push::Pushers;
 pub use run::Run;
 pub use sandbox::Sandbox;
 pub use servers::{Kind, Serve};

@@ -12,22 +12,25 @@ pub type State = Vec<(&'static str, BString)>;
 
 /// Reads the state of the repository at `path`, bare or not.
 pub fn of(sandbox: &Sandbox, path: &Path) -> State {
-    let git = |arguments: &[&str]| {
-        let run = sandbox.git(path, arguments);
-        BString::from(format!("{}{}exit {}", run.stdout, run.stderr, run.status))
-    };
+    let mut state = without_work_tree(sandbox, path);
+    state.push(("index", said(sandbox, path, &["ls-files", "--stage", "--eol"])));
+    state.push(("work tree", work_tree(path, &git_directory(path))));
+    state
+}
+
+/// As [`of`], without the index and the work tree, for what leaves them alone.
+pub fn without_work_tree(sandbox: &Sandbox, path: &Path) -> State {
     let directory = git_directory(path);
     let file = |name: &str| BString::from(fs::read(directory.join(name)).unwrap_or_default());
+    let format = "--format=%(objectname) %(objecttype) %(refname) %(symref)";
     vec![
-        ("refs", git(&["for-each-ref", "--format=%(objectname) %(objecttype) %(refname) %(symref)"])),
+        ("refs", said(sandbox, path, &["for-each-ref", format])),
         ("HEAD", file("HEAD")),
         ("config", file("config")),
         ("FETCH_HEAD", file("FETCH_HEAD")),
         ("shallow", sorted(&file("shallow"))),
         ("alternates", file("objects/info/alternates")),
         ("reflogs", reflogs(&directory)),
-        ("index", git(&["ls-files", "--stage", "--eol"])),
-        ("work tree", work_tree(path, &directory)),
     ]
 }
 
@@ -63,16 +66,33 @@ pub fn leftovers(directory: &Path) -> Vec<PathBuf> {
 
 /// Every file and link below `directory`, sorted; nothing if it is not there.
 pub fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+    let is_directory = |path: &PathBuf| path.is_dir() && !path.is_symlink();
+    everything(directory).into_iter().filter(|path| !is_directory(path)).collect()
+}
+
+/// `directory` and everything below it, sorted; nothing if it is not there.
+pub fn everything(directory: &Path) -> Vec<PathBuf> {
+    if !directory.exists() {
+        return Vec::new();
+    }
+    let mut found = vec![directory.to_owned()];
     let mut ahead = vec![directory.to_owned()];
     while let Some(next) = ahead.pop() {
         for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
-            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_directory { ahead.push(entry.path()) } else { found.push(entry.path()) }
+            found.push(entry.path());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                ahead.push(entry.path());
+            }
         }
     }
     found.sort();
     found
+}
+
+/// What git says and returns, whatever that is.
+fn said(sandbox: &Sandbox, path: &Path, arguments: &[&str]) -> BString {
+    let run = sandbox.git(path, arguments);
+    format!("{}{}exit {}", run.stdout, run.stderr, run.status).into()
 }
 
 /// `.git` of the repository at `path`, or `path` itself if it is bare.

@@ -8,6 +8,9 @@ use bstr::{BString, ByteSlice};
 
 use super::{Format, Git, Kind, Run, Sandbox, Serve, state};
 
+/// The commands that contact a server, and are told what they need for it.
+const CONTACTING: [&str; 4] = ["clone", "fetch", "ls-remote", "push"];
+
 /// One field of the matrix: a server of one version of C git, one protocol version, one object format.
 pub struct Case {
     /// Where everything happens.
@@ -58,7 +61,8 @@ impl Case {
 
     /// Two empty directories for the two clients.
     pub fn twin(&self) -> Twin<'_> {
-        Twin::new(&self.sandbox, self.version, self.server.options())
+        let twin = Twin::new(&self.sandbox, self.version, self.server.options());
+        Twin { push_options: self.server.push_options(), ..twin }
     }
 }
 
@@ -98,8 +102,10 @@ pub struct Twin<'a> {
     pub theirs: PathBuf,
     /// `-c protocol.version=N`.
     version: String,
-    /// Options of each command that contacts the server.
+    /// Options of each command that contacts the server and receives.
     options: Vec<String>,
+    /// Options of each push.
+    push_options: Vec<String>,
 }
 
 impl<'a> Twin<'a> {
@@ -110,7 +116,14 @@ impl<'a> Twin<'a> {
             fs::remove_dir_all(directory).ok();
             fs::create_dir(directory).expect("the sandbox can be written");
         }
-        Self { sandbox, ours, theirs, version: format!("protocol.version={version}"), options }
+        Self {
+            sandbox,
+            ours,
+            theirs,
+            version: format!("protocol.version={version}"),
+            options,
+            push_options: Vec::new(),
+        }
     }
 
     /// Gives `arguments` to both in the directory `place` of each, and checks that both print and return the same.
@@ -184,26 +197,31 @@ impl<'a> Twin<'a> {
 
     /// The command line with what every command is given.
     fn complete(&self, arguments: &[&str]) -> Vec<String> {
-        let mut complete = vec!["-c".to_owned(), self.version.clone()];
-        let [command, rest @ ..] = arguments else { return complete };
-        complete.push((*command).to_owned());
-        if ["clone", "fetch", "ls-remote"].contains(command) {
-            complete.extend(self.options.iter().cloned());
-        }
-        complete.extend(rest.iter().map(|&argument| argument.to_owned()));
-        complete
+        let before = arguments.iter().take_while(|&&word| !CONTACTING.contains(&word)).count();
+        let (before, rest) = arguments.split_at(before);
+        let (command, after) = rest.split_at(rest.len().min(1));
+        let options = match command {
+            ["push"] => &self.push_options[..],
+            [_] => &self.options[..],
+            _ => &[],
+        };
+        let words = [&["-c", &self.version], before, command].concat().into_iter().map(str::to_owned);
+        let after = after.iter().map(|&word| word.to_owned());
+        words.chain(options.iter().cloned()).chain(after).collect()
     }
 
-    /// `run` with the client's directory as `<client>`.
+    /// `run` with the client's directory as `<client>` and the two served copies as one.
     fn normalised(&self, run: Run) -> Run {
         Run { stdout: self.anonymous(&run.stdout), stderr: self.anonymous(&run.stderr), ..run }
     }
 
-    /// `text` with the client's directory as `<client>`.
-    fn anonymous(&self, text: &[u8]) -> BString {
+    /// `text` with the client's directory as `<client>` and the two served copies of [`Pushers`](super::Pushers),
+    /// whose names are of one length, as one.
+    pub fn anonymous(&self, text: &[u8]) -> BString {
         let ours = self.ours.as_os_str().as_encoded_bytes();
         let theirs = self.theirs.as_os_str().as_encoded_bytes();
-        without_sizes(&text.replace(ours, "<client>").replace(theirs, "<client>"))
+        let text = text.replace(ours, "<client>").replace(theirs, "<client>");
+        without_sizes(&text.replace("/ours/", "/copy/").replace("/them/", "/copy/"))
     }
 }
 

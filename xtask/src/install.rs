@@ -1,4 +1,4 @@
-//! The servers that the tests start: installed where that can be done without asking, named where it cannot.
+//! The programs that the tests start: installed where that can be done without asking, named where it cannot.
 
 use std::process::{Command, Stdio};
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
@@ -15,6 +15,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("lighttpd", "lighttpd"),
     ("nginx", "nginx-light"),
     ("fcgiwrap", "fcgiwrap"),
+    ("gpg", "gpg"),
+    ("gpg-agent", "gpg-agent"),
 ];
 
 /// Another installation may hold the lock; so many seconds are waited for it.

@@ -1,17 +1,20 @@
 //! Apache with `git-http-backend` as CGI.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::lchown;
 use std::path::{Path, PathBuf};
 
 use super::{Process, Serve};
-use crate::support::{Git, Sandbox};
+use crate::support::{Format, Git, Sandbox, state};
 
 /// Where Debian and Fedora keep Apache's modules.
 const MODULE_DIRECTORIES: [&str; 3] =
     ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
 /// What the configuration below needs; some builds have one or the other compiled in.
 const MODULES: [&str; 6] = ["mpm_prefork", "authz_core", "alias", "env", "cgi", "unixd"];
+
+/// Debian's number of the user and of the group `www-data`.
+const WWW_DATA: u32 = 33;
 
 /// A running Apache.
 pub(super) struct Apache(Process);
@@ -27,10 +30,7 @@ impl Apache {
             return None;
         };
         let directory = super::home_of(sandbox, &format!("apache-{}", git.version));
-        if rustix::process::geteuid().is_root() {
-            let (user, group) = (Some(33), Some(33)); // Debian's www-data
-            chown(&directory, user, group).expect("root may give it away");
-        }
+        give(&directory);
         let config = directory.join("httpd.conf");
         let process = Process::start(&directory, |port| {
             let text = configuration(sandbox, git, &directory, &modules, port);
@@ -46,6 +46,19 @@ impl Apache {
 impl Serve for Apache {
     fn url(&self, name: &str) -> String {
         format!("http://127.0.0.1:{}/git/{name}", self.0.port)
+    }
+
+    fn refresh(&self, sandbox: &Sandbox, name: &str, _format: Format) {
+        for path in state::everything(&sandbox.path("served").join(name)) {
+            give(&path);
+        }
+    }
+}
+
+/// Gives `path` to the user whom the server runs as, if root starts it.
+fn give(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        lchown(path, Some(WWW_DATA), Some(WWW_DATA)).expect("root may give it away");
     }
 }
 
@@ -64,7 +77,7 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
         }
     }
     if rustix::process::geteuid().is_root() {
-        text += "User #33\nGroup #33\n";
+        text += &format!("User #{WWW_DATA}\nGroup #{WWW_DATA}\n");
     }
     for (name, value) in super::cgi_variables(sandbox) {
         text.extend([format!("SetEnv {name} \"{value}\"\n")]);

@@ -11,8 +11,8 @@ pub(super) struct Local {
     served: PathBuf,
     /// What stands before the path in the URL.
     scheme: &'static str,
-    /// The program on the far side.
-    upload_pack: PathBuf,
+    /// Where the programs of the far side are.
+    exec_path: PathBuf,
 }
 
 impl Local {
@@ -23,8 +23,7 @@ impl Local {
 
     /// Repositories named by a `file://` URL.
     pub(super) fn file(sandbox: &Sandbox, git: &Git) -> Self {
-        let upload_pack = git.exec_path.join("git-upload-pack");
-        Self { served: sandbox.path("served"), scheme: "file://", upload_pack }
+        Self { served: sandbox.path("served"), scheme: "file://", exec_path: git.exec_path.clone() }
     }
 }
 
@@ -34,6 +33,10 @@ impl Serve for Local {
     }
 
     fn options(&self) -> Vec<String> {
-        vec![format!("--upload-pack={}", self.upload_pack.display())]
+        vec![format!("--upload-pack={}", self.exec_path.join("git-upload-pack").display())]
+    }
+
+    fn push_options(&self) -> Vec<String> {
+        vec![format!("--receive-pack={}", self.exec_path.join("git-receive-pack").display())]
     }
 }

@@ -36,12 +36,18 @@ pub trait Serve {
         Vec::new()
     }
 
+    /// Options that `push` needs to reach the server that is meant.
+    fn push_options(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Variables that the client needs.
     fn variables(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 
-    /// Makes what the server shows of `served/<name>` current, after the repository changed.
+    /// Makes what the server shows of `served/<name>` current, and lets the server write it, after the repository
+    /// changed.
     fn refresh(&self, _sandbox: &Sandbox, _name: &str, _format: Format) {}
 }
 
@@ -67,6 +73,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is reached by `http://`.
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Apache | Self::Lighttpd | Self::Nginx)
+    }
+
     /// Starts a server of this kind that hands out `served/` of `sandbox` with the programs of `git`; `None`, after
     /// saying so, if a program is missing.
     pub fn start(self, sandbox: &Sandbox, git: &Git) -> Option<Box<dyn Serve>> {
@@ -173,13 +184,18 @@ fn home_of(sandbox: &Sandbox, name: &str) -> PathBuf {
     directory
 }
 
+/// What servers that do not inherit the sandbox's environment date their reflogs with; it has no spaces, which each of
+/// their configurations would quote in its own way.
+const COMMITTER_DATE: &str = "2005-04-07T15:13:13-0700";
+
 /// The variables of a CGI program in `sandbox`: who it is, where the repositories are.
-fn cgi_variables(sandbox: &Sandbox) -> [(&'static str, String); 5] {
+fn cgi_variables(sandbox: &Sandbox) -> [(&'static str, String); 6] {
     [
         ("GIT_PROJECT_ROOT", sandbox.path("served").display().to_string()),
         ("GIT_HTTP_EXPORT_ALL", "1".to_owned()),
         ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
         ("HOME", sandbox.path("home").display().to_string()),
         ("PATH", "/usr/bin:/bin".to_owned()),
+        ("GIT_COMMITTER_DATE", COMMITTER_DATE.to_owned()),
     ]
 }

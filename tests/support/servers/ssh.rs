@@ -79,7 +79,9 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, port: u16) -> S
          PasswordAuthentication no\nKbdInteractiveAuthentication no\nPubkeyAuthentication yes\n\
          PermitRootLogin prohibit-password\nAcceptEnv GIT_PROTOCOL\nUseDNS no\nPrintMotd no\n\
          PrintLastLog no\nMaxStartups 100:30:200\nKexAlgorithms curve25519-sha256\n\
-         SetEnv PATH={programs}:/usr/bin:/bin HOME={home} GIT_CONFIG_NOSYSTEM=1 LC_ALL=C\n"
+         SetEnv PATH={programs}:/usr/bin:/bin HOME={home} GIT_CONFIG_NOSYSTEM=1 LC_ALL=C \
+         GIT_COMMITTER_DATE={}\n",
+        super::COMMITTER_DATE
     )
 }
 
