@@ -7,6 +7,7 @@ mod support;
 
 mod disk;
 mod harm;
+mod push;
 mod unreachable;
 
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
-//! A web server that knows nothing of git: one fixed answer to every request.
+//! Servers that know nothing of git: one fixed answer to everybody.
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 /// A listening server; it lives as long as the test's process.
@@ -13,16 +13,31 @@ pub struct Page {
 impl Page {
     /// Answers every request with `status`, such as `200 OK`, and `body` as a page of HTML.
     pub fn start(status: &str, body: &str) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = listener.local_addr().expect("it is bound").port();
         let length = body.len();
         let answer = format!(
             "HTTP/1.1 {status}\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
         );
+        Self::listen(move |stream| serve(stream, &answer))
+    }
+
+    /// Says `bytes` to everybody who connects, closes that direction and hears the other to its end.
+    pub fn say(bytes: &[u8]) -> Self {
+        let bytes = bytes.to_vec();
+        Self::listen(move |mut stream| {
+            stream.write_all(&bytes).ok()?;
+            stream.shutdown(Shutdown::Write).ok()?;
+            std::io::copy(&mut stream, &mut std::io::sink()).ok().map(drop)
+        })
+    }
+
+    /// Lets `answer` speak to each client in a thread of its own.
+    fn listen(answer: impl Fn(TcpStream) -> Option<()> + Clone + Send + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+        let port = listener.local_addr().expect("it is bound").port();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let answer = answer.clone();
-                thread::spawn(move || serve(stream, &answer));
+                thread::spawn(move || answer(stream));
             }
         });
         Self { port }

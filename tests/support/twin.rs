@@ -205,7 +205,7 @@ impl<'a> Twin<'a> {
             [_] => &self.options[..],
             _ => &[],
         };
-        let words = [&["-c", &self.version], before, command].concat().into_iter().map(str::to_owned);
+        let words = [&["-c", &*self.version][..], before, command].concat().into_iter().map(str::to_owned);
         let after = after.iter().map(|&word| word.to_owned());
         words.chain(options.iter().cloned()).chain(after).collect()
     }
