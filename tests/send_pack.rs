@@ -56,6 +56,8 @@ struct Near {
     /// `refs/heads/main` and its parent.
     tip: ObjectId,
     parent: ObjectId,
+    /// What a scripted far side has as `refs/heads/kept`.
+    kept: ObjectId,
 }
 
 /// What became of a push.
@@ -82,7 +84,7 @@ impl Near {
             ObjectId::from_hex(line.as_bytes()).unwrap()
         };
         let (tip, parent) = (id("main"), id("main~1"));
-        Self { sandbox, path, tip, parent }
+        Self { sandbox, path, tip, parent, kept: tip }
     }
 
     fn repository(&self) -> Repository {
@@ -148,7 +150,7 @@ fn far_side(near: &Near, capabilities: &str, answer: &[u8]) -> String {
 fn greeting(near: &Near, capabilities: &str) -> String {
     let lines = [
         format!("{} refs/heads/old\0{capabilities}\n", near.parent),
-        format!("{} refs/heads/kept\n", near.tip),
+        format!("{} refs/heads/kept\n", near.kept),
     ];
     std::fs::write(near.sandbox.path("greeting"), pkts(&[&lines[0], &lines[1]])).unwrap();
     "cat greeting; ".to_owned()
@@ -551,4 +553,126 @@ fn c_git_deletes() {
         );
         assert!(!pushed.told.remote.is_empty(), "receive-pack explains why");
     }
+}
+
+impl Near {
+    /// As [`Near::new`], with a commit on top that holds `bytes` bytes which no compression makes fewer.
+    fn with_noise(bytes: usize) -> Self {
+        let mut near = Self::new();
+        let mut stream = Stream::onto("main");
+        stream.commit("main", 9).file("noise", build::noise(bytes));
+        stream.import(&near.sandbox, &near.path);
+        let line = near.sandbox.git(&near.path, &["rev-parse", "main"]).success().line();
+        near.tip = ObjectId::from_hex(line.as_bytes()).unwrap();
+        near
+    }
+
+    /// Creates `refs/heads/new` at a far side that is the shell snippet `far`.
+    fn create(&self, far: &str) -> Pushed {
+        let rows = vec![Self::row("refs/heads/new", None, Some(self.tip))];
+        self.push("far", Some(far), rows, &Options::default(), Told::default())
+    }
+}
+
+/// What stands behind the request in `heard`, as `git index-pack` judges it; the number of objects.
+fn judge_pack(near: &Near, heard: &[u8]) -> usize {
+    let pack = &heard[heard.find("0000PACK").unwrap() + 4..];
+    let run = support::Run::with_input(
+        near.sandbox.command("git").current_dir(&near.path).args([
+            "index-pack",
+            "--stdin",
+            "--fix-thin",
+            "--strict",
+        ]),
+        pack,
+    );
+    run.success();
+    u32::from_be_bytes(pack[8..12].try_into().unwrap()) as usize
+}
+
+#[test]
+fn a_megabyte_is_heard_before_a_byte_is_listened_to() {
+    let near = Near::with_noise(3 << 20);
+    let line = [&[b'x'; 1023][..], b"\n"].concat();
+    let chatter: Vec<u8> = (0..1024).flat_map(|_| band(2, &line)).collect();
+    std::fs::write(near.sandbox.path("chatter"), chatter).unwrap();
+    let report = band(1, &pkts(&["unpack ok\n", "ok refs/heads/new\n"]));
+    std::fs::write(near.sandbox.path("answer"), [report, b"0000".to_vec()].concat()).unwrap();
+    let greeting = greeting(&near, "report-status side-band-64k");
+    let pushed = near.create(&format!("{greeting}cat chatter; cat >heard; cat answer; :"));
+    pushed.result.unwrap();
+    assert_eq!(pushed.rows[0].status, Status::Done);
+    assert_eq!(pushed.told.remote.len(), 1024);
+    assert_eq!(judge_pack(&near, &pushed.heard), 3, "a commit, a tree and a blob");
+}
+
+#[test]
+fn a_far_side_that_hangs_up_in_the_middle_has_the_last_word() {
+    let bands = "report-status side-band-64k";
+    let refused = pkts(&["unpack quota exceeded\n", "ng refs/heads/new unpacker error\n"]);
+    let cases = [
+        (bands, b"".to_vec(), Some("the remote end hung up unexpectedly")),
+        (bands, band(3, b"no space left\n"), Some("remote error: no space left")),
+        (bands, [band(1, &refused), b"0000".to_vec()].concat(), None),
+        ("report-status", b"".to_vec(), Some("the remote end hung up unexpectedly")),
+        ("report-status", pkt("ERR too large\n").into_bytes(), Some("remote error: too large")),
+        ("report-status", refused, None),
+        ("ofs-delta", b"".to_vec(), Some("the remote end hung up unexpectedly")),
+    ];
+    for (capabilities, answer, expected) in cases {
+        let near = Near::with_noise(3 << 20);
+        std::fs::write(near.sandbox.path("answer"), answer).unwrap();
+        let greeting = greeting(&near, capabilities);
+        let pushed = near.create(&format!("{greeting}head -c 200 >heard; exec 0</dev/null; cat answer; :"));
+        match expected {
+            Some(expected) => {
+                assert_eq!(pushed.result.unwrap_err().to_string(), expected);
+                assert_eq!(pushed.rows[0].status, Status::Unreported);
+            }
+            None => {
+                pushed.result.unwrap();
+                assert_eq!(pushed.told.errors, ["remote unpack failed: quota exceeded"]);
+                assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_far_side_that_can_nothing_gets_its_pack() {
+    let near = Near::new();
+    let pushed = near.create(&far_side(&near, "", b""));
+    pushed.result.unwrap();
+    assert_eq!(pushed.rows[0].status, Status::Done);
+    assert_eq!(judge_pack(&near, &pushed.heard), 0, "it has refs/heads/kept");
+}
+
+#[test]
+fn an_object_that_is_missing_here_ends_the_push_on_both_sides() {
+    let near = Near::with_noise(1 << 20);
+    let blob = near.sandbox.git(&near.path, &["rev-parse", "main:noise"]).success().line();
+    near.sandbox.git(&near.path, &["-c", "pack.packSizeLimit=0", "repack", "-adq"]).success();
+    let packs = near.path.join("objects/pack");
+    let loose = near.sandbox.path("loose");
+    std::fs::rename(&packs, &loose).unwrap();
+    std::fs::create_dir(&packs).unwrap();
+    for entry in std::fs::read_dir(&loose).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "pack") {
+            let pack = std::fs::read(path).unwrap();
+            let mut unpack = near.sandbox.command("git");
+            unpack.current_dir(&near.path).args(["unpack-objects", "-q"]);
+            support::Run::with_input(&mut unpack, &pack).success();
+        }
+    }
+    std::fs::remove_file(near.path.join("objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    let far = near.sandbox.path("far.git");
+    build::empty(&near.sandbox, &far, Format::Sha1);
+    let rows = vec![Near::row("refs/heads/new", None, Some(near.tip))];
+    let pushed = near.push(far.to_str().unwrap(), None, rows, &Options::default(), Told::default());
+    let error = pushed.result.unwrap_err();
+    assert!(matches!(error, Error::Pack(_)), "{error:?}");
+    assert!(error.to_string().contains(&blob), "{error}");
+    assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
+    assert_eq!(near.sandbox.git(&far, &["for-each-ref"]).line(), "");
 }

@@ -70,7 +70,7 @@ fn send_with(
     (form, hear): (Form, Hear<'_>),
     shared: &Shared<'_>,
 ) -> Result<(), Error> {
-    let source = source(repo)?;
+    let source = repo.objects()?;
     let (writer, reader) = pipe();
     let stopper = reader.stopper();
     let mut body = Body { request: Cursor::new(request), pack: reader, is_said: false };
@@ -84,7 +84,7 @@ fn send_with(
     };
     let (made, conversed) = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("pack".into());
-        let making = thread.spawn_scoped(scope, || make(source.as_ref(), pack, writer, shared.handle()))?;
+        let making = thread.spawn_scoped(scope, || make(&source, pack, writer, shared.handle()))?;
         let conversed = session.connection().converse(&mut body, &mut hear_all, &mut shared.handle());
         stopper.stop();
         let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -105,12 +105,6 @@ fn send_with(
 
 /// Takes in what the far side says.
 type Hear<'a> = &'a mut dyn FnMut(&mut dyn BufRead) -> Result<(), transport::Error>;
-
-/// The objects that packs are made of.
-fn source(_repo: &Repository) -> Result<Box<dyn Source>, Error> {
-    // becomes `Ok(Box::new(repo.objects()?))` as soon as objects are a source
-    Err(Error::Usage("packs cannot be made yet".into()))
-}
 
 /// Writes the pack and tells that it is whole.
 fn make(

@@ -18,8 +18,8 @@ use stores::{Places, Stores};
 mod commit;
 mod pack;
 mod packs;
-mod source;
 mod prefix;
+mod source;
 mod stores;
 
 pub use crate::pack::source::Commit;
