@@ -38,6 +38,7 @@ impl Source for Objects {
     }
 
     fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()> {
+        out.clear();
         out.extend_from_slice(self.packs.pack(location.pack)?.checked_stream(location)?);
         Ok(())
     }
