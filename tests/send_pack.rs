@@ -591,6 +591,42 @@ fn judge_pack(near: &Near, heard: &[u8]) -> usize {
 }
 
 #[test]
+fn packs_go_to_c_git() {
+    for git in support::Git::all() {
+        for format in Format::ALL {
+            let sandbox = Sandbox::new();
+            let (near_path, far) = (sandbox.path("near.git"), sandbox.path("far.git"));
+            build::project(&sandbox, &near_path, format, 30);
+            build::empty(&sandbox, &far, format);
+            let id = |name: &str| {
+                ObjectId::from_hex(sandbox.git(&near_path, &["rev-parse", name]).success().line().as_bytes())
+                    .unwrap()
+            };
+            let (tip, parent, tag) = (id("main"), id("main~4"), id("v1.0"));
+            let near = Near { path: near_path.clone(), tip, parent, kept: tip, sandbox };
+            let program = format!("{}/git-receive-pack", git.exec_path.display());
+            let null = ObjectId::null(tip.kind());
+            for (name, old, new) in [
+                ("refs/heads/main", null, parent),
+                ("refs/heads/main", parent, tip),
+                ("refs/tags/v1.0", null, tag),
+                // all of it is there: an empty pack
+                ("refs/heads/same", null, tip),
+            ] {
+                let rows = vec![RefUpdate { old, ..Near::row(name, None, Some(new)) }];
+                let options = Options { thin: true, ..Options::default() };
+                let pushed =
+                    near.push(far.to_str().unwrap(), Some(&program), rows, &options, Told::default());
+                pushed.result.unwrap();
+                assert_eq!(pushed.rows[0].status, Status::Done, "{name} {:?}", pushed.told.remote);
+                assert_eq!(near.sandbox.git(&far, &["rev-parse", name]).line(), new.to_string());
+            }
+            near.sandbox.git(&far, &["fsck", "--strict", "--full"]).success();
+        }
+    }
+}
+
+#[test]
 fn a_megabyte_is_heard_before_a_byte_is_listened_to() {
     let near = Near::with_noise(3 << 20);
     let line = [&[b'x'; 1023][..], b"\n"].concat();
@@ -624,16 +660,13 @@ fn a_far_side_that_hangs_up_in_the_middle_has_the_last_word() {
         std::fs::write(near.sandbox.path("answer"), answer).unwrap();
         let greeting = greeting(&near, capabilities);
         let pushed = near.create(&format!("{greeting}head -c 200 >heard; exec 0</dev/null; cat answer; :"));
-        match expected {
-            Some(expected) => {
-                assert_eq!(pushed.result.unwrap_err().to_string(), expected);
-                assert_eq!(pushed.rows[0].status, Status::Unreported);
-            }
-            None => {
-                pushed.result.unwrap();
-                assert_eq!(pushed.told.errors, ["remote unpack failed: quota exceeded"]);
-                assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
-            }
+        if let Some(expected) = expected {
+            assert_eq!(pushed.result.unwrap_err().to_string(), expected);
+            assert_eq!(pushed.rows[0].status, Status::Unreported);
+        } else {
+            pushed.result.unwrap();
+            assert_eq!(pushed.told.errors, ["remote unpack failed: quota exceeded"]);
+            assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
         }
     }
 }
