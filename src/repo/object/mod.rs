@@ -16,6 +16,7 @@ use packs::Packs;
 use stores::{Places, Stores};
 
 mod commit;
+mod decode;
 mod pack;
 mod packs;
 mod prefix;
@@ -95,6 +96,9 @@ impl Objects {
     /// Kind and content of `id`; `None` if there is no such object.
     pub fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
         use gix_object::Find as _;
+        if let Some(kind) = self.packs.read(id, &self.stores, out) {
+            return Ok(Some(kind));
+        }
         self.stores.look_up(|handle| {
             let found = handle.try_find(id, out).map_err(io::Error::other)?;
             Ok(found.map(|data| data.kind))

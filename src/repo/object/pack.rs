@@ -44,7 +44,7 @@ impl Pack {
     /// Where `id` lies in this pack, which has the number `number`; `None` if it is not there or its entry cannot be
     /// read.
     pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
-        let offset = self.index.pack_offset_at_index(self.index.lookup(id)?);
+        let offset = self.offset_of(id)?;
         let end = self.entry_at(offset)?.end;
         let (header, header_len) = self.header(offset, end)?;
         let content = match header.content {
@@ -78,6 +78,22 @@ impl Pack {
             return Err(self.broken("bad CRC of the entry", location));
         }
         self.stream(location)
+    }
+
+    /// The header of the entry at `offset`, and where its zlib stream begins.
+    pub(super) fn entry_header(&self, offset: u64) -> Option<(Header, u64)> {
+        let (header, header_len) = self.header(offset, self.data.pack_end() as u64)?;
+        Some((header, offset.checked_add(header_len)?))
+    }
+
+    /// The bytes of the pack from `offset` to the trailer.
+    pub(super) fn bytes_from(&self, offset: u64) -> Option<&[u8]> {
+        self.data.entry_slice(offset..self.data.pack_end() as u64)
+    }
+
+    /// Where the entry of `id` begins.
+    pub(super) fn offset_of(&self, id: &oid) -> Option<u64> {
+        Some(self.index.pack_offset_at_index(self.index.lookup(id)?))
     }
 
     /// The header of the entry from `offset` to `end`, and its length in bytes.

@@ -8,14 +8,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use gix_hash::oid;
+use gix_object::Kind;
 
+use super::decode::Decoder;
 use super::pack::Pack;
 use super::stores::Stores;
 use crate::pack::source::Location;
+
+/// Decoders that wait for the next thread, each with its cache; more than these are dropped after use.
+const IDLE_MAX: usize = 16;
 
 /// All packs of a database.
 pub(super) struct Packs {
@@ -24,6 +29,8 @@ pub(super) struct Packs {
     known: RwLock<Option<Arc<[Arc<Slot>]>>>,
     /// The pack that had the answer last, where the next is most likely.
     recent: AtomicUsize,
+    /// Those that no thread uses at the moment.
+    idle: Mutex<Vec<Box<Decoder>>>,
 }
 
 /// One `.idx` file; it is opened with its pack when it is asked first.
@@ -36,19 +43,36 @@ struct Slot {
 
 impl Packs {
     pub(super) fn new(object_hash: gix_hash::Kind) -> Self {
-        Self { object_hash, known: RwLock::default(), recent: AtomicUsize::new(0) }
+        Self { object_hash, known: RwLock::default(), recent: AtomicUsize::new(0), idle: Mutex::default() }
     }
 
     /// Where `id` lies in one of the packs of `stores`, whose directories are read when there is need to.
     pub(super) fn locate(&self, id: &oid, stores: &Stores) -> Option<Location> {
+        self.find(id, stores, |pack, number| pack.locate(id, number))
+    }
+
+    /// Puts the object `id` into `out`; `None` if it is in no pack, or for some reason cannot be read here.
+    pub(super) fn read(&self, id: &oid, stores: &Stores, out: &mut Vec<u8>) -> Option<Kind> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut decoder = idle.unwrap_or_else(|| Box::new(Decoder::new()));
+        let read = |pack: &Pack, number| decoder.read(pack, number, pack.offset_of(id)?, out);
+        let found = self.find(id, stores, read);
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_MAX {
+            idle.push(decoder);
+        }
+        found
+    }
+
+    /// The first answer that a pack gives about `id`.
+    fn find<T>(&self, id: &oid, stores: &Stores, mut ask: impl FnMut(&Pack, u32) -> Option<T>) -> Option<T> {
         if id.kind() != self.object_hash {
             return None;
         }
-        let known = self.known(stores);
-        match self.locate_among(&known, id) {
+        match self.find_among(&self.known(stores), &mut ask) {
             Ok(found) => found,
             // somebody packed anew: what was in the pack that is gone is in a new one
-            Err(Gone) => self.locate_among(&self.read(stores), id).ok().flatten(),
+            Err(Gone) => self.find_among(&self.read_directories(stores), &mut ask).ok().flatten(),
         }
     }
 
@@ -64,11 +88,15 @@ impl Packs {
     /// Reads the directories again, for packs that came since.
     pub(super) fn refresh(&self, stores: &Stores) {
         if self.known.read().unwrap_or_else(PoisonError::into_inner).is_some() {
-            self.read(stores);
+            self.read_directories(stores);
         }
     }
 
-    fn locate_among(&self, known: &[Arc<Slot>], id: &oid) -> Result<Option<Location>, Gone> {
+    fn find_among<T>(
+        &self,
+        known: &[Arc<Slot>],
+        ask: &mut impl FnMut(&Pack, u32) -> Option<T>,
+    ) -> Result<Option<T>, Gone> {
         let recent = self.recent.load(Ordering::Relaxed);
         let others = (0..known.len()).filter(|number| *number != recent);
         let mut gone = false;
@@ -78,8 +106,7 @@ impl Packs {
                 gone |= !slot.is_gone.swap(true, Ordering::Relaxed) && !slot.index.exists();
                 continue;
             };
-            let Ok(label) = u32::try_from(number) else { continue };
-            if let Some(found) = pack.locate(id, label) {
+            if let Some(found) = u32::try_from(number).ok().and_then(|label| ask(pack, label)) {
                 self.recent.store(number, Ordering::Relaxed);
                 return Ok(Some(found));
             }
@@ -89,11 +116,11 @@ impl Packs {
 
     fn known(&self, stores: &Stores) -> Arc<[Arc<Slot>]> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-        known.unwrap_or_else(|| self.read(stores))
+        known.unwrap_or_else(|| self.read_directories(stores))
     }
 
     /// Adds the packs of `stores` that are not known yet.
-    fn read(&self, stores: &Stores) -> Arc<[Arc<Slot>]> {
+    fn read_directories(&self, stores: &Stores) -> Arc<[Arc<Slot>]> {
         let found = index_files(&stores.directories());
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let mut all = known.as_deref().unwrap_or_default().to_vec();
