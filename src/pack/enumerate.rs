@@ -79,20 +79,9 @@ pub fn enumerate(
 ) -> Result<Enumerated, Error> {
     let mut count = Count::new(progress);
     let mut boundary = Boundary::new(source);
-    let mut commits = commits::Walk::new(source, &wanted.receiver_shallow);
-    let tips = Tips::read(source, wanted, &mut boundary, &mut count)?;
-    for id in &tips.commits {
-        commits.want(*id)?;
-    }
-    for have in &tips.haves {
-        commits.have(have.id)?;
-    }
-    let walked = commits.run(&mut count)?;
-    let mut roots = walked.boundary;
-    if walked.roots.iter().any(|id| is_cut(source, id)) {
-        roots.extend(tips.haves.iter().take(CUT_HAVES_MAX).map(|have| have.tree));
-    }
-    boundary.add_roots(roots);
+    let mut tips = Tips::read(source, wanted, &mut boundary, &mut count)?;
+    let walked = walk_commits(source, wanted, &mut tips, &mut count)?;
+    boundary.add_roots(walked.boundary);
 
     let mut found = Enumerated::default();
     let commits = walked.commits.iter().map(|(id, _)| (*id, Kind::Commit));
@@ -108,6 +97,30 @@ pub fn enumerate(
         trees.commit_tree(tree)?;
     }
     trees.finish()
+}
+
+/// Walks from the commits of `tips`, which it takes. Where our own history is cut off, the boundary are the newest of
+/// the commits that the receiver has, since the walk does not lead there.
+fn walk_commits(
+    source: &dyn Source,
+    wanted: &Wanted,
+    tips: &mut Tips,
+    count: &mut Count<'_>,
+) -> Result<commits::Found, Error> {
+    let newest = tips.haves.iter().take(CUT_HAVES_MAX).map(|(_, commit)| commit.tree);
+    let newest: Vec<ObjectId> = newest.collect();
+    let mut walk = commits::Walk::new(source, &wanted.receiver_shallow);
+    for (id, commit) in tips.commits.drain(..) {
+        walk.want(id, commit);
+    }
+    for (id, commit) in tips.haves.drain(..) {
+        walk.have(id, commit);
+    }
+    let mut found = walk.run(count)?;
+    if found.roots.iter().any(|id| is_cut(source, id)) {
+        found.boundary.extend(newest);
+    }
+    Ok(found)
 }
 
 /// A number from the last characters of a path, so that sorting by it brings files of the same name and kind together:

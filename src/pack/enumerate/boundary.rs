@@ -72,7 +72,9 @@ impl<'a> Boundary<'a> {
     }
 
     /// The receiver has the root trees `trees` of the commits at its boundary.
-    pub fn add_roots(&mut self, trees: Vec<ObjectId>) {
+    pub fn add_roots(&mut self, mut trees: Vec<ObjectId>) {
+        let mut seen = IdSet::default();
+        trees.retain(|id| seen.insert(*id));
         self.theirs.extend(&trees);
         if !trees.is_empty() {
             self.directories.push(Directory::new(trees));

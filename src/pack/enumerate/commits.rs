@@ -14,7 +14,7 @@ use gix_hash::ObjectId;
 use super::count::Count;
 use super::ids::{IdMap, IdSet};
 use crate::pack::Error;
-use crate::pack::source::Source;
+use crate::pack::source::{Commit, Source};
 
 /// How many commits of theirs are visited in a row, older than all that are wanted, before the walk ends: git's number.
 const SLOP: u32 = 5;
@@ -56,7 +56,6 @@ struct Node {
 
 struct Body {
     tree: ObjectId,
-    date: i64,
     /// Where its parents are in [`Walk::parents`].
     parents: Range<usize>,
 }
@@ -87,16 +86,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Begins at the commit `id`, which is wanted.
-    pub fn want(&mut self, id: ObjectId) -> Result<(), Error> {
+    pub fn want(&mut self, id: ObjectId, commit: Commit) {
         let number = self.number(id);
-        self.meet(number)
+        self.begin(number, commit);
     }
 
     /// Begins at the commit `id`, which the receiver has.
-    pub fn have(&mut self, id: ObjectId) -> Result<(), Error> {
+    pub fn have(&mut self, id: ObjectId, commit: Commit) {
         let number = self.number(id);
         self.mark_theirs(number);
-        self.meet(number)
+        self.begin(number, commit);
     }
 
     /// Walks to the end.
@@ -169,38 +168,45 @@ impl<'a> Walk<'a> {
         }
     }
 
+    fn begin(&mut self, number: usize, commit: Commit) {
+        if self.nodes.get(number).is_some_and(|node| node.place == Place::Ahead) {
+            self.enqueue(number, commit);
+        }
+    }
+
     /// Puts a commit into the queue when it is met for the first time.
     fn meet(&mut self, number: usize) -> Result<(), Error> {
-        let Some(node) = self.nodes.get_mut(number) else { return Ok(()) };
-        if node.place != Place::Ahead {
+        let Some(node) = self.nodes.get_mut(number).filter(|node| node.place == Place::Ahead) else {
             return Ok(());
-        }
-        node.place = Place::Visited;
+        };
         let (id, is_theirs) = (node.id, node.is_theirs);
-        let commit = match self.source.commit(&id) {
-            Ok(Some(commit)) => commit,
+        match self.source.commit(&id) {
+            Ok(Some(commit)) => self.enqueue(number, commit),
             // what the receiver has need not be here
-            Err(_) | Ok(None) if is_theirs => return Ok(()),
+            Err(_) | Ok(None) if is_theirs => node.place = Place::Visited,
             Ok(None) => return Err(Error::Missing { kind: "commit", id }),
             Err(source) => return Err(Error::Unreadable { id, source }),
-        };
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, number: usize, commit: Commit) {
         let first = self.parents.len();
         for parent in commit.parents {
             let parent = self.number(parent);
             self.parents.push(parent);
         }
-        let body = Body { tree: commit.tree, date: commit.date, parents: first..self.parents.len() };
-        self.queue.push((body.date, Reverse(self.queued_count), number));
+        let body = Body { tree: commit.tree, parents: first..self.parents.len() };
+        self.queue.push((commit.date, Reverse(self.queued_count), number));
         self.queued_count += 1;
-        self.wanted_in_queue += usize::from(!is_theirs);
-        if let Some(node) = self.nodes.get_mut(number) {
-            node.place = Place::Queue;
-            node.body = Some(body);
-        }
-        if is_theirs {
+        let Some(node) = self.nodes.get_mut(number) else { return };
+        node.place = Place::Queue;
+        node.body = Some(body);
+        if node.is_theirs {
             self.mark_parents_theirs(number);
+        } else {
+            self.wanted_in_queue += 1;
         }
-        Ok(())
     }
 
     /// The number of the commit `id`, a new one if it has none.

@@ -19,20 +19,13 @@ const TAGS_MAX: usize = 1_000;
 #[derive(Default)]
 pub(super) struct Tips {
     /// Wanted commits.
-    pub commits: Vec<ObjectId>,
+    pub commits: Vec<(ObjectId, Commit)>,
     /// Tags to send.
     pub tags: Vec<ObjectId>,
     /// Wanted trees and blobs.
     pub others: Vec<(ObjectId, Kind)>,
     /// Commits that the receiver has, newest first.
-    pub haves: Vec<Have>,
-}
-
-/// A commit that the receiver has.
-pub(super) struct Have {
-    pub id: ObjectId,
-    pub tree: ObjectId,
-    date: i64,
+    pub haves: Vec<(ObjectId, Commit)>,
 }
 
 /// What an id is.
@@ -56,7 +49,7 @@ impl Tips {
             count.step()?;
             tips.add_have(source, *id, boundary, count)?;
         }
-        tips.haves.sort_by_key(|have| Reverse(have.date));
+        tips.haves.sort_by_key(|(_, commit)| Reverse(commit.date));
         let mut seen = IdSet::default();
         for id in &wanted.wants {
             count.step()?;
@@ -76,8 +69,8 @@ impl Tips {
             // what cannot be read is as good as missing
             match read(source, &id).ok().flatten() {
                 None => break,
-                Some(Tip::Commit(Commit { tree, date, .. })) => {
-                    self.haves.push(Have { id, tree, date });
+                Some(Tip::Commit(commit)) => {
+                    self.haves.push((id, commit));
                     break;
                 }
                 Some(Tip::Tree) => return boundary.close(id, count),
@@ -107,7 +100,7 @@ impl Tips {
             }
             match read(source, &id)? {
                 None => return Err(Error::Missing { kind: "object", id }),
-                Some(Tip::Commit(_)) => self.commits.push(id),
+                Some(Tip::Commit(commit)) => self.commits.push((id, commit)),
                 Some(Tip::Tree) => self.others.push((id, Kind::Tree)),
                 Some(Tip::Blob) => self.others.push((id, Kind::Blob)),
                 Some(Tip::Tag(target)) => {
