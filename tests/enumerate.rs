@@ -351,9 +351,9 @@ fn a_shallow_receiver_gets_what_lies_behind_its_boundary() {
         let wanted =
             Wanted { wants: vec![want], haves: vec![boundary], receiver_shallow, ..Wanted::default() };
         let found = repo.enumerate(&wanted).unwrap();
-        let list: String = found.objects.iter().map(|object| format!("{}\n", object.id)).collect();
+        let list: Vec<String> = found.objects.iter().map(|object| object.id.to_string()).collect();
         let directory = receiver.directory.path().join("pack");
-        repo.git(&["pack-objects", "-q", directory.to_str().unwrap()], list.as_bytes());
+        repo.git(&["pack-objects", "-q", directory.to_str().unwrap()], (list.join("\n") + "\n").as_bytes());
         for entry in fs::read_dir(receiver.directory.path()).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "pack") {
@@ -429,7 +429,8 @@ fn name_hashes_are_those_of_c_git() {
     let mut stream =
         b"commit refs/heads/main\ncommitter A <a@example.com> 1700000000 +0000\ndata 0\n".to_vec();
     for path in paths {
-        let quoted: String = path.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+        let quoted: Vec<String> = path.bytes().map(|byte| format!("\\{byte:03o}")).collect();
+        let quoted = quoted.concat();
         writeln!(stream, "M 100644 inline \"{quoted}\"\ndata {}\n{path}", path.len()).unwrap();
     }
     repo.git(&["fast-import", "--quiet"], &stream);

@@ -86,8 +86,8 @@ mod tests {
         let modes = ["40000 a", "040000 b", "100644 c", "100755 d", "120000 e", "160000 f"];
         let content: Vec<u8> = modes.iter().zip(1..).flat_map(|(mode, id)| entry(mode, id)).collect();
         let kinds: Vec<_> = read(&content).unwrap().into_iter().map(|(kind, ..)| kind).collect();
-        use EntryKind::{Blob, Submodule, Tree};
-        assert_eq!(kinds, [Tree, Tree, Blob, Blob, Blob, Submodule]);
+        let (tree, blob) = (EntryKind::Tree, EntryKind::Blob);
+        assert_eq!(kinds, [tree, tree, blob, blob, blob, EntryKind::Submodule]);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Packs {
     /// The pack that had the answer last, where the next is most likely.
     recent: AtomicUsize,
     /// Those that no thread uses at the moment.
-    idle: Mutex<Vec<Box<Decoder>>>,
+    idle: Mutex<Vec<Decoder>>,
 }
 
 /// One `.idx` file; it is opened with its pack when it is asked first.
@@ -54,7 +54,7 @@ impl Packs {
     /// Puts the object `id` into `out`; `None` if it is in no pack, or for some reason cannot be read here.
     pub(super) fn read(&self, id: &oid, stores: &Stores, out: &mut Vec<u8>) -> Option<Kind> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut decoder = idle.unwrap_or_else(|| Box::new(Decoder::new()));
+        let mut decoder = idle.unwrap_or_else(Decoder::new);
         let read = |pack: &Pack, number| decoder.read(pack, number, pack.offset_of(id)?, out);
         let found = self.find(id, stores, read);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);

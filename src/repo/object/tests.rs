@@ -255,7 +255,7 @@ fn one_value_serves_many_threads() {
 }
 
 /// The packs' `.idx` files.
-fn indices(directory: &Path) -> Vec<std::path::PathBuf> {
+fn indices(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory.join(".git/objects/pack")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "idx")).collect()
