@@ -9,9 +9,15 @@
 //!
 //! # Memory
 //!
-//! Nothing of the pack is held. What grows with the number of objects is the list: 80 bytes for each object, 8 for where
-//! it was written, and some 12 for the orders in which it is gone through. Beside that there are the entry that is being
-//! written and the object it is made of.
+//! Nothing of the pack is held, but for the deltas that were found, up to [`Settings::delta_cache_bytes`]. The peak is made of
+//!
+//! - the list, the only thing that grows with the number of objects: 80 bytes for each, 8 for where it was written, some 12
+//!   for the orders in which the list is gone through, and 40 for each new delta;
+//! - while deltas are searched, one window for each thread: up to [`Settings::window`] objects and the one they are
+//!   compared with, each with an index of up to two and a quarter times its size and of 72 MiB at most. What is larger than
+//!   [`Settings::big_file_threshold_bytes`] never comes into it, and [`Settings::window_memory_bytes`] bounds it;
+//! - while the pack is written, one object, with its base if its delta was not kept. What is larger than the threshold goes
+//!   through in pieces.
 
 use std::io::Write;
 

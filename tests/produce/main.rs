@@ -317,7 +317,7 @@ fn an_empty_pack_is_a_pack() {
 fn small_and_large_blobs_arrive() {
     let big_file_threshold_bytes = 100_000;
     let settings = Settings { big_file_threshold_bytes, ..settings(Sha1) };
-    let mut memory = Memory::default();
+    let mut memory = Memory { whole_max: Some(100_000), ..Memory::default() };
     let noise =
         |len: u32| (0..len).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect::<Vec<u8>>();
     let contents = [
@@ -337,6 +337,19 @@ fn small_and_large_blobs_arrive() {
     for (id, (_, content)) in &memory.objects {
         assert_eq!(&receiver.git(&["cat-file", "blob", &id.to_string()], b""), content);
     }
+}
+
+#[test]
+fn a_big_object_that_is_shorter_than_it_says_is_an_error() {
+    let mut memory = Memory::default();
+    let object = memory.add(Sha1, vec![0; 200_000]);
+    let objects = Enumerated { objects: vec![object], ..Enumerated::default() };
+    let settings = Settings { big_file_threshold_bytes: 100, ..settings(Sha1) };
+    let mut short = Memory::default();
+    short.objects.insert(object.id, (object.kind, vec![0; 200_000]));
+    short.streamed_max = Some(150_000);
+    let result = produce(&short, objects, &settings, &mut io::sink(), &mut Discard);
+    assert!(matches!(result, Err(Error::Unreadable { id, .. }) if id == object.id));
 }
 
 #[test]
@@ -426,4 +439,34 @@ fn progress_is_told_in_gits_words() {
             "Total 1 (delta 0), reused 0 (delta 0), pack-reused 0 (from 0)"
         ]
     );
+}
+
+#[test]
+fn the_search_is_told_of_where_there_is_one() {
+    let mut memory = Memory::default();
+    let text = |n: u32| (0..n).map(|line| format!("line {line}\n")).collect::<Vec<_>>().concat().into_bytes();
+    // the last is too small to be searched for
+    let objects = vec![memory.add(Sha1, text(100)), memory.add(Sha1, text(101)), memory.add(Sha1, text(2))];
+    let lines = |settings: &Settings, objects: Enumerated| {
+        let mut lines = Lines::default();
+        produce(&memory, objects, settings, &mut io::sink(), &mut lines).unwrap();
+        lines.0.retain(|line| !line.starts_with("Writing"));
+        lines.0
+    };
+    let sent = Enumerated { objects: objects.clone(), ..Enumerated::default() };
+    let counting = "Counting objects: 3, 0 bytes";
+    let (note, compressing) = ("Delta compression using up to 2 threads", "Compressing objects: 2, 0 bytes");
+    let total = "Total 3 (delta 1), reused 0 (delta 0), pack-reused 0 (from 0)";
+    assert_eq!(lines(&settings(Sha1), sent.clone()), [counting, note, compressing, total]);
+    let one_thread = Settings { threads: 1, ..settings(Sha1) };
+    assert_eq!(lines(&one_thread, sent.clone()), [counting, compressing, total]);
+    let total = "Total 3 (delta 0), reused 0 (delta 0), pack-reused 0 (from 0)";
+    for settings in [Settings { window: 0, ..settings(Sha1) }, Settings { depth: 0, ..settings(Sha1) }] {
+        assert_eq!(lines(&settings, sent.clone()), [counting, total]);
+    }
+    // bases are counted, and make a search of one object worth it
+    let thin = Enumerated { objects: objects[1..].to_vec(), bases: objects[..1].to_vec() };
+    let total = "Total 2 (delta 1), reused 0 (delta 0), pack-reused 0 (from 0)";
+    let compressing = "Compressing objects: 1, 0 bytes";
+    assert_eq!(lines(&settings(Sha1), thin), [counting, note, compressing, total]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -210,10 +210,16 @@ pub struct Memory {
     pub locations: HashMap<ObjectId, Location>,
     /// All entries of an object, in the order of packs.
     pub places: HashMap<ObjectId, Vec<Location>>,
-    starts: HashMap<(u32, u64), ObjectId>,
-    packs: Vec<Vec<u8>>,
+    /// The objects that begin at places of packs.
+    pub starts: HashMap<(u32, u64), ObjectId>,
+    /// The bytes of the packs.
+    pub packs: Vec<Vec<u8>>,
     /// Objects whose entries cannot be copied.
     pub broken: HashSet<(u32, u64)>,
+    /// The largest object that may be read whole, if there is a limit.
+    pub whole_max: Option<usize>,
+    /// Where the streams of objects end, if too early.
+    pub streamed_max: Option<usize>,
 }
 
 impl Memory {
@@ -228,6 +234,7 @@ impl Memory {
 impl Bases for Memory {
     fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>> {
         Ok(self.objects.get(id).map(|(kind, content)| {
+            assert!(self.whole_max.is_none_or(|max| content.len() <= max), "{id} is read whole");
             content.clone_into(out);
             *kind
         }))
@@ -253,6 +260,12 @@ impl Source for Memory {
 
     fn id_at(&self, pack: u32, offset: u64) -> io::Result<Option<ObjectId>> {
         Ok(self.starts.get(&(pack, offset)).copied())
+    }
+
+    fn open_stream(&self, id: &oid) -> io::Result<Option<Box<dyn Read + '_>>> {
+        let end = self.streamed_max.unwrap_or(usize::MAX);
+        let found = self.objects.get(id);
+        Ok(found.map(|(_, content)| Box::new(&content[..end.min(content.len())]) as Box<dyn Read>))
     }
 
     fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Deflating what entries hold.
 
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 
@@ -39,30 +39,32 @@ impl Deflater {
         }
     }
 
-    /// Deflates what `content` gives piece by piece into `sink`; it must be `size` bytes.
+    /// Deflates what `content` gives piece by piece into `sink`, whose errors end it; gives how many bytes it was.
     pub fn stream(
         &mut self,
         content: &mut dyn Read,
-        size: u64,
         sink: &mut dyn FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    ) -> Result<io::Result<u64>, Error> {
         self.state.reset();
         let (mut input, mut output) = (vec![0; STEP_LEN], Vec::with_capacity(STEP_LEN));
         loop {
-            let len = read_full(content, &mut input)?;
+            let len = match read_full(content, &mut input) {
+                Ok(len) => len,
+                Err(error) => return Ok(Err(error)),
+            };
             let mut rest = input.get(..len).unwrap_or_default();
             let flush = if len < STEP_LEN { FlushCompress::Finish } else { FlushCompress::None };
             loop {
                 let before = self.state.total_in();
                 let status = self.state.compress_vec(rest, &mut output, flush);
-                let status = status.map_err(|error| Error::Read(error.into()))?;
+                let Ok(status) = status else { return Ok(Err(io::ErrorKind::InvalidInput.into())) };
                 let used = usize::try_from(self.state.total_in() - before).unwrap_or(usize::MAX);
                 rest = rest.get(used..).unwrap_or_default();
                 let is_full = output.len() == output.capacity();
                 sink(&output)?;
                 output.clear();
                 if status == Status::StreamEnd {
-                    return check_size(self.state.total_in(), size);
+                    return Ok(Ok(self.state.total_in()));
                 }
                 if !is_full && rest.is_empty() {
                     break;
@@ -73,23 +75,15 @@ impl Deflater {
 }
 
 /// Fills `buffer` as far as `content` goes.
-fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> Result<usize, Error> {
+fn read_full(content: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match content.read(rest) {
             Ok(0) => break,
             Ok(len) => filled += len,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::Read(error)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(filled)
-}
-
-fn check_size(made: u64, size: u64) -> Result<(), Error> {
-    if made == size {
-        return Ok(());
-    }
-    let what = format!("object of {made} bytes was declared to have {size}");
-    Err(Error::Read(std::io::Error::new(std::io::ErrorKind::InvalidData, what)))
 }

@@ -1,6 +1,6 @@
 //! The list of what is to be packed: where each object lies, and how large it is.
 
-use std::io;
+use std::io::{self, Read};
 use std::sync::OnceLock;
 
 use gix_hash::ObjectId;
@@ -135,7 +135,7 @@ impl List {
             return Ok(nowhere);
         }
         let Some(Location { pack, offset, stream_len, content, size }) =
-            source.locate(&object.id).map_err(Error::Read)?
+            source.locate(&object.id).map_err(|error| unreadable(object, error))?
         else {
             return match header(source, object) {
                 Ok(size) => Ok(Entry { size, form: Form::Content, ..nowhere }),
@@ -156,7 +156,7 @@ impl List {
 
 /// The size of `object` in bytes, as its source knows it.
 pub(super) fn header(source: &dyn Source, object: &Object) -> Result<u64, Error> {
-    match source.header(&object.id).map_err(Error::Read)? {
+    match source.header(&object.id).map_err(|error| unreadable(object, error))? {
         Some((kind, size)) if kind == object.kind => Ok(size),
         Some(_) => Err(wrong_kind(object)),
         None => Err(missing(object)),
@@ -165,11 +165,23 @@ pub(super) fn header(source: &dyn Source, object: &Object) -> Result<u64, Error>
 
 /// Puts the content of `object` into `out`.
 pub(super) fn content(source: &dyn Source, object: &Object, out: &mut Vec<u8>) -> Result<(), Error> {
-    match source.find(&object.id, out).map_err(Error::Read)? {
+    out.clear();
+    match source.find(&object.id, out).map_err(|error| unreadable(object, error))? {
         Some(kind) if kind == object.kind => Ok(()),
         Some(_) => Err(wrong_kind(object)),
         None => Err(missing(object)),
     }
+}
+
+/// The content of `object` as a stream.
+pub(super) fn stream<'a>(source: &'a dyn Source, object: &Object) -> Result<Box<dyn Read + 'a>, Error> {
+    let found = source.open_stream(&object.id).map_err(|error| unreadable(object, error))?;
+    found.ok_or_else(|| missing(object))
+}
+
+/// The error for an object that is there and cannot be read.
+pub(super) fn unreadable(object: &Object, source: io::Error) -> Error {
+    Error::Unreadable { id: object.id, source }
 }
 
 fn missing(object: &Object) -> Error {
@@ -178,7 +190,7 @@ fn missing(object: &Object) -> Error {
 
 fn wrong_kind(object: &Object) -> Error {
     let what = format!("object {} is not a {}", object.id, object.kind);
-    Error::Read(io::Error::new(io::ErrorKind::InvalidData, what))
+    unreadable(object, io::Error::new(io::ErrorKind::InvalidData, what))
 }
 
 fn word(kind: Kind) -> &'static str {

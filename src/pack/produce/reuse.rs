@@ -18,7 +18,7 @@ const ON_PATH: u32 = u32::MAX - 1;
 pub(super) fn choose(source: &dyn Source, list: &mut List, depth: usize) -> Result<(), Error> {
     let order = by_offset(list);
     for index in 0..list.sent {
-        let base = base_of(source, list, &order, index)?;
+        let base = base_of(source, list, &order, index);
         if let Some(entry) = list.entries.get_mut(index as usize) {
             entry.base = base.unwrap_or(NONE);
         }
@@ -51,22 +51,20 @@ fn by_offset(list: &List) -> Vec<u32> {
 }
 
 /// The object that the delta `index` is based on, if the receiver will have it.
-fn base_of(source: &dyn Source, list: &List, order: &[u32], index: u32) -> Result<Option<u32>, Error> {
-    let Some(entry) = list.entries.get(index as usize).filter(|entry| entry.form == Form::Delta) else {
-        return Ok(None);
-    };
+fn base_of(source: &dyn Source, list: &List, order: &[u32], index: u32) -> Option<u32> {
+    let entry = list.entries.get(index as usize).filter(|entry| entry.form == Form::Delta)?;
     if entry.base_offset == 0 {
-        return Ok(Some(entry.base).filter(|base| is_usable(list, *base)));
+        return Some(entry.base).filter(|base| is_usable(list, *base));
     }
     let key = (entry.pack, entry.base_offset);
     let place = |at: u32| list.entries.get(at as usize).map(|entry| (entry.pack, entry.offset));
     let at = order.partition_point(|other| place(*other) < Some(key));
     if let Some(base) = order.get(at).filter(|base| place(**base) == Some(key)) {
-        return Ok(Some(*base));
+        return Some(*base);
     }
-    // the list may have the base from another pack
-    let id = source.id_at(entry.pack, entry.base_offset).map_err(Error::Read)?;
-    Ok(id.and_then(|id| list.find(&id)).filter(|base| is_usable(list, *base)))
+    // the list may have the base from another pack; where it cannot be told, the object is sent in another form
+    let id = source.id_at(entry.pack, entry.base_offset).unwrap_or_default();
+    id.and_then(|id| list.find(&id)).filter(|base| is_usable(list, *base))
 }
 
 fn is_usable(list: &List, index: u32) -> bool {

@@ -3,18 +3,19 @@
 //! Tags come first, then commits as the walk met them, trees, and blobs, which is the order in which whoever reads the pack
 //! will ask for them. A base stands before the deltas to it, so that they can name it by offset.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use gix_object::Kind;
 
 use super::super::Error;
 use super::super::delta::{Index, create};
 use super::super::entry::{Content, Header, encode_pack_header};
+use super::super::enumerate::Object;
 use super::super::hash::Checksum;
 use super::super::meter::Meter;
 use super::super::source::Source;
 use super::deflate::Deflater;
-use super::list::{Form, List, NONE, content};
+use super::list::{Form, List, NONE, content, header, stream, unreadable};
 use super::search::Found;
 use super::{Produced, Settings};
 use crate::progress::Progress;
@@ -126,7 +127,7 @@ impl<'a> Writer<'a> {
     fn write_entry(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
         let is_written = match self.found(index) {
             Some(found) => self.write_found(found)?,
-            None => self.copy(index)?,
+            None => self.copy(index, meter)?,
         };
         if is_written { Ok(()) } else { self.make(index, meter) }
     }
@@ -161,42 +162,69 @@ impl<'a> Writer<'a> {
     }
 
     /// Copies the entry as it is on disk; gives whether that was possible.
-    fn copy(&mut self, index: u32) -> Result<bool, Error> {
+    fn copy(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<bool, Error> {
         let (Some(location), Some(entry)) =
             (self.list.location(index), self.list.entries.get(index as usize))
         else {
             return Ok(false);
         };
+        let header = Header { content: self.header_content(index, entry.base), size: entry.size };
+        let (stream, done) = (&mut self.stream, u64::from(self.counts.objects));
+        let mut written = Ok(());
+        let read = self.source.with_entry(&location, &mut |deflated| {
+            stream.write_header(header);
+            written = deflated.chunks(BUFFER_LEN).try_for_each(|piece| {
+                stream.write(piece)?;
+                meter.update(done, stream.bytes)
+            });
+        });
+        written?;
         // an entry that is broken on disk may be whole in another pack: the source finds it
-        if self.source.copy_entry(&location, &mut self.deflated).is_err() {
+        if read.is_err() {
             return Ok(false);
         }
-        let header = Header { content: self.header_content(index, entry.base), size: entry.size };
         self.counts.reused += 1;
         if entry.form == Form::Delta {
             self.counts.reused_deltas += 1;
             self.counts.deltas += 1;
         }
-        self.stream.write_header(header);
-        self.stream.write(&self.deflated)?;
         Ok(true)
     }
 
     /// Makes an entry of the object's content.
     fn make(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
-        let Some(object) = self.list.objects.get(index as usize) else { return Ok(()) };
+        let (Some(object), Some(entry)) =
+            (self.list.objects.get(index as usize), self.list.entries.get(index as usize))
+        else {
+            return Ok(());
+        };
+        // of a delta that turned out to be broken we know another size
+        let size = if entry.form == Form::Delta { header(self.source, object)? } else { entry.size };
+        if size > self.settings.big_file_threshold_bytes {
+            return self.make_big(object, size, meter);
+        }
         content(self.source, object, &mut self.content)?;
         let size = self.content.len() as u64;
         self.stream.write_header(Header { content: Content::Object(object.kind), size });
-        if size <= self.settings.big_file_threshold_bytes {
-            self.deflater.deflate(&self.content, &mut self.deflated);
-            return self.stream.write(&self.deflated);
-        }
+        self.deflater.deflate(&self.content, &mut self.deflated);
+        self.stream.write(&self.deflated)
+    }
+
+    /// Makes an entry without having the object in memory.
+    fn make_big(&mut self, object: &Object, size: u64, meter: &mut Meter<'_>) -> Result<(), Error> {
+        let mut content = stream(self.source, object)?;
+        self.stream.write_header(Header { content: Content::Object(object.kind), size });
         let (stream, done) = (&mut self.stream, u64::from(self.counts.objects));
-        self.deflater.stream(&mut &*self.content, size, &mut |deflated| {
+        let made = self.deflater.stream(&mut content, &mut |deflated| {
             stream.write(deflated)?;
             meter.update(done, stream.bytes)
-        })
+        })?;
+        let what = match made {
+            Ok(made) if made == size => return Ok(()),
+            Ok(made) => io::Error::other(format!("{made} bytes where {size} are declared")),
+            Err(error) => error,
+        };
+        Err(unreadable(object, what))
     }
 
     /// What the header of the object `index` says if it is a delta to `base`.
