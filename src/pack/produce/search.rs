@@ -107,6 +107,11 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
+    /// Whether the work is to end at once; what comes of it is of no interest any more.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     fn run(&self, threads: usize, meter: &mut Meter<'_>) -> Result<Vec<Found>, Error> {
         let (sender, receiver) = mpsc::channel();
         std::thread::scope(|scope| {
@@ -154,7 +159,7 @@ impl Work<'_> {
         let mut all = Vec::new();
         let mut window = Window::new(self);
         for index in self.order.get(segment).unwrap_or_default() {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.is_stopped() {
                 break;
             }
             if let Some((base, delta)) = window.slide(*index)? {

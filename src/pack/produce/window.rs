@@ -72,6 +72,10 @@ impl<'a> Window<'a> {
         let mut limit = Limit { len: (target.size / 2).saturating_sub(id_len), base_depth: 0 };
         let mut best = None;
         for (at, base) in self.slots.iter_mut().enumerate() {
+            // large objects take long
+            if work.is_stopped() {
+                return Ok(None);
+            }
             if base.depth + height >= depth_max || !is_worth_trying(work.list, target, base) {
                 continue;
             }
