@@ -149,6 +149,8 @@ impl From<remote::Error> for CommandError {
             | remote::Error::Missing(_)
             | remote::Error::Refspec(_)
             | remote::Error::Usage(_)
+            | remote::Error::NotPushed { .. }
+            | remote::Error::HookDeclined
             | remote::Error::Interrupted
             | remote::Error::Io { .. }) => Self::of(error),
         }

@@ -2,6 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::push::PushRefspec;
 use super::{Error, Refspec};
 use crate::protocol::Version;
 use crate::repo::Config;
@@ -13,6 +14,13 @@ pub struct Remote {
     pub name: Option<BString>,
     /// The URLs, after `url.<base>.insteadOf`. At least one.
     pub urls: Vec<BString>,
+    /// Where a push goes, one after the other: `remote.<name>.pushurl` after `url.<base>.insteadOf`, else those of `url`
+    /// that a `url.<base>.pushInsteadOf` rewrites, else [`Self::urls`]. At least one.
+    pub push_urls: Vec<BString>,
+    /// `remote.<name>.push`: what a push without refspecs of its own pushes.
+    pub push: Vec<PushRefspec>,
+    /// `remote.<name>.mirror`: a push is one with `--mirror`.
+    pub mirror: bool,
     /// The refspecs that a fetch without its own uses.
     pub fetch: Vec<Refspec>,
     /// Which tags come along.
@@ -23,6 +31,8 @@ pub struct Remote {
     pub prune_tags: bool,
     /// `remote.<name>.uploadpack`.
     pub upload_pack: Option<BString>,
+    /// `remote.<name>.receivepack`.
+    pub receive_pack: Option<BString>,
     /// `remote.<name>.promisor`: objects that are missing may be asked for later.
     pub promisor: bool,
     /// `remote.<name>.partialclonefilter`.
@@ -70,11 +80,15 @@ impl Remote {
         Self {
             name: None,
             urls: vec![rewrite(config, url)],
+            push_urls: push_urls(config, &[url.to_owned()], &[]),
+            push: Vec::new(),
+            mirror: false,
             fetch: Vec::new(),
             tags: Tags::Follow,
             prune: false,
             prune_tags: false,
             upload_pack: None,
+            receive_pack: None,
             promisor: false,
             filter: None,
             skip_fetch_all: false,
@@ -93,12 +107,17 @@ impl Remote {
     /// Takes in `remote.<name>.*`. A remote without a URL is its own name's path, as in git.
     fn read(&mut self, config: &Config, name: &BStr) -> Result<(), Error> {
         let key = |last: &str| format!("remote.{name}.{last}");
-        let urls = config.strings(&key("url"));
-        // git-config(1), "remote.<name>.url": an empty value takes back what was said before.
-        let urls: Vec<BString> = urls.rsplit(|url| url.is_empty()).next().unwrap_or_default().to_vec();
-        if !urls.is_empty() {
-            self.urls = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
+        let mut urls = since_empty(&config.strings(&key("url")));
+        if urls.is_empty() {
+            urls.push(name.to_owned());
         }
+        self.urls = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
+        self.push_urls = push_urls(config, &urls, &since_empty(&config.strings(&key("pushurl"))));
+        for text in config.strings(&key("push")) {
+            self.push.push(PushRefspec::parse(text.as_bstr())?);
+        }
+        self.mirror = config.boolean(&key("mirror"))?.unwrap_or(false);
+        self.receive_pack = config.string(&key("receivepack"));
         for text in config.strings(&key("fetch")) {
             self.fetch.push(Refspec::parse_fetch(text.as_bstr())?);
         }
@@ -155,20 +174,36 @@ pub fn exists(config: &Config, name: &BStr) -> bool {
 
 /// Applies the longest `url.<base>.insteadOf` that `url` begins with.
 pub fn rewrite(config: &Config, url: &BStr) -> BString {
+    rewrite_by(config, "insteadof", url).unwrap_or_else(|| url.to_owned())
+}
+
+/// Where a push goes that finds `urls` and `push_urls` in the configuration; see [`Remote::push_urls`].
+fn push_urls(config: &Config, urls: &[BString], push_urls: &[BString]) -> Vec<BString> {
+    if !push_urls.is_empty() {
+        return push_urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
+    }
+    let aliases = urls.iter().filter_map(|url| rewrite_by(config, "pushinsteadof", url.as_bstr()));
+    let aliases: Vec<BString> = aliases.collect();
+    if aliases.is_empty() { urls.iter().map(|url| rewrite(config, url.as_bstr())).collect() } else { aliases }
+}
+
+/// `url` rewritten by the longest `url.<base>.<key>` that it begins with; `None` if there is none.
+fn rewrite_by(config: &Config, key: &str, url: &BStr) -> Option<BString> {
     let mut best: Option<(usize, BString)> = None;
-    for (base, key, prefix) in config.section("url") {
-        let (Some(base), "insteadof", Some(prefix)) = (base, key.as_str(), prefix) else { continue };
+    for (base, name, prefix) in config.section("url") {
+        let (Some(base), Some(prefix)) = (base, prefix.filter(|_| name == key)) else { continue };
         if url.starts_with(&prefix) && best.as_ref().is_none_or(|(length, _)| *length < prefix.len()) {
             best = Some((prefix.len(), base));
         }
     }
-    match best {
-        Some((length, mut base)) => {
-            base.extend_from_slice(url.get(length..).unwrap_or_default());
-            base
-        }
-        None => url.to_owned(),
-    }
+    let (length, mut base) = best?;
+    base.extend_from_slice(url.get(length..).unwrap_or_default());
+    Some(base)
+}
+
+/// The values after the last empty one: git-config(1), "remote.<name>.url": it takes back what was said before.
+fn since_empty(values: &[BString]) -> Vec<BString> {
+    values.rsplit(|value| value.is_empty()).next().unwrap_or_default().to_vec()
 }
 
 /// The version to ask for: `protocol.version`, 2 by default.

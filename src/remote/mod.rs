@@ -70,6 +70,16 @@ pub enum Error {
     /// We were asked for something that cannot be done; the text says what.
     #[error("{0}")]
     Usage(String),
+    /// A push ended before anything was asked for, and not by a failure: refspecs match nothing or too much, say. git prints
+    /// the lines, then `error: failed to push some refs to '<url>'`, and exits with 1.
+    #[error("{}", push::joined(told))]
+    NotPushed {
+        /// What git prints, in order; empty if it says nothing more.
+        told: Vec<push::Told>,
+    },
+    /// The `pre-push` hook refused. git says no more than `error: failed to push some refs to '<url>'` and exits with 1.
+    #[error("pre-push hook declined")]
+    HookDeclined,
     /// A file could not be read or written.
     #[error("{action} '{}': {}", path.display(), reason(source))]
     Io {

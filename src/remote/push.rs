@@ -4,17 +4,35 @@
 //! Push::new ── connect ── Connected ── decide ── Decided ── send ── Outcome
 //! ```
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::send_pack::Signed;
-use super::{Error, Remote};
+use super::send_pack::{self, Signed, send_pack};
+use super::{Error, Remote, RepoSettings, Session};
 use crate::progress::Progress;
 use crate::protocol::push::Rewritten;
+use crate::protocol::{Error as ProtocolError, Ref};
 use crate::repo::Repository;
-use crate::transport;
+use crate::transport::{self, Url};
+use choose::choose;
+use source::{LocalRefs, Sourced, find_sources};
+use targets::{Matcher, Targets};
+use verdict::Judge;
 
+mod choose;
+mod follow;
+mod hook;
+mod refspec;
+mod source;
 pub mod submodule;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod tracking;
+mod verdict;
+
+pub use choose::sets_upstream;
+pub use refspec::{Content, PushRefspec};
 
 /// What the user asked for; what the configuration says is read by the caller or by [`Push::new`], as said.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +137,17 @@ pub enum Status {
     RemoteRejected(BString),
 }
 
+/// What git prints about a push that does not come about, see [`Error::NotPushed`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// Behind `error: `; lines after the first stand alone.
+    Error(String),
+    /// Each line behind `hint: `.
+    Hint(String),
+    /// As it is.
+    Plain(String),
+}
+
 /// A push from one repository to one URL.
 pub struct Push<'a> {
     repo: &'a Repository,
@@ -130,12 +159,19 @@ pub struct Push<'a> {
 /// The remote has answered with its refs.
 pub struct Connected<'a> {
     push: Push<'a>,
+    session: Session,
+    advertised: Vec<Ref>,
+    locals: LocalRefs,
+    refspecs: Vec<Sourced>,
 }
 
 /// It is decided what is asked for; nothing has been.
 pub struct Decided<'a> {
-    connected: Connected<'a>,
+    push: Push<'a>,
+    session: Session,
+    advertised: Vec<Ref>,
     rows: Vec<RefUpdate>,
+    is_asked: bool,
 }
 
 /// What became of a push.
@@ -145,26 +181,93 @@ pub struct Outcome {
     pub rows: Vec<RefUpdate>,
     /// Tracking branches that were looked at, `updating local tracking ref '<name>'` of `--verbose`.
     pub tracking: Vec<BString>,
-    /// The session broke after commands were sent; git tells of it and still shows the table.
+    /// The session broke after the far side had reported; git tells of it and still shows the table.
     pub broken: Option<Error>,
 }
 
 impl<'a> Push<'a> {
-    /// Prepares a push of `repo` to `url`, one of those of `remote`.
+    /// Prepares a push of `repo` to `url`, one of [`Remote::push_urls`].
     pub fn new(repo: &'a Repository, remote: &'a Remote, url: &BStr, options: &'a Options) -> Self {
         Self { repo, remote, url: url.into(), options }
     }
 
-    /// Contacts the remote.
-    pub fn connect(self, _progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
-        unimplemented!()
+    /// Finds out what is to be pushed, then contacts the remote.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refspec`] and [`Error::Usage`] for refspecs that make no sense or that nobody gives; [`Error::NotPushed`]
+    /// if what is to be pushed is not here. Nothing was contacted then.
+    pub fn connect(self, progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
+        let Self { repo, remote, options, .. } = &self;
+        let locals = LocalRefs::read(repo)?;
+        let refspecs = choose(repo, remote, options, &locals)?;
+        let refspecs = find_sources(repo, &locals, refspecs)?;
+        let mut session = self.open(progress)?;
+        let advertised = session.refs(&[], progress)?;
+        if session.object_hash() != repo.object_hash {
+            hang_up(session);
+            let text = "the receiving end does not support this repository's hash algorithm";
+            return Err(ProtocolError::Unsupported(text.into()).into());
+        }
+        Ok(Connected { push: self, session, advertised, locals, refspecs })
+    }
+
+    fn open(&self, progress: &mut dyn Progress) -> Result<Session, Error> {
+        let url = Url::parse(self.url.as_bstr())?;
+        if let Some(path) = url.local_path().filter(|path| path.is_file())
+            && transport::bundle::open(&path)?.is_some()
+        {
+            // as git: a bundle takes nothing, and that is all it says
+            return Err(Error::NotPushed { told: Vec::new() });
+        }
+        let settings = RepoSettings { config: &self.repo.config, env: &self.repo.env };
+        let mut options = self.options.transport.clone();
+        if options.receive_pack.is_none() {
+            options.receive_pack.clone_from(&self.remote.receive_pack);
+        }
+        Session::connect_receive_pack(&url, &settings, options, progress)
     }
 }
 
 impl<'a> Connected<'a> {
     /// Matches refspecs with the refs of both sides and decides about each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPushed`] if destinations are missing, ambiguous or taken twice; [`Error::Usage`] where git gives up at
+    /// once.
     pub fn decide(self, _progress: &mut dyn Progress) -> Result<Decided<'a>, Error> {
-        unimplemented!()
+        match self.rows() {
+            Ok(rows) => {
+                let Self { push, session, advertised, .. } = self;
+                Ok(Decided { push, session, advertised, rows, is_asked: false })
+            }
+            Err(error) => {
+                end_unsent(self.session, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn rows(&self) -> Result<Vec<RefUpdate>, Error> {
+        let Push { repo, remote, options, .. } = self.push;
+        let Self { locals, refspecs, .. } = self;
+        let mut targets = Targets::new(&self.advertised, repo.object_hash);
+        let matcher = Matcher { repo, locals, refspecs, mirror: options.mirror, prune: options.prune };
+        matcher.apply(&mut targets)?;
+        let mut objects = repo.objects()?;
+        if options.follow_tags {
+            follow::add_tags(&mut targets, locals, &mut objects)?;
+        }
+        if targets.list.is_empty() {
+            // git then hangs up, and the far side says so
+            let text =
+                "No refs in common and none specified; doing nothing.\nPerhaps you should specify a branch.";
+            return Err(Error::NotPushed { told: vec![Told::Plain(text.into())] });
+        }
+        let mut judge = Judge { repo, remote, options, objects };
+        let wished = targets.list.iter().filter_map(|target| Some((target, target.wish.as_ref()?)));
+        wished.map(|(target, wish)| judge.row(target, wish)).collect()
     }
 }
 
@@ -174,8 +277,118 @@ impl Decided<'_> {
         &self.rows
     }
 
-    /// Runs the pre-push hook, asks, sends the objects, and moves our tracking branches.
-    pub fn send(self, _progress: &mut dyn Progress) -> Result<Outcome, Error> {
-        unimplemented!()
+    /// Asks the `pre-push` hook, unless [`Options::no_verify`] says not to. [`Self::send`] does that too, if it was not
+    /// done: this is for a caller who has more to do between the two, such as [`submodule::Superproject::before_push`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HookDeclined`]; the push is to be ended by [`Self::close`] then.
+    pub fn ask_hook(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
+        let Push { repo, remote, url, options } = &self.push;
+        if self.is_asked || options.no_verify {
+            return Ok(());
+        }
+        self.is_asked = true;
+        // The hook is not told of what goes in a mirror because it is not here (seen in git 2.47.3).
+        let is_told = |row: &&RefUpdate| !options.mirror || options.prune || row.source.is_some();
+        let rows: Vec<RefUpdate> = self.rows.iter().filter(is_told).cloned().collect();
+        hook::ask(repo, remote, url.as_bstr(), &rows, progress)
     }
+
+    /// Asks the hook, then the far side, sends the objects, and moves our tracking branches.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::HookDeclined`]; what [`send_pack()`] says if the far side has reported nothing.
+    pub fn send(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+        if let Err(error) = self.ask_hook(progress) {
+            end_unsent(self.session, &error);
+            return Err(error);
+        }
+        let Push { repo, remote, url, options } = self.push;
+        let mut rows = self.rows;
+        let sending = send_pack::Options {
+            thin: options.thin,
+            atomic: options.atomic,
+            quiet: options.quiet,
+            dry_run: options.dry_run,
+            push_options: options.push_options.clone(),
+            signed: options.signed,
+            url,
+            ..send_pack::Options::default()
+        };
+        let sent = send_pack(&mut self.session, repo, &self.advertised, &mut rows, &sending, progress);
+        let broken = match sent {
+            Ok(()) => end(self.session, &rows, options.dry_run).err(),
+            Err(error) => {
+                hang_up(self.session);
+                if error.is_interrupted() || !has_report(&rows) {
+                    return Err(error);
+                }
+                Some(error)
+            }
+        };
+        let tracking =
+            if options.dry_run { Vec::new() } else { tracking::update(repo, remote, &rows, progress)? };
+        // git shows what stays, then what went well, then the rest
+        rows.sort_by_key(|row| match row.status {
+            Status::UpToDate => 0,
+            Status::Done => 1,
+            _ => 2,
+        });
+        Ok(Outcome { rows, tracking, broken })
+    }
+
+    /// Ends the push without asking for anything.
+    pub fn close(self) {
+        let _nothing_was_asked = self.session.close();
+    }
+}
+
+/// What git prints, in one text.
+pub(super) fn joined(told: &[Told]) -> String {
+    let texts: Vec<&str> = told
+        .iter()
+        .map(|told| match told {
+            Told::Error(text) | Told::Hint(text) | Told::Plain(text) => text.as_str(),
+        })
+        .collect();
+    if texts.is_empty() { "nothing can be pushed".to_owned() } else { texts.join("\n") }
+}
+
+/// Ends a session in which `rows` were asked for.
+fn end(session: Session, rows: &[RefUpdate], dry_run: bool) -> Result<(), Error> {
+    let is_refused_by_us = rows.iter().any(|row| row.status == Status::AtomicFailed);
+    let was_asked = !dry_run && has_report(rows) || rows.iter().any(|row| row.status == Status::Unreported);
+    if was_asked {
+        return session.close_after_pack();
+    }
+    if is_refused_by_us {
+        hang_up(session);
+        return Ok(());
+    }
+    session.close()
+}
+
+/// Ends a session in which nothing was asked for, as git does: where it gives up at once the far side is left alone.
+fn end_unsent(session: Session, error: &Error) {
+    match error {
+        Error::NotPushed { told } if !matches!(told.as_slice(), [Told::Plain(_)]) => {
+            let _nothing_was_asked = session.close();
+        }
+        Error::HookDeclined => {
+            let _nothing_was_asked = session.close();
+        }
+        _ => hang_up(session),
+    }
+}
+
+/// Leaves the far side without a word; it says so on its standard error.
+fn hang_up(session: Session) {
+    let _how_it_ends_is_no_news = session.close_after_pack();
+}
+
+/// Whether the far side has said what became of one of `rows`.
+fn has_report(rows: &[RefUpdate]) -> bool {
+    rows.iter().any(|row| matches!(row.status, Status::Done | Status::RemoteRejected(_)))
 }

@@ -168,7 +168,7 @@ fn parse_negative(excluded: &BStr) -> Option<Refspec> {
     valid.then(|| Refspec { force: false, source: Source::Exclude(excluded.to_owned()), destination: None })
 }
 
-fn parse_id(text: &BStr) -> Option<ObjectId> {
+pub(super) fn parse_id(text: &BStr) -> Option<ObjectId> {
     let lengths = [gix_hash::Kind::Sha1.len_in_hex(), gix_hash::Kind::Sha256.len_in_hex()];
     if !lengths.contains(&text.len()) {
         return None;
@@ -177,7 +177,7 @@ fn parse_id(text: &BStr) -> Option<ObjectId> {
 }
 
 /// `git-check-ref-format(1)` with `--allow-onelevel`, and `--refspec-pattern` for patterns.
-fn is_valid_side(side: &BStr, pattern: bool) -> bool {
+pub(super) fn is_valid_side(side: &BStr, pattern: bool) -> bool {
     if !pattern {
         return is_valid_name(side);
     }
@@ -199,12 +199,12 @@ pub fn wildmatch(pattern: &BStr, path: &BStr) -> bool {
 }
 
 /// What the `*` of `pattern` stands for in `name`.
-fn match_pattern<'a>(pattern: &BStr, name: &'a BStr) -> Option<&'a [u8]> {
+pub(super) fn match_pattern<'a>(pattern: &BStr, name: &'a BStr) -> Option<&'a [u8]> {
     let (before, after) = pattern.split_once_str("*")?;
     name.strip_prefix(before)?.strip_suffix(after)
 }
 
-fn substitute(pattern: &BStr, middle: &[u8]) -> BString {
+pub(super) fn substitute(pattern: &BStr, middle: &[u8]) -> BString {
     pattern.replacen(b"*", middle, 1).into()
 }
 

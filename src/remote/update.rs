@@ -188,17 +188,28 @@ fn status(
 /// Both are walked, newest first, until nothing is left that only `new` reaches: dates decide about the order, not
 /// about the answer.
 pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::Result<bool> {
-    if old == new {
+    is_ancestor_of_any(objects, old, &[new])
+}
+
+/// Whether `old` is one of `tips` or of their ancestors. Tips that are no commits here are passed over.
+pub(super) fn is_ancestor_of_any(
+    objects: &mut Objects,
+    old: ObjectId,
+    tips: &[ObjectId],
+) -> io::Result<bool> {
+    if tips.contains(&old) {
         return Ok(true);
     }
-    let mut seen: HashMap<ObjectId, Seen> = HashMap::new();
-    let mut queue = std::collections::BinaryHeap::new();
+    let Some(commit) = objects.commit(&old)? else { return Ok(false) };
+    let mut seen = HashMap::from([(old, Seen { is_shared: true, is_expanded: false })]);
+    let mut queue = std::collections::BinaryHeap::from([(commit.date, old)]);
     let mut open_count = 0_usize;
-    for (id, is_shared) in [(new, false), (old, true)] {
-        let Some(commit) = objects.commit(&id)? else { return Ok(false) };
-        seen.insert(id, Seen { is_shared, is_expanded: false });
-        queue.push((commit.date, id));
-        open_count += usize::from(!is_shared);
+    for tip in tips {
+        let Some(commit) = objects.commit(tip)? else { continue };
+        if seen.insert(*tip, Seen { is_shared: false, is_expanded: false }).is_none() {
+            queue.push((commit.date, *tip));
+            open_count += 1;
+        }
     }
     while open_count > 0 {
         let Some((_, id)) = queue.pop() else { break };

@@ -8,6 +8,7 @@ pub mod date;
 pub mod discover;
 pub mod environment;
 mod format;
+pub mod hook;
 pub mod init;
 mod lock;
 pub mod object;
@@ -20,6 +21,7 @@ pub mod sign;
 pub use config::Config;
 pub use date::parse_date;
 pub use environment::Environment;
+pub use hook::Hook;
 pub use object::Objects;
 pub use reference::{Edit, Expected, LogEntry, Reference, Target};
 

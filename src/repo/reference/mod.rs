@@ -155,7 +155,7 @@ impl Repository {
             lock_timeout: self.lock_timeout("core.filesRefLockTimeout", REF_LOCK_TIMEOUT_MS)?,
             packed_timeout: self.lock_timeout("core.packedRefsTimeout", PACKED_REFS_TIMEOUT_MS)?,
             committer: self.committer(),
-            hook: self.reference_hook()?,
+            hook: self.hook(Hook::NAME)?.map(Hook),
             objects: self.objects()?,
         })
     }
@@ -173,14 +173,6 @@ impl Repository {
         let wanted = self.config.integer(key)?.unwrap_or(default_ms);
         let bounded = if wanted < 0 { LOCK_TIMEOUT_MAX_MS } else { wanted.min(LOCK_TIMEOUT_MAX_MS) };
         Ok(Duration::from_millis(bounded.unsigned_abs()))
-    }
-
-    fn reference_hook(&self) -> Result<Option<Hook>, Error> {
-        // a relative path begins where hooks run
-        let start = self.work_tree.as_deref().unwrap_or(&self.git_dir);
-        let configured = self.config.path("core.hooksPath")?.map(|path| start.join(path));
-        let directory = configured.unwrap_or_else(|| self.common_dir.join("hooks"));
-        Ok(Hook::find(&directory, &self.git_dir, self.work_tree.as_deref(), &self.env))
     }
 
     /// The top of the work tree that the common directory belongs to; `None` if that is bare.

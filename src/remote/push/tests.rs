@@ -1,0 +1,1 @@
+//! What is pushed where, against refs of both sides that are made up.

@@ -1,0 +1,165 @@
+//! Hooks: the user's programs that are asked or told at certain points. githooks(5).
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::{Environment, Error, Repository};
+
+/// What the system says of a program that does not tell how to run it (`ENOEXEC`): git gives it to the shell.
+const NO_EXECUTABLE_FORMAT: i32 = 8;
+
+/// An installed hook and what it runs in.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    program: PathBuf,
+    directory: PathBuf,
+    git_dir: Option<PathBuf>,
+    env: Environment,
+}
+
+impl Repository {
+    /// The hook `name`, such as `pre-push`, if it is installed and executable: in `core.hooksPath`, else in the directory
+    /// `hooks` that all work trees share.
+    ///
+    /// # Errors
+    ///
+    /// If `core.hooksPath` cannot be expanded.
+    pub fn hook(&self, name: &str) -> Result<Option<Hook>, Error> {
+        // a relative path begins where hooks run
+        let start = self.work_tree.as_deref().unwrap_or(&self.git_dir);
+        let configured = self.config.path("core.hooksPath")?.map(|path| start.join(path));
+        let directory = configured.unwrap_or_else(|| self.common_dir.join("hooks"));
+        Ok(Hook::find(&directory.join(name), &self.git_dir, self.work_tree.as_deref(), &self.env))
+    }
+}
+
+impl Hook {
+    /// The hook at `program`, if it is there and executable. It runs at the top of the work tree, or in the git directory
+    /// if there is none; `GIT_DIR` is set where it could not find the repository by itself.
+    pub(super) fn find(
+        program: &Path,
+        git_dir: &Path,
+        work_tree: Option<&Path>,
+        env: &Environment,
+    ) -> Option<Self> {
+        if !is_executable(program) {
+            return None;
+        }
+        let program = std::path::absolute(program).ok()?;
+        let (directory, git_dir) = match work_tree {
+            Some(top) if env.get("GIT_DIR").is_none() && top.join(".git").exists() => (top, None),
+            Some(top) => (top, Some(std::path::absolute(git_dir).ok()?)),
+            None => (git_dir, Some(PathBuf::from("."))),
+        };
+        Some(Self { program, directory: directory.to_owned(), git_dir, env: env.clone() })
+    }
+
+    /// Runs the hook with `arguments`, and `input` to read; how it ended. It need not read what it is given. Both its
+    /// outputs go to our standard error: what it says is for the user, not for the reader of our output.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started: `cannot exec '<path>': …`.
+    pub fn run(&self, arguments: &[&OsStr], input: &[u8]) -> Result<ExitStatus, Error> {
+        let failed = |source| Error::Io { action: "cannot exec", path: self.program.clone(), source };
+        let mut child = self.spawn(arguments).map_err(failed)?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let _read_or_not = stdin.write_all(input);
+        }
+        child.wait().map_err(failed)
+    }
+
+    fn spawn(&self, arguments: &[&OsStr]) -> io::Result<Child> {
+        match self.command(Command::new(&self.program), arguments).spawn() {
+            Err(error) if error.raw_os_error() == Some(NO_EXECUTABLE_FORMAT) => {
+                let mut shell = Command::new("sh");
+                shell.arg(&self.program);
+                self.command(shell, arguments).spawn()
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn command(&self, mut command: Command, arguments: &[&OsStr]) -> Command {
+        command.args(arguments).current_dir(&self.directory).env_clear().envs(self.env.vars());
+        if let Some(git_dir) = &self.git_dir {
+            command.env("GIT_DIR", git_dir);
+        }
+        command.stdin(Stdio::piped()).stdout(io::stderr()).stderr(Stdio::inherit());
+        command
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(program: &Path) -> bool {
+    rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok() && program.is_file()
+}
+
+#[cfg(not(unix))]
+fn is_executable(program: &Path) -> bool {
+    program.is_file()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn install(directory: &Path, script: &str) -> Option<Hook> {
+        let program = directory.join("pre-push");
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let env = std::env::vars_os().collect();
+        Hook::find(&program, directory, None, &env)
+    }
+
+    #[test]
+    fn a_hook_gets_arguments_input_and_the_repository() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "#!/bin/sh\n(echo \"$# $1 $2\"; cat; echo \"$GIT_DIR\") >seen\nexit 3\n";
+        let hook = install(directory.path(), script).unwrap();
+        let status = hook.run(&["a b".as_ref(), "c".as_ref()], b"line\n").unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(std::fs::read_to_string(directory.path().join("seen")).unwrap(), "2 a b c\nline\n.\n");
+    }
+
+    #[test]
+    fn a_script_that_does_not_name_its_shell_is_one_all_the_same() {
+        let directory = tempfile::tempdir().unwrap();
+        let hook = install(directory.path(), "exit 5\n").unwrap();
+        assert_eq!(hook.run(&[], b"").unwrap().code(), Some(5));
+    }
+
+    #[test]
+    fn a_hook_need_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let hook = install(directory.path(), "#!/bin/sh\nexit 0\n").unwrap();
+        assert!(hook.run(&[], &vec![b'x'; 1 << 20]).unwrap().success());
+    }
+
+    #[test]
+    fn a_hook_that_cannot_be_started_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let hook = install(directory.path(), "#!/nonexistent/shell\n").unwrap();
+        let error = hook.run(&[], b"").unwrap_err().to_string();
+        assert!(
+            error.starts_with("cannot exec '") && error.ends_with("No such file or directory"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_executable_is_no_hook() {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("pre-push");
+        std::fs::write(&program, "#!/bin/sh\n").unwrap();
+        assert!(Hook::find(&program, directory.path(), None, &Environment::default()).is_none());
+        assert!(
+            Hook::find(&directory.path().join("none"), directory.path(), None, &Environment::default())
+                .is_none()
+        );
+    }
+}
