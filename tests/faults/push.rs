@@ -133,13 +133,14 @@ fn a_push_cut_in_the_client_s_words() {
     with_clients(Kind::Daemon, |pushers, snapshot| {
         let after = refs_after(pushers, snapshot);
         let scripts = Script::of_both(pushers, snapshot);
-        let places = scripts.each_ref().map(|script| places_of_client(&script.client));
-        assert_eq!(places[0].len(), places[1].len(), "gitr has other sections than git");
+        let [ours, theirs] = scripts.each_ref().map(|script| places_of_client(&script.client));
+        assert_eq!(ours.len(), theirs.len(), "gitr has other sections than git");
         for fault in [Fault::EndRequest, Fault::CloseRequest] {
-            for index in 0..places[0].len() {
-                let [ours, theirs] = attempt(pushers, |number| fault(places[number][index] as u64), |_| ());
+            for places in ours.iter().zip(&theirs).map(|(ours, theirs)| [*ours, *theirs]) {
+                let faults = places.map(|place| fault(place as u64));
+                let [ours, theirs] = attempt(pushers, |number| faults[number], |_| ());
                 pushers.compare(&ours, &theirs);
-                let what = format!("{:?} of {}", fault(places[0][index] as u64), scripts[0].client.len());
+                let what = format!("{:?} of {}", faults[0], scripts[0].client.len());
                 assert_unharmed(pushers, snapshot, &ours, &after, &what);
             }
         }
@@ -154,7 +155,8 @@ fn places_of_client(bytes: &[u8]) -> Vec<usize> {
     let end = bytes.len();
     assert_eq!(bytes.get(pack..pack + 4), Some(&b"PACK"[..]));
     let around = commands.iter().flat_map(|&border| [border - 1, border]);
-    let in_pack = [pack + 2, pack + 4, pack + 12, pack + 13, (pack + end) / 2, end - 21, end - 20, end - 1];
+    let in_pack =
+        [pack + 2, pack + 4, pack + 12, pack + 13, usize::midpoint(pack, end), end - 21, end - 20, end - 1];
     [request / 2, request, request + 2].into_iter().chain(around).chain(in_pack).collect()
 }
 

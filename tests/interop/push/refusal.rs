@@ -128,8 +128,8 @@ fn checked_out(pushers: &Pushers<'_>) {
 /// A pack that the server does not want.
 fn not_unpacked(pushers: &Pushers<'_>) {
     let bad = bad_commit(pushers);
-    pushers.rejected(&["push", "origin", &format!("{bad}:refs/heads/bad")]);
-    pushers.rejected(&[
+    pushers.refused_in_the_pack(&["push", "origin", &format!("{bad}:refs/heads/bad")]);
+    pushers.refused_in_the_pack(&[
         "push",
         "--porcelain",
         "origin",
@@ -137,10 +137,10 @@ fn not_unpacked(pushers: &Pushers<'_>) {
         &format!("{bad}:refs/heads/bad"),
     ]);
     pushers.in_server(&["config", "receive.unpackLimit", "1"]); // index-pack instead of unpack-objects
-    pushers.rejected(&["push", "origin", &format!("{bad}:refs/heads/bad")]);
+    pushers.refused_in_the_pack(&["push", "origin", &format!("{bad}:refs/heads/bad")]);
     pushers.client(Stream::onto("main").commit("main", 300).file("noise", build::noise(3_000)));
     pushers.in_server(&["config", "receive.maxInputSize", "1000"]);
-    pushers.rejected(&["push", "origin", "main:refs/heads/large"]);
+    pushers.refused_in_the_pack(&["push", "origin", "main:refs/heads/large"]);
     pushers.in_server(&["config", "--unset", "receive.maxInputSize"]);
     pushers.done(&["push", "origin", "main:refs/heads/large"]);
     pushers.in_server(&["config", "--unset", "receive.unpackLimit"]);

@@ -1,0 +1,96 @@
+//! What gitr did otherwise than C git.
+
+use std::path::Path;
+
+use bstr::ByteSlice;
+
+use super::{COPY, Pushers, replace};
+use crate::support::{Run, state};
+
+impl Pushers<'_> {
+    /// Compares what both said and what they left. Where they differ gitr's side becomes what C git's is, so that the
+    /// next row is tried on its own.
+    pub fn compare(&self, ours: &Run, theirs: &Run) {
+        let mut differences = Vec::new();
+        if (&ours.stdout, &ours.stderr, ours.status) != (&theirs.stdout, &theirs.stderr, theirs.status) {
+            differences.push("does not say what git says".to_owned());
+        }
+        differences.extend(self.other_state());
+        if differences.is_empty() {
+            return;
+        }
+        let told = format!("gitr {}\n{ours:?}\n== git\n{theirs:?}", differences.join("\n"));
+        eprintln!("{told}\n");
+        self.differences.borrow_mut().push(format!("{}: {}", ours.command, differences[0]));
+        self.give_theirs_to_us(COPY);
+        for name in self.served_names() {
+            let [ours, theirs] = self.served(&name);
+            replace(&self.case.sandbox, &theirs, &ours);
+            self.refresh(&name);
+        }
+    }
+
+    /// Ends the scenario.
+    ///
+    /// # Panics
+    /// If gitr differed anywhere.
+    pub fn finish(&self) {
+        let differences = self.differences.borrow();
+        assert!(differences.is_empty(), "{} rows differ: {differences:#?}", differences.len());
+    }
+
+    /// `run` as if it had ended where it was sent.
+    pub(super) fn without_echo(&self, run: Run) -> Run {
+        if !self.case.kind.is_http() || run.status == 0 {
+            return run;
+        }
+        let is_echo = |line: &&[u8]| {
+            line.starts_with(b"Everything up-to-date") || line.starts_with(b"error: failed to push some refs")
+        };
+        let stderr = run.stderr.lines_with_terminator().filter(|line| !is_echo(line));
+        Run { stderr: stderr.collect::<Vec<_>>().concat().into(), status: 128, ..run }
+    }
+
+    /// What gitr left that is not what C git left.
+    fn other_state(&self) -> Vec<String> {
+        let sandbox = &self.case.sandbox;
+        let mut differences = self.differing(
+            "the client",
+            state::without_work_tree(sandbox, &self.clients()[0]),
+            state::without_work_tree(sandbox, &self.clients()[1]),
+        );
+        let mut looked_at = vec![self.clients()];
+        for name in self.served_names() {
+            let [ours, theirs] = self.served(&name).map(|path| {
+                let mut state = state::without_work_tree(sandbox, &path);
+                state.push(("objects", state::objects(sandbox, &path)));
+                state
+            });
+            differences.extend(self.differing(&name, ours, theirs));
+            let check = sandbox.git(&self.served(&name)[0], &["fsck", "--full", "--no-dangling"]);
+            if check.status != 0 {
+                differences.push(format!("{name} is not whole: {check:?}"));
+            }
+            looked_at.push(self.served(&name));
+        }
+        differences.extend(looked_at.into_iter().filter_map(|[ours, theirs]| {
+            let left = |path: &Path| state::leftovers(path).len();
+            (left(&ours) > left(&theirs)).then(|| format!("leaves {:?}", state::leftovers(&ours)))
+        }));
+        differences
+    }
+
+    /// Each part in which two states of `what` differ.
+    fn differing(&self, what: &str, ours: state::State, theirs: state::State) -> Vec<String> {
+        let parts = ours.into_iter().zip(theirs);
+        let parts = parts.map(|((part, ours), (_, theirs))| {
+            (part, self.twin.anonymous(&ours), self.twin.anonymous(&theirs))
+        });
+        let differing = parts.filter(|(_, ours, theirs)| ours != theirs);
+        differing
+            .map(|(part, ours, theirs)| {
+                format!("leaves other {part} in {what}\n-- gitr\n{ours}\n-- git\n{theirs}\n--")
+            })
+            .collect()
+    }
+}
