@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 9] = [
+const PROGRAMS: [(&str, &str); 11] = [
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
@@ -17,6 +17,8 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("fcgiwrap", "fcgiwrap"),
     ("gpg", "gpg"),
     ("gpg-agent", "gpg-agent"),
+    ("jgit", "jgit-cli"),
+    ("dulwich", "python3-dulwich"),
 ];
 
 /// Another installation may hold the lock; so many seconds are waited for it.

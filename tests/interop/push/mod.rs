@@ -4,6 +4,7 @@
 
 mod atomic;
 mod choice;
+mod foreign;
 mod hook;
 mod lease;
 mod many;

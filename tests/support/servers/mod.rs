@@ -12,6 +12,8 @@ use super::{Git, Sandbox, build::Format};
 mod apache;
 mod bundle;
 mod daemon;
+mod dulwich;
+mod jgit;
 mod lighttpd;
 mod local;
 mod nginx;
@@ -70,6 +72,10 @@ pub enum Kind {
     Nginx,
     /// A bundle file.
     Bundle,
+    /// `jgit daemon`, whichever git is asked for.
+    Jgit,
+    /// dulwich's server of `git://`, whichever git is asked for.
+    Dulwich,
 }
 
 impl Kind {
@@ -90,6 +96,8 @@ impl Kind {
             Self::Lighttpd => lighttpd::Lighttpd::start(sandbox, git).map(|server| Box::new(server) as _),
             Self::Nginx => nginx::Nginx::start(sandbox, git).map(|server| Box::new(server) as _),
             Self::Bundle => Some(Box::new(bundle::Bundle::new(sandbox, git))),
+            Self::Jgit => jgit::Jgit::start(sandbox).map(|server| Box::new(server) as _),
+            Self::Dulwich => dulwich::Dulwich::start(sandbox).map(|server| Box::new(server) as _),
         }
     }
 }
