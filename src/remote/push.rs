@@ -22,6 +22,7 @@ use verdict::Judge;
 mod choose;
 mod follow;
 mod hook;
+pub mod negotiate;
 mod refspec;
 mod source;
 pub mod submodule;
