@@ -306,9 +306,11 @@ impl Decided<'_> {
             end_unsent(self.session, &error);
             return Err(error);
         }
+        let more_haves = self.negotiate(progress)?;
         let Push { repo, remote, url, options } = self.push;
         let mut rows = self.rows;
         let sending = send_pack::Options {
+            more_haves,
             thin: options.thin,
             atomic: options.atomic,
             quiet: options.quiet,
@@ -316,7 +318,6 @@ impl Decided<'_> {
             push_options: options.push_options.clone(),
             signed: options.signed,
             url,
-            ..send_pack::Options::default()
         };
         let sent = send_pack(&mut self.session, repo, &self.advertised, &mut rows, &sending, progress);
         let broken = match sent {
@@ -338,6 +339,18 @@ impl Decided<'_> {
             _ => 2,
         });
         Ok(Outcome { rows, tracking, broken })
+    }
+
+    /// What the far side has beside what it advertises, if `push.negotiate` says to ask.
+    fn negotiate(&self, progress: &mut dyn Progress) -> Result<Vec<ObjectId>, Error> {
+        let Push { repo, url, options, .. } = &self.push;
+        let tips: Vec<ObjectId> =
+            self.rows.iter().filter(|row| row.status == Status::Pending).map(|row| row.new).collect();
+        if options.dry_run || repo.config.boolean("push.negotiate")? != Some(true) {
+            return Ok(Vec::new());
+        }
+        let url = Url::parse(url.as_bstr())?;
+        negotiate::commits_in_common(repo, &url, options.transport.clone(), &tips, progress)
     }
 
     /// Ends the push without asking for anything.
