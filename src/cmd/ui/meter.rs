@@ -167,7 +167,9 @@ impl Meter {
     }
 
     fn finish(&mut self) {
-        if self.is_held_back() {
+        // A count that never moved is not worth a line.
+        let is_idle = self.total.is_none() && self.done == 0;
+        if is_idle || self.is_held_back() {
             return;
         }
         self.show_if_due();
@@ -380,6 +382,17 @@ mod tests {
         let mut meter = Meter::new("Enumerating objects", None, terminal);
         meter.update(7, 0);
         assert_eq!(meter.draw(""), "7");
+    }
+
+    #[test]
+    fn what_counted_nothing_is_not_shown() {
+        let terminal = Terminal { is_tty: false, columns: 80, is_smart: false, delay_seconds: 2 };
+        for (total, done, is_shown) in [(None, 0, false), (None, 1, true), (Some(0), 0, true)] {
+            let mut meter = Meter::new("Enumerating objects", total, terminal.clone());
+            meter.update(done, 0);
+            meter.finish();
+            assert_eq!(meter.shown.is_some(), is_shown, "{total:?} {done}");
+        }
     }
 
     #[test]
