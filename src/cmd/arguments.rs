@@ -84,8 +84,9 @@ pub(super) fn parse<A: Args + FromArgMatches>(
         return Err(CommandError::silent(129));
     }
     let command = with_negatives(command, spec);
-    let matches = command.try_get_matches_from(arguments).map_err(|error| translate(&error, &usage))?;
-    let values = A::from_arg_matches(&matches).map_err(|error| translate(&error, &usage))?;
+    let complain = |error| translate(&error, arguments, &usage);
+    let matches = command.try_get_matches_from(arguments).map_err(complain)?;
+    let values = A::from_arg_matches(&matches).map_err(complain)?;
     Ok(Parsed { values, matches })
 }
 
@@ -177,7 +178,7 @@ fn usage_line(spec: &Spec, argument: &Arg) -> String {
 }
 
 /// clap's complaint in git's words.
-fn translate(error: &clap::Error, usage: &str) -> CommandError {
+fn translate(error: &clap::Error, arguments: &[OsString], usage: &str) -> CommandError {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.first().cloned().unwrap_or_default(),
@@ -192,9 +193,17 @@ fn translate(error: &clap::Error, usage: &str) -> CommandError {
         ErrorKind::UnknownArgument => CommandError::bad_option(format!("unknown {quoted}\n{usage}")),
         ErrorKind::TooManyValues => CommandError::bad_option(format!("{quoted} takes no value")),
         ErrorKind::InvalidValue if context(ContextKind::InvalidValue).is_empty() => {
+            // clap names the long form whichever was typed; what lacks a value is the last word.
+            let quoted = last_switch(arguments).map_or(quoted, |switch| format!("switch `{switch}'"));
             CommandError::bad_option(format!("{quoted} requires a value"))
         }
         ErrorKind::ValueValidation => CommandError::bad_option(format!("{quoted} expects a numerical value")),
         _ => CommandError::usage(format!("{}{usage}", error.render())),
     }
+}
+
+/// The last letter of the last word, if that is one of short options.
+fn last_switch(arguments: &[OsString]) -> Option<char> {
+    let word = arguments.last()?.to_str()?;
+    word.strip_prefix('-').filter(|rest| !rest.starts_with('-'))?.chars().next_back()
 }

@@ -8,6 +8,7 @@ mod support;
 mod clone;
 mod credential;
 mod fetch;
+mod push;
 mod refspecs;
 mod shapes;
 mod trace;
@@ -35,7 +36,7 @@ fn clones(sandbox: &Sandbox) -> Twin<'_> {
 /// Checks that both return 129 and begin with the same words; the usage text that follows lists each one's options.
 #[track_caller]
 fn misused(twin: &Twin<'_>, arguments: &[&str]) {
-    let place = if arguments[0] == "fetch" { "copy" } else { "" };
+    let place = if ["fetch", "push", "send-pack"].contains(&arguments[0]) { "copy" } else { "" };
     let (ours, theirs) = (twin.gitr(place, arguments), twin.git(place, arguments));
     let first = |run: &Run| run.stderr.lines().next().unwrap_or_default().to_vec();
     assert_eq!((theirs.status, ours.status), (129, 129), "{ours:?}\n== git\n{theirs:?}");
