@@ -1,5 +1,5 @@
 //! `gitr demo`: the main job on a machine without a network. Makes a repository with the installed `git`, serves it on
-//! loopback by `git daemon`, clones it with gitr, adds a commit and fetches that.
+//! loopback by `git daemon`, clones it with gitr, pushes a commit, and fetches what somebody else adds.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -34,6 +34,9 @@ pub(super) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
     let clone = root.join("project");
     show(&gitr, root, &["ls-remote", &url])?;
     show(&gitr, root, &["clone", "--progress", &url, "project"])?;
+    say("we add a commit and push it");
+    add_commit(&git, &clone)?;
+    show(&gitr, &clone, &["push", "--progress"])?;
     say("somebody adds a commit to the repository");
     import(&git, &source, &one_more())?;
     show(&gitr, &clone, &["fetch"])?;
@@ -87,6 +90,22 @@ fn import(git: &Path, directory: &Path, stream: &str) -> Result<(), CommandError
     is_done(child.wait()?, "git fast-import")
 }
 
+/// Commits a file in the clone at `directory`.
+fn add_commit(git: &Path, directory: &Path) -> Result<(), CommandError> {
+    std::fs::write(directory.join("OURS"), "from the clone\n")?;
+    let run = |arguments: &[&str]| {
+        let identity = ["-c", "user.name=Demo", "-c", "user.email=demo@example.com"];
+        let status = command(git).args(identity).args(arguments).current_dir(directory).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(CommandError::fatal(format!("git {} failed: {status}", arguments.join(" "))))
+        }
+    };
+    run(&["add", "OURS"])?;
+    run(&["commit", "--quiet", "--message=our change"])
+}
+
 /// A project that grows file by file, with a branch and a tag.
 fn history() -> String {
     let mut stream = String::new();
@@ -130,7 +149,7 @@ struct Server(Child);
 impl Server {
     fn start(git: &Path, root: &Path, port: u16) -> Result<Self, CommandError> {
         let child = command(git)
-            .args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"])
+            .args(["daemon", "--reuseaddr", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1"])
             .arg(format!("--port={port}"))
             .arg(format!("--base-path={}", root.display()))
             .arg(root)

@@ -45,7 +45,7 @@ const COMMANDS: [(&str, &str); 7] = [
     ("push", "Update remote refs along with associated objects"),
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("credential", "Retrieve and store user credentials"),
-    ("demo", "Make a repository, serve it on this machine and clone it"),
+    ("demo", "Make a repository, serve it on this machine, clone it and push to it"),
 ];
 
 /// Runs one command line, the program's name first, and gives the exit code: 0 done, 1 a ref was rejected, 128 fatal,
