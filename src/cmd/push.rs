@@ -3,22 +3,27 @@
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
 
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::bytes;
 use super::{CommandError, Context, Show, signal};
-use crate::remote::Remote;
-use crate::remote::config::default_name;
-use crate::remote::push::{Options, Push};
-use crate::repo::{Config, Repository};
+use crate::remote::config::{default_name, exists};
+use crate::remote::push::submodule::Next;
+use crate::remote::push::{Options, Outcome, Push, Status, sets_upstream};
+use crate::remote::{Error, Remote};
+use crate::repo::Repository;
 use crate::transport::Url;
 
 mod options;
 mod report;
+mod submodule;
 
 pub(super) use options::{EVERY_REF, leases, signed};
 use report::{Reporter, Verdict};
+pub(super) use report::{explain, print_told};
+use submodule::{Submodules, recurse};
 
 const SPEC: Spec = Spec {
     name: "push",
@@ -127,18 +132,45 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if values.delete && operands.len() < 2 {
         return Err(CommandError::fatal("--delete doesn't make sense without any refs"));
     }
-    let remote = choose_remote(&repo, named.as_ref())?;
+    let name = match named {
+        Some(name) => name,
+        None => default_remote(&repo)?,
+    };
+    if name.is_empty() {
+        return Err(CommandError::fatal("bad repository ''"));
+    }
+    let remote = Remote::from_config(&repo.config, name.as_bstr())?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };
     let mut options = options::options(&parsed, &repo, &remote, show)?;
     options.refspecs = options::refspecs(operands.get(1..).unwrap_or_default(), values.delete)?;
     options::check_refspecs(&options)?;
     let reporter = Reporter::new(&repo, &context, show, values.porcelain)?;
-    let sets_upstream = values.set_upstream || options::sets_upstream(&repo, &remote, &options)?;
-    let run = Run { repo: &repo, context: &context, remote: &remote, show, reporter, sets_upstream };
+    let sets_upstream = values.set_upstream || sets_upstream(&repo, &remote, &options)?;
+    let submodules = Submodules {
+        repo: &repo,
+        context: &context,
+        remote: &remote,
+        recurse: recurse(
+            parsed.choice("recurse-submodules"),
+            values.recurse_submodules.as_ref(),
+            &repo.config,
+        )?,
+        refspecs: &options.refspecs,
+    };
+    let run = Run {
+        repo: &repo,
+        context: &context,
+        remote: &remote,
+        name: &name,
+        show,
+        reporter,
+        submodules,
+        sets_upstream,
+    };
     let mut is_failed = false;
     // One that fails does not keep the others from being tried, but for a failure that ends the whole command.
-    for url in push_urls(&repo.config, &remote) {
-        is_failed |= run.push_to(&url, &options)? == Verdict::Failed;
+    for url in &remote.push_urls {
+        is_failed |= run.push_to(url, &options)? == Verdict::Failed;
     }
     Ok(u8::from(is_failed))
 }
@@ -148,74 +180,80 @@ struct Run<'a> {
     repo: &'a Repository,
     context: &'a Context,
     remote: &'a Remote,
+    /// What the remote was called.
+    name: &'a BString,
     show: Show,
     reporter: Reporter<'a>,
+    submodules: Submodules<'a>,
     sets_upstream: bool,
 }
 
 impl Run<'_> {
     fn push_to(&self, url: &BString, options: &Options) -> Result<Verdict, CommandError> {
-        let shown_url = redacted(url);
+        let shown_url = redacted(url.as_bstr());
         self.reporter.pushing_to(shown_url.as_bstr());
+        match self.send(url, options) {
+            Ok(outcome) => {
+                let upstream = self.sets_upstream.then_some(self.name.as_bstr());
+                self.reporter.report(outcome, shown_url.as_bstr(), upstream, options.dry_run)
+            }
+            Err(error) => self.reporter.refused(error, shown_url.as_bstr()),
+        }
+    }
+
+    fn send(&self, url: &BString, options: &Options) -> Result<Outcome, Error> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let push = Push::new(self.repo, self.remote, url.as_bstr(), options);
-        let sent = push
-            .connect(&mut meters)
-            .and_then(|connected| connected.decide(&mut meters))
-            .and_then(|decided| decided.send(&mut meters));
-        drop(meters);
-        let outcome = match sent {
-            Ok(outcome) => outcome,
-            Err(error) => return self.reporter.refused(error, shown_url.as_bstr()),
-        };
-        let upstreams = self.sets_upstream.then_some(self.remote);
-        self.reporter.report(&outcome, shown_url.as_bstr(), upstreams, options.dry_run)
+        let mut decided = push.connect(&mut meters)?.decide(&mut meters)?;
+        if let Err(error) = decided.ask_hook(&mut meters) {
+            decided.close();
+            return Err(error);
+        }
+        let pending = decided.rows().iter().filter(|row| row.status == Status::Pending);
+        let new_ids: Vec<ObjectId> = pending.map(|row| row.new).filter(|id| !id.is_null()).collect();
+        match self.submodules.before_push(&new_ids, options)? {
+            Next::Push => decided.send(&mut meters).or_else(broken),
+            Next::Stop => {
+                decided.close();
+                Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: None })
+            }
+        }
     }
 }
 
-/// Where a push goes: the remote that is named, else the one that the configuration gives the current branch.
-fn choose_remote(repo: &Repository, named: Option<&BString>) -> Result<Remote, CommandError> {
+/// What stands for the remote where the command line names none: `branch.<name>.pushRemote`, `remote.pushDefault`,
+/// `branch.<name>.remote`, the only remote, `origin` if there is one.
+fn default_remote(repo: &Repository) -> Result<BString, CommandError> {
     /// Seen in git 2.47.3.
     const NO_DESTINATION: &str = "No configured push destination.\n\
         Either specify the URL from the command-line or configure a remote repository using\n\n    \
         git remote add <name> <url>\n\nand then push using the remote name\n\n    git push <name>\n";
-    if let Some(name) = named {
-        if name.is_empty() {
-            return Err(CommandError::fatal("bad repository ''"));
-        }
-        return Ok(Remote::from_config(&repo.config, name.as_bstr())?);
-    }
-    let (name, is_explicit) = default_remote(repo)?;
-    let is_there = crate::remote::config::exists(&repo.config, name.as_bstr());
-    if !is_there && !is_explicit {
-        return Err(CommandError::fatal(NO_DESTINATION));
-    }
-    Ok(Remote::from_config(&repo.config, name.as_bstr())?)
-}
-
-/// The name that the configuration gives, and whether it does: `branch.<name>.pushRemote`, `remote.pushDefault`,
-/// `branch.<name>.remote`, else the only remote, else `origin`.
-fn default_remote(repo: &Repository) -> Result<(BString, bool), CommandError> {
     let config = &repo.config;
     let branch = repo.head_branch()?;
     let short = branch.as_ref().and_then(|full| full.strip_prefix(b"refs/heads/"));
     let of_branch =
         |last: &str| short.and_then(|short| config.string(&format!("branch.{}.{last}", short.as_bstr())));
-    let explicit = of_branch("pushRemote")
+    let configured = of_branch("pushRemote")
         .or_else(|| config.string("remote.pushDefault"))
         .or_else(|| of_branch("remote"));
-    Ok(match explicit {
-        Some(name) => (name, true),
-        None => (default_name(config, None), false),
-    })
+    if let Some(name) = configured {
+        return Ok(name);
+    }
+    let name = default_name(config, None);
+    if exists(config, name.as_bstr()) { Ok(name) } else { Err(CommandError::fatal(NO_DESTINATION)) }
 }
 
-/// The URLs that are pushed to.
-fn push_urls(_config: &Config, remote: &Remote) -> Vec<BString> {
-    remote.urls.clone()
+/// The end of a push whose far side has said nothing; an error if there was nothing to say.
+pub(super) fn broken(error: Error) -> Result<Outcome, Error> {
+    let is_over = error.is_interrupted() || matches!(error, Error::HookDeclined);
+    if is_over {
+        Err(error)
+    } else {
+        Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: Some(error) })
+    }
 }
 
 /// `url` as it is shown: without a user name or a password.
-fn redacted(url: &BString) -> BString {
-    Url::parse(url.as_bstr()).map_or_else(|_| url.clone(), |url| url.redacted())
+fn redacted(url: &BStr) -> BString {
+    Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.redacted())
 }

@@ -1,21 +1,27 @@
 //! `gitr send-pack`, which pushes to a URL without a look at remotes. `git-send-pack(1)`.
 
 use std::ffi::OsString;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::push::{EVERY_REF, leases, signed};
+use super::push::{EVERY_REF, broken, explain, leases, print_told, signed};
 use super::transfer::{abbreviation, bytes};
 use super::ui::push::{Table, is_failure, is_news};
 use super::ui::{self, Paint};
 use super::{CommandError, Context, Show, signal};
-use crate::remote::Remote;
-use crate::remote::push::{Options, Outcome, Push, RefUpdate, Status};
+use crate::progress::Progress;
+use crate::protocol::{Service, Version, pktline};
+use crate::remote::push::{Options, Outcome, Push, RefUpdate, Status, Told};
+use crate::remote::{Error, Remote, Session};
 use crate::repo::Repository;
 use crate::transport;
+
+mod rpc;
+
+use rpc::Rpc;
 
 const SPEC: Spec = Spec {
     name: "send-pack",
@@ -31,6 +37,9 @@ const SPEC: Spec = Spec {
 
 /// How C git reports that a ref was rejected: -1.
 const REJECTED: u8 = 255;
+
+/// How C git ends where it was not told what to push and both sides have nothing in common.
+const NOTHING_IN_COMMON: u8 = 128;
 
 #[derive(Debug, clap::Args)]
 struct Arguments {
@@ -105,31 +114,53 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let values = &parsed.values;
     let misuse = || CommandError::usage(arguments::usage_of::<Arguments>(&SPEC));
     let Some((destination, words)) = values.operands.split_first() else { return Err(misuse()) };
+    let mut input = BufReader::new(std::io::stdin());
     let mut refspecs: Vec<BString> = words.iter().map(bytes).collect();
     if values.stdin {
-        refspecs.extend(read_refspecs(&mut std::io::stdin().lock())?);
+        let said = if values.stateless_rpc { read_packets(&mut input)? } else { read_lines(&mut input)? };
+        refspecs.extend(said);
     }
     let kinds = [values.all, values.mirror, !refspecs.is_empty()];
     if kinds.iter().filter(|is_given| **is_given).count() > 1 {
         return Err(misuse());
     }
+    if refspecs.is_empty() && !values.all && !values.mirror {
+        // What both sides have.
+        refspecs.push(":".into());
+    }
     let destination = bytes(destination);
     let remote = remote(&repo, &destination, values.remote.as_ref().map(bytes).as_ref())?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };
     let mut options = options(&parsed, &repo, show)?;
-    options.refspecs = if values.stdin || values.all || values.mirror || !refspecs.is_empty() {
-        refspecs
-    } else {
-        // What both sides have.
-        vec![":".into()]
-    };
+    options.refspecs = refspecs;
+    let rpc = values.stateless_rpc.then(|| Rpc::new(Box::new(input), Box::new(std::io::stdout())));
     let mut meters = context.meters(&repo.config, show);
-    let outcome = Push::new(&repo, &remote, destination.as_bstr(), &options)
-        .connect(&mut meters)?
-        .decide(&mut meters)?
-        .send(&mut meters)?;
+    let sent = send(Push::new(&repo, &remote, destination.as_bstr(), &options), rpc, &mut meters);
     drop(meters);
-    report(&repo, &outcome, &destination, show, values.helper_status)
+    let outcome = match sent {
+        Err(Error::NotPushed { told }) => {
+            print_told(&told, ui::has_advice(&context.env).then_some(&Paint::default()));
+            return Ok(if matches!(told.as_slice(), [Told::Plain(_)]) {
+                NOTHING_IN_COMMON
+            } else {
+                REJECTED
+            });
+        }
+        sent => sent?,
+    };
+    report(&repo, outcome, &destination, show, values.helper_status)
+}
+
+/// Pushes, over `rpc` if there is one.
+fn send(push: Push<'_>, rpc: Option<Rpc>, meters: &mut dyn Progress) -> Result<Outcome, Error> {
+    let connected = match rpc {
+        Some(mut rpc) => {
+            let session = Session::open(&mut rpc, Service::ReceivePack, Version::V0, meters)?;
+            push.over(session, meters)?
+        }
+        None => push.connect(meters)?,
+    };
+    connected.decide(meters)?.send(meters).or_else(broken)
 }
 
 /// The remote whose tracking branches follow the push: that of `--remote`, which must have `destination` for a URL.
@@ -172,7 +203,7 @@ fn options(parsed: &Parsed<Arguments>, repo: &Repository, show: Show) -> Result<
 }
 
 /// `--stdin`: a refspec on each line.
-fn read_refspecs(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
+fn read_lines(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
     let mut refspecs = Vec::new();
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
@@ -182,16 +213,28 @@ fn read_refspecs(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> 
     Ok(refspecs)
 }
 
+/// `--stdin` with `--stateless-rpc`: a refspec in each pkt-line, up to a flush-pkt; what follows is the server's.
+fn read_packets(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
+    let mut refspecs = Vec::new();
+    let mut reader = pktline::Reader::new(input);
+    while let Some(line) = reader.read()?.line() {
+        refspecs.push(line.into());
+    }
+    Ok(refspecs)
+}
+
 fn report(
     repo: &Repository,
-    outcome: &Outcome,
+    outcome: Outcome,
     destination: &BString,
     show: Show,
     is_for_helper: bool,
 ) -> Result<u8, CommandError> {
     let rows = &outcome.rows;
-    let is_sound = outcome.broken.is_none();
-    let has_failed = rows.iter().any(|row| is_failure(&row.status)) || !is_sound;
+    let has_failed = outcome.broken.is_some() || rows.iter().any(|row| is_failure(&row.status));
+    if let Some(fatal) = outcome.broken.and_then(explain) {
+        return Err(fatal);
+    }
     if is_for_helper {
         for row in rows {
             ui::out(&helper_line(row))?;

@@ -199,13 +199,38 @@ impl<'a> Push<'a> {
     /// [`Error::Refspec`] and [`Error::Usage`] for refspecs that make no sense or that nobody gives; [`Error::NotPushed`]
     /// if what is to be pushed is not here. Nothing was contacted then.
     pub fn connect(self, progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
-        let Self { repo, remote, options, .. } = &self;
+        let sources = self.sources()?;
+        let session = self.open(progress)?;
+        self.begin(sources, session, progress)
+    }
+
+    /// As [`Push::connect`], in a `session` with a receive-pack that is there already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Push::connect`].
+    pub fn over(self, session: Session, progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
+        let sources = self.sources()?;
+        self.begin(sources, session, progress)
+    }
+
+    /// What is to be pushed, as far as it is known without the far side.
+    fn sources(&self) -> Result<(LocalRefs, Vec<Sourced>), Error> {
+        let Self { repo, remote, options, .. } = self;
         let locals = LocalRefs::read(repo)?;
         let refspecs = choose(repo, remote, options, &locals)?;
         let refspecs = find_sources(repo, &locals, refspecs)?;
-        let mut session = self.open(progress)?;
+        Ok((locals, refspecs))
+    }
+
+    fn begin(
+        self,
+        (locals, refspecs): (LocalRefs, Vec<Sourced>),
+        mut session: Session,
+        progress: &mut dyn Progress,
+    ) -> Result<Connected<'a>, Error> {
         let advertised = session.refs(&[], progress)?;
-        if session.object_hash() != repo.object_hash {
+        if session.object_hash() != self.repo.object_hash {
             hang_up(session);
             let text = "the receiving end does not support this repository's hash algorithm";
             return Err(ProtocolError::Unsupported(text.into()).into());

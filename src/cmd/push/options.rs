@@ -81,13 +81,9 @@ pub(super) fn options(
         Some(choice) => Ok(choice),
         None => config.boolean(key).map(Option::unwrap_or_default),
     };
-    let is_mirror = match &remote.name {
-        Some(name) => config.boolean(&format!("remote.{name}.mirror"))?.unwrap_or_default(),
-        None => false,
-    };
     Ok(Options {
         all: values.all || values.branches,
-        mirror: values.mirror || is_mirror,
+        mirror: values.mirror || remote.mirror,
         tags: values.tags,
         follow_tags: or_config("follow-tags", "push.followTags")?,
         prune: values.prune,
@@ -186,27 +182,4 @@ fn push_options(config: &Config, given: &[OsString]) -> Vec<BString> {
     }
     let values = config.strings("push.pushOption");
     values.rsplit(|value| value.is_empty()).next().unwrap_or_default().to_vec()
-}
-
-/// Whether `push.autoSetupRemote` makes this push set the upstream: it is one without refspecs, and the branch follows
-/// none yet. git-config(1).
-pub(super) fn sets_upstream(
-    repo: &Repository,
-    remote: &Remote,
-    options: &Options,
-) -> Result<bool, CommandError> {
-    let config = &repo.config;
-    if config.boolean("push.autoSetupRemote")? != Some(true) {
-        return Ok(false);
-    }
-    let default = config.string("push.default");
-    let is_by_branch = !matches!(default.as_deref().map(Vec::as_slice), Some(b"nothing" | b"matching"));
-    let has_own =
-        remote.name.as_ref().is_some_and(|name| !config.strings(&format!("remote.{name}.push")).is_empty());
-    let is_default =
-        options.refspecs.is_empty() && !options.all && !options.mirror && !options.tags && !has_own;
-    let Some(branch) = repo.head_branch()? else { return Ok(false) };
-    let Some(short) = branch.strip_prefix(b"refs/heads/") else { return Ok(false) };
-    let follows = !config.strings(&format!("branch.{}.merge", short.as_bstr())).is_empty();
-    Ok(is_by_branch && is_default && !follows)
 }

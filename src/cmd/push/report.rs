@@ -2,13 +2,15 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::redacted;
 use crate::cmd::transfer::abbreviation;
 use crate::cmd::ui::push::{Table, is_failure, is_news};
 use crate::cmd::ui::{self, BadColor, Paint, Terminal};
 use crate::cmd::{CommandError, Context, Show};
-use crate::remote::push::{Outcome, RefUpdate, Status};
-use crate::remote::{Error, Remote, upstream};
+use crate::remote::push::{Outcome, RefUpdate, Status, Told};
+use crate::remote::{Error, upstream};
 use crate::repo::Repository;
+use crate::{protocol, transport};
 
 /// How a push to one URL ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,16 +71,30 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    /// Tells of the end of a push to `url`; `upstream` is the remote that pushed branches are to follow from now on.
+    /// Tells of the end of a push to `url`, which has no rows if it broke before the far side said anything of them; `upstream` names the remote that pushed branches are to
+    /// follow from now on.
     pub(super) fn report(
         &self,
-        outcome: &Outcome,
+        outcome: Outcome,
         url: &BStr,
-        upstream: Option<&Remote>,
+        upstream: Option<&BStr>,
         is_dry: bool,
     ) -> Result<Verdict, CommandError> {
+        let is_whole = outcome.broken.is_none() && !outcome.rows.iter().any(has_no_objects);
+        if let Some(fatal) = outcome.broken.and_then(explain) {
+            let has_reported = !outcome.rows.is_empty();
+            // Seen in git 2.47.3, where a helper program speaks HTTP: its end is not that of the push.
+            if !has_reported && !url.starts_with(b"http://") && !url.starts_with(b"https://") {
+                return Err(fatal);
+            }
+            fatal.print();
+            if !has_reported {
+                self.failed(url);
+                return Ok(Verdict::Failed);
+            }
+        }
         let rows = &outcome.rows;
-        let has_failed = rows.iter().any(|row| is_failure(&row.status));
+        let has_failed = !is_whole || rows.iter().any(|row| is_failure(&row.status));
         if has_failed || self.show.verbosity >= 0 {
             self.print_table(rows, url)?;
         }
@@ -90,17 +106,12 @@ impl<'a> Reporter<'a> {
                 ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
             }
         }
-        let is_sound = outcome.broken.is_none();
-        if self.is_porcelain && is_sound {
+        if self.is_porcelain && is_whole {
             ui::out(b"Done")?;
-        } else if self.show.verbosity >= 0
-            && !has_failed
-            && is_sound
-            && !rows.iter().any(|row| is_news(&row.status))
-        {
+        } else if self.show.verbosity >= 0 && !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
             ui::note("Everything up-to-date");
         }
-        if is_sound && !has_failed {
+        if !has_failed {
             return Ok(Verdict::Done);
         }
         self.failed(url);
@@ -108,9 +119,15 @@ impl<'a> Reporter<'a> {
         Ok(Verdict::Failed)
     }
 
-    /// Tells why a push to `url` did not come about.
-    pub(super) fn refused(&self, error: Error, _url: &BStr) -> Result<Verdict, CommandError> {
-        Err(error.into())
+    /// Tells why a push to `url` did not come about; a failure that ends the whole command is an error.
+    pub(super) fn refused(&self, error: Error, url: &BStr) -> Result<Verdict, CommandError> {
+        match error {
+            Error::NotPushed { told } => print_told(&told, self.has_advice.then_some(&self.paints.hint)),
+            Error::HookDeclined => {}
+            error => return Err(error.into()),
+        }
+        self.failed(url);
+        Ok(Verdict::Failed)
     }
 
     /// `error: failed to push some refs to '<url>'`.
@@ -141,17 +158,17 @@ impl<'a> Reporter<'a> {
     }
 
     /// Makes each branch that was pushed, or was there already, follow what it was pushed to.
-    fn set_upstreams(&self, rows: &[RefUpdate], remote: &Remote, is_dry: bool) -> Result<(), CommandError> {
+    fn set_upstreams(&self, rows: &[RefUpdate], remote: &BStr, is_dry: bool) -> Result<(), CommandError> {
         for row in rows.iter().filter(|row| matches!(row.status, Status::Done | Status::UpToDate)) {
             let Some(branch) = self.branch_of(row)? else { continue };
             let Some(merge) = row.name.strip_prefix(b"refs/heads/") else { continue };
-            let (branch, merge, origin) = (branch.as_bstr(), merge.as_bstr(), remote.display_name());
+            let (branch, merge, origin) = (branch.as_bstr(), merge.as_bstr(), redacted(remote));
             if is_dry {
                 let line = format!("Would set upstream of '{branch}' to '{merge}' of '{origin}'");
                 ui::out(line.as_bytes())?;
                 continue;
             }
-            upstream::set(self.repo, branch, origin, row.name.as_bstr())?;
+            upstream::set(self.repo, branch, remote, row.name.as_bstr())?;
             if self.show.verbosity >= 0 {
                 let how = if upstream::rebases(self.repo)? { " by rebasing" } else { "" };
                 ui::out(format!("branch '{branch}' set up to track '{origin}/{merge}'{how}.").as_bytes())?;
@@ -184,6 +201,52 @@ impl<'a> Reporter<'a> {
         ui::hint_in(&self.paints.hint, hint.text.into());
         Ok(())
     }
+}
+
+/// Tells why nothing is pushed; hints if they have a colour.
+pub(in crate::cmd) fn print_told(told: &[Told], hint: Option<&Paint>) {
+    for told in told {
+        match (told, hint) {
+            (Told::Error(text), _) => ui::message("error", text.as_bytes().as_bstr()),
+            (Told::Hint(text), Some(paint)) => ui::hint_in(paint, text.as_bytes().as_bstr()),
+            (Told::Hint(_), None) => {}
+            (Told::Plain(text), _) => ui::safe_note(text.as_bytes()),
+        }
+    }
+}
+
+/// Tells why the session did not end as it should; gives the error if there is nothing more to tell then.
+pub(in crate::cmd) fn explain(error: Error) -> Option<CommandError> {
+    /// What git says where nothing came back.
+    const DISCONNECTED: &str = "send-pack: unexpected disconnect while reading sideband packet";
+    match error {
+        // Said by the far side's program itself, or not at all.
+        Error::Transport(transport::Error::Ended) => None,
+        Error::Protocol(protocol::Error::Report(text)) => {
+            ui::message("error", text.as_bytes().as_bstr());
+            None
+        }
+        Error::Transport(transport::Error::Access(text)) if text.starts_with("RPC failed") => {
+            ui::message("error", text.as_bytes().as_bstr());
+            explain(protocol::Error::UnexpectedEof { position: 0 }.into())
+        }
+        // Band 3: the last words of the far side.
+        Error::Protocol(protocol::Error::Remote(text)) => {
+            ui::remote_lines(&text.lines().map(BString::from).collect::<Vec<_>>());
+            Some(protocol::Error::UnexpectedEof { position: 0 }.into())
+        }
+        error @ Error::Protocol(protocol::Error::UnexpectedEof { .. }) => {
+            ui::note(DISCONNECTED);
+            Some(error.into())
+        }
+        error => Some(error.into()),
+    }
+}
+
+/// Whether the far side could make nothing of the objects. git then says nothing of `Done`, which for refs that were
+/// rejected one by one it does.
+fn has_no_objects(row: &RefUpdate) -> bool {
+    matches!(&row.status, Status::RemoteRejected(reason) if reason == "unpacker error")
 }
 
 /// What to do about a rejection.
