@@ -8,7 +8,7 @@ use gix_hash::ObjectId;
 
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::bytes;
-use super::{CommandError, Context, Show, signal};
+use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::config::{default_name, exists};
 use crate::remote::push::submodule::Next;
 use crate::remote::push::{Options, Outcome, Push, Status, sets_upstream};
@@ -191,8 +191,12 @@ struct Run<'a> {
 impl Run<'_> {
     fn push_to(&self, url: &BString, options: &Options) -> Result<Verdict, CommandError> {
         let shown_url = redacted(url.as_bstr());
-        self.reporter.pushing_to(shown_url.as_bstr());
-        match self.send(url, options) {
+        let push = Push::new(self.repo, self.remote, url.as_bstr(), options);
+        if self.show.verbosity > 0 {
+            push.check()?;
+            ui::safe_note(&[&b"Pushing to "[..], &shown_url].concat());
+        }
+        match self.send(push, options) {
             Ok(outcome) => {
                 let upstream = self.sets_upstream.then_some(self.name.as_bstr());
                 self.reporter.report(outcome, shown_url.as_bstr(), upstream, options.dry_run)
@@ -201,9 +205,8 @@ impl Run<'_> {
         }
     }
 
-    fn send(&self, url: &BString, options: &Options) -> Result<Outcome, Error> {
+    fn send(&self, push: Push<'_>, options: &Options) -> Result<Outcome, Error> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
-        let push = Push::new(self.repo, self.remote, url.as_bstr(), options);
         let mut decided = push.connect(&mut meters)?.decide(&mut meters)?;
         if let Err(error) = decided.ask_hook(&mut meters) {
             decided.close();

@@ -192,6 +192,16 @@ impl<'a> Push<'a> {
         Self { repo, remote, url: url.into(), options }
     }
 
+    /// Whether somebody says what is to be pushed. [`Push::connect`] finds out as well: this is for a caller who has
+    /// something to tell between the two.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refspec`] and [`Error::Usage`], as [`Push::connect`].
+    pub fn check(&self) -> Result<(), Error> {
+        choose(self.repo, self.remote, self.options, &LocalRefs::read(self.repo)?).map(drop)
+    }
+
     /// Finds out what is to be pushed, then contacts the remote.
     ///
     /// # Errors

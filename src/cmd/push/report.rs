@@ -64,13 +64,6 @@ impl<'a> Reporter<'a> {
         Ok(Self { repo, show, is_porcelain, paints, has_advice: ui::has_advice(&context.env) })
     }
 
-    /// `--verbose`: where it goes.
-    pub(super) fn pushing_to(&self, url: &BStr) {
-        if self.show.verbosity > 0 {
-            ui::safe_note(&[&b"Pushing to "[..], url].concat());
-        }
-    }
-
     /// Tells of the end of a push to `url`, which has no rows if it broke before the far side said anything of them; `upstream` names the remote that pushed branches are to
     /// follow from now on.
     pub(super) fn report(
