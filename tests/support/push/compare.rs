@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 
 use super::{COPY, Pushers, replace};
 use crate::support::{Run, state};
@@ -89,8 +89,16 @@ impl Pushers<'_> {
         let differing = parts.filter(|(_, ours, theirs)| ours != theirs);
         differing
             .map(|(part, ours, theirs)| {
-                format!("leaves other {part} in {what}\n-- gitr\n{ours}\n-- git\n{theirs}\n--")
+                let gitr = lines_beyond(&ours, &theirs);
+                let git = lines_beyond(&theirs, &ours);
+                format!("leaves other {part} in {what}\n-- gitr alone\n{gitr}-- git alone\n{git}--")
             })
             .collect()
     }
+}
+
+/// The lines of `text` that `other` has not.
+fn lines_beyond(text: &[u8], other: &[u8]) -> BString {
+    let is_new = |line: &&[u8]| other.lines_with_terminator().all(|known| known != *line);
+    text.lines_with_terminator().filter(is_new).collect::<Vec<_>>().concat().into()
 }
