@@ -306,18 +306,19 @@ fn options(
             Some(reject) => reject,
             None => config.boolean("clone.rejectShallow")?.unwrap_or(false),
         },
-        origin,
         config: settings,
         local: local(parsed),
         template: values.template.clone(),
         no_progress: !show.is_progress_shown(&terminal),
         transport: transport::Options {
+            remote: Some(origin.clone()),
             upload_pack: values.upload_pack.as_ref().map(bytes),
             ip_version: ip_version(values.ipv4, values.ipv6),
             verbose: show.verbosity > 0,
             ..transport::Options::default()
         },
         server_options: values.server_option.iter().map(bytes).collect(),
+        origin,
     })
 }
 

@@ -165,6 +165,11 @@ impl From<transport::Error> for CommandError {
                 error.remote = remote;
                 error
             }
+            transport::Error::Rpc { remote, reason, consequence } => {
+                let mut error = Self::fatal(consequence).with_error(reason);
+                error.remote = remote;
+                error
+            }
             transport::Error::Protocol(error) => error.into(),
             error => Self::of(error),
         }

@@ -136,6 +136,7 @@ fn list(
         return Ok(session::without_bad_names(bundle.header.refs.into_iter().rev().collect()));
     }
     let options = transport::Options {
+        remote: remote.name.clone(),
         upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),
         ..transport::Options::default()
     };

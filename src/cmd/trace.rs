@@ -1,4 +1,4 @@
-//! `GIT_TRACE_PACKET`: the packets of a conversation, in git's form. `git(1)`.
+//! `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the packets and the requests of a conversation, in git's form. `git(1)`.
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -11,22 +11,35 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::ui;
-use crate::protocol::trace::TARGET;
+use crate::protocol::trace as packet;
 use crate::repo::Environment;
+use crate::transport::http::trace as http;
 
 /// The variable that says where the packets go.
-const VARIABLE: &str = "GIT_TRACE_PACKET";
+const PACKET: &str = "GIT_TRACE_PACKET";
+/// The variable that says where the requests and answers over HTTP go.
+const CURL: &str = "GIT_TRACE_CURL";
 
 /// Where the text begins behind time and place, as in git 2.47.3.
 const COLUMN: usize = 40;
+/// Bytes of data on one line, as in git 2.47.3.
+const DATA_WIDTH: usize = 60;
 
-/// Prints packets from now on, if the environment asks for it. `command` stands in front of each.
+/// Prints packets and requests from now on, if the environment asks for it. `command` stands in front of each packet.
 pub(super) fn start(env: &Environment, command: &str) {
-    let Some(sink) = sink(env) else { return };
-    let is_bare = env.is_true("GIT_TRACE_BARE");
-    let packets = Packets { sink, command: command.to_owned(), is_bare };
-    // A program that embeds the command and listens itself goes first.
-    let _listening_already = tracing::subscriber::set_global_default(packets);
+    // git(1), GIT_CURL_VERBOSE, which `GIT_TRACE_CURL` made old
+    let is_verbose = env.get("GIT_CURL_VERBOSE").is_some();
+    let trace = Trace {
+        packets: sink(env, PACKET),
+        requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
+        command: command.to_owned(),
+        shows_data: !is_verbose && env.get("GIT_TRACE_CURL_NO_DATA").is_none(),
+        is_bare: env.is_true("GIT_TRACE_BARE"),
+    };
+    if trace.packets.is_some() || trace.requests.is_some() {
+        // A program that embeds the command and listens itself goes first.
+        let _listening_already = tracing::subscriber::set_global_default(trace);
+    }
 }
 
 /// Where lines go.
@@ -35,20 +48,39 @@ enum Sink {
     File(File),
 }
 
-/// Takes the events of [`crate::protocol::trace`] and prints them.
-struct Packets {
-    sink: Sink,
+impl Sink {
+    fn write(&self, lines: &[u8]) {
+        match self {
+            Self::Stderr => ui::trace(lines),
+            Self::File(file) => {
+                // git says nothing either where a trace cannot be written.
+                let _written = (&mut &*file).write_all(lines);
+            }
+        }
+    }
+}
+
+/// Takes the events of [`packet`] and [`http`] and prints them.
+struct Trace {
+    packets: Option<Sink>,
+    requests: Option<Sink>,
     command: String,
+    /// Whether the bodies of requests and answers are shown.
+    shows_data: bool,
     /// Without time and place (`GIT_TRACE_BARE`), as git's own tests want it.
     is_bare: bool,
 }
 
-impl Packets {
-    fn line(&self, event: &Event<'_>) -> Vec<u8> {
+impl Trace {
+    fn prefix(&self, metadata: &Metadata<'_>) -> String {
+        if self.is_bare { String::new() } else { prefix(metadata) }
+    }
+
+    fn packet(&self, event: &Event<'_>) -> Vec<u8> {
         let mut packet = Fields::default();
         event.record(&mut packet);
         let reader = if packet.reader.is_empty() { self.command.as_str() } else { &packet.reader };
-        let prefix = if self.is_bare { String::new() } else { prefix(event.metadata()) };
+        let prefix = self.prefix(event.metadata());
         let mut line = format!("{prefix}packet: {reader:>12}{} ", packet.direction).into_bytes();
         if packet.bytes.starts_with(b"PACK") || packet.bytes.starts_with(b"\x01PACK") {
             line.extend_from_slice(b"PACK ...");
@@ -58,21 +90,60 @@ impl Packets {
         line.push(b'\n');
         line
     }
+
+    fn request(&self, event: &Event<'_>) -> Vec<u8> {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let prefix = self.prefix(event.metadata());
+        let Fields { kind, bytes, .. } = fields;
+        let mut lines = Vec::new();
+        let mut line = |text: &[u8]| {
+            lines.extend_from_slice(prefix.as_bytes());
+            lines.extend_from_slice(text.trim_ascii_end());
+            lines.push(b'\n');
+        };
+        if kind == http::INFO {
+            line(&[b"== Info: ", &*bytes].concat());
+            return lines;
+        }
+        let is_data = [http::SENT_DATA, http::RECEIVED_DATA].contains(&&*kind);
+        if is_data && !self.shows_data {
+            return Vec::new();
+        }
+        let len = bytes.len();
+        line(format!("{kind}, {len:010} bytes (0x{len:08x})").as_bytes());
+        let pieces: Vec<Vec<u8>> = if is_data {
+            bytes.chunks(DATA_WIDTH).map(printable).collect()
+        } else {
+            let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+            text.split(|&byte| byte == b'\n').map(|line| printable(line.trim_ascii_end())).collect()
+        };
+        for piece in pieces {
+            line(&[kind.as_bytes(), b": ", &piece].concat());
+        }
+        lines
+    }
 }
 
-impl Subscriber for Packets {
+/// With dots in the place of what is no printable ASCII.
+fn printable(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|&byte| if matches!(byte, b' '..=b'~') { byte } else { b'.' }).collect()
+}
+
+impl Subscriber for Trace {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == TARGET
+        match metadata.target() {
+            packet::TARGET => self.packets.is_some(),
+            http::TARGET => self.requests.is_some(),
+            _ => false,
+        }
     }
 
     fn event(&self, event: &Event<'_>) {
-        let line = self.line(event);
-        match &self.sink {
-            Sink::Stderr => ui::trace(&line),
-            Sink::File(file) => {
-                // git says nothing either where a trace cannot be written.
-                let _written = (&mut &*file).write_all(&line);
-            }
+        match (event.metadata().target(), &self.packets, &self.requests) {
+            (packet::TARGET, Some(sink), _) => sink.write(&self.packet(event)),
+            (http::TARGET, _, Some(sink)) => sink.write(&self.request(event)),
+            _ => {}
         }
     }
 
@@ -94,6 +165,7 @@ impl Subscriber for Packets {
 struct Fields {
     reader: String,
     direction: String,
+    kind: String,
     bytes: Vec<u8>,
 }
 
@@ -102,6 +174,7 @@ impl Visit for Fields {
         match field.name() {
             "reader" => value.clone_into(&mut self.reader),
             "direction" => value.clone_into(&mut self.direction),
+            "kind" => value.clone_into(&mut self.kind),
             _ => {}
         }
     }
@@ -115,8 +188,8 @@ impl Visit for Fields {
 
 /// `0` and `false` are nowhere, `1` and `true` stderr, another digit that file descriptor, an absolute path a file that
 /// is added to.
-fn sink(env: &Environment) -> Option<Sink> {
-    let value = env.get(VARIABLE)?.to_string_lossy().into_owned();
+fn sink(env: &Environment, variable: &str) -> Option<Sink> {
+    let value = env.get(variable)?.to_string_lossy().into_owned();
     let descriptor = match value.to_ascii_lowercase().as_str() {
         "" | "0" | "false" => return None,
         "1" | "2" | "true" => return Some(Sink::Stderr),
@@ -128,8 +201,8 @@ fn sink(env: &Environment) -> Option<Sink> {
     let path = descriptor.unwrap_or(value);
     if !Path::new(&path).is_absolute() {
         ui::note(format!(
-            "warning: unknown trace value for '{VARIABLE}': {path}\n         If you want to trace into a file, then \
-             please set {VARIABLE}\n         to an absolute pathname (starting with /)"
+            "warning: unknown trace value for '{variable}': {path}\n         If you want to trace into a file, then \
+             please set {variable}\n         to an absolute pathname (starting with /)"
         ));
         return None;
     }
@@ -180,9 +253,9 @@ mod tests {
     #[test]
     fn nothing_is_traced_unless_asked_for() {
         for value in ["", "0", "false", "relative/path"] {
-            let env = Environment::from_iter([(VARIABLE.into(), value.into())]);
-            assert!(sink(&env).is_none(), "{value}");
+            let env = Environment::from_iter([(PACKET.into(), value.into())]);
+            assert!(sink(&env, PACKET).is_none(), "{value}");
         }
-        assert!(sink(&Environment::default()).is_none());
+        assert!(sink(&Environment::default(), PACKET).is_none());
     }
 }

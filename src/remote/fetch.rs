@@ -192,6 +192,7 @@ impl<'a> Fetch<'a> {
         }
         let settings = RepoSettings { config: &self.repo.config, env: &self.repo.env };
         let mut transport_options = self.options.transport.clone();
+        transport_options.remote.clone_from(&self.remote.name);
         if transport_options.upload_pack.is_none() {
             transport_options.upload_pack.clone_from(&self.remote.upload_pack);
         }

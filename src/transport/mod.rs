@@ -104,6 +104,8 @@ pub struct Entry {
 /// What a caller may say about one connection; the command takes it from its options.
 #[derive(Clone, Default)]
 pub struct Options {
+    /// The name of the remote in the configuration, for `remote.<name>.proxy`; `None` for a URL that was given directly.
+    pub remote: Option<BString>,
     /// The program to run for [`Service::UploadPack`] on the far side: a shell snippet, as git takes it.
     pub upload_pack: Option<BString>,
     /// The program to run for [`Service::ReceivePack`] on the far side.
@@ -125,6 +127,7 @@ impl fmt::Debug for Options {
     /// Shows whether there is a provider of credentials, and nothing of it: it may hold secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
+            .field("remote", &self.remote)
             .field("upload_pack", &self.upload_pack)
             .field("receive_pack", &self.receive_pack)
             .field("ip_version", &self.ip_version)
@@ -202,6 +205,17 @@ pub enum Error {
         remote: Vec<BString>,
         /// What git says after them.
         message: String,
+    },
+    /// A request over HTTP failed after the greeting. git prints `reason` behind `error: `, then what comes of it for the
+    /// operation behind `fatal: `.
+    #[error("{reason}")]
+    Rpc {
+        /// The lines of a `text/plain` error page, to be shown as `remote: …`.
+        remote: Vec<BString>,
+        /// What failed, such as `RPC failed; HTTP 500 curl 22 The requested URL returned error: 500`.
+        reason: String,
+        /// What git says after it, such as `the remote end hung up unexpectedly`.
+        consequence: &'static str,
     },
     /// The URL cannot be used, or is not safe to use.
     #[error("{0}")]

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 11] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
@@ -19,6 +19,10 @@ const PROGRAMS: [(&str, &str); 11] = [
     ("gpg-agent", "gpg-agent"),
     ("jgit", "jgit-cli"),
     ("dulwich", "python3-dulwich"),
+    ("htpasswd", "apache2-utils"),
+    ("squid", "squid"),
+    ("tinyproxy", "tinyproxy"),
+    ("microsocks", "microsocks"),
 ];
 
 /// Another installation may hold the lock; so many seconds are waited for it.

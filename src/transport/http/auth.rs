@@ -2,15 +2,19 @@
 //!
 //! ```text
 //! Anonymous --401--> Offered --any answer but 401--> Accepted
-//!                       \------401-----> (rejected: an error)
+//!                     |  \------401-----> (rejected: an error)
+//!                     +--401--> Offered: the server wanted another scheme or nonce, or ~/.netrc was wrong
 //! ```
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bstr::ByteSlice as _;
 use url::{Origin, Url};
 
 use super::super::{self as transport, Error};
+use super::netrc;
+use super::scheme::Scheme;
 use crate::credential::{Credential, CredentialProvider, Secret, Target};
 
 /// The state of our acquaintance with one origin; no credential leaves for another.
@@ -19,8 +23,12 @@ pub(super) struct Authentication {
     provider: Arc<dyn CredentialProvider>,
     origin: Origin,
     target: Target,
+    /// The host as `~/.netrc` names it.
+    host: String,
     /// The password of the URL, if it is not tried yet.
     given: Option<Credential>,
+    /// `~/.netrc`, if it is not tried yet.
+    netrc: Option<PathBuf>,
     state: State,
 }
 
@@ -29,9 +37,33 @@ enum State {
     /// Nothing is sent: C git and curl wait for the server to ask, too.
     Anonymous,
     /// Sent, not yet judged.
-    Offered(Credential),
+    Offered(Proof),
     /// Known to work.
-    Accepted(Credential),
+    Accepted(Proof),
+}
+
+/// What is sent.
+#[derive(Clone)]
+struct Proof {
+    credential: Credential,
+    scheme: Scheme,
+    origin: ProofOrigin,
+}
+
+impl Proof {
+    /// Whether it is worth to try the same name and password in another way.
+    fn can_use(&self, scheme: &Scheme) -> bool {
+        self.credential.authorization.is_none() && scheme.is_worth_another_try_after(&self.scheme)
+    }
+}
+
+/// Where a credential came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ProofOrigin {
+    /// The URL or the provider, who hears what becomes of it.
+    Provider,
+    /// `~/.netrc`: if it is wrong, somebody else may know better.
+    Netrc,
 }
 
 /// Why there is no use in another try.
@@ -54,20 +86,23 @@ impl Authentication {
         url: &Url,
         user: Option<String>,
         password: Option<&str>,
+        netrc: Option<PathBuf>,
     ) -> Self {
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let host = format!("{}{port}", url.host_str().unwrap_or_default());
+        let name = url.host_str().unwrap_or_default();
+        let host = format!("{name}{port}");
         let given =
             user.as_ref().zip(password).map(|(name, password)| Credential::new(name, Secret::new(password)));
         let path = Some(url.path().trim_matches('/').to_owned()).filter(|path| !path.is_empty());
         let target = Target { protocol: url.scheme().to_owned(), host, path, username: user };
-        Self { provider, origin: url.origin(), target, given, state: State::Anonymous }
+        let state = State::Anonymous;
+        Self { provider, origin: url.origin(), target, host: name.to_owned(), given, netrc, state }
     }
 
     /// Nobody again, at the place where a redirect led. A redirect within the origin changes nothing.
     pub(super) fn moved_to(&mut self, url: &Url) {
         if url.origin() != self.origin {
-            *self = Self::new(Arc::clone(&self.provider), url, None, None);
+            *self = Self::new(Arc::clone(&self.provider), url, None, None, self.netrc.clone());
         }
     }
 
@@ -76,38 +111,97 @@ impl Authentication {
         url.origin() == self.origin
     }
 
-    /// What to send to `url`.
-    pub(super) fn credential(&self, url: &Url) -> Option<&Credential> {
-        match &self.state {
-            State::Offered(credential) | State::Accepted(credential) if self.covers(url) => Some(credential),
-            State::Anonymous | State::Offered(_) | State::Accepted(_) => None,
+    /// The value of `Authorization` for a request by `method` to `url`.
+    pub(super) fn authorization(&self, url: &Url, method: &str) -> Option<String> {
+        let proof = match &self.state {
+            State::Offered(proof) | State::Accepted(proof) if self.covers(url) => proof,
+            State::Anonymous | State::Offered(_) | State::Accepted(_) => return None,
+        };
+        let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let Credential { username, password, authorization, .. } = &proof.credential;
+        Some(match authorization {
+            Some((scheme, secret)) => format!("{scheme} {}", secret.reveal()),
+            None => proof.scheme.authorization(username, password.reveal(), method, target),
+        })
+    }
+
+    /// Says who we are before the server asks: git-config(1), `http.proactiveAuth`.
+    pub(super) fn volunteer(&mut self) -> Result<(), Denied> {
+        if matches!(self.state, State::Anonymous) {
+            self.offer(Scheme::Basic, &[])?;
         }
+        Ok(())
     }
 
     /// The server was content.
     pub(super) fn accepted(&mut self) {
-        if let State::Offered(credential) = &self.state {
-            self.provider.approve(&self.target, credential);
-            self.state = State::Accepted(credential.clone());
+        if let State::Offered(proof) = &self.state {
+            if proof.origin == ProofOrigin::Provider {
+                self.provider.approve(&self.target, &proof.credential);
+            }
+            self.state = State::Accepted(proof.clone());
         }
     }
 
-    /// The server answered 401: finds the credential for one more try.
+    /// The server answered 401: finds what to send in one more try.
     pub(super) fn challenged(&mut self, www_authenticate: &[String]) -> Result<(), Denied> {
-        if let State::Offered(credential) | State::Accepted(credential) = &self.state {
-            self.provider.reject(&self.target, credential);
-            self.state = State::Anonymous;
-            return Err(Denied::Rejected);
+        let chosen = Scheme::choose(www_authenticate);
+        if let State::Offered(proof) | State::Accepted(proof) = &self.state
+            && proof.credential.is_continued()
+        {
+            let next = self.provider.proceed(&self.target, &proof.credential, www_authenticate);
+            let credential = next.map_err(Denied::Unavailable)?.ok_or(Denied::NoneKnown)?;
+            self.state = State::Offered(Proof { credential, ..proof.clone() });
+            return Ok(());
         }
-        if !offers_basic(www_authenticate) {
-            return Err(Denied::UnknownScheme(www_authenticate.to_vec()));
+        if let State::Offered(proof) | State::Accepted(proof) = &mut self.state {
+            match &chosen {
+                Some(scheme) if proof.can_use(scheme) => {
+                    proof.scheme = scheme.clone();
+                    return Ok(());
+                }
+                _ if proof.origin == ProofOrigin::Netrc => {}
+                _ => {
+                    self.provider.reject(&self.target, &proof.credential);
+                    self.state = State::Anonymous;
+                    return Err(Denied::Rejected);
+                }
+            }
         }
-        let credential = match self.given.take() {
-            Some(credential) => Some(credential),
-            None => self.provider.fill(&self.target, www_authenticate).map_err(Denied::Unavailable)?,
-        };
-        self.state = State::Offered(credential.ok_or(Denied::NoneKnown)?);
+        let is_spoken = chosen.is_some();
+        self.offer(chosen.unwrap_or(Scheme::Basic), www_authenticate)?;
+        match &self.state {
+            // what a helper made for a scheme that only it speaks is sent as it is
+            State::Offered(proof) if is_spoken || proof.credential.authorization.is_some() => Ok(()),
+            State::Anonymous | State::Offered(_) | State::Accepted(_) => {
+                self.state = State::Anonymous;
+                Err(Denied::UnknownScheme(www_authenticate.to_vec()))
+            }
+        }
+    }
+
+    /// Finds a credential: in the URL, in `~/.netrc`, else the provider has one.
+    fn offer(&mut self, scheme: Scheme, www_authenticate: &[String]) -> Result<(), Denied> {
+        if let Some(credential) = self.given.take() {
+            self.netrc = None;
+            self.state = State::Offered(Proof { credential, scheme, origin: ProofOrigin::Provider });
+            return Ok(());
+        }
+        let user = self.target.username.as_deref();
+        let known = self.netrc.take().and_then(|path| netrc::find(&path, &self.host, user));
+        if let Some(credential) = known {
+            self.state = State::Offered(Proof { credential, scheme, origin: ProofOrigin::Netrc });
+            return Ok(());
+        }
+        let filled = self.provider.fill(&self.target, www_authenticate).map_err(Denied::Unavailable)?;
+        let credential = filled.ok_or(Denied::NoneKnown)?;
+        self.state = State::Offered(Proof { credential, scheme, origin: ProofOrigin::Provider });
         Ok(())
+    }
+
+    /// The one who knows who we are, for proxies and keys.
+    pub(super) fn provider(&self) -> &dyn CredentialProvider {
+        &*self.provider
     }
 }
 
@@ -119,10 +213,10 @@ impl Denied {
             Self::Unavailable(error) => error.to_string(),
             Self::NoneKnown => "unable to get password from user".into(),
             Self::UnknownScheme(lines) => {
-                let names: Vec<String> = lines.iter().map(|line| scheme(line)).collect();
+                let names: Vec<String> = lines.iter().map(|line| scheme_name(line)).collect();
                 let names = names.join("', '");
                 format!(
-                    "unable to access '{url}': the server accepts only '{names}' authentication, not 'Basic'"
+                    "unable to access '{url}': the server accepts only '{names}' authentication, which is not supported"
                 )
             }
         }
@@ -135,17 +229,8 @@ pub(super) fn user(url: &transport::Url) -> Result<Option<String>, Error> {
     text.map_err(|_| Error::Url("the user name in the URL is not valid UTF-8".into()))
 }
 
-/// Whether one of the challenges is for the Basic scheme. A server that names none is taken to mean it.
-fn offers_basic(www_authenticate: &[String]) -> bool {
-    let names_basic = |line: &String| {
-        line.split(',')
-            .any(|part| part.trim_start().get(..5).is_some_and(|name| name.eq_ignore_ascii_case("basic")))
-    };
-    www_authenticate.is_empty() || www_authenticate.iter().any(names_basic)
-}
-
 /// The name of a challenge's scheme, safe to show.
-fn scheme(line: &str) -> String {
+fn scheme_name(line: &str) -> String {
     let name = line.split([' ', ',']).next().unwrap_or_default();
     name.chars().filter(char::is_ascii_graphic).take(32).collect()
 }
@@ -158,22 +243,12 @@ mod tests {
     use crate::credential::Error as CredentialError;
 
     #[test]
-    fn only_basic_can_be_answered() {
-        let offers =
-            |lines: &[&str]| offers_basic(&lines.iter().map(|&line| line.into()).collect::<Vec<_>>());
-        assert!(offers(&[]));
-        assert!(offers(&["Negotiate", "basic realm=\"x\""]));
-        assert!(offers(&["Negotiate, Basic realm=x"]));
-        assert!(!offers(&["Digest realm=\"x\"", "NTLM"]));
-    }
-
-    #[test]
     fn a_scheme_that_is_not_spoken_is_named() {
-        let denied = Denied::UnknownScheme(vec!["Digest realm=\"x\"".into(), "Neg\u{1b}otiate".into()]);
+        let denied = Denied::UnknownScheme(vec!["NTLM".into(), "Neg\u{1b}otiate".into()]);
         assert_eq!(
             denied.message("http://git.test/x/"),
-            "unable to access 'http://git.test/x/': the server accepts only 'Digest', 'Negotiate' authentication, \
-             not 'Basic'"
+            "unable to access 'http://git.test/x/': the server accepts only 'NTLM', 'Negotiate' authentication, \
+             which is not supported"
         );
     }
 
@@ -199,18 +274,72 @@ mod tests {
         let recorder = Arc::new(Recorder::default());
         let here = Url::parse("https://git.test/r").unwrap();
         let elsewhere = Url::parse("https://git.test:8443/r").unwrap();
-        let mut authentication = Authentication::new(recorder.clone(), &here, None, None);
+        let mut authentication = Authentication::new(recorder.clone(), &here, None, None, None);
         authentication.accepted();
-        assert!(authentication.credential(&here).is_none());
+        assert!(authentication.authorization(&here, "GET").is_none());
         authentication.challenged(&[]).unwrap();
-        assert!(authentication.credential(&here).is_some());
-        assert!(authentication.credential(&elsewhere).is_none());
+        assert!(authentication.authorization(&here, "GET").is_some());
+        assert!(authentication.authorization(&elsewhere, "GET").is_none());
         authentication.accepted();
         authentication.accepted();
         assert!(matches!(authentication.challenged(&[]), Err(Denied::Rejected)));
         assert_eq!(*recorder.0.lock().unwrap(), ["fill", "approve", "reject"]);
         authentication.challenged(&[]).unwrap();
         authentication.moved_to(&elsewhere);
-        assert!(authentication.credential(&elsewhere).is_none());
+        assert!(authentication.authorization(&elsewhere, "GET").is_none());
+    }
+
+    #[test]
+    fn another_scheme_or_nonce_is_no_rejection() {
+        let recorder = Arc::new(Recorder::default());
+        let here = Url::parse("https://git.test/r").unwrap();
+        let mut authentication = Authentication::new(recorder.clone(), &here, None, None, None);
+        let digest = |more: &str| [format!("Digest realm=r, nonce=n, qop=auth{more}")];
+        authentication.volunteer().unwrap();
+        authentication.challenged(&digest("")).unwrap();
+        authentication.challenged(&digest(", stale=true")).unwrap();
+        assert!(authentication.authorization(&here, "GET").unwrap().starts_with("Digest "));
+        assert!(matches!(authentication.challenged(&digest("")), Err(Denied::Rejected)));
+        assert_eq!(*recorder.0.lock().unwrap(), ["fill", "reject"]);
+    }
+
+    #[test]
+    fn what_netrc_says_comes_first_and_is_not_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("netrc");
+        std::fs::write(&path, "machine git.test login bob password hunter2\n").unwrap();
+        let recorder = Arc::new(Recorder::default());
+        let here = Url::parse("https://git.test:8443/r").unwrap();
+        let mut authentication = Authentication::new(recorder.clone(), &here, None, None, Some(path));
+        authentication.challenged(&[]).unwrap();
+        assert_eq!(authentication.authorization(&here, "GET").as_deref(), Some("Basic Ym9iOmh1bnRlcjI="));
+        authentication.challenged(&[]).unwrap();
+        assert_eq!(authentication.authorization(&here, "GET").as_deref(), Some("Basic YWxpY2U6c2VjcmV0"));
+        assert!(matches!(authentication.challenged(&[]), Err(Denied::Rejected)));
+        assert_eq!(*recorder.0.lock().unwrap(), ["fill", "reject"]);
+    }
+
+    /// Has a token that it sends in its own way.
+    struct Tokens;
+
+    impl CredentialProvider for Tokens {
+        fn fill(&self, _target: &Target, _lines: &[String]) -> Result<Option<Credential>, CredentialError> {
+            let mut credential = Credential::new("", Secret::new(""));
+            credential.authorization = Some(("Bearer".into(), Secret::new("t0ken")));
+            Ok(Some(credential))
+        }
+        fn approve(&self, _target: &Target, _credential: &Credential) {}
+        fn reject(&self, _target: &Target, _credential: &Credential) {}
+    }
+
+    #[test]
+    fn a_token_is_sent_as_it_is_whatever_the_server_names() {
+        let here = Url::parse("https://git.test/r").unwrap();
+        for lines in [&["Bearer realm=x".to_owned()][..], &["Digest realm=r, nonce=n".to_owned()], &[]] {
+            let mut authentication = Authentication::new(Arc::new(Tokens), &here, None, None, None);
+            authentication.challenged(lines).unwrap();
+            assert_eq!(authentication.authorization(&here, "GET").as_deref(), Some("Bearer t0ken"));
+            assert!(matches!(authentication.challenged(lines), Err(Denied::Rejected)));
+        }
     }
 }

@@ -29,6 +29,16 @@ impl Failure {
         Self::new(77, "Problem with the SSL CA cert (path? access rights?)")
     }
 
+    /// Our own certificate cannot be used.
+    pub(super) fn own_certificate() -> Self {
+        Self::new(58, "could not load PEM client certificate")
+    }
+
+    /// A proxy does not let us through, whoever we say we are.
+    pub(super) fn proxy_denied() -> Self {
+        Self::new(56, "CONNECT tunnel failed, response 407")
+    }
+
     /// What the chain of causes under `error` says to somebody who wanted to talk to `host`; `None` if it holds
     /// nothing that has a name.
     pub(super) fn from_causes(error: &(dyn StdError + 'static), host: &str) -> Option<Self> {

@@ -11,7 +11,8 @@
 //! `rpc` says the POSTs. `client` alone knows the HTTP library, `tls` the TLS library.
 
 use std::io::{BufRead, Cursor, Read as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use bstr::ByteSlice as _;
 
@@ -23,12 +24,20 @@ use crate::protocol::{self, Service, Version};
 
 mod auth;
 mod client;
+mod cookie;
+mod date;
+mod digest;
 mod failure;
+mod matching;
+mod netrc;
 mod proxy;
+mod retry;
 mod rpc;
+mod scheme;
 mod settings;
 mod site;
 mod tls;
+pub mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -40,7 +49,7 @@ use settings::{FollowRedirects, HttpSettings};
 use site::{Answer, Call, Site};
 
 /// How often one request is repeated because the server asked who we are.
-const CHALLENGES_MAX: usize = 3;
+const CHALLENGES_MAX: usize = 4;
 
 /// Prepares smart HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
 /// configuration.
@@ -54,16 +63,25 @@ fn site(url: &Url, settings: &dyn Settings, options: Options) -> Result<Site, Er
     let base = base(text);
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
-    let settings_here = HttpSettings::read(settings, text, options.ip_version)?;
+    let settings_here = HttpSettings::read(settings, text, &options)?;
+    let jar = settings_here.cookie_file.as_deref().map(|file| cookie::Jar::load(file, SystemTime::now()));
     let configured = || Arc::new(Helpers::new(super::credentials(settings))) as Arc<dyn CredentialProvider>;
     let provider = options.credentials.unwrap_or_else(configured);
     let password = url.password.as_ref().map(crate::credential::Secret::reveal);
     Ok(Site {
         client: Arc::new(Client::new(settings_here.client.clone())),
-        authentication: Authentication::new(provider, &home, auth::user(url)?, password),
+        authentication: Authentication::new(
+            provider,
+            &home,
+            auth::user(url)?,
+            password,
+            settings_here.netrc_file.clone(),
+        ),
         settings: Arc::new(settings_here),
         base,
         home,
+        jar: jar.map(|jar| Arc::new(Mutex::new(jar))),
+        proxy_proof: None,
     })
 }
 
@@ -107,6 +125,7 @@ impl HttpTransport {
         version: Version,
         progress: &mut dyn Progress,
     ) -> Result<Response, Error> {
+        self.site.prepare()?;
         let follow = self.site.settings.follow_redirects != FollowRedirects::Never;
         for _ in 0..CHALLENGES_MAX {
             let mark = if self.site.base.contains('?') { '&' } else { '?' };
@@ -114,7 +133,7 @@ impl HttpTransport {
             let own = [("Accept", "*/*"), ("Pragma", "no-cache")];
             let headers = self.site.headers(&own, service, version);
             let call = Call { headers: &headers, body: None, repeat: Repeat::Allowed, follow };
-            let sent = self.site.url(&tail).and_then(|url| self.site.send(url, &call));
+            let sent = self.site.url(&tail).and_then(|url| self.site.send_patiently(&url, &call, progress));
             let Answer { response, url } = sent.map_err(|failure| self.site.no_access(&failure))?;
             if matches!(response.status, 200 | 401) {
                 self.site.rebase(&url, &tail, progress)?;

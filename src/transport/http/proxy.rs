@@ -1,8 +1,11 @@
 //! Through whom requests go: `http.proxy` and the variables that curl knows, `curl(1)`, "ENVIRONMENT".
 
-use url::{Host, Url};
+use std::net::IpAddr;
 
-use super::super::{Error, Settings};
+use bstr::BString;
+use url::Url;
+
+use super::super::{Entry, Error, Settings};
 
 /// curl(1), `--proxy`: the port of a proxy whose URL names none.
 pub(super) const PORT_DEFAULT: u16 = 1080;
@@ -14,11 +17,30 @@ pub(super) struct Proxies {
     https: Option<Url>,
     /// What `no_proxy` names.
     direct: Vec<String>,
+    /// How a proxy is told who we are.
+    pub(super) method: Method,
+}
+
+/// `http.proxyAuthMethod`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Method {
+    /// The best of those that the proxy offers when it is told nothing.
+    #[default]
+    Any,
+    /// Basic at once.
+    Basic,
+    /// Digest or nothing.
+    Digest,
 }
 
 impl Proxies {
-    /// `configured` is `http.proxy`: it beats the environment, and an empty one means no proxy at all.
-    pub(super) fn new(settings: &dyn Settings, configured: Option<&str>) -> Result<Self, Error> {
+    /// `configured` is `http.proxy`: it beats the environment, and an empty one means no proxy at all. `method` is
+    /// `http.proxyAuthMethod`; what is not spoken here is as good as none.
+    pub(super) fn new(
+        settings: &dyn Settings,
+        configured: Option<&str>,
+        method: Option<&str>,
+    ) -> Result<Self, Error> {
         let env = |names: &[&str]| {
             let found = names.iter().find_map(|name| settings.env(name));
             found.and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
@@ -36,6 +58,11 @@ impl Proxies {
             http: http.as_deref().map(parse).transpose()?,
             https: https.as_deref().map(parse).transpose()?,
             direct: direct.filter(|name| !name.is_empty()).collect(),
+            method: match method {
+                Some("basic") => Method::Basic,
+                Some("digest") => Method::Digest,
+                Some(_) | None => Method::Any,
+            },
         })
     }
 
@@ -47,14 +74,44 @@ impl Proxies {
 
     fn is_direct(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_ascii_lowercase();
-        self.direct.iter().any(|name| {
-            name == "*" || {
-                let name = name.trim_start_matches('.').trim_matches(['[', ']']);
-                let is_name = matches!(url.host(), Some(Host::Domain(_)));
-                host == name || (is_name && host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
-            }
-        })
+        let host = host.trim_end_matches('.');
+        self.direct.iter().any(|name| name == "*" || is_covered(host, name))
     }
+}
+
+/// Whether an item of `no_proxy` covers `host`: a name and those below it, an address, or a network such as `10.0.0.0/8`.
+fn is_covered(host: &str, item: &str) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        let (network, bits) =
+            item.split_once('/').map_or((item, None), |(network, bits)| (network, Some(bits)));
+        let network = network.trim_matches(['[', ']']).parse::<IpAddr>();
+        return match (network, bits.map(str::parse::<u32>)) {
+            (Ok(network), None) => network == address,
+            (Ok(network), Some(Ok(bits))) => is_in_network(address, network, bits),
+            (Ok(_), Some(Err(_))) | (Err(_), _) => false,
+        };
+    }
+    let name = item.trim_start_matches('.').trim_end_matches('.');
+    host == name || host.strip_suffix(name).is_some_and(|rest| !name.is_empty() && rest.ends_with('.'))
+}
+
+/// Whether the first `bits` of two addresses are the same.
+fn is_in_network(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    let (one, other, width) = match (address, network) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => (u128::from(one.to_bits()), u128::from(other.to_bits()), 32),
+        (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits(), other.to_bits(), 128),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    bits <= width && (one ^ other).checked_shr(width - bits).unwrap_or(0) == 0
+}
+
+/// `remote.<name>.<key>`, the last that is set: git-config(1), `remote.<name>.proxy`.
+pub(super) fn of_remote(settings: &dyn Settings, remote: Option<&BString>, key: &str) -> Option<String> {
+    let remote = remote?;
+    let is_wanted =
+        |entry: &Entry| entry.subsection.as_ref() == Some(remote) && entry.key.eq_ignore_ascii_case(key);
+    let last = settings.section("remote").into_iter().rev().find(is_wanted)?;
+    last.value.map(|value| value.to_string())
 }
 
 /// A proxy's URL; without a scheme it is an HTTP proxy, without a port curl's 1080 for those and SOCKS.
@@ -87,7 +144,7 @@ mod tests {
     use super::*;
 
     fn chosen(settings: &FakeSettings, configured: Option<&str>, url: &str) -> Option<String> {
-        let proxies = Proxies::new(settings, configured).unwrap();
+        let proxies = Proxies::new(settings, configured, None).unwrap();
         proxies.for_url(&Url::parse(url).unwrap()).map(ToString::to_string)
     }
 
@@ -124,11 +181,17 @@ mod tests {
         assert!(direct("git.test", "http://a.git.test/"));
         assert!(!direct("git.test", "http://legit.test/"));
         assert!(direct("127.0.0.1,::1", "http://[::1]:80/"));
+        assert!(direct("10.0.0.0/8", "http://10.1.2.3/"));
+        assert!(!direct("10.0.0.0/8", "http://11.1.2.3/"));
+        assert!(direct("fe80::/10", "http://[fe80::1]/"));
+        assert!(direct("0.0.0.0/0", "http://11.1.2.3/"));
+        assert!(!direct("0.0.0.0/33", "http://11.1.2.3/"));
+        assert!(!direct(".", "http://git.test/"));
     }
 
     #[test]
     fn unknown_protocols_are_refused() {
-        let refused = Proxies::new(&FakeSettings::default(), Some("ftp://p.test")).unwrap_err();
+        let refused = Proxies::new(&FakeSettings::default(), Some("ftp://p.test"), None).unwrap_err();
         assert_eq!(refused.to_string(), "unsupported proxy protocol 'ftp'");
     }
 }

@@ -8,6 +8,8 @@
 use std::io::{self, BufRead, Cursor, Read, Write as _};
 use std::ops::ControlFlow;
 
+use bstr::ByteSlice;
+
 use super::super::{Body, Connection, Error};
 use super::CHALLENGES_MAX;
 use super::client::{self, Feed, Payload, Repeat, Response};
@@ -31,12 +33,31 @@ pub(super) struct HttpConnection {
     version: Version,
     /// The greeting, then the answer to the latest request.
     answer: Box<dyn BufRead>,
+    /// The command of version 2 that the latest request is for.
+    latest: Option<Latest>,
+}
+
+/// A command of version 2.
+#[derive(Debug, Clone, Copy)]
+enum Latest {
+    List,
+    Fetch,
+}
+
+impl Latest {
+    fn of(request: &[u8]) -> Option<Self> {
+        match ByteSlice::lines(request).next()?.get(4..)? {
+            b"command=ls-refs" => Some(Self::List),
+            b"command=fetch" => Some(Self::Fetch),
+            _ => None,
+        }
+    }
 }
 
 impl HttpConnection {
     /// The session with `service` whose greeting is `answer`.
     pub(super) fn new(site: Site, service: Service, version: Version, answer: Box<dyn BufRead>) -> Self {
-        Self { site, service, version, answer }
+        Self { site, service, version, answer, latest: None }
     }
 }
 
@@ -80,6 +101,7 @@ impl Connection for HttpConnection {
         match request {
             Body::Bytes(bytes) => {
                 trace::sent(bytes);
+                self.latest = Latest::of(bytes);
                 if bytes.len() as u64 <= post_buffer_len {
                     self.answer = self.post_whole(bytes, progress)?;
                 } else {
@@ -93,6 +115,12 @@ impl Connection for HttpConnection {
 
     fn close(self: Box<Self>) -> Result<(), Error> {
         Ok(())
+    }
+}
+
+impl Drop for HttpConnection {
+    fn drop(&mut self) {
+        self.site.save_cookies();
     }
 }
 
@@ -119,7 +147,7 @@ impl HttpConnection {
             None => format!("{} bytes", bytes.len()),
         };
         self.tell(&size, progress)?;
-        let answer = self.post(&body, encoding)?;
+        let answer = self.post(&body, encoding, progress)?;
         self.body_of(answer.response)
     }
 
@@ -131,7 +159,7 @@ impl HttpConnection {
         then: Then<'_>,
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
-        let Answer { response, url } = self.post(PROBE, None)?;
+        let Answer { response, url } = self.post(PROBE, None, progress)?;
         response.finish();
         let headers = self.headers(None);
         self.tell("chunked", progress)?;
@@ -141,7 +169,8 @@ impl HttpConnection {
             let feeder = scope.spawn(move || fill(feed, source));
             let payload = Payload::Chunked(chunks.clone());
             let sent = self.site.send_once(&url, &headers, payload, Repeat::Never);
-            let used = sent.map_err(|failure| rpc_failed(&failure)).and_then(|answer| self.body_of(answer));
+            let used =
+                sent.map_err(|failure| self.rpc_failed(&failure)).and_then(|answer| self.body_of(answer));
             let used = used.and_then(|body| {
                 self.answer = body;
                 match then {
@@ -164,7 +193,7 @@ impl HttpConnection {
     /// The body of an answer that is a result of our service.
     fn body_of(&self, response: Response) -> Result<Box<dyn BufRead>, Error> {
         if response.status != 200 {
-            return Err(http_failed(response));
+            return Err(self.http_failed(response));
         }
         let found = response.content_type();
         if found == format!("application/x-{}-result", self.service.name()) {
@@ -183,7 +212,12 @@ impl HttpConnection {
     }
 
     /// One POST, repeated if the server asks who we are.
-    fn post(&mut self, body: &[u8], encoding: Option<&str>) -> Result<Answer, Error> {
+    fn post(
+        &mut self,
+        body: &[u8],
+        encoding: Option<&str>,
+        progress: &mut dyn Progress,
+    ) -> Result<Answer, Error> {
         let follow = self.site.settings.follow_redirects == FollowRedirects::Always;
         let headers = self.headers(encoding);
         // the server may have taken a push although we did not hear so
@@ -192,8 +226,8 @@ impl HttpConnection {
         for _ in 0..CHALLENGES_MAX {
             let url = self.site.url(self.service.name());
             let call = Call { headers: &headers, body: Some(body), repeat, follow };
-            let sent = url.and_then(|url| self.site.send(url, &call));
-            let answer = sent.map_err(|failure| rpc_failed(&failure))?;
+            let sent = url.and_then(|url| self.site.send_patiently(&url, &call, progress));
+            let answer = sent.map_err(|failure| self.rpc_failed(&failure))?;
             match answer.response.status {
                 401 if self.site.authentication.covers(&answer.url) => {
                     self.site.challenged(answer.response)?;
@@ -202,10 +236,32 @@ impl HttpConnection {
                     self.site.authentication.accepted();
                     return Ok(answer);
                 }
-                _ => return Err(http_failed(answer.response)),
+                _ => return Err(self.http_failed(answer.response)),
             }
         }
         Err(Error::Access(format!("Authentication failed for '{}'", self.site.base)))
+    }
+
+    /// The error for a POST that got no answer.
+    fn rpc_failed(&self, failure: &Failure) -> Error {
+        let reason = format!("RPC failed; curl {} {}", failure.curl_code, failure.message);
+        Error::Rpc { remote: Vec::new(), reason, consequence: self.consequence() }
+    }
+
+    /// The error for a POST whose answer is one.
+    fn http_failed(&self, response: Response) -> Error {
+        let status = response.status;
+        let reason = format!("RPC failed; HTTP {status} curl 22 The requested URL returned error: {status}");
+        Error::Rpc { remote: site::words(response), reason, consequence: self.consequence() }
+    }
+
+    /// What C git says of an exchange that has no answer.
+    fn consequence(&self) -> &'static str {
+        match (self.service, self.latest) {
+            (Service::UploadPack, Some(Latest::List)) => "expected flush after ref listing",
+            (Service::UploadPack, Some(Latest::Fetch)) => "expected 'packfile'",
+            (Service::UploadPack, None) | (Service::ReceivePack, _) => "the remote end hung up unexpectedly",
+        }
     }
 
     fn headers(&self, encoding: Option<&str>) -> Vec<(String, String)> {
@@ -241,16 +297,4 @@ pub(super) fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes)?;
     encoder.finish()
-}
-
-/// The error for a POST that got no answer.
-fn rpc_failed(failure: &Failure) -> Error {
-    Error::Access(format!("RPC failed; curl {} {}", failure.curl_code, failure.message))
-}
-
-/// The error for a POST whose answer is one.
-fn http_failed(response: Response) -> Error {
-    let status = response.status;
-    let message = format!("RPC failed; HTTP {status} curl 22 The requested URL returned error: {status}");
-    site::refusal(response, message)
 }

@@ -2,14 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use bstr::{BString, ByteSlice as _};
-
-use super::super::{Entry, Error, IpVersion, Settings};
-use super::client;
-use super::proxy::Proxies;
-use super::tls::Trust;
-use crate::credential::urlmatch::{Fit, Normal};
+use super::super::{Error, IpVersion, Options, Settings};
+use super::client::{self, KeepAlive, LowSpeed, Pinned};
+use super::matching::{Matching, expand_home};
+use super::proxy::{self, Proxies};
+use super::retry::Retry;
+use super::tls::{FileKind, Identity, Trust};
 
 /// What servers take us for. Some of them look at what stands behind `git/`.
 const USER_AGENT: &str = concat!("git/2.47.3.gitr-", env!("CARGO_PKG_VERSION"));
@@ -33,6 +33,16 @@ pub(super) struct HttpSettings {
     pub(super) post_buffer_len: u64,
     /// The languages in which the user would like to be answered.
     pub(super) accept_language: Option<String>,
+    /// `http.proactiveAuth`: whether to say who we are before the server asks.
+    pub(super) is_proactive: bool,
+    /// `http.cookieFile`: where cookies come from; `None` if none are kept, an empty path if from nowhere.
+    pub(super) cookie_file: Option<PathBuf>,
+    /// `http.saveCookies`.
+    pub(super) saves_cookies: bool,
+    /// `~/.netrc`.
+    pub(super) netrc_file: Option<PathBuf>,
+    /// What happens after a failure that may pass.
+    pub(super) retry: Retry,
     /// What the client needs to know.
     pub(super) client: client::Options,
 }
@@ -51,142 +61,163 @@ pub(super) enum FollowRedirects {
 
 impl HttpSettings {
     /// Reads what holds for `url`, which is as the user wrote it.
-    pub(super) fn read(settings: &dyn Settings, url: &str, ip_version: IpVersion) -> Result<Self, Error> {
-        let matching = Matching::new(settings.section("http"), url);
-        let env = |name: &str| settings.env(name).and_then(|value| value.into_string().ok());
-        let verify = match settings.env("GIT_SSL_NO_VERIFY") {
-            Some(_) => false,
-            None => matching.boolean("sslverify")?.unwrap_or(true),
-        };
-        let either =
-            |name: &str, key: &str| env(name).map_or_else(|| matching.text(key), |value| Ok(Some(value)));
-        let ca_info = either("GIT_SSL_CAINFO", "sslcainfo")?.filter(|path| !path.is_empty());
-        let trust = Trust { verify, ca_info: ca_info.map(|path| expand_home(settings, &path)) };
+    pub(super) fn read(settings: &dyn Settings, url: &str, options: &Options) -> Result<Self, Error> {
+        let source = Source { settings, matching: Matching::new(settings.section("http"), url) };
+        let matching = &source.matching;
+        let user_agent = source.text("GIT_HTTP_USER_AGENT", "useragent")?;
         Ok(Self {
-            user_agent: either("GIT_HTTP_USER_AGENT", "useragent")?.unwrap_or_else(|| USER_AGENT.to_owned()),
+            user_agent: user_agent.unwrap_or_else(|| USER_AGENT.to_owned()),
             extra_headers: matching.headers(),
-            follow_redirects: matching.follow_redirects()?,
+            follow_redirects: source.follow_redirects()?,
             post_buffer_len: matching
                 .number("postbuffer")?
                 .map_or(POST_BUFFER_LEN_DEFAULT, |len| len.max(POST_BUFFER_LEN_MIN)),
             accept_language: accept_language(settings),
-            client: client::Options {
-                trust,
-                proxies: Proxies::new(settings, matching.text("proxy")?.as_deref())?,
-                http1_only: matching.text("version")?.is_some_and(|version| version == "HTTP/1.1"),
-                local_address: match ip_version {
-                    IpVersion::Any => None,
-                    IpVersion::V4 => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-                    IpVersion::V6 => Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-                },
-            },
+            is_proactive: matching.text("proactiveauth")?.is_some_and(|way| way == "basic" || way == "auto"),
+            cookie_file: matching.text("cookiefile")?.map(|path| expand_home(settings, &path)),
+            saves_cookies: matching.boolean("savecookies")?.unwrap_or(false),
+            netrc_file: settings.env("HOME").map(|home| PathBuf::from(home).join(".netrc")),
+            retry: source.retry()?,
+            client: source.client(options)?,
         })
     }
 }
 
-/// The entries of section `http` that hold for one URL, weaker ones before those that beat them.
-struct Matching {
-    entries: Vec<(String, Option<BString>)>,
+/// Where settings come from.
+struct Source<'a> {
+    settings: &'a dyn Settings,
+    matching: Matching,
 }
 
-impl Matching {
-    /// An entry is passed over if an earlier one of the same key fits better.
-    fn new(all: Vec<Entry>, url: &str) -> Self {
-        let url = Normal::parse(url);
-        let mut best: Vec<(String, Fit)> = Vec::new();
-        let mut entries = Vec::new();
-        for entry in all {
-            let fit = match &entry.subsection {
-                None => Some(Fit::default()),
-                Some(pattern) => {
-                    let pattern = pattern.to_str().ok().and_then(Normal::parse);
-                    url.as_ref().zip(pattern).and_then(|(url, pattern)| url.fit(&pattern))
-                }
-            };
-            let Some(fit) = fit else { continue };
-            match best.iter_mut().find(|(key, _)| *key == entry.key) {
-                Some((_, before)) if *before > fit => continue,
-                Some((_, before)) => *before = fit,
-                None => best.push((entry.key.clone(), fit)),
-            }
-            entries.push((entry.key, entry.value));
-        }
-        Self { entries }
+impl Source<'_> {
+    fn env(&self, name: &str) -> Option<String> {
+        self.settings.env(name).and_then(|value| value.into_string().ok())
     }
 
-    /// The entry of `key` (lower case) that holds.
-    fn entry(&self, key: &str) -> Option<&(String, Option<BString>)> {
-        self.entries.iter().rev().find(|(name, _)| name == key)
+    /// The variable `name`, else the configuration's `key`.
+    fn text(&self, name: &str, key: &str) -> Result<Option<String>, Error> {
+        self.env(name).map_or_else(|| self.matching.text(key), |value| Ok(Some(value)))
     }
 
-    /// The value of `key`; one that stands alone has none and is an error, as in git.
-    fn text(&self, key: &str) -> Result<Option<String>, Error> {
-        match self.entry(key) {
-            None => Ok(None),
-            Some((_, Some(value))) => Ok(Some(value.to_str_lossy().into_owned())),
-            Some((_, None)) => Err(Error::Access(format!("missing value for 'http.{key}'"))),
+    /// A path; an empty one counts as none.
+    fn path(&self, name: &str, key: &str) -> Result<Option<PathBuf>, Error> {
+        let path = self.text(name, key)?.filter(|path| !path.is_empty());
+        Ok(path.map(|path| expand_home(self.settings, &path)))
+    }
+
+    /// A number; a variable that holds none says nothing.
+    fn number(&self, name: &str, key: &str) -> Result<Option<u64>, Error> {
+        match self.env(name).map(|text| text.trim().parse::<u64>()) {
+            Some(Ok(number)) => Ok(Some(number)),
+            Some(Err(_)) | None => self.matching.number(key),
         }
     }
 
-    fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
-        let Some((_, value)) = self.entry(key) else { return Ok(None) };
-        let Some(value) = value else { return Ok(Some(true)) };
-        let text = value.to_str_lossy();
-        match &*text.to_ascii_lowercase() {
-            "true" | "yes" | "on" => Ok(Some(true)),
-            "false" | "no" | "off" | "" => Ok(Some(false)),
-            lower => match lower.parse::<i64>() {
-                Ok(number) => Ok(Some(number != 0)),
-                Err(_) => Err(Error::Access(format!("bad boolean config value '{text}' for 'http.{key}'"))),
+    fn client(&self, options: &Options) -> Result<client::Options, Error> {
+        let limit = self.number("GIT_HTTP_LOW_SPEED_LIMIT", "lowspeedlimit")?.unwrap_or(0);
+        let time = self.number("GIT_HTTP_LOW_SPEED_TIME", "lowspeedtime")?.unwrap_or(0);
+        let remote = |key| proxy::of_remote(self.settings, options.remote.as_ref(), key);
+        let proxy = remote("proxy").map_or_else(|| self.matching.text("proxy"), |url| Ok(Some(url)))?;
+        let method = match (self.env("GIT_HTTP_PROXY_AUTHMETHOD"), remote("proxyauthmethod")) {
+            (Some(method), _) | (None, Some(method)) => Some(method),
+            (None, None) => self.matching.text("proxyauthmethod")?,
+        };
+        Ok(client::Options {
+            trust: self.trust()?,
+            proxy_trust: self.proxy_trust()?,
+            proxies: Proxies::new(self.settings, proxy.as_deref(), method.as_deref())?,
+            http1_only: self.matching.text("version")?.is_some_and(|version| version == "HTTP/1.1"),
+            local_address: match options.ip_version {
+                IpVersion::Any => None,
+                IpVersion::V4 => Some(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                IpVersion::V6 => Some(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
             },
-        }
+            keep_alive: KeepAlive {
+                idle_s: self.number("GIT_HTTP_KEEPALIVE_IDLE", "keepaliveidle")?,
+                interval_s: self.number("GIT_HTTP_KEEPALIVE_INTERVAL", "keepaliveinterval")?,
+                count: self.number("GIT_HTTP_KEEPALIVE_COUNT", "keepalivecount")?,
+            },
+            low_speed: (limit > 0 && time > 0).then(|| LowSpeed { limit, time: Duration::from_secs(time) }),
+            pinned: Pinned::parse_all(&self.matching.list("curloptresolve")),
+            shows_secrets: self.env("GIT_TRACE_REDACT").is_some_and(|word| is_off(&word)),
+        })
     }
 
-    fn number(&self, key: &str) -> Result<Option<u64>, Error> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
-        let lower = text.trim().to_ascii_lowercase();
-        let units = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
-        let with_unit = units.iter().find_map(|&(name, unit)| Some((lower.strip_suffix(name)?, unit)));
-        let (digits, unit) = with_unit.unwrap_or((&lower, 1));
-        let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        let bad =
-            || Error::Access(format!("bad numeric config value '{text}' for 'http.{key}': invalid unit"));
-        number.map(Some).ok_or_else(bad)
+    fn trust(&self) -> Result<Trust, Error> {
+        let verify = match self.settings.env("GIT_SSL_NO_VERIFY") {
+            Some(_) => false,
+            None => self.matching.boolean("sslverify")?.unwrap_or(true),
+        };
+        let is_protected = match self.env("GIT_SSL_CERT_PASSWORD_PROTECTED") {
+            Some(word) => !is_off(&word),
+            None => self.matching.boolean("sslcertpasswordprotected")?.unwrap_or(false),
+        };
+        let kind = |name, key| Ok::<_, Error>(FileKind::named(self.text(name, key)?.as_deref()));
+        let certificate = self.path("GIT_SSL_CERT", "sslcert")?;
+        let identity = match certificate {
+            None => None,
+            Some(certificate) => Some(Identity {
+                certificate,
+                certificate_kind: kind("GIT_SSL_CERT_TYPE", "sslcerttype")?,
+                key: self.path("GIT_SSL_KEY", "sslkey")?,
+                key_kind: kind("GIT_SSL_KEY_TYPE", "sslkeytype")?,
+                is_protected,
+            }),
+        };
+        Ok(Trust {
+            verify,
+            ca_info: self.path("GIT_SSL_CAINFO", "sslcainfo")?,
+            ca_path: self.path("GIT_SSL_CAPATH", "sslcapath")?,
+            identity,
+            version: self.text("GIT_SSL_VERSION", "sslversion")?.filter(|version| !version.is_empty()),
+            pinned_key: self.matching.text("pinnedpubkey")?.filter(|key| !key.is_empty()),
+        })
+    }
+
+    /// Whom to trust as a proxy over `https`.
+    fn proxy_trust(&self) -> Result<Trust, Error> {
+        let is_protected = match self.env("GIT_PROXY_SSL_CERT_PASSWORD_PROTECTED") {
+            Some(word) => !is_off(&word),
+            None => self.matching.boolean("proxysslcertpasswordprotected")?.unwrap_or(false),
+        };
+        let identity = match self.path("GIT_PROXY_SSL_CERT", "proxysslcert")? {
+            None => None,
+            Some(certificate) => Some(Identity {
+                certificate,
+                certificate_kind: FileKind::Pem,
+                key: self.path("GIT_PROXY_SSL_KEY", "proxysslkey")?,
+                key_kind: FileKind::Pem,
+                is_protected,
+            }),
+        };
+        let ca_info = self.path("GIT_PROXY_SSL_CAINFO", "proxysslcainfo")?;
+        Ok(Trust { verify: true, ca_info, ca_path: None, identity, version: None, pinned_key: None })
+    }
+
+    fn retry(&self) -> Result<Retry, Error> {
+        let seconds = |number: Option<u64>| number.map(Duration::from_secs);
+        Ok(Retry::new(
+            self.number("GIT_HTTP_MAX_RETRIES", "maxretries")?,
+            seconds(self.number("GIT_HTTP_RETRY_AFTER", "retryafter")?),
+            seconds(self.number("GIT_HTTP_MAX_RETRY_TIME", "maxretrytime")?),
+        ))
     }
 
     fn follow_redirects(&self) -> Result<FollowRedirects, Error> {
-        let value = self.entry("followredirects").and_then(|(_, value)| value.as_ref());
-        if value.is_some_and(|value| value == "initial") {
+        if self.matching.value("followredirects").is_some_and(|value| value == "initial") {
             return Ok(FollowRedirects::Initial);
         }
-        Ok(match self.boolean("followredirects")? {
+        Ok(match self.matching.boolean("followredirects")? {
             None => FollowRedirects::Initial,
             Some(true) => FollowRedirects::Always,
             Some(false) => FollowRedirects::Never,
         })
     }
-
-    /// All of `http.extraHeader`; an empty value forgets those before it.
-    fn headers(&self) -> Vec<(String, String)> {
-        let mut headers = Vec::new();
-        for (_, value) in self.entries.iter().filter(|(key, _)| key == "extraheader") {
-            let line = value.as_ref().map(|value| value.to_str_lossy()).unwrap_or_default();
-            if line.is_empty() {
-                headers.clear();
-            } else if let Some((name, value)) = line.split_once(':') {
-                headers.push((name.trim().to_owned(), value.trim().to_owned()));
-            }
-        }
-        headers
-    }
 }
 
-/// A path of the configuration, where `~/` is the user's home directory.
-fn expand_home(settings: &dyn Settings, path: &str) -> PathBuf {
-    match (path.strip_prefix("~/"), settings.env("HOME")) {
-        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
-        _ => PathBuf::from(path),
-    }
+/// Whether a variable that git reads as a boolean says no.
+fn is_off(word: &str) -> bool {
+    ["0", "false", "no", "off", ""].iter().any(|no| word.eq_ignore_ascii_case(no))
 }
 
 /// The value of `Accept-Language` as C git makes it of the locale: `LANGUAGE=ko_KR.UTF-8:en` is

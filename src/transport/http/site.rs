@@ -2,7 +2,8 @@
 
 use std::io::Read as _;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bstr::BString;
 use url::Url;
@@ -10,8 +11,11 @@ use url::Url;
 use super::super::Error;
 use super::auth::Authentication;
 use super::client::{Client, Payload, Repeat, Request, Response};
+use super::cookie::Jar;
 use super::failure::Failure;
+use super::retry::Trouble;
 use super::settings::HttpSettings;
+use crate::credential::{Credential, Target};
 use crate::progress::{Event, Progress};
 use crate::protocol::{Service, Version};
 
@@ -32,6 +36,10 @@ pub(super) struct Site {
     pub(super) base: String,
     /// The URL given by the user: `http.extraHeader` is meant for its server alone.
     pub(super) home: Url,
+    /// The cookies, if there are to be any.
+    pub(super) jar: Option<Arc<Mutex<Jar>>>,
+    /// Who we said we are to the proxy, until it is known whether that was right.
+    pub(super) proxy_proof: Option<(Target, Credential)>,
 }
 
 /// An answer and where it came from, which redirects can have changed.
@@ -83,6 +91,95 @@ impl Site {
         lines.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
+    /// Finds out what must be known before anything is sent: passwords of our own key and for the proxy, and who we are if
+    /// `http.proactiveAuth` wants it told at once.
+    pub(super) fn prepare(&mut self) -> Result<(), Error> {
+        let denied = |error: crate::credential::Error| Error::Access(error.to_string());
+        let provider = self.authentication.provider();
+        if let Some(file) = self.client.protected_certificate(&self.home) {
+            let target = Target {
+                protocol: "cert".to_owned(),
+                host: String::new(),
+                path: Some(file.to_string_lossy().into_owned()),
+                username: Some(String::new()),
+            };
+            if let Some(credential) = provider.fill(&target, &[]).map_err(denied)? {
+                self.client.unlock_key(credential.password);
+            }
+        }
+        if let Some(proxy) = self.client.proxy_without_password(&self.home) {
+            let port = proxy.port().map(|port| format!(":{port}")).unwrap_or_default();
+            let target = Target {
+                protocol: proxy.scheme().to_owned(),
+                host: format!("{}{port}", proxy.host_str().unwrap_or_default()),
+                path: None,
+                username: Some(proxy.username().to_owned()),
+            };
+            if let Some(credential) = provider.fill(&target, &[]).map_err(denied)? {
+                self.client.log_in_to_proxy(&credential);
+                self.proxy_proof = Some((target, credential));
+            }
+        }
+        if self.settings.is_proactive {
+            self.authentication.volunteer().map_err(|denied| Error::Access(denied.message(&self.base)))?;
+        }
+        Ok(())
+    }
+
+    /// As [`Site::send`], again and again as long as `http.maxRetries` allows it and a failure may pass. Each further try
+    /// is told of.
+    pub(super) fn send_patiently(
+        &mut self,
+        url: &Url,
+        call: &Call<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Answer, Failure> {
+        let mut tries = 0;
+        loop {
+            let sent = self.send(url.clone(), call);
+            self.tell_about_proxy(&sent);
+            let trouble = match &sent {
+                Ok(answer) => Trouble::of_response(&answer.response),
+                Err(failure) => Trouble::of_failure(failure),
+            };
+            let retry = &self.settings.retry;
+            let pause = trouble.filter(|_| call.repeat == Repeat::Allowed);
+            let pause = pause.and_then(|trouble| retry.pause(tries, &trouble));
+            let Some(pause) = pause else { return sent };
+            let reason = match &sent {
+                Ok(answer) => format!("The requested URL returned error: {}", answer.response.status),
+                Err(failure) => failure.message.clone(),
+            };
+            tries += 1;
+            let (seconds, most) = (pause.as_secs_f32(), retry.tries_max);
+            let text = format!("{reason}; trying again in {seconds:.1} seconds ({tries} of {most})");
+            if progress.report(Event::Warning(&text)).is_break() {
+                return sent;
+            }
+            if let Ok(answer) = sent {
+                answer.response.finish();
+            }
+            std::thread::sleep(pause);
+        }
+    }
+
+    /// Tells the provider what became of what it gave for the proxy.
+    fn tell_about_proxy(&mut self, sent: &Result<Answer, Failure>) {
+        let is_denied = match sent {
+            Ok(answer) => answer.response.status == 407,
+            Err(failure) => *failure == Failure::proxy_denied(),
+        };
+        if is_denied || sent.is_ok() {
+            let Some((target, credential)) = self.proxy_proof.take() else { return };
+            let provider = self.authentication.provider();
+            if is_denied {
+                provider.reject(&target, &credential);
+            } else {
+                provider.approve(&target, &credential);
+            }
+        }
+    }
+
     /// Sends a request and goes where redirects lead, if it may. A POST stays one.
     pub(super) fn send(&self, url: Url, call: &Call<'_>) -> Result<Answer, Failure> {
         let mut url = url;
@@ -109,16 +206,35 @@ impl Site {
         repeat: Repeat,
     ) -> Result<Response, Failure> {
         let mut headers = headers.to_vec();
-        let mut credential = self.authentication.credential(url);
+        let cookies = self.jar.as_ref().and_then(|jar| lock(jar).header(url, SystemTime::now()));
+        headers.extend(cookies.map(|value| ("Cookie".to_owned(), value)));
+        let method = if matches!(payload, Payload::Get) { "GET" } else { "POST" };
+        let proof = self.authentication.authorization(url, method);
+        headers.extend(proof.map(|value| ("Authorization".to_owned(), value)));
         if url.origin() == self.home.origin() {
             let extra = &self.settings.extra_headers;
-            let replaced = |name: &str| extra.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-            // as in curl: a header line of the user's takes the place of the one that would have been sent
-            headers.retain(|(name, _)| !replaced(name));
-            credential = credential.filter(|_| !replaced("authorization"));
+            // as in curl: a header line of the user's takes the place of the one that would have been sent, but for cookies
+            let is_replaced = |name: &str| {
+                let is_cookie = name.eq_ignore_ascii_case("cookie");
+                !is_cookie && extra.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+            };
+            headers.retain(|(name, _)| !is_replaced(name));
             headers.extend(extra.iter().filter(|(_, value)| !value.is_empty()).cloned());
         }
-        self.client.send(&Request { url, headers: &headers, credential, repeat }, payload)
+        let request = Request { url, headers: &headers, shown: &self.base, repeat };
+        let response = self.client.send(&request, payload)?;
+        if let Some(jar) = &self.jar {
+            lock(jar).receive(url, &response.headers("set-cookie"), SystemTime::now());
+        }
+        Ok(response)
+    }
+
+    /// Writes the cookies where they came from: git-config(1), `http.saveCookies`. C git says nothing either if it cannot.
+    pub(super) fn save_cookies(&self) {
+        let file = self.settings.cookie_file.as_ref().filter(|file| !file.as_os_str().is_empty());
+        if let (true, Some(file), Some(jar)) = (self.settings.saves_cookies, file, &self.jar) {
+            let _unwritten = lock(jar).save(file);
+        }
     }
 
     /// Deals with a 401: `Ok` means that it is worth to try again.
@@ -169,7 +285,9 @@ impl Site {
 
     /// `unable to access 'URL/': …`
     pub(super) fn no_access(&self, failure: &Failure) -> Error {
-        Error::Access(format!("unable to access '{}': {}", self.base, failure.message))
+        // libcurl-errors(3), CURLE_SSL_PINNEDPUBKEYNOTMATCH
+        let with = if failure.curl_code == 90 { " with http.pinnedPubkey configuration" } else { "" };
+        Error::Access(format!("unable to access '{}'{with}: {}", self.base, failure.message))
     }
 }
 
@@ -201,8 +319,17 @@ fn without_user(mut url: Url) -> Url {
 
 /// The error for an answer that is one: the server's own words if it has any, then `message`.
 pub(super) fn refusal(response: Response, message: String) -> Error {
-    let remote = if response.content_type() == "text/plain" { page_lines(response) } else { Vec::new() };
+    let remote = words(response);
     if remote.is_empty() { Error::Access(message) } else { Error::Refused { remote, message } }
+}
+
+/// The server's own words, if it has any for users.
+pub(super) fn words(response: Response) -> Vec<BString> {
+    if response.content_type() == "text/plain" { page_lines(response) } else { Vec::new() }
+}
+
+fn lock(jar: &Mutex<Jar>) -> MutexGuard<'_, Jar> {
+    jar.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The lines of a page, without the empty ones at its end.

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use bstr::{BString, ByteSlice as _};
 
-use super::super::{Body, Connection, Entry, Error, IpVersion, Options, Settings, Url, url::Scheme};
+use super::super::{Body, Connection, Entry, Error, Options, Settings, Url, url::Scheme};
 use super::open;
 use crate::credential::Secret;
 use crate::progress::{Discard, Event, Progress};
@@ -17,6 +17,7 @@ mod auth;
 mod backend;
 mod converse;
 mod redirect;
+mod retry;
 mod server;
 mod tls;
 mod wire;
@@ -25,6 +26,7 @@ mod wire;
 #[derive(Debug, Clone, Default)]
 pub(super) struct FakeSettings {
     entries: Vec<Entry>,
+    remotes: Vec<Entry>,
     variables: HashMap<String, OsString>,
 }
 
@@ -52,7 +54,11 @@ impl Settings for FakeSettings {
     }
 
     fn section(&self, name: &str) -> Vec<Entry> {
-        if name == "http" { self.entries.clone() } else { Vec::new() }
+        match name {
+            "http" => self.entries.clone(),
+            "remote" => self.remotes.clone(),
+            _ => Vec::new(),
+        }
     }
 
     fn env(&self, name: &str) -> Option<OsString> {

@@ -8,7 +8,7 @@ use super::{Process, Serve};
 use crate::support::{Format, Git, Sandbox, state};
 
 /// Where Debian and Fedora keep Apache's modules.
-const MODULE_DIRECTORIES: [&str; 3] =
+pub(super) const MODULE_DIRECTORIES: [&str; 3] =
     ["/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/usr/libexec/apache2"];
 /// What the configuration below needs; some builds have one or the other compiled in.
 const MODULES: [&str; 6] = ["mpm_prefork", "authz_core", "alias", "env", "cgi", "unixd"];
@@ -70,12 +70,7 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
         "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nErrorLog {here}/error\nLogLevel warn\n\
          Mutex file:{here}\nListen 127.0.0.1:{port}\nMaxRequestWorkers 16\nStartServers 2\nTimeout 120\n"
     );
-    for module in MODULES {
-        let file = modules.join(format!("mod_{module}.so"));
-        if file.exists() {
-            text.extend([format!("LoadModule {module}_module {}\n", file.display())]);
-        }
-    }
+    text += &load_modules(modules, &MODULES);
     if rustix::process::geteuid().is_root() {
         text += &format!("User #{WWW_DATA}\nGroup #{WWW_DATA}\n");
     }
@@ -84,4 +79,14 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
     }
     let access = "<Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n";
     format!("{text}ScriptAlias /git/ {}/\n{access}", backend.display())
+}
+
+/// The lines that load those of `names` that are in the directory `modules`.
+pub(super) fn load_modules(modules: &Path, names: &[&str]) -> String {
+    let files = names.iter().map(|name| (name, modules.join(format!("mod_{name}.so"))));
+    let mut text = String::new();
+    for (name, file) in files.filter(|(_, file)| file.exists()) {
+        text.extend([format!("LoadModule {name}_module {}\n", file.display())]);
+    }
+    text
 }

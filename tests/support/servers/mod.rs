@@ -17,7 +17,9 @@ mod jgit;
 mod lighttpd;
 mod local;
 mod nginx;
+pub mod secure;
 mod ssh;
+pub mod through;
 
 /// How long a server may take until it answers.
 const START_WITHIN: Duration = Duration::from_secs(30);

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use hyper::body::{Body as _, Bytes, Incoming};
 
 use super::super::failure::Failure;
-use super::Shared;
-use super::link::Link;
-use super::route::Route;
+use super::super::trace;
+use super::{Exchanged, Shared};
 
 /// A body on its way, with curl's words for what may cut it short. At its end, the connection is kept for the next
 /// request; if it is not read to its end, the connection is closed.
@@ -20,41 +19,62 @@ pub(super) struct Answer {
     /// The latest piece, as far as it is not read yet.
     current: Bytes,
     /// The connection, until it is given back.
-    link: Option<(Route, Link)>,
+    exchanged: Option<Exchanged>,
+    /// What stands before the reason of a failure; `None`: it is one of an RPC.
+    prefix: Option<String>,
 }
 
 impl Answer {
-    pub(super) fn new(shared: Arc<Shared>, body: Incoming, route: Route, link: Link) -> Self {
-        Self { shared, body, current: Bytes::new(), link: Some((route, link)) }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        body: Incoming,
+        exchanged: Exchanged,
+        prefix: Option<String>,
+    ) -> Self {
+        Self { shared, body, current: Bytes::new(), exchanged: Some(exchanged), prefix }
     }
 
     /// The next piece; `None` at the end.
-    fn piece(&mut self) -> io::Result<Option<Bytes>> {
-        let runtime = self.shared.runtime().map_err(|failure| io::Error::other(failure.message))?;
+    fn piece(&mut self) -> Result<Option<Bytes>, Failure> {
+        let runtime = self.shared.runtime()?;
+        let Some(Exchanged { watch, .. }) = &mut self.exchanged else { return Ok(None) };
         loop {
+            let left = self.body.size_hint().exact();
             let body = &mut self.body;
-            let frame = runtime.block_on(poll_fn(|context| Pin::new(&mut *body).poll_frame(context)));
-            match frame {
+            let next = watch.wait(poll_fn(|context| Pin::new(&mut *body).poll_frame(context)));
+            match runtime.block_on(next)? {
                 None => return Ok(None),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(bytes) if bytes.is_empty() => {}
-                    Ok(bytes) => return Ok(Some(bytes)),
+                    Ok(bytes) => {
+                        trace::received_data(&bytes);
+                        return Ok(Some(bytes));
+                    }
                     // trailers say nothing to us
                     Err(_) => {}
                 },
-                Some(Err(error)) => return Err(cut(&error)),
+                Some(Err(error)) => return Err(cut(&error, left)),
             }
         }
+    }
+
+    /// `failure` as the user reads it.
+    fn told(&self, failure: &Failure) -> io::Error {
+        let Failure { curl_code, message } = failure;
+        io::Error::other(match &self.prefix {
+            Some(prefix) => format!("{prefix}{message}"),
+            None => format!("RPC failed; curl {curl_code} {message}"),
+        })
     }
 }
 
 impl BufRead for Answer {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.current.is_empty() && self.link.is_some() {
-            match self.piece()? {
+        if self.current.is_empty() && self.exchanged.is_some() {
+            match self.piece().map_err(|failure| self.told(&failure))? {
                 Some(bytes) => self.current = bytes,
                 None => {
-                    if let Some((route, link)) = self.link.take() {
+                    if let Some(Exchanged { route, link, .. }) = self.exchanged.take() {
                         self.shared.put_idle(route, link);
                     }
                 }
@@ -76,8 +96,15 @@ impl Read for Answer {
     }
 }
 
-fn cut(error: &hyper::Error) -> io::Error {
-    let failure = Failure::from_causes(error, "")
-        .unwrap_or_else(|| Failure::new(18, "transfer closed with outstanding read data remaining"));
-    io::Error::other(format!("RPC failed; curl {} {}", failure.curl_code, failure.message))
+/// curl's words for a body of which `left` bytes are missing, if that is known.
+fn cut(error: &hyper::Error, left: Option<u64>) -> Failure {
+    Failure::from_causes(error, "").unwrap_or_else(|| {
+        Failure::new(
+            18,
+            match left {
+                Some(left) => format!("transfer closed with {left} bytes remaining to read"),
+                None => "transfer closed with outstanding read data remaining".to_owned(),
+            },
+        )
+    })
 }

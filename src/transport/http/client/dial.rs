@@ -1,30 +1,33 @@
 //! From an address to a stream on which HTTP can be spoken: TCP, then the proxy, then TLS.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use hyper::client::conn::http1;
-use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
-use hyper::{Method, Request, Uri};
+use hyper::header::{HOST, PROXY_AUTHORIZATION};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use url::Url;
 
 use super::super::failure::Failure;
-use super::super::tls;
+use super::super::tls::{self, Trust};
+use super::super::trace;
+use super::limit::Meter;
+use super::login::Login;
 use super::outgoing::Outgoing;
+use super::resolve::Pinned;
 use super::route::{Route, bare_host};
+use super::socket::Forgiving;
 use super::{Options, link, socks};
+use crate::credential::Secret;
 
 /// libcurl's own limit for reaching a host, which C git leaves as it is. There is no limit for an answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_mins(5);
@@ -32,10 +35,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_mins(5);
 const ATTEMPT_DELAY: Duration = Duration::from_millis(200);
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 32;
+/// Times that a proxy may ask who we are before it is believed not to know.
+const PROXY_CHALLENGES_MAX: usize = 3;
 
 /// A stream and what was agreed on it.
 pub(super) struct Dialed {
     pub(super) stream: Box<dyn Stream>,
+    /// Counts what goes over the socket.
+    pub(super) meter: Meter,
     pub(super) speaks_http2: bool,
 }
 
@@ -49,55 +56,167 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 pub(super) struct TlsConfigs {
     server: OnceLock<Arc<ClientConfig>>,
     proxy: OnceLock<Arc<ClientConfig>>,
+    /// The password of our own key.
+    password: OnceLock<Secret>,
 }
 
-/// Goes all the way.
-pub(super) async fn dial(route: &Route, options: &Options, tls: &TlsConfigs) -> Result<Dialed, Failure> {
-    let begin = Instant::now();
-    let way = reach(route, options, tls, begin);
-    tokio::time::timeout(CONNECT_TIMEOUT, way).await.unwrap_or_else(|_| {
-        Err(Failure::new(
-            28,
-            format!("Connection timed out after {} milliseconds", begin.elapsed().as_millis()),
-        ))
+/// What is needed on the way.
+struct Way<'a> {
+    route: &'a Route,
+    options: &'a Options,
+    tls: &'a TlsConfigs,
+    login: &'a Login,
+    begin: Instant,
+}
+
+/// Goes all the way. A proxy that wants to know who we are is told, on a new connection.
+pub(super) async fn dial(
+    route: &Route,
+    options: &Options,
+    tls: &TlsConfigs,
+    login: &Login,
+) -> Result<Dialed, Failure> {
+    let way = Way { route, options, tls, login, begin: Instant::now() };
+    let all = async {
+        for _ in 0..PROXY_CHALLENGES_MAX {
+            if let Some(dialed) = way.reach().await? {
+                return Ok(dialed);
+            }
+        }
+        Err(Failure::proxy_denied())
+    };
+    tokio::time::timeout(CONNECT_TIMEOUT, all).await.unwrap_or_else(|_| {
+        let ms = way.begin.elapsed().as_millis();
+        Err(Failure::new(28, format!("Connection timed out after {ms} milliseconds")))
     })
 }
 
-async fn reach(
-    route: &Route,
-    options: &Options,
-    tls: &TlsConfigs,
-    begin: Instant,
-) -> Result<Dialed, Failure> {
-    // whoever is told to trust a file that is none need not go there first
-    let config = if route.tls { Some(tls.server(options)?) } else { None };
-    let stream: Box<dyn Stream> = match &route.proxy {
-        None => Box::new(connect(&Peer::server(route), options, begin).await?),
-        Some(proxy) => through(proxy, route, options, tls, begin).await?,
-    };
-    let Some(config) = config else { return Ok(Dialed { stream, speaks_http2: false }) };
-    let (stream, speaks_http2) = secure(stream, &route.host, config).await?;
-    Ok(Dialed { stream, speaks_http2 })
-}
+impl Way<'_> {
+    /// `None` if a proxy asked who we are and it is worth to try again.
+    async fn reach(&self) -> Result<Option<Dialed>, Failure> {
+        let Self { route, options, .. } = *self;
+        // whoever is told to trust a file that is none need not go there first
+        let config = if route.tls { Some(self.tls.server(options)?) } else { None };
+        let (meter, stream) = match &route.proxy {
+            None => {
+                let socket = self.connect(&Peer::server(route)).await?;
+                (socket.meter.clone(), Box::new(socket) as Box<dyn Stream>)
+            }
+            Some(proxy) => match self.through(proxy).await? {
+                Some(reached) => reached,
+                None => return Ok(None),
+            },
+        };
+        let Some(config) = config else { return Ok(Some(Dialed { stream, meter, speaks_http2: false })) };
+        let secured = secure(stream, &route.host, config).await?;
+        let connection = secured.get_ref().1;
+        if let Some(pinned) = &options.trust.pinned_key {
+            let own = connection.peer_certificates().and_then(<[_]>::first);
+            if !own.is_some_and(|certificate| tls::is_pinned(pinned, certificate)) {
+                return Err(Failure::new(90, "SSL: public key does not match pinned public key"));
+            }
+        }
+        let speaks_http2 = connection.alpn_protocol() == Some(b"h2");
+        Ok(Some(Dialed { stream: Box::new(secured), meter, speaks_http2 }))
+    }
 
-/// A stream to the server of `route` by way of `proxy`; for plain HTTP through an HTTP proxy one to the proxy itself.
-async fn through(
-    proxy: &Url,
-    route: &Route,
-    options: &Options,
-    tls: &TlsConfigs,
-    begin: Instant,
-) -> Result<Box<dyn Stream>, Failure> {
-    let peer = Peer::proxy(proxy);
-    let mut stream: Box<dyn Stream> = Box::new(connect(&peer, options, begin).await?);
-    if proxy.scheme() == "https" {
-        stream = secure(stream, peer.host, tls.proxy(options)?).await?.0;
+    /// A stream to the server by way of `proxy`; for plain HTTP through an HTTP proxy one to the proxy itself.
+    async fn through(&self, proxy: &Url) -> Result<Option<(Meter, Box<dyn Stream>)>, Failure> {
+        let peer = Peer::proxy(proxy);
+        let socket = self.connect(&peer).await?;
+        let meter = socket.meter.clone();
+        let mut stream: Box<dyn Stream> = Box::new(socket);
+        if proxy.scheme() == "https" {
+            stream = Box::new(secure(stream, peer.host, self.tls.proxy(self.options)?).await?);
+        }
+        if proxy.scheme().starts_with("socks") {
+            socks::connect(&mut *stream, proxy, self.route, self.login.credential(proxy)).await?;
+        } else if !self.route.is_forwarded() {
+            match self.tunnel(stream, proxy).await? {
+                Some(through) => stream = through,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some((meter, stream)))
     }
-    if proxy.scheme().starts_with("socks") {
-        socks::connect(&mut *stream, proxy, route).await?;
-        return Ok(stream);
+
+    /// Connects to the first address of `peer` that answers: RFC 8305.
+    async fn connect(&self, peer: &Peer<'_>) -> Result<Forgiving, Failure> {
+        let Peer { host, port, is_proxy } = *peer;
+        let unresolved = || {
+            if is_proxy {
+                Failure::new(5, format!("Could not resolve proxy: {host}"))
+            } else {
+                Failure::new(6, format!("Could not resolve host: {host}"))
+            }
+        };
+        let found: Vec<SocketAddr> = match Pinned::find(&self.options.pinned, host, port) {
+            Some(addresses) => addresses,
+            None => tokio::net::lookup_host((host, port)).await.map_err(|_| unresolved())?.collect(),
+        };
+        let usable = |address: &SocketAddr| match self.options.local_address {
+            None => true,
+            Some(local) => local.is_ipv4() == address.is_ipv4(),
+        };
+        let addresses = interleaved(found.into_iter().filter(usable).take(ADDRESSES_MAX).collect());
+        if addresses.is_empty() {
+            return Err(unresolved());
+        }
+        let stream = race(addresses).await.ok_or_else(|| {
+            let ms = self.begin.elapsed().as_millis();
+            let place = format!("Failed to connect to {host} port {port} after {ms} ms");
+            Failure::new(7, format!("{place}: Couldn't connect to server"))
+        })?;
+        if let (true, Ok(address)) = (trace::is_on(), stream.peer_addr()) {
+            trace::info(&format!("Connected to {host} ({}) port {port}", address.ip()));
+        }
+        Ok(Forgiving::new(stream, self.options.keep_alive))
     }
-    if route.is_forwarded() { Ok(stream) } else { tunnel(stream, proxy, route).await }
+
+    /// Asks the HTTP proxy at the other end of `stream` for a tunnel to the server: RFC 9110, 9.3.6. `None` if the proxy
+    /// wants to know who we are and can be told.
+    async fn tunnel(&self, stream: Box<dyn Stream>, proxy: &Url) -> Result<Option<Box<dyn Stream>>, Failure> {
+        let broken = |error: hyper::Error| link::failure(&error, bare_host(proxy));
+        let mut builder = http1::Builder::new();
+        builder.title_case_headers(true);
+        let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(async { drop(connection.with_upgrades().await) });
+        let malformed = || Failure::new(3, "URL using bad/illegal format or missing URL");
+        let Route { host, port, .. } = self.route;
+        let authority =
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+        let mut request = Request::new(Outgoing::Nothing);
+        *request.method_mut() = Method::CONNECT;
+        *request.uri_mut() = authority.parse::<Uri>().map_err(|_| malformed())?;
+        link::insert(request.headers_mut(), HOST, &authority);
+        let way = self.options.proxies.method;
+        if let Some(value) = self.login.authorization(proxy, way, "CONNECT", &authority) {
+            link::insert(request.headers_mut(), PROXY_AUTHORIZATION, &value);
+        }
+        let shows_secrets = self.options.shows_secrets;
+        if trace::is_on() {
+            link::tell_request(&request, false, shows_secrets);
+        }
+        let answer = sender.send_request(request).await.map_err(broken)?;
+        if trace::is_on() {
+            link::tell_answer(&answer, shows_secrets);
+        }
+        match answer.status() {
+            status if status.is_success() => {
+                let upgraded = hyper::upgrade::on(answer).await.map_err(broken)?;
+                Ok(Some(Box::new(TokioIo::new(upgraded))))
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                let lines = super::header_values(answer.headers(), "proxy-authenticate");
+                if self.login.challenged(proxy, way, &lines) {
+                    Ok(None)
+                } else {
+                    Err(Failure::proxy_denied())
+                }
+            }
+            status => Err(Failure::new(56, format!("CONNECT tunnel failed, response {}", status.as_u16()))),
+        }
+    }
 }
 
 /// Who is connected to.
@@ -116,36 +235,6 @@ impl<'a> Peer<'a> {
         let port = url.port_or_known_default().unwrap_or(super::super::proxy::PORT_DEFAULT);
         Self { host: bare_host(url), port, is_proxy: true }
     }
-}
-
-/// Connects to the first address of `peer` that answers: RFC 8305.
-async fn connect(peer: &Peer<'_>, options: &Options, begin: Instant) -> Result<Forgiving, Failure> {
-    let unresolved = || {
-        if peer.is_proxy {
-            Failure::new(5, format!("Could not resolve proxy: {}", peer.host))
-        } else {
-            Failure::new(6, format!("Could not resolve host: {}", peer.host))
-        }
-    };
-    let found = tokio::net::lookup_host((peer.host, peer.port)).await.map_err(|_| unresolved())?;
-    let usable = |address: &SocketAddr| match options.local_address {
-        None => true,
-        Some(local) => local.is_ipv4() == address.is_ipv4(),
-    };
-    let addresses = interleaved(found.filter(usable).take(ADDRESSES_MAX).collect());
-    if addresses.is_empty() {
-        return Err(unresolved());
-    }
-    let stream = race(addresses).await.ok_or_else(|| {
-        let (host, port, ms) = (peer.host, peer.port, begin.elapsed().as_millis());
-        Failure::new(
-            7,
-            format!("Failed to connect to {host} port {port} after {ms} ms: Couldn't connect to server"),
-        )
-    })?;
-    // all that goes wrong is that small requests wait
-    let _slower = stream.set_nodelay(true);
-    Ok(Forgiving::new(stream))
 }
 
 /// The two families by turns, beginning with the one that the resolver prefers.
@@ -175,144 +264,46 @@ async fn race(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
     None
 }
 
-/// Begins TLS with `host`; tells as well whether HTTP/2 was agreed on.
+/// Begins TLS with `host`.
 async fn secure(
     stream: Box<dyn Stream>,
     host: &str,
     config: Arc<ClientConfig>,
-) -> Result<(Box<dyn Stream>, bool), Failure> {
+) -> Result<TlsStream<Box<dyn Stream>>, Failure> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| Failure::new(3, "URL using bad/illegal format or missing URL"))?;
-    let secured = TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| {
         Failure::from_causes(&error, host)
             .unwrap_or_else(|| Failure::new(35, format!("TLS connect error: {error}")))
-    })?;
-    let speaks_http2 = secured.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok((Box::new(secured), speaks_http2))
+    })
 }
 
 impl TlsConfigs {
+    /// Gives the password of our own key; the first counts.
+    pub(super) fn unlock(&self, password: Secret) {
+        let _given_before = self.password.set(password);
+    }
+
     fn server(&self, options: &Options) -> Result<Arc<ClientConfig>, Failure> {
         let protocols: &[&[u8]] = if options.http1_only { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
-        once(&self.server, options, protocols)
+        self.once(&self.server, &options.trust, protocols)
     }
 
     fn proxy(&self, options: &Options) -> Result<Arc<ClientConfig>, Failure> {
-        once(&self.proxy, options, &[b"http/1.1"])
-    }
-}
-
-fn once(
-    cell: &OnceLock<Arc<ClientConfig>>,
-    options: &Options,
-    protocols: &[&[u8]],
-) -> Result<Arc<ClientConfig>, Failure> {
-    if let Some(config) = cell.get() {
-        return Ok(Arc::clone(config));
-    }
-    let mut config = tls::config(&options.trust)?;
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    Ok(Arc::clone(cell.get_or_init(|| Arc::new(config))))
-}
-
-/// Asks the HTTP proxy at the other end of `stream` for a tunnel to the server: RFC 9110, 9.3.6.
-async fn tunnel(stream: Box<dyn Stream>, proxy: &Url, route: &Route) -> Result<Box<dyn Stream>, Failure> {
-    let broken = |error: hyper::Error| link::failure(&error, bare_host(proxy));
-    let mut builder = http1::Builder::new();
-    builder.title_case_headers(true);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(broken)?;
-    tokio::spawn(async { drop(connection.with_upgrades().await) });
-    let malformed = || Failure::new(3, "URL using bad/illegal format or missing URL");
-    let host = if route.host.contains(':') { format!("[{}]", route.host) } else { route.host.clone() };
-    let authority = format!("{host}:{}", route.port);
-    let mut request = Request::new(Outgoing::Nothing);
-    *request.method_mut() = Method::CONNECT;
-    *request.uri_mut() = authority.parse::<Uri>().map_err(|_| malformed())?;
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| malformed());
-    request.headers_mut().insert(HOST, value(&authority)?);
-    if let Some(authorization) = link::proxy_authorization(proxy) {
-        request.headers_mut().insert(PROXY_AUTHORIZATION, value(&authorization)?);
-    }
-    let answer = sender.send_request(request).await.map_err(broken)?;
-    let status = answer.status();
-    if !status.is_success() {
-        return Err(Failure::new(56, format!("CONNECT tunnel failed, response {}", status.as_u16())));
-    }
-    let upgraded = hyper::upgrade::on(answer).await.map_err(broken)?;
-    Ok(Box::new(TokioIo::new(upgraded)))
-}
-
-/// The user and password of a URL in plain text.
-pub(super) fn userinfo(url: &Url) -> Option<(String, String)> {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let named = !url.username().is_empty() || url.password().is_some();
-    named.then(|| (plain(url.username()), plain(url.password().unwrap_or_default())))
-}
-
-/// A socket that says nothing when the far side stops listening, so that what it said before is still read: a server
-/// that refuses a long request answers and hangs up, and its answer is what counts.
-pub(super) struct Forgiving {
-    socket: TcpStream,
-    /// Why nothing more is written.
-    deaf: Option<io::ErrorKind>,
-    /// Whether anything was read since then.
-    heard: bool,
-}
-
-impl Forgiving {
-    fn new(socket: TcpStream) -> Self {
-        Self { socket, deaf: None, heard: false }
+        self.once(&self.proxy, &options.proxy_trust, &[b"http/1.1"])
     }
 
-    /// A write that failed because nobody listens counts as done.
-    fn forgive(&mut self, result: io::Result<usize>, len: usize) -> io::Result<usize> {
-        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
-        match result {
-            Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset | ConnectionAborted) => {
-                self.deaf = Some(error.kind());
-                Ok(len)
-            }
-            other => other,
+    fn once(
+        &self,
+        cell: &OnceLock<Arc<ClientConfig>>,
+        trust: &Trust,
+        protocols: &[&[u8]],
+    ) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(config) = cell.get() {
+            return Ok(Arc::clone(config));
         }
-    }
-}
-
-impl AsyncRead for Forgiving {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let result = std::task::ready!(Pin::new(&mut self.socket).poll_read(context, buffer));
-        let is_over = result.is_ok() && buffer.filled().len() == before && buffer.remaining() > 0;
-        self.heard |= result.is_ok() && !is_over;
-        // an end without a word means what the failed write meant
-        Poll::Ready(match self.deaf {
-            Some(kind) if is_over && !self.heard => Err(kind.into()),
-            _ => result,
-        })
-    }
-}
-
-impl AsyncWrite for Forgiving {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        if self.deaf.is_some() {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let result = std::task::ready!(Pin::new(&mut self.socket).poll_write(context, bytes));
-        Poll::Ready(self.forgive(result, bytes.len()))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        let mut config = tls::config(trust, self.password.get())?;
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        Ok(Arc::clone(cell.get_or_init(|| Arc::new(config))))
     }
 }

@@ -1,17 +1,18 @@
 //! One connection on which HTTP is spoken.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
-use hyper::{Method, Uri};
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::{Method, Uri, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::task::AbortHandle;
-use url::{Position, Url};
+use url::Position;
 
 use super::super::failure::Failure;
+use super::super::trace;
 use super::dial::{self, Dialed, TlsConfigs};
+use super::limit::Meter;
+use super::login::Login;
 use super::outgoing::Outgoing;
 use super::route::Route;
 use super::{Options, Request, header_map};
@@ -28,6 +29,8 @@ pub(super) struct Link {
     sender: Sender,
     /// The task that moves the bytes.
     driver: AbortHandle,
+    /// How many they are.
+    pub(super) meter: Meter,
 }
 
 enum Sender {
@@ -50,8 +53,13 @@ impl Drop for Link {
 
 impl Link {
     /// Makes a new connection.
-    pub(super) async fn dial(route: &Route, options: &Options, tls: &TlsConfigs) -> Result<Self, Failure> {
-        let Dialed { stream, speaks_http2 } = dial::dial(route, options, tls).await?;
+    pub(super) async fn dial(
+        route: &Route,
+        options: &Options,
+        tls: &TlsConfigs,
+        login: &Login,
+    ) -> Result<Self, Failure> {
+        let Dialed { stream, meter, speaks_http2 } = dial::dial(route, options, tls, login).await?;
         let io = TokioIo::new(stream);
         let broken = |error: hyper::Error| failure(&error, &route.host);
         let (sender, driver) = if speaks_http2 {
@@ -66,7 +74,7 @@ impl Link {
             let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
             (Sender::Http1(sender), tokio::spawn(async { drop(connection.await) }))
         };
-        Ok(Self { sender, driver: driver.abort_handle() })
+        Ok(Self { sender, driver: driver.abort_handle(), meter })
     }
 
     /// Whether a connection that was kept can still be used.
@@ -100,20 +108,12 @@ impl Link {
             Outgoing::Whole(_) | Outgoing::Chunks(_) => Method::POST,
         };
         *message.uri_mut() = target.parse::<Uri>().map_err(malformed)?;
-        let mut headers = header_map(request.headers);
-        if matches!(self.sender, Sender::Http1(_)) && !headers.contains_key(HOST) {
-            let host = &url[Position::BeforeHost..Position::AfterPort];
-            insert(&mut headers, HOST, host);
+        let mut headers = HeaderMap::new();
+        let own = header_map(request.headers);
+        if matches!(self.sender, Sender::Http1(_)) && !own.contains_key(HOST) {
+            insert(&mut headers, HOST, &url[Position::BeforeHost..Position::AfterPort]);
         }
-        if let Some(credential) = request.credential {
-            let value = basic(&credential.username, credential.password.reveal());
-            insert(&mut headers, AUTHORIZATION, &value);
-        }
-        if let (true, Some(value)) =
-            (route.is_forwarded(), route.proxy.as_ref().and_then(proxy_authorization))
-        {
-            insert(&mut headers, PROXY_AUTHORIZATION, &value);
-        }
+        headers.extend(own);
         *message.headers_mut() = headers;
         Ok(message)
     }
@@ -122,32 +122,67 @@ impl Link {
     pub(super) async fn send(
         &mut self,
         message: hyper::Request<Outgoing>,
+        shows_secrets: bool,
     ) -> Result<hyper::Response<Incoming>, Refused> {
+        if trace::is_on() {
+            tell_request(&message, matches!(self.sender, Sender::Http2(_)), shows_secrets);
+        }
         let host = message.uri().host().unwrap_or_default().to_owned();
         let answer = match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(message).await,
             Sender::Http2(sender) => sender.try_send_request(message).await,
         };
-        answer.map_err(|mut error: TrySendError<hyper::Request<Outgoing>>| {
+        let answer = answer.map_err(|mut error: TrySendError<hyper::Request<Outgoing>>| {
             let unsent = error.take_message().map(hyper::Request::into_body);
             Refused { failure: failure(error.error(), &host), unsent }
-        })
+        })?;
+        if trace::is_on() {
+            tell_answer(&answer, shows_secrets);
+        }
+        Ok(answer)
     }
 }
 
-/// `Basic` and the two parts: RFC 7617.
-pub(super) fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+/// Tells the trace of a request.
+pub(super) fn tell_request(message: &hyper::Request<Outgoing>, is_http2: bool, shows_secrets: bool) {
+    let target =
+        message.uri().path_and_query().map_or_else(|| message.uri().to_string(), ToString::to_string);
+    let target = if is_http2 { target } else { message.uri().to_string() };
+    let version = if is_http2 { "HTTP/2" } else { "HTTP/1.1" };
+    let first = format!("{} {target} {version}", message.method());
+    let lines = message
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())));
+    let framing = match message.body() {
+        Outgoing::Nothing => None,
+        Outgoing::Whole(bytes) => Some(("content-length", bytes.len().to_string().into())),
+        Outgoing::Chunks(_) => (!is_http2).then(|| ("transfer-encoding", "chunked".into())),
+    };
+    trace::sent_header(&first, lines.chain(framing), shows_secrets);
 }
 
-/// What a proxy is told of the user and password in its URL.
-pub(super) fn proxy_authorization(proxy: &Url) -> Option<String> {
-    let (user, password) = dial::userinfo(proxy)?;
-    Some(basic(&user, &password))
+/// Tells the trace of an answer.
+pub(super) fn tell_answer(answer: &hyper::Response<Incoming>, shows_secrets: bool) {
+    let version = match answer.version() {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    };
+    let status = answer.status();
+    trace::received_line(&format!(
+        "{version} {} {}",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default()
+    ));
+    for (name, value) in answer.headers() {
+        trace::received_header(name.as_str(), &String::from_utf8_lossy(value.as_bytes()), shows_secrets);
+    }
+    trace::received_line("");
 }
 
 /// Sets a header unless HTTP cannot carry the value.
-fn insert(headers: &mut hyper::HeaderMap, name: HeaderName, value: &str) {
+pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     if let Ok(mut value) = HeaderValue::from_str(value) {
         value.set_sensitive(name == AUTHORIZATION || name == PROXY_AUTHORIZATION);
         headers.insert(name, value);

@@ -8,6 +8,8 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 
+use super::super::trace;
+
 /// Pieces that wait to be sent, so that making them and sending them overlap.
 const PIECES_WAITING_MAX: usize = 4;
 
@@ -89,12 +91,16 @@ impl Body for Outgoing {
             Self::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *self = Self::Nothing;
+                trace::sent_data(&bytes);
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Self::Chunks(Chunks(receiver)) => {
                 let mut receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
                 receiver.poll_recv(context).map(|piece| match piece {
-                    Some(Piece::Data(bytes)) => Some(Ok(Frame::data(bytes))),
+                    Some(Piece::Data(bytes)) => {
+                        trace::sent_data(&bytes);
+                        Some(Ok(Frame::data(bytes)))
+                    }
                     Some(Piece::End) => None,
                     None => Some(Err(io::Error::other("the request was given up"))),
                 })

@@ -6,14 +6,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
 use super::super::failure::Failure;
-use super::dial::{self, Stream};
+use super::dial::Stream;
 use super::route::Route;
 
 /// RFC 1929 and RFC 1928: names, passwords and hosts have one byte for their length.
 const FIELD_LEN_MAX: usize = 255;
 
 /// Asks the SOCKS proxy at the other end of `stream` for a connection to the server of `route`.
-pub(super) async fn connect(stream: &mut dyn Stream, proxy: &Url, route: &Route) -> Result<(), Failure> {
+pub(super) async fn connect(
+    stream: &mut dyn Stream,
+    proxy: &Url,
+    route: &Route,
+    credential: Option<(String, String)>,
+) -> Result<(), Failure> {
     let asks_proxy_to_resolve = matches!(proxy.scheme(), "socks4a" | "socks5h");
     let target = match route.host.parse::<IpAddr>() {
         Ok(address) => Target::Address(address),
@@ -21,9 +26,9 @@ pub(super) async fn connect(stream: &mut dyn Stream, proxy: &Url, route: &Route)
         Err(_) => Target::Address(resolve(route, proxy).await?),
     };
     if proxy.scheme().starts_with("socks4") {
-        version_4(stream, proxy, &target, route.port).await
+        version_4(stream, credential, &target, route.port).await
     } else {
-        version_5(stream, proxy, &target, route.port).await
+        version_5(stream, credential, &target, route.port).await
     }
 }
 
@@ -43,11 +48,11 @@ async fn resolve(route: &Route, proxy: &Url) -> Result<IpAddr, Failure> {
 
 async fn version_4(
     stream: &mut dyn Stream,
-    proxy: &Url,
+    credential: Option<(String, String)>,
     target: &Target<'_>,
     port: u16,
 ) -> Result<(), Failure> {
-    let (user, _) = dial::userinfo(proxy).unwrap_or_default();
+    let (user, _) = credential.unwrap_or_default();
     let (address, name) = match target {
         Target::Address(IpAddr::V4(address)) => (*address, None),
         Target::Address(IpAddr::V6(_)) => {
@@ -77,11 +82,10 @@ async fn version_4(
 
 async fn version_5(
     stream: &mut dyn Stream,
-    proxy: &Url,
+    credential: Option<(String, String)>,
     target: &Target<'_>,
     port: u16,
 ) -> Result<(), Failure> {
-    let credential = dial::userinfo(proxy);
     let greeting: &[u8] = if credential.is_some() { &[5, 2, 0, 2] } else { &[5, 1, 0] };
     stream.write_all(greeting).await.map_err(|_| failed("Unable to send initial SOCKS5 request."))?;
     let mut chosen = [0; 2];

@@ -102,7 +102,53 @@ fn an_askpass_program_is_used() {
 
 #[test]
 fn a_scheme_that_is_not_spoken_is_named() {
-    let server = Server::start(|_| Reply::new(401, &[("WWW-Authenticate", "Digest realm=x")], b""));
+    let server = Server::start(|_| Reply::new(401, &[("WWW-Authenticate", "Negotiate")], b""));
     let message = refusal(&as_user(&server, "alice:secret"), &quiet());
-    assert!(message.ends_with("the server accepts only 'Digest' authentication, not 'Basic'"), "{message}");
+    assert!(
+        message.ends_with("the server accepts only 'Negotiate' authentication, which is not supported"),
+        "{message}"
+    );
+}
+
+#[test]
+fn digest_is_shown_without_the_password_and_counted() {
+    let server = Server::start(|request| {
+        let uri = request.line.split_once(' ').unwrap().1;
+        match request.header("authorization") {
+            Some(proof) if proof.starts_with("Digest username=\"alice\"") => {
+                assert!(proof.contains(&format!("uri=\"{uri}\"")), "{proof}");
+                if request.line.starts_with("GET") { Reply::advertisement() } else { Reply::result(b"0000") }
+            }
+            _ => {
+                Reply::new(401, &[("WWW-Authenticate", "Digest realm=\"x\", nonce=\"n\", qop=\"auth\"")], b"")
+            }
+        }
+    });
+    let mut connection = connect(&as_user(&server, "alice:secret"), &quiet()).unwrap();
+    assert_eq!(exchange(&mut *connection, b"0000"), "0000");
+    assert_eq!(exchange(&mut *connection, b"0000"), "0000");
+    let received = server.received();
+    let counts: Vec<bool> = received
+        .iter()
+        .skip(1)
+        .zip(1..)
+        .map(|(request, count)| request.header("authorization").unwrap().contains(&format!("nc={count:08x}")))
+        .collect();
+    assert_eq!(counts, [true; 3]);
+}
+
+#[test]
+fn netrc_is_asked_before_the_user() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(".netrc"), "machine 127.0.0.1 login alice password secret\n").unwrap();
+    let server = guarded();
+    connect(&format!("{}/r", server.url), &quiet().with_env("HOME", home.path())).unwrap();
+    assert_eq!(names(&server.received()), [None, Some(ALICE)]);
+}
+
+#[test]
+fn who_is_told_to_be_forward_does_not_wait_to_be_asked() {
+    let server = guarded();
+    connect(&as_user(&server, "alice:secret"), &quiet().with("proactiveauth", "basic")).unwrap();
+    assert_eq!(names(&server.received()), [Some(ALICE)]);
 }

@@ -149,7 +149,7 @@ fn entries_are_matched_as_git_does() {
     for url in urls {
         let expected =
             git(directory.path(), &["config", "-f", "config", "--get-urlmatch", "http.userAgent", url]);
-        let ours = super::super::settings::HttpSettings::read(&settings, url, IpVersion::default()).unwrap();
+        let ours = super::super::settings::HttpSettings::read(&settings, url, &Options::default()).unwrap();
         assert_eq!(ours.user_agent, expected, "{url}");
     }
 }

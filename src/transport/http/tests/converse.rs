@@ -196,9 +196,10 @@ fn a_refusal_in_the_middle_is_heard() {
         });
         let mut body = std::io::repeat(b'x').take(1 << 30);
         match say(&mut *connect_to_push(&at, &small_buffer()), &mut body) {
-            Err(Error::Refused { remote, message }) => {
+            Err(Error::Rpc { remote, reason, consequence }) => {
                 assert_eq!(remote, ["no more than 5 MB"]);
-                assert_eq!(message, "RPC failed; HTTP 413 curl 22 The requested URL returned error: 413");
+                assert_eq!(reason, "RPC failed; HTTP 413 curl 22 The requested URL returned error: 413");
+                assert_eq!(consequence, "the remote end hung up unexpectedly");
             }
             other => panic!("{other:?}"),
         }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -24,6 +25,11 @@ impl Drop for Server {
 impl Server {
     /// Serves with the certificate that `make` puts into `server.pem`, with its key.
     fn start(make: impl Fn(&Path)) -> Self {
+        Self::start_with(&[], make)
+    }
+
+    /// As [`Server::start`], with more `options` of the program.
+    fn start_with(options: &[&str], make: impl Fn(&Path)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         make(directory.path());
         let service = directory.path().join("r.git/info");
@@ -42,6 +48,7 @@ impl Server {
                 "-key",
                 "server.pem",
             ])
+            .args(options)
             .current_dir(directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -195,4 +202,105 @@ fn a_server_without_tls_is_named_as_such() {
     assert_eq!(outcome_of(b""), "TLS connect error: unexpected eof while reading");
     let message = outcome_of(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     assert!(message.starts_with("TLS connect error: "), "{message}");
+}
+
+#[test]
+fn authorities_can_be_in_a_directory() {
+    let server = Server::start(|directory| by_authority(directory, 2));
+    let trusted = server.file("trusted");
+    std::fs::create_dir(&trusted).unwrap();
+    std::fs::write(trusted.join("README"), "no certificate\n").unwrap();
+    let at = server.at("localhost");
+    let settings = quiet().with("sslcapath", trusted.to_str().unwrap());
+    assert_eq!(outcome(&at, &settings), "SSL certificate problem: unable to get local issuer certificate");
+    std::fs::copy(server.file("ca.pem"), trusted.join("mine.pem")).unwrap();
+    assert_eq!(outcome(&at, &settings), GREETING);
+    assert_eq!(outcome(&at, &quiet().with_env("GIT_SSL_CAPATH", &trusted)), GREETING);
+}
+
+/// `client.pem` with a certificate by the authority of [`by_authority`], `client.key` with its key and `client.enc` with
+/// the same key behind the password `secret`.
+fn with_client(directory: &Path) {
+    by_authority(directory, 2);
+    openssl(
+        directory,
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=alice -keyout client.key \
+         -out client.csr",
+    );
+    openssl(
+        directory,
+        "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out client.pem -days 2",
+    );
+    openssl(directory, "pkcs8 -topk8 -in client.key -passout pass:secret -out client.enc");
+}
+
+#[test]
+fn a_server_may_want_a_certificate_from_us() {
+    let server =
+        Server::start_with(&["-Verify", "1", "-verify_return_error", "-CAfile", "ca.pem"], with_client);
+    let at = server.at("localhost");
+    let trusting = server.trusting("ca.pem");
+    let file = |name: &str| server.file(name).to_str().unwrap().to_owned();
+    assert_ne!(outcome(&at, &trusting), GREETING);
+    let known = trusting.clone().with("sslcert", &file("client.pem"));
+    let with_key = known.clone().with("sslkey", &file("client.key"));
+    assert_eq!(outcome(&at, &with_key), GREETING);
+    let by_variables = trusting
+        .with_env("GIT_SSL_CERT", server.file("client.pem"))
+        .with_env("GIT_SSL_KEY", server.file("client.key"));
+    assert_eq!(outcome(&at, &by_variables), GREETING);
+    let begin = "unable to set private key file: '";
+    assert!(outcome(&at, &known).starts_with(begin), "the file of the certificate holds no key");
+
+    let locked = known.with("sslkey", &file("client.enc"));
+    assert!(outcome(&at, &locked).starts_with(begin));
+    let ask = server.file("ask");
+    std::fs::write(&ask, "#!/bin/sh\necho secret\n").unwrap();
+    std::fs::set_permissions(&ask, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let asking = locked.with_env("GIT_ASKPASS", &ask).with("sslcertpasswordprotected", "true");
+    assert_eq!(outcome(&at, &asking), GREETING);
+}
+
+#[test]
+fn an_old_version_can_be_refused() {
+    let server = Server::start_with(&["-tls1_2"], |directory| by_authority(directory, 2));
+    let at = server.at("localhost");
+    let trusting = server.trusting("ca.pem");
+    for version in ["tlsv1.2", "tlsv1", ""] {
+        assert_eq!(outcome(&at, &trusting.clone().with("sslversion", version)), GREETING, "{version}");
+    }
+    let message = outcome(&at, &trusting.clone().with("sslversion", "tlsv1.3"));
+    assert!(message.starts_with("TLS connect error: "), "{message}");
+    assert_eq!(
+        outcome(&at, &trusting.with("sslversion", "tlsv1.3").with_env("GIT_SSL_VERSION", "")),
+        GREETING
+    );
+}
+
+#[test]
+fn a_key_can_be_pinned() {
+    let server = Server::start(|directory| {
+        by_authority(directory, 2);
+        openssl(directory, "x509 -in cert.pem -noout -pubkey -out key.pem");
+        openssl(directory, "pkey -pubin -in key.pem -outform der -out key.der");
+        openssl(directory, "dgst -sha256 -binary -out key.hash key.der");
+        openssl(directory, "base64 -in key.hash -out key.b64");
+    });
+    let at = server.at("localhost");
+    let pinning = |key: &str| server.trusting("ca.pem").with("pinnedpubkey", key);
+    let hash = std::fs::read_to_string(server.file("key.b64")).unwrap();
+    let wrong = format!("sha256//{}=", "A".repeat(43));
+    let right = format!("{wrong};sha256//{}", hash.trim());
+    for key in
+        [right, server.file("key.pem").display().to_string(), server.file("key.der").display().to_string()]
+    {
+        assert_eq!(outcome(&at, &pinning(&key)), GREETING, "{key}");
+    }
+    for key in [wrong, server.file("ca.pem").display().to_string(), "/no/such/file".into()] {
+        let expected = format!(
+            "unable to access '{at}/' with http.pinnedPubkey configuration: SSL: public key does not match pinned \
+             public key"
+        );
+        assert_eq!(refusal(&at, &pinning(&key)), expected, "{key}");
+    }
 }

@@ -224,7 +224,9 @@ fn a_failed_post_is_an_rpc_failure() {
 #[test]
 fn a_cut_answer_says_so() {
     let headers = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\n";
-    for framing in ["Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n64\r\n"] {
+    let known = ("Content-Length: 100\r\n\r\n", "92 bytes remaining to read");
+    let unknown = ("Transfer-Encoding: chunked\r\n\r\n64\r\n", "outstanding read data remaining");
+    for (framing, missing) in [known, unknown] {
         let text = format!("{headers}{framing}0008abcd");
         let server = smart(move || Reply::Last(text.clone().into_bytes()));
         let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
@@ -235,9 +237,22 @@ fn a_cut_answer_says_so() {
             .read_to_end(&mut read)
             .unwrap_err();
         assert_eq!(read, b"0008abcd");
-        let expected = "RPC failed; curl 18 transfer closed with outstanding read data remaining";
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(error.to_string(), format!("RPC failed; curl 18 transfer closed with {missing}"));
     }
+}
+
+#[test]
+fn a_cut_greeting_names_the_repository() {
+    let server = Server::start(|_| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-advertisement\r\n";
+        Reply::Last(format!("{head}Content-Length: 100\r\n\r\n000eversion 2\n").into_bytes())
+    });
+    let at = format!("{}/r.git", server.url);
+    let mut connection = connect(&at, &quiet()).unwrap();
+    let error = connection.greeting().unwrap().read_to_end(&mut Vec::new()).unwrap_err();
+    // seen in git 2.47.3
+    let expected = format!("unable to access '{at}/': transfer closed with 86 bytes remaining to read");
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]
@@ -281,12 +296,84 @@ fn a_proxy_is_asked_for_the_whole_url() {
     assert_eq!(line, "GET http://git.test/r.git/info/refs?service=git-upload-pack");
 }
 
+/// A proxy that lets Alice through if she says so in the right way.
+fn guarded_proxy(challenge: &'static str) -> Server {
+    Server::start(move |request| match request.header("proxy-authorization") {
+        Some(proof) if challenge.starts_with(proof.split(' ').next().unwrap()) => Reply::advertisement(),
+        _ => Reply::new(407, &[("Proxy-Authenticate", challenge)], b""),
+    })
+}
+
 #[test]
-fn a_proxy_is_told_who_asks() {
-    let proxy = Server::start(|_| Reply::advertisement());
-    let settings = quiet().with("proxy", &proxy.url.replace("http://", "http://alice:secret@"));
-    connect("http://git.test/r.git", &settings).unwrap();
-    assert_eq!(proxy.received()[0].header("proxy-authorization"), Some("Basic YWxpY2U6c2VjcmV0"));
+fn a_proxy_is_told_who_asks_when_it_asks() {
+    let proofs = |proxy: &Server, settings: &FakeSettings| {
+        connect("http://git.test/r.git", settings).unwrap();
+        let received = proxy.received();
+        let proofs =
+            received.iter().map(|request| request.header("proxy-authorization").map(ToOwned::to_owned));
+        proofs.collect::<Vec<_>>()
+    };
+    let with = |proxy: &Server| quiet().with("proxy", &proxy.url.replace("http://", "http://alice:secret@"));
+    let alice = Some("Basic YWxpY2U6c2VjcmV0".to_owned());
+    let proxy = guarded_proxy("Basic realm=x");
+    assert_eq!(proofs(&proxy, &with(&proxy)), [None, alice.clone()]);
+    let proxy = guarded_proxy("Basic realm=x");
+    assert_eq!(proofs(&proxy, &with(&proxy).with("proxyauthmethod", "basic")), [alice]);
+    let proxy = guarded_proxy("Digest realm=x, nonce=y, qop=auth");
+    let digest = proofs(&proxy, &with(&proxy));
+    assert!(
+        digest[1].as_deref().is_some_and(|proof| proof.contains("uri=\"http://git.test/r.git/info/refs?"))
+    );
+    let proxy = guarded_proxy("Basic realm=x");
+    let message = refusal("http://git.test/r.git", &with(&proxy).with("proxyauthmethod", "digest"));
+    assert!(message.ends_with("The requested URL returned error: 407"), "{message}");
+    assert_eq!(proxy.received().len(), 1);
+}
+
+#[test]
+fn a_name_is_given_its_address_by_hand() {
+    let server = Server::start(|_| Reply::advertisement());
+    let port = server.url.rsplit(':').next().unwrap();
+    let settings = quiet().with("curloptresolve", &format!("git.test:{port}:127.0.0.1"));
+    connect(&format!("http://git.test:{port}/r.git"), &settings).unwrap();
+    assert_eq!(server.received()[0].header("host"), Some(&*format!("git.test:{port}")));
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = format!("http://{}/r.git", listener.local_addr().unwrap());
+    let settings = quiet().with("lowspeedlimit", "10").with_env("GIT_HTTP_LOW_SPEED_TIME", "1");
+    let expected = "Operation too slow. Less than 10 bytes/sec transferred the last 1 seconds";
+    assert_eq!(refusal(&at, &settings), format!("unable to access '{at}/': {expected}"));
+}
+
+#[test]
+fn cookies_come_from_a_file_and_go_back_into_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("cookies");
+    std::fs::write(&file, "127.0.0.1\tFALSE\t/\tFALSE\t0\told\t1\n").unwrap();
+    let server = Server::start(|request| {
+        if request.line.starts_with("GET") {
+            let headers = [
+                ("Content-Type", "application/x-git-upload-pack-advertisement"),
+                ("Set-Cookie", "new=2; Path=/; Max-Age=3600"),
+            ];
+            Reply::new(200, &headers, b"000eversion 2\n0000")
+        } else {
+            Reply::result(b"0000")
+        }
+    });
+    let at = format!("{}/r", server.url);
+    let settings = quiet().with("cookiefile", file.to_str().unwrap()).with("savecookies", "true");
+    exchange(&mut *connect(&at, &settings).unwrap(), b"0000");
+    let sent = |number: usize| server.received()[number].header("cookie").map(ToOwned::to_owned);
+    assert_eq!([sent(0), sent(1)].map(Option::unwrap), ["old=1", "old=1; new=2"]);
+    assert!(std::fs::read_to_string(&file).unwrap().contains("\tnew\t2\n"));
+    exchange(&mut *connect(&at, &quiet().with("cookiefile", "")).unwrap(), b"0000");
+    assert_eq!([sent(2), sent(3)], [None, Some("new=2".to_owned())]);
+    exchange(&mut *connect(&at, &quiet()).unwrap(), b"0000");
+    assert_eq!([sent(4), sent(5)], [None, None]);
 }
 
 #[test]

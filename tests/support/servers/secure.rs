@@ -1,0 +1,142 @@
+//! Apache behind TLS, with places that want to know who asks.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use super::apache::{MODULE_DIRECTORIES, load_modules};
+use super::{Process, Serve};
+use crate::support::{Git, Run, Sandbox};
+
+/// What the configuration below needs; some builds have one or the other compiled in.
+const MODULES: [&str; 16] = [
+    "mpm_event",
+    "authz_core",
+    "authz_user",
+    "authn_core",
+    "authn_file",
+    "auth_basic",
+    "auth_digest",
+    "alias",
+    "env",
+    "cgid",
+    "unixd",
+    "socache_shmcb",
+    "ssl",
+    "http2",
+    "log_config",
+    "headers",
+];
+
+/// A running Apache; `/git/` is for everybody, `/basic/` and `/digest/` are for Alice.
+pub struct Secure {
+    process: Process,
+    directory: PathBuf,
+}
+
+impl Secure {
+    /// Starts it with the `git-http-backend` of `git`; `None`, after saying so, if a program is missing.
+    pub fn start(sandbox: &Sandbox, git: &Git) -> Option<Self> {
+        let program = crate::support::find_program("apache2").or_else(|| super::require("httpd"))?;
+        let openssl = super::require("openssl")?;
+        let htpasswd = super::require("htpasswd")?;
+        let modules = MODULE_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.is_dir())?;
+        let directory = super::home_of(sandbox, "secure");
+        make_certificates(sandbox, &openssl, &directory);
+        Run::of(sandbox.command(&htpasswd).current_dir(&directory).args([
+            "-bc",
+            "basic",
+            "alice",
+            "open sesame",
+        ]))
+        .success();
+        // md5 of `alice:git:open sesame`, as htdigest writes it
+        let digest = Run::with_input(sandbox.command(&openssl).args(["md5", "-r"]), b"alice:git:open sesame");
+        let digest = digest.success().line();
+        let hash = digest.split_whitespace().next().expect("openssl prints a hash");
+        fs::write(directory.join("digest"), format!("alice:git:{hash}\n")).expect("it can be written");
+        if rustix::process::geteuid().is_root() {
+            let (user, group) = (Some(33), Some(33)); // Debian's www-data
+            chown(&directory, user, group).expect("root may give it away");
+        }
+        let config = directory.join("httpd.conf");
+        let process = Process::start(&directory, |port| {
+            let text = configuration(sandbox, git, &directory, &modules, port);
+            fs::write(&config, text).expect("the sandbox can be written");
+            let mut command = sandbox.command(&program);
+            command.arg("-f").arg(&config).arg("-DFOREGROUND");
+            command
+        });
+        Some(Self { process, directory })
+    }
+
+    /// The URL of `served/<name>` in `place`.
+    pub fn at(&self, place: &str, name: &str) -> String {
+        format!("https://localhost:{}/{place}/{name}", self.process.port)
+    }
+
+    /// A file that the server made, such as `ca.pem`.
+    pub fn file(&self, name: &str) -> String {
+        self.directory.join(name).display().to_string()
+    }
+
+    /// The requests so far: method, path and status of each.
+    pub fn requests(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.directory.join("access")).unwrap_or_default();
+        log.lines().map(ToOwned::to_owned).collect()
+    }
+}
+
+impl Serve for Secure {
+    fn url(&self, name: &str) -> String {
+        self.at("git", name)
+    }
+}
+
+/// An authority and a certificate for `localhost`.
+fn make_certificates(sandbox: &Sandbox, openssl: &Path, directory: &Path) {
+    let run = |arguments: &str| {
+        let mut command = sandbox.command(openssl);
+        Run::of(command.current_dir(directory).args(arguments.split_whitespace())).success();
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    run(&format!("req -x509 {key} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
+    run(&format!("req {key} -subj /CN=localhost -keyout server.key -out server.csr"));
+    fs::write(directory.join("extension"), "subjectAltName=DNS:localhost\n").expect("it can be written");
+    run(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extension -out server.pem -days 2",
+    );
+}
+
+/// The configuration file.
+fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path, port: u16) -> String {
+    let here = directory.display();
+    let backend = git.exec_path.join("git-http-backend");
+    let backend = backend.display();
+    let mut text = format!(
+        "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nErrorLog {here}/error\nLogLevel warn\n\
+         Mutex file:{here}\nListen 127.0.0.1:{port}\nTimeout 120\n"
+    );
+    text += &load_modules(modules, &MODULES);
+    if rustix::process::geteuid().is_root() {
+        text += "User #33\nGroup #33\n";
+    }
+    for (name, value) in super::cgi_variables(sandbox) {
+        text.extend([format!("SetEnv {name} \"{value}\"\n")]);
+    }
+    text += &format!(
+        "ScriptSock {here}/cgid\nLogFormat \"%m %U %>s\" short\nCustomLog {here}/access short\n\
+         SSLEngine on\nSSLCertificateFile {here}/server.pem\nSSLCertificateKeyFile {here}/server.key\n\
+         SSLSessionCache shmcb:{here}/sessions\nProtocols h2 http/1.1\n\
+         <Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n"
+    );
+    for place in ["git", "basic", "digest"] {
+        text += &format!("ScriptAlias /{place}/ {backend}/\n");
+    }
+    text += &format!(
+        "<Location /basic/>\nAuthType Basic\nAuthName git\nAuthUserFile {here}/basic\nRequire valid-user\n</Location>\n\
+         <Location /digest/>\nAuthType Digest\nAuthName git\nAuthUserFile {here}/digest\nRequire valid-user\n\
+         </Location>\n"
+    );
+    text
+}
