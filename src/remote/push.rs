@@ -4,6 +4,8 @@
 //! Push::new ── connect ── Connected ── decide ── Decided ── send ── Outcome
 //! ```
 
+use std::path::Path;
+
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
@@ -250,7 +252,8 @@ impl<'a> Push<'a> {
 
     fn open(&self, progress: &mut dyn Progress) -> Result<Session, Error> {
         let url = Url::parse(self.url.as_bstr())?;
-        if let Some(path) = url.local_path().filter(|path| path.is_file())
+        let start = self.options.transport.directory.as_deref().unwrap_or(Path::new(""));
+        if let Some(path) = url.local_path().map(|path| start.join(path)).filter(|path| path.is_file())
             && transport::bundle::open(&path)?.is_some()
         {
             // as git: a bundle takes nothing, and that is all it says

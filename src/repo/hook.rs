@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use super::config::display_name;
 use super::{Environment, Error, Repository};
 
 /// What the system says of a program that does not tell how to run it (`ENOEXEC`): git gives it to the shell.
@@ -14,6 +15,8 @@ const NO_EXECUTABLE_FORMAT: i32 = 8;
 #[derive(Debug, Clone)]
 pub struct Hook {
     program: PathBuf,
+    /// What messages call it.
+    shown: PathBuf,
     directory: PathBuf,
     git_dir: Option<PathBuf>,
     env: Environment,
@@ -30,8 +33,14 @@ impl Repository {
         // a relative path begins where hooks run
         let start = self.work_tree.as_deref().unwrap_or(&self.git_dir);
         let configured = self.config.path("core.hooksPath")?.map(|path| start.join(path));
+        let is_configured = configured.is_some();
         let directory = configured.unwrap_or_else(|| self.common_dir.join("hooks"));
-        Ok(Hook::find(&directory.join(name), &self.git_dir, self.work_tree.as_deref(), &self.env))
+        let found = Hook::find(&directory.join(name), &self.git_dir, self.work_tree.as_deref(), &self.env);
+        if is_configured {
+            return Ok(found);
+        }
+        let shown = display_name(&self.common_dir, &format!("hooks/{name}"));
+        Ok(found.map(|hook| Hook { shown, ..hook }))
     }
 }
 
@@ -47,13 +56,19 @@ impl Hook {
         if !is_executable(program) {
             return None;
         }
+        let shown = program.to_owned();
         let program = std::path::absolute(program).ok()?;
         let (directory, git_dir) = match work_tree {
             Some(top) if env.get("GIT_DIR").is_none() && top.join(".git").exists() => (top, None),
             Some(top) => (top, Some(std::path::absolute(git_dir).ok()?)),
             None => (git_dir, Some(PathBuf::from("."))),
         };
-        Some(Self { program, directory: directory.to_owned(), git_dir, env: env.clone() })
+        Some(Self { program, shown, directory: directory.to_owned(), git_dir, env: env.clone() })
+    }
+
+    /// The path of its file as messages show it, such as `.git/hooks/pre-push`.
+    pub fn shown_path(&self) -> &Path {
+        &self.shown
     }
 
     /// Runs the hook with `arguments`, and `input` to read; how it ended. It need not read what it is given. Both its
@@ -63,7 +78,7 @@ impl Hook {
     ///
     /// If it cannot be started: `cannot exec '<path>': …`.
     pub fn run(&self, arguments: &[&OsStr], input: &[u8]) -> Result<ExitStatus, Error> {
-        let failed = |source| Error::Io { action: "cannot exec", path: self.program.clone(), source };
+        let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
         let mut child = self.spawn(arguments).map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
             let _read_or_not = stdin.write_all(input);
@@ -102,7 +117,8 @@ fn is_executable(program: &Path) -> bool {
     program.is_file()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 

@@ -27,7 +27,7 @@ pub(super) fn ask(
     }
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let text = format!("pre-push died of signal {signal}");
+        let text = format!("{} died of signal {signal}", hook.shown_path().display());
         if progress.report(Event::Error(&text)).is_break() {
             return Err(Error::Interrupted);
         }
