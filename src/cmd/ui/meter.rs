@@ -16,6 +16,9 @@ use crate::progress::{Event, Progress};
 /// Phases that are shown only if they take long.
 const DELAYED: [&str; 2] = ["Updating files", "Checking connectivity"];
 
+/// The phase whose bytes are ours.
+const WRITING: &str = "Writing objects";
+
 /// Shows the events of an operation on stderr.
 pub struct Meters {
     terminal: Terminal,
@@ -173,7 +176,7 @@ impl Meter {
             return;
         }
         self.show_if_due();
-        let throughput = self.throughput.final_text(self.started);
+        let throughput = self.throughput.final_text(self.started, self.title != WRITING);
         self.show(&throughput, ", done.\n");
     }
 
@@ -275,10 +278,10 @@ impl Throughput {
     }
 
     /// The last line's text: the whole over the whole time. Empty for so few bytes that git has them in its first read.
-    fn final_text(&self, started: Instant) -> String {
+    fn final_text(&self, started: Instant, is_read: bool) -> String {
         /// git 2.47.3 reads a pack through a buffer of this size, and begins to measure when it fills it again.
         const FIRST_READ_BYTES: u64 = 4096;
-        if self.bytes <= FIRST_READ_BYTES {
+        if self.bytes == 0 || is_read && self.bytes <= FIRST_READ_BYTES {
             return String::new();
         }
         throughput_text(self.bytes, rate(self.bytes, started.elapsed()))
@@ -393,6 +396,15 @@ mod tests {
             meter.finish();
             assert_eq!(meter.shown.is_some(), is_shown, "{total:?} {done}");
         }
+    }
+
+    #[test]
+    fn a_few_bytes_written_count_and_a_few_read_do_not() {
+        let started = Instant::now();
+        let mut throughput = Throughput::new(started);
+        throughput.update(263);
+        assert_eq!(throughput.final_text(started, true), "");
+        assert!(throughput.final_text(started, false).starts_with(", 263 bytes | "));
     }
 
     #[test]
