@@ -1,7 +1,31 @@
-//! What `push` and `send-pack` say before any far side is asked: usage, and what does not go together.
+//! What `push` and `send-pack` say: usage, what does not go together, and around the table.
 
-use super::support::Sandbox;
+use bstr::ByteSlice;
+
+use super::support::sandbox::gitr_program;
+use super::support::{Git, Run, Sandbox, Twin};
 use super::{clones, misused, sandbox};
+
+/// Two clients, each with a server of its own in `served.git` and a clone of it in `copy`, which is one commit ahead.
+fn pushers(sandbox: &Sandbox) -> Twin<'_> {
+    let twin = Twin::new(sandbox, 2, Vec::new());
+    let source = sandbox.path("served/project.git").display().to_string();
+    twin.prepare(|client| {
+        let git = |arguments: &[&str]| sandbox.git(client, arguments).success();
+        git(&["clone", "-q", "--bare", &source, "served.git"]);
+        git(&["clone", "-q", "served.git", "copy"]);
+        git(&["-C", "copy", "remote", "set-url", "origin", "../served.git"]);
+        git(&["-C", "copy", "commit", "-q", "--allow-empty", "-m", "ahead"]);
+    });
+    twin
+}
+
+/// Checks that both servers have the same refs.
+#[track_caller]
+fn same_server(sandbox: &Sandbox, twin: &Twin<'_>) {
+    let refs = |client: &std::path::Path| sandbox.git(&client.join("served.git"), &["for-each-ref"]).stdout;
+    assert_eq!(refs(&twin.ours), refs(&twin.theirs));
+}
 
 #[test]
 fn usage_lists_the_options_of_git() {
@@ -107,11 +131,131 @@ fn values_of_the_configuration_that_mean_nothing() {
 #[test]
 fn a_push_needs_a_destination() {
     let sandbox = Sandbox::new();
-    let twin = super::Twin::new(&sandbox, 2, Vec::new());
+    let twin = Twin::new(&sandbox, 2, Vec::new());
     twin.prepare(|client| {
         sandbox.git(client, &["init", "-q", "copy"]).success();
     });
     assert_eq!(twin.run("copy", &["push"]).status, 128);
     assert_eq!(twin.run("copy", &["push", "--porcelain"]).status, 128);
     assert_eq!(twin.run("", &["push"]).status, 128);
+}
+
+#[test]
+fn what_is_pushed_can_be_followed() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    for arguments in [
+        &["push", "-u", "origin", "main:refs/heads/one", "HEAD:refs/heads/two"][..],
+        &["push", "-n", "-u", "origin", "main:refs/heads/three"],
+        &["push", "-q", "-u", "origin", "main:refs/heads/three"],
+        &["push", "-u", "../served.git", "main"],
+        &["push", "-u", "origin", "main:refs/tags/no-branch", "HEAD~1:refs/heads/no-source"],
+        &["-c", "branch.autoSetupRebase=always", "push", "-v", "-u", "origin", "main"],
+        &["push", "--porcelain", "-u", "origin", "main"],
+    ] {
+        twin.done("copy", arguments);
+        let config =
+            |client: &std::path::Path| std::fs::read_to_string(client.join("copy/.git/config")).unwrap();
+        assert_eq!(config(&twin.ours), config(&twin.theirs), "{arguments:?}");
+    }
+    same_server(&sandbox, &twin);
+}
+
+#[test]
+fn each_url_is_pushed_to_and_one_failure_is_enough() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    twin.prepare(|client| {
+        sandbox.git(client, &["clone", "-q", "--bare", "served.git", "second.git"]).success();
+        sandbox.git(&client.join("served.git"), &["branch", "-q", "other", "main~3"]).success();
+        for url in ["../served.git", "../second.git"] {
+            let add = ["config", "--add", "remote.origin.pushurl", url];
+            sandbox.git(&client.join("copy"), &add).success();
+        }
+    });
+    twin.done("copy", &["push", "-v", "origin", "main"]);
+    assert_eq!(twin.run("copy", &["push", "origin", "main~5:refs/heads/other"]).status, 1);
+    assert_eq!(
+        twin.run("copy", &["push", "--porcelain", "origin", "main~4:refs/heads/other", ":main"]).status,
+        1
+    );
+    same_server(&sandbox, &twin);
+}
+
+#[test]
+fn of_two_verbosities_the_last_counts() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    twin.done("copy", &["push", "-v", "-q", "origin", "main"]);
+    twin.done("copy", &["push", "-q", "-v", "origin", "main"]);
+    twin.done("copy", &["push", "--no-quiet", "origin", "main"]);
+    twin.done("copy", &["push", "-q", "--porcelain", "origin", "main"]);
+}
+
+#[test]
+fn a_rejection_says_how_to_go_on_unless_told_not_to() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let behind = ["push", "origin", "main~3:main"];
+    for before in [
+        &[][..],
+        &["-c", "advice.pushUpdateRejected=false"],
+        &["-c", "advice.pushNonFFCurrent=false"],
+        &["-c", "advice.pushNonFFMatching=false"],
+        &["--no-advice"],
+        &["-c", "color.push=always", "-c", "color.advice=always", "-c", "color.transport=always"],
+        &["-c", "color.push=always", "-c", "color.push.error=bold 12", "-c", "color.push.reset=cyan"],
+        &["-c", "color.ui=always"],
+    ] {
+        let arguments = [before, &behind].concat();
+        assert_eq!(twin.run("copy", &arguments).status, 1, "{before:?}");
+    }
+    assert_eq!(twin.run("copy", &["push", "origin", "nosuch"]).status, 1);
+    assert_eq!(twin.run("copy", &["push", "origin", "HEAD~1:unqualified"]).status, 1);
+    assert_eq!(twin.run("copy", &["push", "origin", ":nosuch"]).status, 1);
+}
+
+#[test]
+fn refspecs_come_from_standard_input() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let run = |program: &std::ffi::OsStr, client: &std::path::Path| {
+        let mut command = sandbox.command(program);
+        command.current_dir(client.join("copy")).args(["send-pack", "--stdin", "../served.git", "main"]);
+        Run::with_input(&mut command, b"main:refs/heads/one\n:refs/heads/topic\n")
+    };
+    let ours = run(&gitr_program(), &twin.ours);
+    let theirs = run(Git::reference().program.as_os_str(), &twin.theirs);
+    assert_eq!((&ours.stdout, &ours.stderr, ours.status), (&theirs.stdout, &theirs.stderr, theirs.status));
+    same_server(&sandbox, &twin);
+}
+
+#[test]
+fn a_helper_is_told_of_each_ref() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let ours = twin
+        .gitr("copy", &["send-pack", "--helper-status", "../served.git", "main", "main~3:refs/heads/new"]);
+    assert_eq!(ours.stdout, "ok refs/heads/main\nok refs/heads/new\n");
+    let ours = twin
+        .gitr("copy", &["send-pack", "--helper-status", "../served.git", "main", "main~4:refs/heads/new"]);
+    assert_eq!(ours.stdout, "ok refs/heads/main up to date\nerror refs/heads/new non-fast forward\n");
+    assert_eq!(ours.status, 255);
+}
+
+#[test]
+fn http_is_spoken_by_whoever_starts_send_pack() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let served = twin.ours.join("served.git");
+    let advertised =
+        sandbox.git(&served, &["receive-pack", "--stateless-rpc", "--advertise-refs", "."]).success();
+    let mut command = sandbox.command(gitr_program());
+    let arguments = ["send-pack", "--stateless-rpc", "--helper-status", "http://example.com/", "main"];
+    command.current_dir(twin.ours.join("copy")).args(arguments);
+    let run = Run::with_input(&mut command, &advertised.stdout);
+    // The server's answer does not come: what was asked for stands in pkt-lines all the same.
+    assert_eq!(run.status, 128, "{run:?}");
+    assert!(run.stdout.contains_str(" refs/heads/main\0"), "{run:?}");
+    assert!(run.stdout.ends_with(b"0000"), "{run:?}");
 }

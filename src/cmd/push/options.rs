@@ -77,6 +77,8 @@ pub(super) fn options(
 ) -> Result<Options, CommandError> {
     let values = &parsed.values;
     let config = &repo.config;
+    // A value that makes no sense is told of even where it would not count.
+    config.boolean("push.autoSetupRemote")?;
     let or_config = |option: &str, key: &str| match parsed.choice(option) {
         Some(choice) => Ok(choice),
         None => config.boolean(key).map(Option::unwrap_or_default),
