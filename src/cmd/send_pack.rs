@@ -10,7 +10,7 @@ use super::arguments::{self, Parsed, Spec};
 use super::push::{EVERY_REF, broken, explain, leases, print_told, signed};
 use super::transfer::{abbreviation, bytes};
 use super::ui::push::{Table, is_failure, is_news};
-use super::ui::{self, Paint};
+use super::ui::{self, Paint, Terminal};
 use super::{CommandError, Context, Show, signal};
 use crate::progress::Progress;
 use crate::protocol::{Service, Version, pktline};
@@ -188,7 +188,7 @@ fn options(parsed: &Parsed<Arguments>, repo: &Repository, show: Show) -> Result<
         atomic: values.atomic,
         dry_run: values.dry_run,
         thin: values.thin,
-        quiet: show.verbosity < 0,
+        quiet: show.verbosity < 0 || !show.is_progress_shown(&Terminal::new(&repo.env)),
         push_options: values.push_option.iter().map(bytes).collect(),
         signed: signed(parsed.choice("signed"), values.signed.as_ref(), &repo.config)?,
         // The hook is that of `git push`.

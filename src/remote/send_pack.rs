@@ -112,9 +112,6 @@ fn all_may_change(rows: &mut [RefUpdate], progress: &mut dyn Progress) -> Result
     else {
         return Ok(true);
     };
-    if !rows.iter().any(|row| row.status == Status::Pending) {
-        return Ok(false);
-    }
     let text = format!("atomic push failed for ref {name}. status: {number}");
     for row in rows.iter_mut().filter(|row| row.status == Status::Pending) {
         row.status = Status::AtomicFailed;

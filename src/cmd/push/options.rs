@@ -7,6 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::Arguments;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::{bytes, ip_version};
+use crate::cmd::ui::Terminal;
 use crate::cmd::{CommandError, Show};
 use crate::remote::Remote;
 use crate::remote::push::{Leases, Options};
@@ -95,7 +96,8 @@ pub(super) fn options(
         atomic: values.atomic,
         dry_run: values.dry_run,
         thin: parsed.choice("thin") != Some(false),
-        quiet: show.verbosity < 0,
+        // where nobody sees our own meters the far side need not send its
+        quiet: show.verbosity < 0 || !show.is_progress_shown(&Terminal::new(&repo.env)),
         push_options: push_options(config, &values.push_option),
         signed: signed(parsed.choice("signed"), values.signed.as_ref(), config)?,
         no_verify: values.no_verify,

@@ -26,7 +26,7 @@ pub struct Table<'a> {
 struct Row<'a> {
     flag: u8,
     summary: BString,
-    source: Option<&'a BString>,
+    source: Option<&'a BStr>,
     name: &'a BString,
     reason: Option<&'a BStr>,
 }
@@ -60,11 +60,15 @@ impl Table<'_> {
         let row = |flag, summary: &str, reason| Row {
             flag,
             summary: summary.into(),
-            source: update.source.as_ref(),
+            source: update.source.as_ref().map(|source| source.as_bstr()),
             name: &update.name,
             reason,
         };
-        let rejected = |reason: &'static str| row(b'!', "[rejected]", Some(BStr::new(reason)));
+        // git calls the source of a deletion so where we were the ones who refused it
+        let rejected = |reason: &'static str| Row {
+            source: update.source.as_ref().map_or(Some("(delete)".into()), |source| Some(source.as_bstr())),
+            ..row(b'!', "[rejected]", Some(BStr::new(reason)))
+        };
         let only = match &update.status {
             Status::Pending => return Vec::new(),
             Status::UpToDate => row(b'=', "[up to date]", None),
@@ -81,7 +85,7 @@ impl Table<'_> {
             Status::AlreadyExists => rejected("already exists"),
             Status::Stale => rejected("stale info"),
             Status::RemoteUpdated => rejected("remote ref updated since checkout"),
-            Status::NoDelete => rejected("remote does not support deleting refs"),
+            Status::NoDelete => row(b'!', "[rejected]", Some("remote does not support deleting refs".into())),
             Status::ShallowUpdate => rejected("new shallow roots not allowed"),
             Status::AtomicFailed => rejected("atomic push failed"),
             Status::RemoteRejected(reason) => row(b'!', "[remote rejected]", Some(reason.as_bstr())),
@@ -98,7 +102,7 @@ impl Table<'_> {
         let row = |flag, summary: BString, reason: Option<&'static str>| Row {
             flag,
             summary,
-            source: update.source.as_ref(),
+            source: update.source.as_ref().map(|source| source.as_bstr()),
             name,
             reason: reason.map(BStr::new),
         };
@@ -118,7 +122,7 @@ impl Table<'_> {
         let mut line = BString::default();
         if self.is_porcelain {
             line.extend_from_slice(&[row.flag, b'\t']);
-            line.extend_from_slice(row.source.map_or(b"", |source| source));
+            line.extend_from_slice(row.source.unwrap_or_default());
             line.push(b':');
             filter::blank_out(row.name.as_bstr(), &mut line);
             line.extend_from_slice(&[b"\t", &row.summary[..]].concat());
@@ -132,7 +136,7 @@ impl Table<'_> {
             }
             line.push(b' ');
             if let Some(source) = row.source {
-                line.extend_from_slice(&short_name(source));
+                line.extend_from_slice(&short_name(&source.to_owned()));
                 line.extend_from_slice(b" -> ");
             }
             filter::blank_out(short_name(row.name).as_bstr(), &mut line);
