@@ -7,6 +7,13 @@ use bstr::{BString, ByteSlice};
 use super::{COPY, Pushers, replace};
 use crate::support::{Run, state};
 
+/// How the lines begin in which git 2.47.3 tells that the process has ended that sent a push over HTTP for it.
+const ECHOES: [&str; 3] = [
+    "Everything up-to-date",
+    "error: failed to push some refs",
+    "fatal: the remote end hung up unexpectedly",
+];
+
 impl Pushers<'_> {
     /// Compares what both said and what they left. Where they differ gitr's side becomes what C git's is, so that the
     /// next row is tried on its own.
@@ -44,9 +51,7 @@ impl Pushers<'_> {
         if !self.case.kind.is_http() || run.status == 0 {
             return run;
         }
-        let is_echo = |line: &&[u8]| {
-            line.starts_with(b"Everything up-to-date") || line.starts_with(b"error: failed to push some refs")
-        };
+        let is_echo = |line: &&[u8]| ECHOES.iter().any(|echo| line.starts_with(echo.as_bytes()));
         let stderr = run.stderr.lines_with_terminator().filter(|line| !is_echo(line));
         Run { stderr: stderr.collect::<Vec<_>>().concat().into(), status: 128, ..run }
     }
