@@ -1,4 +1,4 @@
-//! Servers that are not C git: JGit and dulwich, with what they advertise.
+//! Servers that are not C git: those of Java and of Python, with what they advertise.
 
 use super::commit;
 use crate::support::push::push_once;

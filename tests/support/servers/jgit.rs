@@ -1,4 +1,4 @@
-//! JGit, git in Java.
+//! `jgit`, git in Java.
 
 use std::path::Path;
 
