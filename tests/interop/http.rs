@@ -51,6 +51,44 @@ fn tls_and_every_way_to_log_in() {
 }
 
 #[test]
+fn a_long_push_goes_in_chunks_over_both_versions() {
+    secure(|sandbox, server| {
+        let trusting = format!("http.sslCAInfo={}", server.file("ca.pem"));
+        let served = sandbox.path("served").join(NAME);
+        sandbox.git(&served, &["config", "http.receivepack", "true"]).success();
+        // the server runs as somebody else
+        Run::of(sandbox.command("chmod").args(["-R", "a+rwX"]).arg(&served)).success();
+        let twin = Twin::new(sandbox, 2, Vec::new());
+        twin.done("", &["clone", "-c", &trusting, &server.at("git", NAME), "copy"]);
+        // what compresses badly, and is longer than the buffer many times over
+        let mut state = 1_u64;
+        let mut noise = || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()
+        };
+        let bytes: Vec<u8> = (0..100_000).flat_map(|_| noise()).collect();
+        twin.prepare(|directory| fs::write(directory.join("copy/noise"), &bytes).unwrap());
+        for (number, version) in ["HTTP/2", "HTTP/1.1"].iter().enumerate() {
+            let copy = twin.ours.join("copy");
+            sandbox.git(&copy, &["add", "noise"]).success();
+            let text = format!("noise {number}");
+            sandbox.git(&copy, &["commit", "-q", "--allow-empty", "-m", &text]).success();
+            let branch = format!("HEAD:refs/heads/noise{number}");
+            let options = [&format!("http.version={version}"), "http.postBuffer=65536"];
+            let pushed =
+                twin.gitr("copy", &["-c", options[0], "-c", options[1], "push", "-q", "origin", &branch]);
+            pushed.success();
+            let tip = sandbox.git(&copy, &["rev-parse", "HEAD"]).success().line();
+            let there = format!("refs/heads/noise{number}");
+            assert_eq!(sandbox.git(&served, &["rev-parse", &there]).success().line(), tip);
+        }
+        sandbox.git(&served, &["fsck", "--strict"]).success();
+    });
+}
+
+#[test]
 fn netrc_is_read() {
     secure(|sandbox, server| {
         fs::write(sandbox.path("home/.netrc"), "machine localhost login alice password \"open sesame\"\n")

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use hyper::HeaderMap;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, COOKIE, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use tokio::runtime::Runtime;
 use url::Url;
 
@@ -57,8 +57,8 @@ const REST_LEN_MAX: u64 = 64 * 1024;
 /// What is unpacked at once.
 const READ_LEN: usize = 64 * 1024;
 
-/// How a client behaves, once and for all.
-#[derive(Debug, Clone)]
+/// How a client behaves, once and for all. It has no `Debug`: the URLs of proxies hold passwords.
+#[derive(Clone)]
 pub(super) struct Options {
     /// Whom to trust over `https`.
     pub(super) trust: Trust,
@@ -385,6 +385,10 @@ fn header_map(lines: &[(String, String)]) -> HeaderMap {
     for (name, value) in lines {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes()))
         {
+            let mut value = value;
+            // HTTP/2 compresses headers by what it saw before: secrets are left out of that
+            let is_secret = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name);
+            value.set_sensitive(is_secret);
             map.append(name, value);
         }
     }

@@ -11,7 +11,7 @@ use super::super::{Entry, Error, Settings};
 pub(super) const PORT_DEFAULT: u16 = 1080;
 
 /// The proxies for both protocols and the hosts that need none.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Proxies {
     http: Option<Url>,
     https: Option<Url>,
@@ -19,6 +19,13 @@ pub(super) struct Proxies {
     direct: Vec<String>,
     /// How a proxy is told who we are.
     pub(super) method: Method,
+}
+
+/// Says nothing of the URLs: they hold passwords.
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxies").field("direct", &self.direct).finish_non_exhaustive()
+    }
 }
 
 /// `http.proxyAuthMethod`.
@@ -193,5 +200,12 @@ mod tests {
     fn unknown_protocols_are_refused() {
         let refused = Proxies::new(&FakeSettings::default(), Some("ftp://p.test"), None).unwrap_err();
         assert_eq!(refused.to_string(), "unsupported proxy protocol 'ftp'");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        let proxies =
+            Proxies::new(&FakeSettings::default(), Some("http://alice:hunter2@p.test"), None).unwrap();
+        assert!(!format!("{proxies:?}").contains("hunter2"));
     }
 }

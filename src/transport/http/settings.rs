@@ -20,8 +20,8 @@ const POST_BUFFER_LEN_MIN: u64 = 65520;
 /// gitprotocol-http(5) has no limit; C git sends no more languages' bytes than this.
 const ACCEPT_LANGUAGE_LEN_MAX: usize = 4000;
 
-/// The settings of one transport.
-#[derive(Debug, Clone)]
+/// The settings of one transport. They have no `Debug`: `http.extraHeader` holds tokens.
+#[derive(Clone)]
 pub(super) struct HttpSettings {
     /// `http.userAgent`.
     pub(super) user_agent: String,

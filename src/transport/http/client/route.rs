@@ -2,8 +2,8 @@
 
 use url::Url;
 
-/// The far end and the way there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The far end and the way there. It has no `Debug`: the URL of a proxy holds a password.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Route {
     /// Whether the server is spoken to in TLS.
     pub(super) tls: bool,
