@@ -174,8 +174,17 @@ fn tunnels_lead_to_tls() {
         }
         proxies
             .extend(Proxy::microsocks(sandbox).map(|socks| (socks.url("socks5h", "alice:sesame@"), socks)));
+        let both = [server.file("server.key"), server.file("server.pem")].map(|file| fs::read(file).unwrap());
+        let certificate = sandbox.path("squid.pem");
+        fs::write(&certificate, both.concat()).unwrap();
+        proxies.extend(
+            Proxy::squid_with_tls(sandbox, &certificate)
+                .map(|squid| (squid.url_with_tls("alice:sesame@"), squid)),
+        );
+        let proxy_trust = format!("http.proxySSLCAInfo={}", server.file("ca.pem"));
         for (proxy, _running) in &proxies {
-            clone_both(sandbox, server, &url, &[trusting.clone(), format!("http.proxy={proxy}")]);
+            let proxy = format!("http.proxy={proxy}");
+            clone_both(sandbox, server, &url, &[trusting.clone(), proxy_trust.clone(), proxy]);
         }
     });
 }

@@ -30,9 +30,18 @@ pub enum Guard {
 impl Proxy {
     /// Starts squid; `None`, after saying so, if it is missing.
     pub fn squid(sandbox: &Sandbox, guard: Guard) -> Option<Self> {
+        Self::squid_behind(sandbox, guard, None)
+    }
+
+    /// Starts squid behind TLS with the certificate and key in the file `certificate`.
+    pub fn squid_with_tls(sandbox: &Sandbox, certificate: &Path) -> Option<Self> {
+        Self::squid_behind(sandbox, Guard::Basic, Some(certificate))
+    }
+
+    fn squid_behind(sandbox: &Sandbox, guard: Guard, certificate: Option<&Path>) -> Option<Self> {
         let program = super::require("squid")?;
         let tools = SQUID_DIRECTORIES.iter().map(PathBuf::from).find(|directory| directory.is_dir())?;
-        let directory = super::home_of(sandbox, &format!("squid-{guard:?}"));
+        let directory = super::home_of(sandbox, &format!("squid-{guard:?}-{}", certificate.is_some()));
         let openssl = super::require("openssl")?;
         write_passwords(sandbox, &openssl, &directory);
         if rustix::process::geteuid().is_root() {
@@ -41,7 +50,11 @@ impl Proxy {
         }
         let config = directory.join("squid.conf");
         let process = Process::start(&directory, |port| {
-            let text = squid_configuration(&directory, &tools, guard, port);
+            let listens = match certificate {
+                None => format!("http_port 127.0.0.1:{port}"),
+                Some(file) => format!("https_port 127.0.0.1:{port} tls-cert={}", file.display()),
+            };
+            let text = squid_configuration(&directory, &tools, guard, &listens);
             fs::write(&config, text).expect("the sandbox can be written");
             let mut command = sandbox.command(&program);
             command.args(["-N", "-n", "gitr"]).arg("-f").arg(&config);
@@ -81,6 +94,11 @@ impl Proxy {
         Some(Self { process, log: directory.join("log") })
     }
 
+    /// `https://<user>localhost:port`, the name that certificates are made for.
+    pub fn url_with_tls(&self, user: &str) -> String {
+        format!("https://{user}localhost:{}", self.process.port)
+    }
+
     /// `scheme://<user>127.0.0.1:port`, where `user` ends in `@` or is empty.
     pub fn url(&self, scheme: &str, user: &str) -> String {
         format!("{scheme}://{user}127.0.0.1:{}", self.process.port)
@@ -99,7 +117,7 @@ fn write_passwords(sandbox: &Sandbox, openssl: &Path, directory: &Path) {
     fs::write(directory.join("digest"), "alice:sesame\n").expect("the sandbox can be written");
 }
 
-fn squid_configuration(directory: &Path, tools: &Path, guard: Guard, port: u16) -> String {
+fn squid_configuration(directory: &Path, tools: &Path, guard: Guard, listens: &str) -> String {
     let (here, tools) = (directory.display(), tools.display());
     let login = match guard {
         Guard::None => "http_access allow all\n".to_owned(),
@@ -113,7 +131,7 @@ fn squid_configuration(directory: &Path, tools: &Path, guard: Guard, port: u16) 
         ),
     };
     format!(
-        "http_port 127.0.0.1:{port}\n{login}http_access deny all\naccess_log stdio:{here}/access\n\
+        "{listens}\n{login}http_access deny all\naccess_log stdio:{here}/access\n\
          cache_log {here}/cache\ncache deny all\npid_filename none\ncoredump_dir {here}\n\
          cache_effective_user proxy\nshutdown_lifetime 1 second\npinger_enable off\nvisible_hostname squid.test\n\
          netdb_filename none\nmax_filedescriptors 1024\n"

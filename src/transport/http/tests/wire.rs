@@ -255,6 +255,42 @@ fn a_cut_greeting_names_the_repository() {
     assert_eq!(error.to_string(), expected);
 }
 
+/// The bytes of an answer with `body`.
+fn answer_bytes(kind: &str, body: &[u8]) -> Vec<u8> {
+    let kind = format!("application/x-git-upload-pack-{kind}");
+    match Reply::new(200, &[("Content-Type", &kind)], body) {
+        Reply::Send(bytes) | Reply::Last(bytes) => bytes,
+    }
+}
+
+#[test]
+fn every_cut_is_noticed() {
+    let greeting = answer_bytes("advertisement", b"000eversion 2\n0000");
+    let result = answer_bytes("result", b"0000");
+    for len in 0..greeting.len() {
+        let part = greeting[..len].to_vec();
+        let server = Server::start(move |_| Reply::Last(part.clone()));
+        let connected = connect(&format!("{}/r", server.url), &quiet());
+        let read =
+            connected.map(|mut connection| connection.greeting().unwrap().read_to_end(&mut Vec::new()));
+        assert!(!matches!(read, Ok(Ok(_))), "{len} bytes of a greeting are taken for all of it");
+    }
+    for len in 0..result.len() {
+        let (whole, part) = (greeting.clone(), result[..len].to_vec());
+        let server = Server::start(move |request| {
+            if request.line.starts_with("GET") {
+                Reply::Send(whole.clone())
+            } else {
+                Reply::Last(part.clone())
+            }
+        });
+        let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+        let answered = connection.exchange(Body::Bytes(b"0000"), &mut Discard);
+        let read = answered.map(|answer| answer.read_to_end(&mut Vec::new()));
+        assert!(!matches!(read, Ok(Ok(_))), "{len} bytes of an answer are taken for all of it");
+    }
+}
+
 #[test]
 fn servers_that_cannot_be_reached_are_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
