@@ -125,7 +125,7 @@ impl HttpTransport {
         version: Version,
         progress: &mut dyn Progress,
     ) -> Result<Response, Error> {
-        self.site.prepare()?;
+        self.site.prepare(progress)?;
         let follow = self.site.settings.follow_redirects != FollowRedirects::Never;
         for _ in 0..CHALLENGES_MAX {
             let mark = if self.site.base.contains('?') { '&' } else { '?' };

@@ -20,6 +20,11 @@ const POST_BUFFER_LEN_MIN: u64 = 65520;
 /// gitprotocol-http(5) has no limit; C git sends no more languages' bytes than this.
 const ACCEPT_LANGUAGE_LEN_MAX: usize = 4000;
 
+/// git-config(1), `http.sslVersion`.
+const SSL_VERSIONS: [&str; 7] = ["sslv2", "sslv3", "tlsv1", "tlsv1.0", "tlsv1.1", "tlsv1.2", "tlsv1.3"];
+/// Those of git-config(1), `http.proxyAuthMethod`, that are spoken here.
+const PROXY_METHODS: [&str; 3] = ["anyauth", "basic", "digest"];
+
 /// The settings of one transport. They have no `Debug`: `http.extraHeader` holds tokens.
 #[derive(Clone)]
 pub(super) struct HttpSettings {
@@ -45,6 +50,8 @@ pub(super) struct HttpSettings {
     pub(super) retry: Retry,
     /// What the client needs to know.
     pub(super) client: client::Options,
+    /// What the user is told of settings that mean nothing here.
+    pub(super) warnings: Vec<String>,
 }
 
 /// `http.followRedirects`.
@@ -79,6 +86,7 @@ impl HttpSettings {
             netrc_file: settings.env("HOME").map(|home| PathBuf::from(home).join(".netrc")),
             retry: source.retry()?,
             client: source.client(options)?,
+            warnings: source.warnings(options)?,
         })
     }
 }
@@ -113,15 +121,32 @@ impl Source<'_> {
         }
     }
 
+    /// C git's words about values that it does not know, and about ways that it knows and we do not.
+    fn warnings(&self, options: &Options) -> Result<Vec<String>, Error> {
+        let version = self.text("GIT_SSL_VERSION", "sslversion")?;
+        let version = version.filter(|name| !name.is_empty() && !SSL_VERSIONS.contains(&&**name));
+        let method = self.proxy_method(options)?.filter(|name| !PROXY_METHODS.contains(&&**name));
+        let version = version.map(|name| format!("unsupported ssl version {name}: using default"));
+        let method =
+            method.map(|name| format!("unsupported proxy authentication method {name}: using anyauth"));
+        Ok(version.into_iter().chain(method).collect())
+    }
+
+    /// `http.proxyAuthMethod` and what beats it.
+    fn proxy_method(&self, options: &Options) -> Result<Option<String>, Error> {
+        let of_remote = || proxy::of_remote(self.settings, options.remote.as_ref(), "proxyauthmethod");
+        match self.env("GIT_HTTP_PROXY_AUTHMETHOD").or_else(of_remote) {
+            Some(method) => Ok(Some(method)),
+            None => self.matching.text("proxyauthmethod"),
+        }
+    }
+
     fn client(&self, options: &Options) -> Result<client::Options, Error> {
         let limit = self.number("GIT_HTTP_LOW_SPEED_LIMIT", "lowspeedlimit")?.unwrap_or(0);
         let time = self.number("GIT_HTTP_LOW_SPEED_TIME", "lowspeedtime")?.unwrap_or(0);
-        let remote = |key| proxy::of_remote(self.settings, options.remote.as_ref(), key);
-        let proxy = remote("proxy").map_or_else(|| self.matching.text("proxy"), |url| Ok(Some(url)))?;
-        let method = match (self.env("GIT_HTTP_PROXY_AUTHMETHOD"), remote("proxyauthmethod")) {
-            (Some(method), _) | (None, Some(method)) => Some(method),
-            (None, None) => self.matching.text("proxyauthmethod")?,
-        };
+        let of_remote = proxy::of_remote(self.settings, options.remote.as_ref(), "proxy");
+        let proxy = of_remote.map_or_else(|| self.matching.text("proxy"), |url| Ok(Some(url)))?;
+        let method = self.proxy_method(options)?;
         Ok(client::Options {
             trust: self.trust()?,
             proxy_trust: self.proxy_trust()?,

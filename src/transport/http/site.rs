@@ -93,7 +93,12 @@ impl Site {
 
     /// Finds out what must be known before anything is sent: passwords of our own key and for the proxy, and who we are if
     /// `http.proactiveAuth` wants it told at once.
-    pub(super) fn prepare(&mut self) -> Result<(), Error> {
+    pub(super) fn prepare(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
+        for text in &self.settings.warnings {
+            if progress.report(Event::Warning(text)).is_break() {
+                return Err(Error::Protocol(crate::protocol::Error::Interrupted));
+            }
+        }
         let denied = |error: crate::credential::Error| Error::Access(error.to_string());
         let provider = self.authentication.provider();
         if let Some(file) = self.client.protected_certificate(&self.home) {
