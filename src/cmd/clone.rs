@@ -50,7 +50,7 @@ struct Arguments {
     jobs: Option<i64>,
     /// directory from which templates will be used
     #[arg(long, value_name = "template-directory")]
-    template: Option<PathBuf>,
+    template: Option<OsString>,
     /// use <name> instead of 'origin' to track upstream
     #[arg(short, long, value_name = "name")]
     origin: Option<OsString>,
@@ -80,7 +80,7 @@ struct Arguments {
     no_tags: bool,
     /// separate git dir from working tree
     #[arg(long = "separate-git-dir", value_name = "gitdir")]
-    separate_git_dir: Option<PathBuf>,
+    separate_git_dir: Option<OsString>,
     /// set config inside the new repository
     #[arg(short, long, value_name = "key=value")]
     config: Vec<OsString>,
@@ -181,7 +181,10 @@ fn destination(
         destination = destination.with_work_tree(&work_tree)?;
     }
     if let Some(git_dir) = &values.separate_git_dir {
-        destination = destination.with_git_dir(git_dir)?;
+        if git_dir.is_empty() {
+            return Err(CommandError::fatal("The empty string is not a valid path"));
+        }
+        destination = destination.with_git_dir(Path::new(git_dir))?;
     }
     Ok(destination)
 }
@@ -308,7 +311,7 @@ fn options(
         },
         config: settings,
         local: local(parsed),
-        template: values.template.clone(),
+        template: values.template.clone().map(PathBuf::from),
         no_progress: !show.is_progress_shown(&terminal),
         transport: transport::Options {
             remote: Some(origin.clone()),

@@ -39,6 +39,16 @@ fn the_git_directory_can_be_elsewhere() {
 }
 
 #[test]
+fn an_empty_template_is_no_template() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "--template=", "../served/project.git", "copy"]);
+    twin.same("copy");
+    assert!(!twin.ours.join("copy/.git/info").exists());
+    assert_eq!(twin.run("", &["clone", "--separate-git-dir=", "copy", "again"]).status, 128);
+}
+
+#[test]
 fn the_work_tree_can_be_elsewhere() {
     let mut sandbox = sandbox();
     sandbox.set("GIT_WORK_TREE", "tree");
