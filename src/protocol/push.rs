@@ -15,6 +15,7 @@ pub mod certificate;
 mod report;
 mod request;
 
+pub(crate) use report::NO_STATUS;
 pub use report::{RefReport, Report, Rewritten};
 pub use request::Request;
 

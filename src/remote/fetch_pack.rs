@@ -170,7 +170,8 @@ fn check_features(session: &Session, request: &Request, progress: &mut dyn Progr
     let refuse = |text: &str| Err(Error::Missing(text.to_owned()));
     let deepen = &request.deepen;
     if (*deepen != Deepen::default()) && !can("shallow", "shallow") {
-        return refuse("Server does not support shallow requests");
+        let what = if is_v2 { "requests" } else { "clients" };
+        return refuse(&format!("Server does not support shallow {what}"));
     }
     if deepen.since.is_some() && !can("deepen-since", "shallow") {
         return refuse("Server does not support --shallow-since");

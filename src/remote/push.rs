@@ -362,7 +362,9 @@ impl Decided<'_> {
             Ok(()) => end(self.session, &rows, options.dry_run).err(),
             Err(error) => {
                 hang_up(self.session);
-                if error.is_interrupted() || !has_report(&rows) {
+                let is_judged =
+                    matches!(error, Error::Protocol(ProtocolError::Report(_))) || has_report(&rows);
+                if error.is_interrupted() || !is_judged {
                     return Err(error);
                 }
                 Some(error)

@@ -24,6 +24,9 @@ mod judge;
 mod pipe;
 mod signed;
 
+/// The reason of a session that broke when the report was whole, in git's words.
+pub(crate) const CUT_BEHIND_REPORT: &str = "error in sideband demultiplexer";
+
 /// How the changes are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -84,7 +87,7 @@ pub fn send_pack(
             row.status = Status::NoDelete;
         }
     }
-    if options.atomic && !all_may_change(rows, progress)? {
+    if options.atomic && !all_may_change(rows, session.is_stateful(), progress)? {
         return Ok(());
     }
     let request = ask::request(session, repo, rows, options, progress)?;
@@ -106,8 +109,13 @@ pub fn send_pack(
     heard.result
 }
 
-/// Whether no row was rejected; if one was, those that are pending fail with it, and `progress` is told as git tells it.
-fn all_may_change(rows: &mut [RefUpdate], progress: &mut dyn Progress) -> Result<bool, Error> {
+/// Whether no row was rejected; if one was, those that are pending fail with it, and `progress` is told as git tells it:
+/// not over HTTP.
+fn all_may_change(
+    rows: &mut [RefUpdate],
+    is_stateful: bool,
+    progress: &mut dyn Progress,
+) -> Result<bool, Error> {
     let Some((name, number)) = rows.iter().find_map(|row| Some((&row.name, rejection_number(&row.status)?)))
     else {
         return Ok(true);
@@ -116,7 +124,9 @@ fn all_may_change(rows: &mut [RefUpdate], progress: &mut dyn Progress) -> Result
     for row in rows.iter_mut().filter(|row| row.status == Status::Pending) {
         row.status = Status::AtomicFailed;
     }
-    tell(progress, Event::Error(&text))?;
+    if is_stateful {
+        tell(progress, Event::Error(&text))?;
+    }
     Ok(false)
 }
 

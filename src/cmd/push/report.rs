@@ -8,6 +8,7 @@ use crate::cmd::ui::push::{Table, is_failure, is_news};
 use crate::cmd::ui::{self, BadColor, Paint, Terminal};
 use crate::cmd::{CommandError, Context, Show};
 use crate::remote::push::{Outcome, RefUpdate, Status, Told};
+use crate::remote::send_pack::CUT_BEHIND_REPORT;
 use crate::remote::{Error, upstream};
 use crate::repo::Repository;
 use crate::{protocol, transport};
@@ -64,8 +65,8 @@ impl<'a> Reporter<'a> {
         Ok(Self { repo, show, is_porcelain, paints, has_advice: ui::has_advice(&context.env) })
     }
 
-    /// Tells of the end of a push to `url`, which has no rows if it broke before the far side said anything of them; `upstream` names the remote that pushed branches are to
-    /// follow from now on.
+    /// Tells of the end of a push to `url`, which has no rows if it broke before the far side said anything of them;
+    /// `upstream` names the remote that pushed branches are to follow from now on.
     pub(super) fn report(
         &self,
         outcome: Outcome,
@@ -73,11 +74,13 @@ impl<'a> Reporter<'a> {
         upstream: Option<&BStr>,
         is_dry: bool,
     ) -> Result<Verdict, CommandError> {
-        let is_whole = outcome.broken.is_none() && !outcome.rows.iter().any(has_no_objects);
+        // Seen in git 2.47.3, where a helper program speaks HTTP: its end is not that of the push.
+        let is_http = url.starts_with(b"http://") || url.starts_with(b"https://");
+        let is_told = outcome.broken.is_none();
+        let is_whole = is_told && !outcome.rows.iter().any(has_no_objects);
         if let Some(fatal) = outcome.broken.and_then(explain) {
             let has_reported = !outcome.rows.is_empty();
-            // Seen in git 2.47.3, where a helper program speaks HTTP: its end is not that of the push.
-            if !has_reported && !url.starts_with(b"http://") && !url.starts_with(b"https://") {
+            if !has_reported && !is_http {
                 return Err(fatal);
             }
             fatal.print();
@@ -99,7 +102,7 @@ impl<'a> Reporter<'a> {
                 ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
             }
         }
-        if self.is_porcelain && is_whole {
+        if self.is_porcelain && (is_whole || is_http && is_told) {
             ui::out(b"Done")?;
         } else if self.show.verbosity >= 0 && !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
             ui::note("Everything up-to-date");
@@ -216,6 +219,9 @@ pub(in crate::cmd) fn explain(error: Error) -> Option<CommandError> {
         // Said by the far side's program itself, or not at all.
         Error::Transport(transport::Error::Ended) => None,
         Error::Protocol(protocol::Error::Report(text)) => {
+            if text == CUT_BEHIND_REPORT {
+                ui::note(DISCONNECTED);
+            }
             ui::message("error", text.as_bytes().as_bstr());
             None
         }

@@ -8,6 +8,9 @@ use gix_hash::ObjectId;
 use crate::protocol::pktline::{Packet, Reader, push_line};
 use crate::protocol::{Error, parse_id, printable};
 
+/// The reason for a report that says nothing, in git's words.
+pub(crate) const NO_STATUS: &str = "unexpected flush packet while reading remote unpack status";
+
 /// How a push ended, `report-status` or `report-status-v2`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
@@ -65,8 +68,7 @@ impl Report {
         self.unpack = match reader.read()? {
             packet @ Packet::Data(_) => unpack_status(packet.line().unwrap_or_default())?,
             Packet::Flush | Packet::Delimiter | Packet::ResponseEnd => {
-                let text = "unexpected flush packet while reading remote unpack status";
-                return Err(Error::Report(text.into()));
+                return Err(Error::Report(NO_STATUS.into()));
             }
         };
         let mut lines = Lines { refs: &mut self.refs, object_hash, is_told_again: false };

@@ -2,14 +2,15 @@
 
 use std::io::{self, BufRead, Cursor, Read};
 
+use super::CUT_BEHIND_REPORT;
 use super::ask::Pack;
 use super::pipe::{PipeReader, PipeWriter, pipe};
 use crate::pack;
 use crate::pack::enumerate::enumerate;
 use crate::pack::produce::produce;
 use crate::pack::source::Source;
-use crate::progress::{Handle, Progress, Shared};
-use crate::protocol::push::{Report, Request};
+use crate::progress::{Event, Handle, Progress, Shared};
+use crate::protocol::push::{NO_STATUS, Report, Request};
 use crate::protocol::sideband::Demux;
 use crate::protocol::{self, trace};
 use crate::remote::{Error, Session};
@@ -133,21 +134,52 @@ fn hear(
     report: Option<&mut Report>,
     shared: &Shared<'_>,
 ) -> Result<(), transport::Error> {
+    use protocol::Error as Broken;
     if !form.has_bands {
-        return match report {
-            Some(report) => Ok(report.take(input, form.object_hash)?),
-            None => Ok(()),
+        return match report.map_or(Ok(()), |report| take(report, input, form, shared)) {
+            // no last words, but the answer itself
+            Err(transport::Error::Protocol(Broken::Remote(text))) => {
+                Err(transport::Error::Access(format!("remote error: {text}")))
+            }
+            heard => heard,
         };
     }
     let mut demux = Demux::new(input, shared);
-    match report.map_or(Ok(()), |report| report.take(&mut demux, form.object_hash)) {
-        Ok(()) => Ok(demux.finish()?),
-        Err(error @ protocol::Error::Report(_)) => {
+    match report.map_or(Ok(()), |report| take(report, &mut demux, form, shared)) {
+        Ok(()) => match demux.finish() {
+            // All is known by then: git says this and shows it.
+            Err(Broken::UnexpectedEof { .. }) if form.reports => {
+                Err(Broken::Report(CUT_BEHIND_REPORT.into()).into())
+            }
+            ended => Ok(ended?),
+        },
+        Err(error @ transport::Error::Protocol(Broken::Report(_))) => {
             // What it has still to say may explain it; how the stream ends does not matter any more.
             let _end = demux.finish();
+            Err(error)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the report whole. One that is cut counts for nothing, as in git.
+fn take(
+    report: &mut Report,
+    input: &mut dyn BufRead,
+    form: Form,
+    shared: &Shared<'_>,
+) -> Result<(), transport::Error> {
+    match report.take(input, form.object_hash) {
+        Err(protocol::Error::Report(text)) if text == NO_STATUS => {
+            // git says so and reads on, where there is nothing
+            let _listened = shared.handle().report(Event::Error(&text));
+            Err(transport::Error::Access("the remote end hung up unexpectedly".into()))
+        }
+        Err(error) if !matches!(error, protocol::Error::Report(_)) => {
+            *report = Report::default();
             Err(error.into())
         }
-        Err(error) => Err(error.into()),
+        taken => Ok(taken?),
     }
 }
 

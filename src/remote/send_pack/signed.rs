@@ -56,7 +56,13 @@ pub(super) fn certificate(
 
 fn sign(repo: &Repository, commands: &[Command], nonce: &BStr, options: &Options) -> Result<BString, Error> {
     let signer = repo.signer()?;
-    let pushee = Url::parse(options.url.as_bstr()).map_or_else(|_| options.url.clone(), |url| url.redacted());
+    let mut pushee =
+        Url::parse(options.url.as_bstr()).map_or_else(|_| options.url.clone(), |url| url.redacted());
+    let is_http = pushee.starts_with(b"http://") || pushee.starts_with(b"https://");
+    if is_http && !pushee.ends_with(b"/") {
+        // git's helper for HTTP names it so, and servers have stored it so
+        pushee.push(b'/');
+    }
     let mut certificate = Certificate {
         pusher: signer.pusher()?,
         pushee: Some(pushee).filter(|url| !url.is_empty()),
