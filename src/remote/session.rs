@@ -7,7 +7,7 @@ use super::{Error, RepoSettings, config, session_id};
 use crate::progress::Progress;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
-use crate::transport::{self, Body, Connection, Transport, Url};
+use crate::transport::{self, Connection, Transport, Url};
 
 /// gitprotocol-v2(5), "agent": what we call ourselves. Servers branch on `git/`, so it stands in front.
 pub const AGENT: &str = concat!("git/2.47.3-gitr-", env!("CARGO_PKG_VERSION"));
@@ -163,7 +163,7 @@ impl Session {
             prefixes: prefixes.to_vec(),
         };
         let object_hash = self.object_hash;
-        let reply = self.connection.exchange(Body::Bytes(&request.encode()), progress)?;
+        let reply = self.connection.exchange(&request.encode(), progress)?;
         Ok(ls_refs::read_refs(reply, object_hash)?)
     }
 
@@ -187,7 +187,7 @@ impl Session {
     pub fn close(mut self) -> Result<(), Error> {
         if self.connection.is_stateful() {
             // The far side may have gone already: nothing is lost then.
-            let _reply = self.connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard);
+            let _reply = self.connection.exchange(b"0000", &mut crate::progress::Discard);
         }
         Ok(self.connection.close()?)
     }

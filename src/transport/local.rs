@@ -131,8 +131,8 @@ fn prepended(directory: PathBuf, search_path: Option<&OsStr>) -> OsString {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::super::open;
     use super::super::tests::{Sandbox, Table, first_line, greet, parse};
-    use super::super::{Body, open};
     use super::*;
     use crate::progress::Discard;
 
@@ -172,7 +172,7 @@ mod tests {
         let mut connection =
             transport.connect(Service::ReceivePack, Version::V2, &mut Discard).expect("it starts");
         assert!(first_line(&mut *connection).contains("report-status"));
-        connection.exchange(Body::Bytes(b"0000"), &mut Discard).expect("goodbye");
+        connection.exchange(b"0000", &mut Discard).expect("goodbye");
         connection.close().expect("it ends well");
     }
 

@@ -49,8 +49,7 @@ pub trait Connection {
     fn greeting(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Says `request` whole, then gives the answer to read. On a pipe the reader goes on for the life of the session,
     /// so read exactly as much as the protocol says.
-    fn exchange(&mut self, request: Body<'_>, progress: &mut dyn Progress)
-    -> Result<&mut dyn BufRead, Error>;
+    fn exchange(&mut self, request: &[u8], progress: &mut dyn Progress) -> Result<&mut dyn BufRead, Error>;
     /// Says `body` while `read` takes in the answer, for requests that take long and are commented on meanwhile: a
     /// push. `read` runs on this thread, `body` is read on another; both have ended when this returns. A far side that
     /// hangs up early is no error here: what it said last is for `read` to judge. An error of `body` ends the request
@@ -65,14 +64,6 @@ pub trait Connection {
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Ends the session and tells how the far side ended: `Ok` also if it had been cut short on purpose.
     fn close(self: Box<Self>) -> Result<(), Error>;
-}
-
-/// What the client says in one exchange.
-pub enum Body<'a> {
-    /// All of it, in memory.
-    Bytes(&'a [u8]),
-    /// A stream of unknown length: a push's pack.
-    Stream(&'a mut (dyn Read + Send)),
 }
 
 /// Where a transport looks up configuration and environment; the caller owns both.

@@ -3,18 +3,13 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ExitStatus};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use super::{Body, Connection, Error};
+use super::{Connection, Error};
 use crate::progress::Progress;
 use crate::protocol::trace;
 
 /// Bytes read at once, and written at once from a stream: what a pipe holds on Linux.
 const BUFFER_BYTES: usize = 64 * 1024;
-
-/// Chunks of at most [`BUFFER_BYTES`] that are held while the request is still being written; a far side that says
-/// more has to wait.
-const EARLY_CHUNKS_MAX: usize = 1024;
 
 /// How a shell reports that SIGPIPE ended what it ran: the far side was writing when we stopped reading.
 const SHELL_BROKEN_PIPE: i32 = 128 + 13;
@@ -29,8 +24,6 @@ pub struct Stream {
     child: Option<Child>,
     /// The socket, if it is one, to hang up while another thread writes to it.
     socket: Option<TcpStream>,
-    /// Whether a thread of its own reads ahead.
-    is_pumped: bool,
 }
 
 impl Stream {
@@ -65,7 +58,7 @@ impl Stream {
     /// A session over any two streams; `writer` is dropped to tell the far side that all is said.
     pub fn from_parts(reader: Box<dyn Read + Send>, writer: Box<dyn Write + Send>) -> Self {
         let reader = BufReader::with_capacity(BUFFER_BYTES, reader);
-        Self { reader, writer: Some(writer), child: None, socket: None, is_pumped: false }
+        Self { reader, writer: Some(writer), child: None, socket: None }
     }
 
     /// Writes `request`, all of it or as much as the far side wants to hear.
@@ -75,58 +68,24 @@ impl Stream {
         forgive_hang_up(writer.write_all(request).and_then(|()| writer.flush()))
     }
 
-    /// As [`Stream::send`], while what the far side says is taken in: a server that reports on half a pack would else
-    /// wait for us as we wait for it.
-    fn send_stream(&mut self, body: &mut dyn Read) -> io::Result<()> {
-        self.pump()?;
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        let mut buffer = vec![0; BUFFER_BYTES];
-        loop {
-            let chunk = match body.read(&mut buffer) {
-                Ok(0) => return forgive_hang_up(writer.flush()),
-                Ok(length) => buffer.get(..length).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if let Err(error) = writer.write_all(chunk) {
-                return forgive_hang_up(Err(error));
-            }
-        }
-    }
-
-    /// Lets a thread of its own read from now on.
-    fn pump(&mut self) -> io::Result<()> {
-        if self.is_pumped {
-            return Ok(());
-        }
-        let (sender, chunks) = sync_channel(EARLY_CHUNKS_MAX);
-        let current = self.reader.buffer().to_vec();
-        let pump = Box::new(Pump { chunks, current: io::Cursor::new(current) });
-        let source = self.replace_reader(pump);
-        std::thread::Builder::new().name("far side".into()).spawn(move || pump_chunks(source, &sender))?;
-        self.is_pumped = true;
-        Ok(())
-    }
-
-    /// Gives back the stream beneath the reader; what the reader had buffered is gone.
-    fn replace_reader(&mut self, source: Box<dyn Read + Send>) -> Box<dyn Read + Send> {
-        let reader = BufReader::with_capacity(BUFFER_BYTES, source);
-        std::mem::replace(&mut self.reader, reader).into_inner()
-    }
-
     /// Makes whoever writes to the far side fail: it will not be listened to any more, so it need not go on.
     fn hang_up(&mut self) {
-        drop(self.replace_reader(Box::new(io::empty())));
+        self.stop_listening();
         if let Some(socket) = &self.socket {
             // It may be down already.
             let _gone = socket.shutdown(Shutdown::Both);
         }
     }
 
+    /// Drops the stream beneath the reader, with what was buffered.
+    fn stop_listening(&mut self) {
+        self.reader = BufReader::new(Box::new(io::empty()));
+    }
+
     /// Closes both directions, then waits for the child.
     fn finish(&mut self) -> io::Result<Option<ExitStatus>> {
         drop(self.writer.take());
-        drop(self.replace_reader(Box::new(io::empty())));
+        self.stop_listening();
         self.child.take().map(|mut child| child.wait()).transpose()
     }
 }
@@ -181,15 +140,8 @@ impl Connection for Stream {
     }
 
     /// A far side that hangs up while it is written to is no error yet: its last words say why.
-    fn exchange(
-        &mut self,
-        request: Body<'_>,
-        _progress: &mut dyn Progress,
-    ) -> Result<&mut dyn BufRead, Error> {
-        match request {
-            Body::Bytes(bytes) => self.send(bytes)?,
-            Body::Stream(stream) => self.send_stream(stream)?,
-        }
+    fn exchange(&mut self, request: &[u8], _progress: &mut dyn Progress) -> Result<&mut dyn BufRead, Error> {
+        self.send(request)?;
         Ok(&mut self.reader)
     }
 
@@ -259,44 +211,6 @@ fn say(body: &mut dyn Read, writer: &mut dyn Write) -> Result<bool, Unsaid> {
     }
 }
 
-/// Reads what the thread of [`pump_chunks`] has read.
-struct Pump {
-    chunks: Receiver<io::Result<Vec<u8>>>,
-    current: io::Cursor<Vec<u8>>,
-}
-
-impl Read for Pump {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let length = self.current.read(buffer)?;
-            if length > 0 || buffer.is_empty() {
-                return Ok(length);
-            }
-            match self.chunks.recv() {
-                Ok(chunk) => self.current = io::Cursor::new(chunk?),
-                Err(_) => return Ok(0),
-            }
-        }
-    }
-}
-
-/// Passes on what `source` says until it ends or nobody listens.
-fn pump_chunks(mut source: Box<dyn Read + Send>, chunks: &SyncSender<io::Result<Vec<u8>>>) {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let chunk = match source.read(&mut buffer) {
-            Ok(0) => return,
-            Ok(length) => Ok(buffer.get(..length).unwrap_or_default().to_vec()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(error),
-        };
-        let is_last = chunk.is_err();
-        if chunks.send(chunk).is_err() || is_last {
-            return;
-        }
-    }
-}
-
 fn forgive_hang_up(result: io::Result<()>) -> io::Result<()> {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
     match result {
@@ -338,19 +252,11 @@ mod tests {
         assert!(stream.is_stateful());
         assert_eq!(read_line(stream.greeting().expect("greeting")), "hello\n");
         assert_eq!(
-            read_line(stream.exchange(Body::Bytes(b"a\n"), &mut crate::progress::Discard).expect("exchange")),
+            read_line(stream.exchange(b"a\n", &mut crate::progress::Discard).expect("exchange")),
             "got a\n"
         );
         assert_eq!(
-            read_line(
-                stream
-                    .exchange(Body::Stream(&mut &b"b\n"[..]), &mut crate::progress::Discard)
-                    .expect("exchange")
-            ),
-            "got b\n"
-        );
-        assert_eq!(
-            read_line(stream.exchange(Body::Bytes(b"c\n"), &mut crate::progress::Discard).expect("exchange")),
+            read_line(stream.exchange(b"c\n", &mut crate::progress::Discard).expect("exchange")),
             "got c\n"
         );
         stream.close().expect("it ends well");
@@ -361,48 +267,10 @@ mod tests {
         let mut stream = shell("exec 0</dev/null; echo ERR; exit 1");
         let zeroes = vec![0; 4 * BUFFER_BYTES];
         assert_eq!(
-            read_line(
-                stream.exchange(Body::Bytes(&zeroes), &mut crate::progress::Discard).expect("no error yet")
-            ),
+            read_line(stream.exchange(&zeroes, &mut crate::progress::Discard).expect("no error yet")),
             "ERR\n"
         );
         assert!(matches!(stream.close(), Err(Error::Ended)));
-
-        let mut stream = shell("exec 0</dev/null; echo ERR");
-        let mut endless = io::repeat(0);
-        assert_eq!(
-            read_line(
-                stream
-                    .exchange(Body::Stream(&mut endless), &mut crate::progress::Discard)
-                    .expect("no error yet")
-            ),
-            "ERR\n"
-        );
-        stream.close().expect("it ends well");
-    }
-
-    #[test]
-    fn both_sides_may_talk_at_once() {
-        const LENGTH: usize = 3 * 1024 * 1024;
-        let mut stream = shell("cat");
-        let request = vec![b'x'; LENGTH];
-        let mut answer = vec![0; LENGTH];
-        let reader = stream
-            .exchange(Body::Stream(&mut &request[..]), &mut crate::progress::Discard)
-            .expect("no deadlock");
-        reader.read_exact(&mut answer).expect("all of it comes back");
-        assert!(answer == request);
-        stream.close().expect("it ends well");
-    }
-
-    #[test]
-    fn a_source_that_fails_is_an_error() {
-        let mut stream = shell("echo answer; cat");
-        let error = stream
-            .exchange(Body::Stream(&mut Failing), &mut crate::progress::Discard)
-            .err()
-            .expect("it fails");
-        assert_eq!(error.to_string(), "torn");
     }
 
     /// Says `body` and gives back what is heard up to the end.

@@ -161,7 +161,7 @@ pub(super) fn greet(
     let mut transport = open(&parse(url), settings, options)?;
     let mut connection = transport.connect(Service::UploadPack, version, &mut Recorder::default())?;
     let line = first_line(&mut *connection);
-    connection.exchange(Body::Bytes(b"0000"), &mut crate::progress::Discard)?;
+    connection.exchange(b"0000", &mut crate::progress::Discard)?;
     connection.close()?;
     Ok(line)
 }

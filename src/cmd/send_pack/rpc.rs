@@ -7,7 +7,7 @@ use std::io::{self, BufRead, Read, Write};
 use crate::progress::Progress;
 use crate::protocol::pktline::{DATA_LEN_MAX, write_data, write_flush};
 use crate::protocol::{Service, Version};
-use crate::transport::{Body, Connection, Error, Transport};
+use crate::transport::{Connection, Error, Transport};
 
 /// Has the only connection there is; a second one cannot be made.
 pub(super) struct Rpc(Option<Exchange>);
@@ -52,14 +52,11 @@ impl Connection for Exchange {
 
     fn exchange(
         &mut self,
-        request: Body<'_>,
+        mut request: &[u8],
         _progress: &mut dyn Progress,
     ) -> Result<&mut dyn BufRead, Error> {
         self.has_asked = true;
-        match request {
-            Body::Bytes(mut bytes) => say(&mut bytes, &mut self.output)?,
-            Body::Stream(stream) => say(stream, &mut self.output)?,
-        }
+        say(&mut request, &mut self.output)?;
         Ok(&mut self.input)
     }
 

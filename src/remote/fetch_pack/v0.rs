@@ -14,7 +14,6 @@ use crate::protocol::fetch::{
 use crate::protocol::ls_refs::Preamble;
 use crate::protocol::pktline;
 use crate::remote::{Error, Session};
-use crate::transport::Body;
 
 /// On a pipe rounds grow twofold up to this length and then by as much (seen in git 2.47.3).
 const ROUND_LEN_PIPE: usize = 32;
@@ -151,7 +150,7 @@ impl Conversation<'_> {
     /// Sends the wants and reads how the boundary moves.
     fn exchange_boundary(&mut self) -> Result<Vec<ShallowUpdate>, Error> {
         let body = std::mem::take(&mut self.pending);
-        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
+        let input = self.session.connection().exchange(&body, self.progress)?;
         Ok(read_shallow_v0(input)?)
     }
 
@@ -159,7 +158,7 @@ impl Conversation<'_> {
         let mut body = self.body();
         encode_haves_v0(haves, &mut body);
         pktline::write_flush(&mut body).map_err(crate::protocol::Error::Io)?;
-        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
+        let input = self.session.connection().exchange(&body, self.progress)?;
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }
@@ -181,7 +180,7 @@ impl Conversation<'_> {
     fn exchange_done(&mut self, last: Answered) -> Result<(), Error> {
         let mut body = self.body();
         pktline::write_line(&mut body, b"done").map_err(crate::protocol::Error::Io)?;
-        let input = self.session.connection().exchange(Body::Bytes(&body), self.progress)?;
+        let input = self.session.connection().exchange(&body, self.progress)?;
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }

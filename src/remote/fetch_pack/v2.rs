@@ -8,7 +8,6 @@ use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supp
 use crate::progress::Progress;
 use crate::protocol::fetch::{self, Features, Reply, SideBand};
 use crate::remote::{Error, Session};
-use crate::transport::Body;
 
 /// Rounds longer than this grow by a tenth instead of twofold (seen in git 2.47.3).
 const ROUND_LEN_LARGE: usize = 16384;
@@ -31,7 +30,7 @@ pub(super) fn negotiate(
         round.done = haves.is_empty() || (!common.is_empty() && in_vain >= IN_VAIN_MAX);
         round.haves.clone_from(&common);
         round.haves.extend(haves);
-        let input = session.connection().exchange(Body::Bytes(&round.encode_v2()), progress)?;
+        let input = session.connection().exchange(&round.encode_v2(), progress)?;
         let reply = Reply::read_v2(input)?;
         if reply.pack {
             return Ok(Negotiated { shallow: reply.shallow, side_band: SideBand::Large });

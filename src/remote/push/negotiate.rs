@@ -15,7 +15,7 @@ use crate::remote::history::RepoHistory;
 use crate::remote::negotiate::{Algorithm, Negotiator};
 use crate::remote::{Error, RepoSettings, Session};
 use crate::repo::{Objects, Repository};
-use crate::transport::{self, Body, Url};
+use crate::transport::{self, Url};
 
 /// Haves in the first round, as C git sends them (seen in git 2.47.3); each round has twice those of the one before.
 const ROUND_LEN_FIRST: usize = 16;
@@ -84,7 +84,7 @@ pub fn negotiate_only(
         named.extend(haves.iter().copied());
         let features = Features { wait_for_done: true, ..Features::default() };
         let request = Request { preamble: session.preamble(), haves, features, ..Request::default() };
-        let input = session.connection().exchange(Body::Bytes(&request.encode_v2()), progress)?;
+        let input = session.connection().exchange(&request.encode_v2(), progress)?;
         for id in Reply::read_v2(input)?.acks.unwrap_or_default() {
             // else it was never said that we have it
             if named.contains(&id) && !common.contains(&id) {

@@ -3,8 +3,8 @@
 use std::net::TcpListener;
 use std::process::Child;
 
+use super::super::open;
 use super::super::tests::{Recorder, Sandbox, Table, first_line, greet, parse};
-use super::super::{Body, open};
 use super::*;
 use crate::progress::Discard;
 
@@ -222,7 +222,7 @@ fn the_server_reads_to_the_end_of_what_is_said() {
         heard
     });
     let mut connection = connect(&url, &Table::default()).0.expect("it connects");
-    connection.exchange(Body::Bytes(b"0000"), &mut Discard).expect("it is sent");
+    connection.exchange(b"0000", &mut Discard).expect("it is sent");
     connection.close().expect("a socket always ends well");
     let heard = server.join().expect("no panic");
     assert!(heard.ends_with(b"\0\0version=2\x000000"), "{}", heard.as_bstr());

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use bstr::ByteSlice;
 
-use super::super::{Body, Connection, Error};
+use super::super::{Connection, Error};
 use super::CHALLENGES_MAX;
 use super::client::{self, Feed, Payload, Repeat, Response};
 use super::failure::Failure;
@@ -91,24 +91,14 @@ impl Connection for HttpConnection {
         Ok(&mut *self.answer)
     }
 
-    fn exchange(
-        &mut self,
-        request: Body<'_>,
-        progress: &mut dyn Progress,
-    ) -> Result<&mut dyn BufRead, Error> {
+    fn exchange(&mut self, request: &[u8], progress: &mut dyn Progress) -> Result<&mut dyn BufRead, Error> {
         self.finish_answer();
-        let post_buffer_len = self.site.settings.post_buffer_len;
-        match request {
-            Body::Bytes(bytes) => {
-                trace::sent(bytes);
-                self.latest = Latest::of(bytes);
-                if bytes.len() as u64 <= post_buffer_len {
-                    self.answer = self.post_whole(bytes, progress)?;
-                } else {
-                    self.post_chunked(&mut &*bytes, Then::Keep, progress)?;
-                }
-            }
-            Body::Stream(stream) => self.post_chunked(stream, Then::Keep, progress)?,
+        trace::sent(request);
+        self.latest = Latest::of(request);
+        if request.len() as u64 <= self.site.settings.post_buffer_len {
+            self.answer = self.post_whole(request, progress)?;
+        } else {
+            self.post_chunked(&mut &*request, Then::Keep, progress)?;
         }
         Ok(&mut *self.answer)
     }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use bstr::{BString, ByteSlice as _};
 
-use super::super::{Body, Connection, Entry, Error, Options, Settings, Url, url::Scheme};
+use super::super::{Connection, Entry, Error, Options, Settings, Url, url::Scheme};
 use super::open;
 use crate::credential::Secret;
 use crate::progress::{Discard, Event, Progress};
@@ -119,7 +119,7 @@ fn read_greeting(connection: &mut dyn Connection) -> BString {
 
 fn exchange(connection: &mut dyn Connection, request: &[u8]) -> BString {
     let mut text = Vec::new();
-    connection.exchange(Body::Bytes(request), &mut Discard).unwrap().read_to_end(&mut text).unwrap();
+    connection.exchange(request, &mut Discard).unwrap().read_to_end(&mut text).unwrap();
     text.into()
 }
 

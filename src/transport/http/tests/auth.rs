@@ -44,10 +44,10 @@ fn a_public_greeting_may_be_followed_by_a_private_exchange() {
             (false, Some(ALICE)) => Reply::result(b"0000"),
             (false, _) => Reply::new(401, &[("WWW-Authenticate", "Basic realm=x")], b""),
         });
-    let mut connection = connect(&as_user(&server, "alice:secret"), &quiet()).unwrap();
+    let settings = quiet().with("postbuffer", "65520");
+    let mut connection = connect(&as_user(&server, "alice:secret"), &settings).unwrap();
     assert_eq!(exchange(&mut *connection, b"0000"), "0000");
-    let mut stream: &[u8] = b"streamed";
-    connection.exchange(Body::Stream(&mut stream), &mut Discard).unwrap();
+    assert_eq!(exchange(&mut *connection, &[b'x'; 65521]), "0000");
     assert_eq!(names(&server.received()), [None, None, Some(ALICE), Some(ALICE), Some(ALICE)]);
 }
 

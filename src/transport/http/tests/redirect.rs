@@ -89,8 +89,7 @@ fn a_redirected_post_needs_permission() {
             if request.line.starts_with("GET") { Reply::advertisement() } else { moved }
         });
         let mut connection = connect(&format!("{}/r", server.url), settings).unwrap();
-        let error =
-            connection.exchange(Body::Bytes(b"0000"), &mut Discard).err().map(|error| error.to_string());
+        let error = connection.exchange(b"0000", &mut Discard).err().map(|error| error.to_string());
         (error, target.received())
     };
     let (error, received) = post(&quiet());

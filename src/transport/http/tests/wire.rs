@@ -110,33 +110,6 @@ fn long_requests_are_compressed_and_longer_ones_sent_in_chunks() {
     assert_eq!(received[4].body, request(65536));
 }
 
-/// Fails at once.
-struct Broken;
-impl std::io::Read for Broken {
-    fn read(&mut self, _buffer: &mut [u8]) -> std::io::Result<usize> {
-        Err(std::io::Error::other("no more objects"))
-    }
-}
-
-#[test]
-fn a_stream_is_sent_to_its_end_and_its_error_stops_it() {
-    let server = smart(|| Reply::result(b"done"));
-    let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let len = 700_000;
-    let mut stream = std::io::repeat(b'x').take(len);
-    let mut answer = String::new();
-    connection
-        .exchange(Body::Stream(&mut stream), &mut Discard)
-        .unwrap()
-        .read_to_string(&mut answer)
-        .unwrap();
-    assert_eq!(answer, "done");
-    assert_eq!(server.received().last().unwrap().body.len() as u64, len);
-
-    let error = connection.exchange(Body::Stream(&mut Broken), &mut Discard).err().unwrap().to_string();
-    assert_eq!(error, "no more objects");
-}
-
 #[test]
 fn compressed_answers_are_unpacked() {
     let server = smart(|| {
@@ -213,11 +186,11 @@ fn a_web_page_is_no_repository() {
 fn a_failed_post_is_an_rpc_failure() {
     let server = smart(|| Reply::new(503, &[], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error = connection.exchange(Body::Bytes(b"0000"), &mut Discard).err().unwrap().to_string();
+    let error = connection.exchange(b"0000", &mut Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; HTTP 503 curl 22 The requested URL returned error: 503");
     let server = smart(|| Reply::new(200, &[("Content-Type", "text/html")], b""));
     let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-    let error = connection.exchange(Body::Bytes(b"0000"), &mut Discard).err().unwrap().to_string();
+    let error = connection.exchange(b"0000", &mut Discard).err().unwrap().to_string();
     assert_eq!(error, "RPC failed; the answer is of type 'text/html'");
 }
 
@@ -231,11 +204,7 @@ fn a_cut_answer_says_so() {
         let server = smart(move || Reply::Last(text.clone().into_bytes()));
         let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
         let mut read = Vec::new();
-        let error = connection
-            .exchange(Body::Bytes(b"0000"), &mut Discard)
-            .unwrap()
-            .read_to_end(&mut read)
-            .unwrap_err();
+        let error = connection.exchange(b"0000", &mut Discard).unwrap().read_to_end(&mut read).unwrap_err();
         assert_eq!(read, b"0008abcd");
         assert_eq!(error.to_string(), format!("RPC failed; curl 18 transfer closed with {missing}"));
     }
