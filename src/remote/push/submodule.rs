@@ -336,13 +336,33 @@ fn matches(names: &[BString], source: &BStr) -> usize {
 }
 
 /// The repository of the submodule at `path`; `None` if it is not checked out.
+///
+/// The path comes from a tree, which anybody may have made: what it leads to through a symbolic link or out of the work
+/// tree is a repository that nobody asked to push.
 fn open(repo: &Repository, path: &BStr) -> Result<Option<Repository>, Error> {
+    if path.split_str("/").any(|name| matches!(name, b"" | b"." | b"..")) {
+        return Err(Error::Usage(format!("invalid submodule path '{path}'")));
+    }
+    refuse_symlinks(repo, path)?;
     let directory = directory(repo, path);
     if !directory.join(".git").exists() {
         return Ok(None);
     }
     let Some(git_dir) = crate::repo::discover::local_git_dir(&directory) else { return Ok(None) };
     Ok(Some(Repository::open(&git_dir, Some(&directory), &[], &environment(&repo.env))?))
+}
+
+fn refuse_symlinks(repo: &Repository, path: &BStr) -> Result<(), Error> {
+    let ends = path.find_iter("/").chain([path.len()]);
+    for part in ends.filter_map(|end| path.get(..end)).map(ByteSlice::as_bstr) {
+        let found = directory(repo, part).symlink_metadata();
+        if found.is_ok_and(|found| found.is_symlink()) {
+            let what = if part == path { String::new() } else { format!("'{part}' in ") };
+            let text = format!("expected {what}submodule path '{path}' not to be a symbolic link");
+            return Err(Error::Usage(text));
+        }
+    }
+    Ok(())
 }
 
 fn directory(repo: &Repository, path: &BStr) -> PathBuf {

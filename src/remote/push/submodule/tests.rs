@@ -293,3 +293,45 @@ fn settings_are_read_as_git_reads_them() {
     assert_eq!(Recurse::Only.for_submodule(), Recurse::OnDemand);
     assert_eq!(Recurse::Check.for_submodule(), Recurse::Check);
 }
+
+#[cfg(unix)]
+#[test]
+fn what_a_symbolic_link_leads_to_is_not_pushed() {
+    use std::os::unix::fs::symlink;
+
+    for (path, at, what) in [("a b", "a b", ""), ("dir/two", "dir", "'dir' in ")] {
+        let site = Site::new();
+        site.advance(path);
+        let (link, elsewhere) = (site.0.path().join("work").join(at), site.0.path().join("elsewhere"));
+        std::fs::rename(&link, &elsewhere).unwrap();
+        symlink(&elsewhere, &link).unwrap();
+        let reason = format!("expected {what}submodule path '{path}' not to be a symbolic link");
+        for recurse in [Recurse::Check, Recurse::OnDemand] {
+            assert_eq!(site.ours(recurse, false, "origin", &["main"]).1, format!("fatal: {reason}\n"));
+        }
+        assert!(site.theirs(&["--recurse-submodules=check"], "origin", &["main"]).contains(&reason));
+    }
+}
+
+#[test]
+fn what_is_outside_of_the_work_tree_is_not_pushed() {
+    let site = Site::new();
+    site.git(".", "clone -q sub.git elsewhere");
+    site.git("elsewhere", "commit -q --allow-empty -m more");
+    let id = site.git("elsewhere", "rev-parse HEAD");
+    site.git("work", &format!("update-index --add --cacheinfo 160000,{id},up/elsewhere"));
+    let inner = site.git("work", "write-tree --prefix=up/");
+    let tree = site.0.path().join("tree");
+    std::fs::write(&tree, format!("040000 tree {inner}\t..\n")).unwrap();
+    let output = Command::new("git")
+        .args(["mktree"])
+        .current_dir(site.0.path().join("work"))
+        .stdin(std::fs::File::open(&tree).unwrap())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let commit = site.git("work", &format!("commit-tree -m up -p HEAD {}", tree.trim_end()));
+    site.git("work", &format!("update-ref refs/heads/up {commit}"));
+    let (_, said) = site.ours(Recurse::OnDemand, false, "origin", &["up"]);
+    assert_eq!(said, "fatal: invalid submodule path '../elsewhere'\n");
+}
