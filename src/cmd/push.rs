@@ -257,6 +257,6 @@ pub(super) fn broken(error: Error) -> Result<Outcome, Error> {
 }
 
 /// `url` as it is shown: without a user name or a password.
-fn redacted(url: &BStr) -> BString {
+pub(super) fn redacted(url: &BStr) -> BString {
     Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.redacted())
 }

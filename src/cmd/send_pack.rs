@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::push::{EVERY_REF, broken, explain, leases, print_told, signed};
+use super::push::{EVERY_REF, broken, explain, leases, print_told, redacted, signed};
 use super::transfer::{abbreviation, bytes};
 use super::ui::push::{Table, is_failure, is_news};
 use super::ui::{self, Paint, Terminal};
@@ -252,7 +252,7 @@ fn report(
     };
     let lines = table.lines(rows);
     if !lines.is_empty() {
-        ui::safe_note(&[&b"To "[..], destination].concat());
+        ui::safe_note(&[&b"To "[..], &redacted(destination.as_bstr())].concat());
     }
     lines.into_iter().for_each(ui::note);
     if !has_failed && !rows.iter().any(|row| is_news(&row.status)) {

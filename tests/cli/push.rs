@@ -231,6 +231,20 @@ fn refspecs_come_from_standard_input() {
 }
 
 #[test]
+fn no_password_of_a_url_is_shown() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let ssh =
+        ["-c", "ssh.variant=simple", "-c", "core.sshCommand=sh -c 'git receive-pack ../served.git' ssh"];
+    for command in ["send-pack", "push"] {
+        let refspec = format!("main:refs/heads/{command}");
+        let pushed = [command, "ssh://me:s3cret@git.test/x", refspec.as_str()];
+        let said = twin.done("copy", &[&ssh[..], &pushed].concat()).stderr;
+        assert!(said.contains_str("To ssh://git.test/x\n") && !said.contains_str("s3cret"), "{said}");
+    }
+}
+
+#[test]
 fn a_helper_is_told_of_each_ref() {
     let sandbox = sandbox();
     let twin = pushers(&sandbox);
