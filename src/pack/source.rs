@@ -20,18 +20,9 @@ pub trait Source: super::Bases {
     /// The object at the beginning of an entry of `pack`: what the base of an ofs-delta is called.
     fn id_at(&self, pack: u32, offset: u64) -> io::Result<Option<ObjectId>>;
 
-    /// Shows `read` the entry's zlib stream as it is on disk, in one piece, after its CRC32 was found right. Here it is
-    /// copied first; a source that need not do so does not, so that big entries are not in memory.
-    fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        let mut stream = Vec::new();
-        self.copy_entry(location, &mut stream)?;
-        read(&stream);
-        Ok(())
-    }
-
-    /// Puts the entry's zlib stream as it is on disk into `out`, after its CRC32 was found right; an entry that is
-    /// broken is an error, and the caller makes a new one from the object.
-    fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()>;
+    /// Shows `read` the entry's zlib stream as it is on disk, in one piece, after its CRC32 was found right. An entry that
+    /// is broken is an error, and the caller makes a new one from the object.
+    fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 
     /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.
     ///

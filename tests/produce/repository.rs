@@ -268,7 +268,7 @@ impl Source for Memory {
         Ok(found.map(|(_, content)| Box::new(&content[..end.min(content.len())]) as Box<dyn Read>))
     }
 
-    fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()> {
+    fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         if self.broken.contains(&(location.pack, location.offset)) {
             return Err(io::ErrorKind::InvalidData.into());
         }
@@ -278,7 +278,7 @@ impl Source for Memory {
         let (header, header_len) = Header::decode(&pack[start..], id.kind()).unwrap().unwrap();
         assert_eq!(header.size, location.size);
         let start = start + header_len;
-        pack[start..start + usize::try_from(location.stream_len).unwrap()].clone_into(out);
+        read(&pack[start..start + usize::try_from(location.stream_len).unwrap()]);
         Ok(())
     }
 }

@@ -37,9 +37,8 @@ impl Source for Objects {
         Ok(self.packs.pack(pack)?.id_at(offset))
     }
 
-    fn copy_entry(&self, location: &Location, out: &mut Vec<u8>) -> io::Result<()> {
-        out.clear();
-        out.extend_from_slice(self.packs.pack(location.pack)?.checked_stream(location)?);
+    fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        read(self.packs.pack(location.pack)?.checked_stream(location)?);
         Ok(())
     }
 

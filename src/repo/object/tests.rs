@@ -1,12 +1,12 @@
 //! Against repositories that C git made.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::Command;
 
 use super::*;
 use crate::pack::Bases;
-use crate::pack::source::{Source, Stored};
+use crate::pack::source::{Location, Source, Stored};
 
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
@@ -267,6 +267,13 @@ fn inflate(stream: &[u8]) -> Vec<u8> {
     content
 }
 
+/// The zlib stream of an entry.
+fn entry(objects: &Objects, location: &Location) -> io::Result<Vec<u8>> {
+    let mut stream = Vec::new();
+    objects.with_entry(location, &mut |bytes| stream.extend_from_slice(bytes))?;
+    Ok(stream)
+}
+
 /// Compares every entry of a pack with what `git verify-pack -v` says of it.
 fn check_entries(objects: &Objects, listing: &str) {
     let mut deltas = 0;
@@ -278,8 +285,7 @@ fn check_entries(objects: &Objects, listing: &str) {
         assert_eq!((location.offset, location.size), (number(4), number(2)), "{line}");
         assert_eq!(objects.id_at(location.pack, location.offset).unwrap(), Some(id));
         assert_eq!(objects.id_at(location.pack, location.offset + 1).unwrap(), None);
-        let mut stream = Vec::new();
-        objects.copy_entry(&location, &mut stream).unwrap();
+        let stream = entry(objects, &location).unwrap();
         assert_eq!(stream.len() as u64, location.stream_len);
         assert_eq!(inflate(&stream).len() as u64, location.size);
         let (kind, size) = objects.header(&id).unwrap().unwrap();
@@ -347,7 +353,7 @@ fn a_broken_entry_is_not_copied() {
     std::fs::write(&pack, bytes).unwrap();
     let objects = open(top);
     let location = objects.locate(&tip).unwrap().unwrap();
-    let error = objects.copy_entry(&location, &mut Vec::new()).unwrap_err();
+    let error = entry(&objects, &location).unwrap_err();
     assert!(error.to_string().starts_with("bad CRC of the entry at offset"), "{error}");
 }
 
@@ -364,13 +370,11 @@ fn places_outlive_a_repack_and_new_packs_are_found() {
     std::fs::write(top.join("file"), "new").unwrap();
     git(top, &["commit", "-qam", "new"]);
     assert_eq!(unasked.locate(&id(top, "HEAD")).unwrap(), None);
-    let mut before = Vec::new();
-    objects.copy_entry(&location, &mut before).unwrap();
+    let before = entry(&objects, &location).unwrap();
 
     git(top, &["commit", "-q", "--amend", "-m", "newer"]);
     git(top, &["repack", "-adq"]);
-    let mut after = Vec::new();
-    objects.copy_entry(&location, &mut after).unwrap();
+    let after = entry(&objects, &location).unwrap();
     assert_eq!(before, after);
     assert!(unasked.locate(&old).unwrap().is_some());
     objects.refresh().unwrap();
