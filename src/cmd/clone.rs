@@ -116,6 +116,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let directory = without_end_slashes(directory);
     let destination = destination(&parsed.values, &context, &directory, is_bare)?;
     announce(&destination, is_bare, show);
+    if parsed.values.separate_git_dir.as_ref().is_some_and(|git_dir| git_dir.is_empty()) {
+        return Err(CommandError::fatal("The empty string is not a valid path"));
+    }
     if let Some(path) = path.filter(|path| path.is_file()) {
         complain_of_no_bundle(&path)?;
     }
@@ -181,9 +184,6 @@ fn destination(
         destination = destination.with_work_tree(&work_tree)?;
     }
     if let Some(git_dir) = &values.separate_git_dir {
-        if git_dir.is_empty() {
-            return Err(CommandError::fatal("The empty string is not a valid path"));
-        }
         destination = destination.with_git_dir(Path::new(git_dir))?;
     }
     Ok(destination)

@@ -410,7 +410,7 @@ fn options(
         force: values.force,
         append: values.append,
         no_fetch_head: values.dry_run || parsed.choice("write-fetch-head") == Some(false),
-        update_head_ok: values.update_head_ok || repo.is_bare(),
+        update_head_ok: values.update_head_ok,
         deepen: deepening(values, repo)?,
         filter: filter(values.filter.as_ref())?,
         no_progress: !show.is_progress_shown(&terminal),

@@ -11,7 +11,7 @@ use super::transfer::bytes;
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::config::{default_name, exists};
 use crate::remote::push::submodule::Next;
-use crate::remote::push::{Options, Outcome, Push, Status, sets_upstream};
+use crate::remote::push::{Options, Outcome, Push, sets_upstream};
 use crate::remote::{Error, Remote};
 use crate::repo::Repository;
 use crate::transport::Url;
@@ -212,8 +212,9 @@ impl Run<'_> {
             decided.close();
             return Err(error);
         }
-        let pending = decided.rows().iter().filter(|row| row.status == Status::Pending);
-        let new_ids: Vec<ObjectId> = pending.map(|row| row.new).filter(|id| !id.is_null()).collect();
+        // A ref that is up to date does not say that its submodules are (seen in git 2.47.3).
+        let new_ids: Vec<ObjectId> =
+            decided.rows().iter().map(|row| row.new).filter(|id| !id.is_null()).collect();
         match self.submodules.before_push(&new_ids, options)? {
             Next::Push => decided.send(&mut meters).or_else(broken),
             Next::Stop => {

@@ -150,6 +150,22 @@ fn few_objects_become_loose_ones() {
 }
 
 #[test]
+fn a_branch_that_a_work_tree_of_a_bare_repository_has_is_left_alone() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.prepare(|client| {
+        sandbox.git(client, &["clone", "-q", "--bare", "../served/project.git", "bare.git"]).success();
+        sandbox
+            .git(client, &["-C", "bare.git", "worktree", "add", "-q", "-b", "side", "../tree", "main~1"])
+            .success();
+    });
+    assert_eq!(twin.run("bare.git", &["fetch", "origin", "main:side"]).status, 128);
+    assert_eq!(twin.run("tree", &["fetch", "origin", "main:side"]).status, 128);
+    twin.done("bare.git", &["fetch", "origin", "main:main", "main:new"]);
+    twin.done("bare.git", &["fetch", "-u", "origin", "main:side"]);
+}
+
+#[test]
 fn a_filter_makes_the_remote_a_promisor() {
     let sandbox = sandbox();
     let twin = clones(&sandbox);

@@ -98,6 +98,7 @@ fn words_that_make_no_refspec() {
         &["--delete", "origin", ":main"],
         &["--delete", "origin", "main:other"],
         &["--delete", "origin", "tag"],
+        &["--delete", "origin", ""],
         &["-o", "a\nb", "origin", "main"],
         &["--signed=nosuch"],
         &[""],

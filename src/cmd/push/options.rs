@@ -59,7 +59,7 @@ pub(super) fn refspecs(words: &[BString], deletes: bool) -> Result<Vec<BString>,
         let text = if word == "tag" {
             let name = words.next().ok_or_else(|| CommandError::fatal("tag shorthand without <tag>"))?;
             BString::from([b"refs/tags/", &name[..]].concat())
-        } else if deletes && word.contains(&b':') {
+        } else if deletes && (word.is_empty() || word.contains(&b':')) {
             return Err(CommandError::fatal("--delete only accepts plain target ref names"));
         } else {
             word.clone()
