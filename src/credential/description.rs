@@ -74,7 +74,7 @@ impl Capabilities {
     /// Both.
     pub const ALL: Self = Self { authtype: true, state: true };
 
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self { authtype: self.authtype && other.authtype, state: self.state && other.state }
     }
 }
@@ -275,7 +275,6 @@ impl Description {
         self.password_expiry_utc = None;
         self.oauth_refresh_token = None;
         self.credential = None;
-        self.authtype = None;
     }
 }
 

@@ -192,6 +192,7 @@ impl CredentialProvider for Helpers {
     ) -> Result<Option<Credential>, Error> {
         let mut description = previous.description(target);
         description.forget_secrets();
+        description.is_continued = false;
         description.asked = Capabilities::ALL;
         description.challenges = www_authenticate.to_vec();
         Self::fill(self, &mut description)?;
@@ -200,12 +201,17 @@ impl CredentialProvider for Helpers {
 
     fn approve(&self, target: &Target, credential: &Credential) {
         // the operation has succeeded, whether its password can be stored or not
-        let _stored_or_not = Self::approve(self, &credential.description(target));
+        let _stored_or_not = Self::approve(self, &told(credential.description(target)));
     }
 
     fn reject(&self, target: &Target, credential: &Credential) {
-        let _erased_or_not = Self::reject(self, &credential.description(target));
+        let _erased_or_not = Self::reject(self, &told(credential.description(target)));
     }
+}
+
+/// As helpers hear of it afterwards: with the capabilities that the one who answered has too.
+fn told(description: Description) -> Description {
+    Description { asked: description.asked.and(description.answered), ..description }
 }
 
 fn first_word(text: &str) -> &str {
@@ -288,6 +294,32 @@ mod tests {
         CredentialProvider::reject(&provider, &target, &credential);
         let lines = "protocol=https\nhost=git.test\nusername=alice\npassword=secret\n";
         assert_eq!(std::fs::read_to_string(log).unwrap(), format!("op=store\n{lines}op=erase\n{lines}"));
+    }
+
+    #[test]
+    fn helpers_hear_of_the_capabilities_that_they_have() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = directory.path().join("log");
+        let helper = format!(
+            "!f() {{ (echo \"op=$1\"; cat) >> '{}'; echo capability[]=authtype; echo authtype=Multi; \
+             echo credential=tok; }}; f",
+            log.display()
+        );
+        let provider = helpers(&[&helper]);
+        let target = Target { protocol: "https".into(), host: "git.test".into(), ..Target::default() };
+        let lines = ["Multi a=1".to_owned()];
+        let credential = CredentialProvider::fill(&provider, &target, &lines).unwrap().unwrap();
+        let next = provider.proceed(&target, &credential, &[]).unwrap().unwrap();
+        CredentialProvider::approve(&provider, &target, &next);
+        CredentialProvider::reject(&provider, &target, &next.refused_by(&lines));
+        let both = "capability[]=authtype\ncapability[]=state\n";
+        let (place, kept) =
+            ("protocol=https\nhost=git.test\n", "capability[]=authtype\nauthtype=Multi\ncredential=tok\n");
+        let expected = format!(
+            "op=get\n{both}{place}wwwauth[]=Multi a=1\nop=get\n{both}authtype=Multi\n{place}\
+             op=store\n{kept}{place}op=erase\n{kept}{place}wwwauth[]=Multi a=1\n"
+        );
+        assert_eq!(std::fs::read_to_string(log).unwrap(), expected);
     }
 
     #[test]

@@ -82,12 +82,20 @@ pub struct Credential {
     pub authorization: Option<(String, Secret)>,
     /// What the provider wants to hear again; `None` if it came from elsewhere.
     details: Option<Box<Description>>,
+    /// With which words it was refused.
+    refusal: Vec<String>,
 }
 
 impl Credential {
     /// A name and its secret.
     pub fn new(username: impl Into<String>, password: Secret) -> Self {
-        Self { username: username.into(), password, authorization: None, details: None }
+        Self { username: username.into(), password, authorization: None, details: None, refusal: Vec::new() }
+    }
+
+    /// Notes the `WWW-Authenticate` values with which a server refused it, for [`CredentialProvider::reject`].
+    #[must_use]
+    pub fn refused_by(self, www_authenticate: &[String]) -> Self {
+        Self { refusal: www_authenticate.to_vec(), ..self }
     }
 
     /// Whether the server will ask for another round: [`CredentialProvider::proceed`].
@@ -102,19 +110,21 @@ impl Credential {
             password: description.password.clone().unwrap_or_else(|| Secret::new("")),
             authorization: scheme.zip(description.credential.clone()),
             details: Some(Box::new(description)),
+            refusal: Vec::new(),
         }
     }
 
     /// What helpers are told of it.
     fn description(&self, target: &Target) -> Description {
-        match &self.details {
+        let description = match &self.details {
             Some(details) => (**details).clone(),
             None => Description {
                 username: Some(self.username.clone()),
                 password: Some(self.password.clone()),
                 ..target.description()
             },
-        }
+        };
+        Description { challenges: self.refusal.clone(), ..description }
     }
 }
 

@@ -15,6 +15,7 @@ use url::{Origin, Url};
 use super::super::{self as transport, Error};
 use super::netrc;
 use super::scheme::Scheme;
+use super::settings::Proactive;
 use crate::credential::{Credential, CredentialProvider, Secret, Target};
 
 /// The state of our acquaintance with one origin; no credential leaves for another.
@@ -93,16 +94,18 @@ impl Authentication {
         let host = format!("{name}{port}");
         let given =
             user.as_ref().zip(password).map(|(name, password)| Credential::new(name, Secret::new(password)));
-        let path = Some(url.path().trim_matches('/').to_owned()).filter(|path| !path.is_empty());
-        let target = Target { protocol: url.scheme().to_owned(), host, path, username: user };
+        let target = Target { protocol: url.scheme().to_owned(), host, path: path_of(url), username: user };
         let state = State::Anonymous;
         Self { provider, origin: url.origin(), target, host: name.to_owned(), given, netrc, state }
     }
 
-    /// Nobody again, at the place where a redirect led. A redirect within the origin changes nothing.
-    pub(super) fn moved_to(&mut self, url: &Url) {
-        if url.origin() != self.origin {
-            *self = Self::new(Arc::clone(&self.provider), url, None, None, self.netrc.clone());
+    /// Nobody again, at the repository `base` where a redirect led. A redirect within the origin changes nothing but the
+    /// path that the user is asked about.
+    pub(super) fn moved_to(&mut self, base: &Url) {
+        if base.origin() == self.origin {
+            self.target.path = path_of(base);
+        } else {
+            *self = Self::new(Arc::clone(&self.provider), base, None, None, self.netrc.clone());
         }
     }
 
@@ -126,9 +129,15 @@ impl Authentication {
     }
 
     /// Says who we are before the server asks: git-config(1), `http.proactiveAuth`.
-    pub(super) fn volunteer(&mut self) -> Result<(), Denied> {
+    pub(super) fn volunteer(&mut self, way: Proactive) -> Result<(), Denied> {
+        // C git tells helpers of a scheme that is certain as if the server had named it.
+        let lines = match way {
+            Proactive::Never => return Ok(()),
+            Proactive::Auto => Vec::new(),
+            Proactive::Basic => vec!["Basic".to_owned()],
+        };
         if matches!(self.state, State::Anonymous) {
-            self.offer(Scheme::Basic, &[])?;
+            self.offer(Scheme::Basic, &lines)?;
         }
         Ok(())
     }
@@ -162,7 +171,8 @@ impl Authentication {
                 }
                 _ if proof.origin == ProofOrigin::Netrc => {}
                 _ => {
-                    self.provider.reject(&self.target, &proof.credential);
+                    let refused = proof.credential.clone().refused_by(www_authenticate);
+                    self.provider.reject(&self.target, &refused);
                     self.state = State::Anonymous;
                     return Err(Denied::Rejected);
                 }
@@ -221,6 +231,11 @@ impl Denied {
             }
         }
     }
+}
+
+/// The path of a repository as credentials have it.
+fn path_of(url: &Url) -> Option<String> {
+    Some(url.path().trim_matches('/').to_owned()).filter(|path| !path.is_empty())
 }
 
 /// The user name of a URL as text; an error if it is no UTF-8, which the Basic scheme could not carry.
@@ -290,12 +305,25 @@ mod tests {
     }
 
     #[test]
+    fn a_redirect_tells_what_the_user_is_asked_about() {
+        let here = Url::parse("https://git.test/old").unwrap();
+        let mut authentication = Authentication::new(Arc::<Recorder>::default(), &here, None, None, None);
+        authentication.moved_to(&Url::parse("https://git.test/new/").unwrap());
+        assert_eq!(authentication.target.path.as_deref(), Some("new"));
+        authentication.moved_to(&Url::parse("https://other.test/newer/").unwrap());
+        assert_eq!(
+            (&*authentication.target.host, authentication.target.path.as_deref()),
+            ("other.test", Some("newer"))
+        );
+    }
+
+    #[test]
     fn another_scheme_or_nonce_is_no_rejection() {
         let recorder = Arc::new(Recorder::default());
         let here = Url::parse("https://git.test/r").unwrap();
         let mut authentication = Authentication::new(recorder.clone(), &here, None, None, None);
         let digest = |more: &str| [format!("Digest realm=r, nonce=n, qop=auth{more}")];
-        authentication.volunteer().unwrap();
+        authentication.volunteer(Proactive::Basic).unwrap();
         authentication.challenged(&digest("")).unwrap();
         authentication.challenged(&digest(", stale=true")).unwrap();
         assert!(authentication.authorization(&here, "GET").unwrap().starts_with("Digest "));

@@ -39,7 +39,7 @@ pub(super) struct HttpSettings {
     /// The languages in which the user would like to be answered.
     pub(super) accept_language: Option<String>,
     /// `http.proactiveAuth`: whether to say who we are before the server asks.
-    pub(super) is_proactive: bool,
+    pub(super) proactive: Proactive,
     /// `http.cookieFile`: where cookies come from; `None` if none are kept, an empty path if from nowhere.
     pub(super) cookie_file: Option<PathBuf>,
     /// `http.saveCookies`.
@@ -52,6 +52,18 @@ pub(super) struct HttpSettings {
     pub(super) client: client::Options,
     /// What the user is told of settings that mean nothing here.
     pub(super) warnings: Vec<String>,
+}
+
+/// `http.proactiveAuth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Proactive {
+    /// Only after the server has asked.
+    #[default]
+    Never,
+    /// As a helper will have it, else in the basic way.
+    Auto,
+    /// In the basic way.
+    Basic,
 }
 
 /// `http.followRedirects`.
@@ -80,7 +92,11 @@ impl HttpSettings {
                 .number("postbuffer")?
                 .map_or(POST_BUFFER_LEN_DEFAULT, |len| len.max(POST_BUFFER_LEN_MIN)),
             accept_language: accept_language(settings),
-            is_proactive: matching.text("proactiveauth")?.is_some_and(|way| way == "basic" || way == "auto"),
+            proactive: match matching.text("proactiveauth")?.as_deref() {
+                Some("basic") => Proactive::Basic,
+                Some("auto") => Proactive::Auto,
+                Some(_) | None => Proactive::Never,
+            },
             cookie_file: matching.text("cookiefile")?.map(|path| expand_home(settings, &path)),
             saves_cookies: matching.boolean("savecookies")?.unwrap_or(false),
             netrc_file: settings.env("HOME").map(|home| PathBuf::from(home).join(".netrc")),

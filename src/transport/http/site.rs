@@ -125,10 +125,8 @@ impl Site {
                 self.proxy_proof = Some((target, credential));
             }
         }
-        if self.settings.is_proactive {
-            self.authentication.volunteer().map_err(|denied| Error::Access(denied.message(&self.base)))?;
-        }
-        Ok(())
+        let volunteered = self.authentication.volunteer(self.settings.proactive);
+        volunteered.map_err(|denied| Error::Access(denied.message(&self.base)))
     }
 
     /// As [`Site::send`], again and again as long as `http.maxRetries` allows it and a failure may pass. Each further try
@@ -272,7 +270,7 @@ impl Site {
             )));
         };
         base.clone_into(&mut self.base);
-        self.authentication.moved_to(answer);
+        self.authentication.moved_to(&Url::parse(base).unwrap_or_else(|_| answer.clone()));
         match progress.report(Event::Warning(&format!("redirecting to {base}"))) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Protocol(crate::protocol::Error::Interrupted)),
