@@ -93,9 +93,9 @@ fn what_is_hidden_is_found_as_git_finds_it() {
 fn a_tip_without_anything_in_common_ends_the_conversation() {
     let site = Site::new();
     let far = site.far.to_str().unwrap();
-    let (main, side) = (site.id("main"), site.id("side"));
-    assert_eq!(site.ours(&[main, side], far, "2"), (vec![site.id("main~40")], vec![]));
-    assert_eq!(site.ours(&[side], far, "2"), (vec![], vec![]));
+    let (main, topic) = (site.id("main"), site.id("side"));
+    assert_eq!(site.ours(&[main, topic], far, "2"), (vec![site.id("main~40")], vec![]));
+    assert_eq!(site.ours(&[topic], far, "2"), (vec![], vec![]));
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn every_cut_is_noticed() {
             }
         });
         let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
-        let answered = connection.exchange(Body::Bytes(b"0000"), &mut Discard);
+        let answered = connection.exchange(b"0000", &mut Discard);
         let read = answered.map(|answer| answer.read_to_end(&mut Vec::new()));
         assert!(!matches!(read, Ok(Ok(_))), "{len} bytes of an answer are taken for all of it");
     }
