@@ -188,9 +188,9 @@ impl Client {
         (!proxy.username().is_empty() && proxy.password().is_none()).then_some(proxy)
     }
 
-    /// Says who we are to proxies.
-    pub(super) fn log_in_to_proxy(&self, credential: &Credential) {
-        self.shared.login.give(credential);
+    /// Says who we are to `proxy`.
+    pub(super) fn log_in_to_proxy(&self, proxy: &Url, credential: &Credential) {
+        self.shared.login.give(proxy, credential);
     }
 
     /// The file whose key is protected by a password that has to be asked for, if there is one on the way to `url`.

@@ -121,7 +121,7 @@ impl Site {
                 username: Some(proxy.username().to_owned()),
             };
             if let Some(credential) = provider.fill(&target, &[]).map_err(denied)? {
-                self.client.log_in_to_proxy(&credential);
+                self.client.log_in_to_proxy(proxy, &credential);
                 self.proxy_proof = Some((target, credential));
             }
         }

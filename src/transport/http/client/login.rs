@@ -15,22 +15,26 @@ pub(super) struct Login(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Takes the place of what the proxy's URL says.
-    given: Option<(String, Secret)>,
+    /// The name and the password for one proxy, in the place of what its URL says.
+    given: Option<(Url, String, Secret)>,
     scheme: Option<Scheme>,
 }
 
 impl Login {
-    /// Says who we are, where the URL of the proxy does not say all.
-    pub(super) fn give(&self, credential: &Credential) {
-        self.lock().given = Some((credential.username.clone(), credential.password.clone()));
+    /// Says who we are to `proxy`, where its URL does not say all.
+    pub(super) fn give(&self, proxy: &Url, credential: &Credential) {
+        let Credential { username, password, .. } = credential;
+        self.lock().given = Some((proxy.clone(), username.clone(), password.clone()));
     }
 
     /// The name and the password for `proxy`.
     pub(super) fn credential(&self, proxy: &Url) -> Option<(String, String)> {
         match &self.lock().given {
-            Some((name, password)) => Some((name.clone(), password.reveal().to_owned())),
-            None => userinfo(proxy),
+            // it is nobody else's: a redirect may lead through another proxy
+            Some((known, name, password)) if known == proxy => {
+                Some((name.clone(), password.reveal().to_owned()))
+            }
+            Some(_) | None => userinfo(proxy),
         }
     }
 
@@ -81,4 +85,20 @@ fn userinfo(url: &Url) -> Option<(String, String)> {
     let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let is_named = !url.username().is_empty() || url.password().is_some();
     is_named.then(|| (plain(url.username()), plain(url.password().unwrap_or_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_for_one_proxy_alone() {
+        let proxy = Url::parse("http://me@one.test:8080").unwrap();
+        let other = Url::parse("http://two.test:8080").unwrap();
+        let login = Login::default();
+        login.give(&proxy, &Credential::new("me", Secret::new("secret")));
+        let said = |proxy| login.authorization(proxy, Method::Basic, "CONNECT", "git.test:443");
+        assert_eq!(said(&proxy).as_deref(), Some("Basic bWU6c2VjcmV0"));
+        assert_eq!(said(&other), None);
+    }
 }
