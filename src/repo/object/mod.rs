@@ -1,7 +1,8 @@
 //! Reading objects.
 //!
-//! [`Objects`] is a door to gix-odb with three rules of its own: replace refs are ignored, a miss never lists the
-//! pack directories again (it asks for their time stamps at most), and one value may be used by many threads.
+//! [`Objects`] is a door to gix-odb with four rules of its own: replace refs are ignored, a miss never lists the
+//! pack directories again (it asks for their time stamps at most), one value may be used by many threads, and the empty
+//! tree is in every repository, as in C git.
 
 use std::collections::HashMap;
 use std::io;
@@ -90,12 +91,17 @@ impl Objects {
 
     /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
     pub fn contains(&self, id: &oid) -> bool {
-        self.stores.with(|handles| handles.iter().any(|handle| handle.exists_without_refresh(id)))
+        id.is_empty_tree()
+            || self.stores.with(|handles| handles.iter().any(|handle| handle.exists_without_refresh(id)))
     }
 
     /// Kind and content of `id`; `None` if there is no such object.
     pub fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
         use gix_object::Find as _;
+        if id.is_empty_tree() {
+            out.clear();
+            return Ok(Some(gix_object::Kind::Tree));
+        }
         if let Some(kind) = self.packs.read(id, &self.stores, out) {
             return Ok(Some(kind));
         }
@@ -108,6 +114,9 @@ impl Objects {
     /// The kind alone.
     pub fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
         use gix_odb::Header as _;
+        if id.is_empty_tree() {
+            return Ok(Some(gix_object::Kind::Tree));
+        }
         self.stores.look_up(|handle| {
             let found = handle.try_header(id).map_err(io::Error::other)?;
             Ok(found.map(|header| header.kind()))

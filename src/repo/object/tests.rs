@@ -86,6 +86,22 @@ fn objects_are_found_loose_and_packed() {
 }
 
 #[test]
+fn the_empty_tree_need_not_be_on_disk() {
+    for object_format in ["sha1", "sha256"] {
+        let directory = repository(object_format);
+        let objects = open(directory.path());
+        let tree = ObjectId::empty_tree(id(directory.path(), "HEAD").kind());
+        let mut content = vec![1];
+        assert!(objects.contains(&tree));
+        assert_eq!(objects.kind(&tree).unwrap(), Some(gix_object::Kind::Tree));
+        assert_eq!(objects.find(&tree, &mut content).unwrap(), Some(gix_object::Kind::Tree));
+        assert!(content.is_empty());
+        assert_eq!(Source::header(&objects, &tree).unwrap(), Some((gix_object::Kind::Tree, 0)));
+        assert_eq!(objects.open_stream(&tree).unwrap().unwrap().read(&mut [0]).unwrap(), 0);
+    }
+}
+
+#[test]
 fn commits_are_the_same_from_graph_and_object() {
     let directory = repository("sha1");
     let top = directory.path();
