@@ -145,6 +145,10 @@ impl From<remote::Error> for CommandError {
             remote::Error::Usage(text) if text.starts_with("server options require") => {
                 Self::fatal(text).with_hint("see protocol.version in 'git help config' for more details")
             }
+            remote::Error::Unadvertised(_) => {
+                let text = error.to_string();
+                text.lines().fold(Self::silent(1), |error, line| error.with_error(line))
+            }
             error @ (remote::Error::NotConnected { .. }
             | remote::Error::Missing(_)
             | remote::Error::Refspec(_)

@@ -292,7 +292,15 @@ impl<'a> Listed<'a> {
         let mut known = known_tips(repo)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));
-        let kept = self.take_objects(&mut objects, &known, progress)?;
+        let kept = match self.take_objects(&mut objects, &known, progress) {
+            Ok(kept) => kept,
+            Err(error) => {
+                if let (Error::Unadvertised(_), Source::Session(session)) = (&error, self.source) {
+                    let _nothing_was_asked = session.close();
+                }
+                return Err(error);
+            }
+        };
         let Self { fetch, source, refs, map, stale, .. } = self;
         if let Source::Session(session) = source {
             if kept.is_some() { session.close_after_pack()? } else { session.close()? }

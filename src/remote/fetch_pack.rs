@@ -168,6 +168,10 @@ fn check_features(session: &Session, request: &Request, progress: &mut dyn Progr
         if is_v2 { capabilities.supports("fetch", v2) } else { capabilities.contains(v0) }
     };
     let refuse = |text: &str| Err(Error::Missing(text.to_owned()));
+    let unadvertised = session.unadvertised(&request.wants);
+    if !unadvertised.is_empty() {
+        return Err(Error::Unadvertised(unadvertised));
+    }
     let deepen = &request.deepen;
     if (*deepen != Deepen::default()) && !can("shallow", "shallow") {
         let what = if is_v2 { "requests" } else { "clients" };

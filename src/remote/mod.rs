@@ -64,6 +64,10 @@ pub enum Error {
     /// They lack a ref or a feature we asked for.
     #[error("{0}")]
     Missing(String),
+    /// They give nothing that they have not advertised, and were asked for it by id. git prints a line for each of these
+    /// and exits with 1.
+    #[error("{}", unadvertised(.0))]
+    Unadvertised(Vec<ObjectId>),
     /// A refspec cannot be parsed.
     #[error("invalid refspec '{0}'")]
     Refspec(BString),
@@ -109,6 +113,12 @@ impl Error {
                 | Self::Repo(repo::Error::Interrupted)
         )
     }
+}
+
+/// git's line for each of `ids`.
+fn unadvertised(ids: &[ObjectId]) -> String {
+    let line = |id| format!("Server does not allow request for unadvertised object {id}");
+    ids.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What the system said, without its number.

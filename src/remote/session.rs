@@ -1,5 +1,7 @@
 //! One session with a remote: it exists only after a greeting.
 
+use std::collections::HashSet;
+
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
@@ -134,6 +136,20 @@ impl Session {
                 .collect(),
             Advertisement::Commands { .. } => Vec::new(),
         }
+    }
+
+    /// Those of `wants` that the far side will not give, since it has not advertised them: none in v2, or where it can do
+    /// `allow-tip-sha1-in-want` or `allow-reachable-sha1-in-want`. What a tag points to is not advertised by that.
+    /// gitprotocol-capabilities(5).
+    pub fn unadvertised(&self, wants: &[ObjectId]) -> Vec<ObjectId> {
+        let Advertisement::Refs { refs, capabilities, .. } = &self.advertisement else { return Vec::new() };
+        let allowing = ["allow-tip-sha1-in-want", "allow-reachable-sha1-in-want"];
+        if allowing.iter().any(|name| capabilities.contains(name)) {
+            return Vec::new();
+        }
+        let advertised: HashSet<&ObjectId> =
+            refs.iter().filter_map(|reference| reference.id.as_ref()).collect();
+        wants.iter().filter(|want| !advertised.contains(want)).copied().collect()
     }
 
     /// How we call this session, if the far side takes that.

@@ -166,6 +166,26 @@ fn a_branch_that_a_work_tree_of_a_bare_repository_has_is_left_alone() {
 }
 
 #[test]
+fn an_old_server_is_not_asked_for_what_it_has_not_advertised() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 0, Vec::new());
+    twin.done("", &["clone", "-q", "../served/project.git", "copy"]);
+    let served = sandbox.path("served/project.git");
+    sandbox.git(&served, &["config", "uploadpack.allowAnySHA1InWant", "false"]).success();
+    let absent = "1".repeat(40);
+    let refspec = format!("{absent}:refs/heads/new");
+    for refspecs in [&[&*absent][..], &["main", &*refspec]] {
+        assert_eq!(twin.run("copy", &[&["fetch", "origin"], refspecs].concat()).status, 1);
+    }
+    sandbox.git(&served, &["config", "uploadpack.allowTipSHA1InWant", "true"]).success();
+    let ours = twin.gitr("copy", &["fetch", "origin", &absent]);
+    assert!(
+        ours.complains_of(&format!("fatal: remote error: upload-pack: not our ref {absent}")),
+        "{ours:?}"
+    );
+}
+
+#[test]
 fn a_filter_makes_the_remote_a_promisor() {
     let sandbox = sandbox();
     let twin = clones(&sandbox);

@@ -70,7 +70,7 @@ impl Link {
             (Sender::Http2(sender), tokio::spawn(async { drop(connection.await) }))
         } else {
             let mut builder = http1::Builder::new();
-            builder.title_case_headers(true);
+            builder.title_case_headers(true).allow_obsolete_multiline_headers_in_responses(true);
             let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
             (Sender::Http1(sender), tokio::spawn(async { drop(connection.await) }))
         };
