@@ -50,6 +50,9 @@ pub enum Event<'a> {
     Warning(&'a str),
     /// Something failed and will be told of again, yet the work goes on; git prints it behind `error: `.
     Error(&'a str),
+    /// A part of the work ended and others have still to tell of it; git, where that part is a process of its own, prints it
+    /// behind `fatal: `.
+    Fatal(&'a str),
     /// A line that belongs to the meters and is shown where they are, such as `Delta compression using up to 2 threads`.
     Note(&'a str),
     /// What `--verbose` adds; `level` 1 for `-v`, 2 for `-vv`.

@@ -377,13 +377,24 @@ fn missing_objects_are_an_error_unless_a_promisor_has_them() {
     let blobs = found.objects.iter().filter(|object| object.kind == Kind::Blob).map(|object| object.id);
     assert_eq!(blobs.collect::<Vec<_>>(), [full.id("b2:seen")], "the one that a tag names was cloned");
     assert_eq!(set(&found), blobless.listed(&wanted, &["--missing=allow-any"]));
+    let missing: BTreeSet<ObjectId> = found.missing.iter().copied().collect();
+    assert_eq!(missing.len(), found.missing.len(), "each is named once");
+    assert_eq!(&missing | &set(&found), full.listed(&wanted, &[]));
+
+    let haves = vec![blobless.id("b0~1")];
+    let wanted =
+        Wanted { wants: vec![blobless.id("b0")], haves, thin: true, is_partial: true, ..Wanted::default() };
+    let found = blobless.enumerate(&wanted).unwrap();
+    let missing = found.missing.iter().copied().collect();
+    assert_eq!(&set(&found) | &missing, full.listed(&wanted, &["--objects-edge-aggressive"]));
 
     let treeless = full.cloned(&["--filter=tree:0"]);
     let wanted = Wanted { wants: vec![treeless.id("b0")], ..Wanted::default() };
     let tree = full.id("b0^{tree}");
     let error = treeless.enumerate(&wanted).unwrap_err();
-    assert_eq!(error.to_string(), format!("missing tree object '{tree}'"));
+    assert_eq!(error.to_string(), format!("bad tree object {tree}"));
     let commits = treeless.enumerate(&Wanted { is_partial: true, ..wanted }).unwrap();
+    assert!(commits.missing.contains(&tree));
     assert!(commits.objects.iter().all(|object| object.kind == Kind::Commit));
     assert_eq!(set(&commits), ids(&treeless.git(&["rev-list", "b0"], b"")).into_iter().collect());
 

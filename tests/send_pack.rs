@@ -28,6 +28,8 @@ struct Told {
     remote: Vec<String>,
     warnings: Vec<String>,
     errors: Vec<String>,
+    /// The errors, and what ended a part of the work.
+    ends: Vec<String>,
     /// Stop when the far side says something in band 2.
     stops: bool,
 }
@@ -42,7 +44,11 @@ impl Progress for Told {
                 }
             }
             Event::Warning(text) => self.warnings.push(text.to_owned()),
-            Event::Error(text) => self.errors.push(text.to_owned()),
+            Event::Error(text) => {
+                self.errors.push(text.to_owned());
+                self.ends.push(format!("error: {text}"));
+            }
+            Event::Fatal(text) => self.ends.push(format!("fatal: {text}")),
             _ => {}
         }
         ControlFlow::Continue(())
@@ -704,8 +710,101 @@ fn an_object_that_is_missing_here_ends_the_push_on_both_sides() {
     let rows = vec![Near::row("refs/heads/new", None, Some(near.tip))];
     let pushed = near.push(far.to_str().unwrap(), None, rows, &Options::default(), Told::default());
     let error = pushed.result.unwrap_err();
-    assert!(matches!(error, Error::Pack(_)), "{error:?}");
-    assert!(error.to_string().contains(&blob), "{error}");
+    assert!(matches!(error, Error::NotPacked(_)), "{error:?}");
+    assert_eq!(error.to_string(), format!("unable to read {blob}"));
+    // as in git, where pack-objects has the first word
+    let unpack = "error: remote unpack failed: eof before pack header was fully read".to_owned();
+    assert_eq!(pushed.told.ends, [format!("fatal: {error}"), unpack]);
     assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
     assert_eq!(near.sandbox.git(&far, &["for-each-ref"]).line(), "");
+}
+
+/// A [`Near`] that is a partial clone by `filter` of `full.git`, which it returns as well.
+fn partial(filter: &str) -> (Near, PathBuf) {
+    let sandbox = Sandbox::new();
+    let (full, path) = (sandbox.path("full.git"), sandbox.path("near.git"));
+    build::project(&sandbox, &full, Format::Sha1, 30);
+    for key in ["uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"] {
+        sandbox.git(&full, &["config", key, "true"]).success();
+    }
+    let url = format!("file://{}", full.display());
+    let directory = sandbox.path("");
+    let clone = ["-c", "protocol.file.allow=always", "clone", "-q", "--bare", filter, &url, "near.git"];
+    sandbox.git(&directory, &clone).success();
+    let id = |name: &str| {
+        ObjectId::from_hex(sandbox.git(&full, &["rev-parse", name]).success().line().as_bytes()).unwrap()
+    };
+    let (tip, parent) = (id("main"), id("main~4"));
+    (Near { sandbox, path, tip, parent, kept: tip }, full)
+}
+
+/// How many packs promisors sent to `near`.
+fn promised_packs(near: &Near) -> usize {
+    let entries = std::fs::read_dir(near.path.join("objects/pack")).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().path().extension() == Some("promisor".as_ref())).count()
+}
+
+#[test]
+fn what_a_partial_clone_lacks_is_fetched_in_one_batch() {
+    let (near, full) = partial("--filter=blob:none");
+    let far = near.sandbox.path("far.git");
+    build::empty(&near.sandbox, &far, Format::Sha1);
+    let options = Options { thin: true, ..Options::default() };
+    let push = |far: &str, old, new| {
+        let rows = vec![Near::row("refs/heads/new", old, Some(new))];
+        let options = Options { url: far.into(), ..options.clone() };
+        near.push(far, None, rows, &options, Told::default())
+    };
+    let before = promised_packs(&near);
+    let same = push(&format!("file://{}", full.display()), None, near.parent);
+    assert_eq!(
+        (&same.rows[0].status, promised_packs(&near)),
+        (&Status::Done, before),
+        "it has what it promised"
+    );
+    for (old, new, batches) in [(None, near.parent, 1), (Some(near.parent), near.tip, 2)] {
+        let pushed = push(far.to_str().unwrap(), old, new);
+        pushed.result.unwrap();
+        assert_eq!(pushed.rows[0].status, Status::Done, "{:?}", pushed.told.remote);
+        assert_eq!(promised_packs(&near), before + batches);
+    }
+    near.sandbox.git(&far, &["fsck", "--strict", "--full"]).success();
+}
+
+#[test]
+fn trees_that_a_partial_clone_lacks_are_fetched_with_what_they_name() {
+    let (near, _full) = partial("--filter=tree:0");
+    let far = near.sandbox.path("far.git");
+    build::empty(&near.sandbox, &far, Format::Sha1);
+    let rows = vec![Near::row("refs/heads/new", None, Some(near.tip))];
+    let pushed = near.push(far.to_str().unwrap(), None, rows, &Options::default(), Told::default());
+    pushed.result.unwrap();
+    near.sandbox.git(&far, &["fsck", "--strict", "--full"]).success();
+}
+
+#[test]
+fn a_promisor_that_is_gone_ends_the_push_on_both_sides() {
+    let (near, full) = partial("--filter=blob:none");
+    let far = near.sandbox.path("far.git");
+    build::empty(&near.sandbox, &far, Format::Sha1);
+    std::fs::remove_dir_all(full).unwrap();
+    let rows = vec![Near::row("refs/heads/new", None, Some(near.tip))];
+    let options = Options {
+        promisor_transport: transport::Options {
+            child_stderr: ChildStderr::Discard,
+            ..transport::Options::default()
+        },
+        ..Options::default()
+    };
+    let pushed = near.push(far.to_str().unwrap(), None, rows, &options, Told::default());
+    let error = pushed.result.unwrap_err();
+    assert!(
+        matches!(&error, Error::NotPacked(error) if matches!(**error, Error::NotPromised(_))),
+        "{error:?}"
+    );
+    let [remote, fatal, unpack] = &pushed.told.ends[..] else { panic!("{:?}", pushed.told.ends) };
+    assert!(remote.starts_with("fatal: Could not read from remote repository."), "{remote}");
+    assert_eq!(*fatal, format!("fatal: {error}"));
+    assert_eq!(unpack, "error: remote unpack failed: eof before pack header was fully read");
+    assert_eq!(pushed.rows[0].status, Status::RemoteRejected("unpacker error".into()));
 }

@@ -149,12 +149,14 @@ impl From<remote::Error> for CommandError {
                 let text = error.to_string();
                 text.lines().fold(Self::silent(1), |error, line| error.with_error(line))
             }
+            remote::Error::NotPacked(_) => Self::silent(128),
             error @ (remote::Error::NotConnected { .. }
             | remote::Error::Missing(_)
             | remote::Error::Refspec(_)
             | remote::Error::Usage(_)
             | remote::Error::NotPushed { .. }
             | remote::Error::HookDeclined
+            | remote::Error::NotPromised(_)
             | remote::Error::Interrupted
             | remote::Error::Io { .. }) => Self::of(error),
         }

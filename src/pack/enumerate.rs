@@ -35,7 +35,7 @@ pub struct Wanted {
     pub receiver_shallow: Vec<ObjectId>,
     /// Whether the trees and blobs at the boundary are wanted as bases of a thin pack.
     pub thin: bool,
-    /// Whether objects that are missing here are passed over because a promisor remote has them (a partial clone);
+    /// Whether trees and blobs that are missing here are passed over because a promisor remote has them (a partial clone);
     /// else a missing object is an error.
     pub is_partial: bool,
 }
@@ -48,6 +48,8 @@ pub struct Enumerated {
     /// What the receiver has and deltas of a thin pack may be based on: trees and blobs of boundary commits, in the
     /// order they should be tried.
     pub bases: Vec<Object>,
+    /// What the pack should hold and is missing here, where that is allowed; trees are without all that is below them.
+    pub missing: Vec<ObjectId>,
 }
 
 /// One object of a pack.

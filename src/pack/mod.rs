@@ -168,12 +168,20 @@ pub enum Error {
         id: ObjectId,
     },
     /// An object that is to be sent is not here.
-    #[error("missing {kind} object '{id}'")]
+    #[error("{} {id}", missing(kind))]
     Missing {
         /// What it should be; `object` if that is not known.
         kind: &'static str,
         /// Its id.
         id: ObjectId,
+    },
+    /// A commit that is to be sent is not here, although its child is.
+    #[error("Failed to traverse parents of commit {child}")]
+    MissingParent {
+        /// The commit that is not here.
+        id: ObjectId,
+        /// The commit that names it.
+        child: ObjectId,
     },
     /// An object that is to be sent cannot be read.
     #[error("unable to read {id}")]
@@ -189,4 +197,13 @@ pub enum Error {
     /// The caller asked the work to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+/// What git 2.47.3 says in front of the id of a missing object.
+fn missing(kind: &str) -> &'static str {
+    match kind {
+        "blob" => "unable to read",
+        "tree" => "bad tree object",
+        _ => "bad object",
+    }
 }

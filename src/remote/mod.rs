@@ -21,6 +21,7 @@ mod history;
 mod local_clone;
 pub mod negotiate;
 pub mod pack_settings;
+mod promisor;
 pub mod push;
 pub mod ref_map;
 pub mod refspec;
@@ -84,6 +85,14 @@ pub enum Error {
     /// The `pre-push` hook refused. git says no more than `error: failed to push some refs to '<url>'` and exits with 1.
     #[error("pre-push hook declined")]
     HookDeclined,
+    /// An object that is needed is not here, and no promisor remote sent it. Why they did not was told by
+    /// [`Event::Fatal`](crate::progress::Event::Fatal).
+    #[error("could not fetch {0} from promisor remote")]
+    NotPromised(ObjectId),
+    /// The pack to be sent could not be made. That was told by [`Event::Fatal`](crate::progress::Event::Fatal), before what
+    /// the far side made of it.
+    #[error(transparent)]
+    NotPacked(Box<Error>),
     /// A file could not be read or written.
     #[error("{action} '{}': {}", path.display(), reason(source))]
     Io {

@@ -349,6 +349,7 @@ impl Decided<'_> {
         let mut rows = self.rows;
         let sending = send_pack::Options {
             more_haves,
+            promisor_transport: options.transport.clone(),
             thin: options.thin,
             atomic: options.atomic,
             quiet: options.quiet,

@@ -17,6 +17,7 @@ use crate::progress::{Event, Progress};
 use crate::protocol::Error as ProtocolError;
 use crate::protocol::Ref;
 use crate::repo::Repository;
+use crate::transport;
 
 mod ask;
 mod converse;
@@ -46,6 +47,8 @@ pub struct Options {
     pub url: BString,
     /// Objects that the far side is known to have with all they reach, beside those it advertised (`push.negotiate`).
     pub more_haves: Vec<ObjectId>,
+    /// How promisor remotes are reached for objects that have to be sent and are missing here (a partial clone).
+    pub promisor_transport: transport::Options,
 }
 
 /// `--signed`.
@@ -104,7 +107,7 @@ pub fn send_pack(
     for row in rows.iter_mut().filter(|row| row.status == Status::Pending) {
         row.status = Status::Unreported;
     }
-    let heard = converse::converse(session, repo, &request, pack.as_ref(), progress);
+    let heard = converse::converse(session, (repo, options), &request, pack.as_ref(), progress);
     judge::judge(rows, &asked, &heard, progress)?;
     heard.result
 }

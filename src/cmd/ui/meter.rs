@@ -77,6 +77,7 @@ impl Progress for Meters {
             }
             Event::Warning(text) if self.settings.warnings => message("warning", text.into()),
             Event::Error(text) => message("error", text.into()),
+            Event::Fatal(text) => message("fatal", text.into()),
             Event::Note(text) if self.settings.progress => note(text),
             Event::Detail { level, text } if level <= self.settings.verbosity => note(text),
             Event::Phase { .. }

@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         }
         for place in self.parents_of(number, is_theirs) {
             if let Some(parent) = self.parents.get(place) {
-                self.meet(*parent)?;
+                self.meet(*parent, number)?;
             }
         }
         Ok(!is_theirs)
@@ -174,8 +174,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Puts a commit into the queue when it is met for the first time.
-    fn meet(&mut self, number: usize) -> Result<(), Error> {
+    /// Puts a commit into the queue when it is met for the first time, as a parent of `child`.
+    fn meet(&mut self, number: usize, child: usize) -> Result<(), Error> {
         let Some(node) = self.nodes.get_mut(number).filter(|node| node.place == Place::Ahead) else {
             return Ok(());
         };
@@ -184,7 +184,10 @@ impl<'a> Walk<'a> {
             Ok(Some(commit)) => self.enqueue(number, commit),
             // what the receiver has need not be here
             Err(_) | Ok(None) if is_theirs => node.place = Place::Visited,
-            Ok(None) => return Err(Error::Missing { kind: "commit", id }),
+            Ok(None) => {
+                let child = self.nodes.get(child).map_or(id, |node| node.id);
+                return Err(Error::MissingParent { id, child });
+            }
             Err(source) => return Err(Error::Unreadable { id, source }),
         }
         Ok(())

@@ -125,6 +125,7 @@ impl<'a, 'p> Walk<'a, 'p> {
                 }
             }
             self.found.objects.retain(|object| !self.boundary.has(&object.id));
+            self.found.missing.retain(|id| !self.boundary.has(id));
         }
         self.count.end(self.found.objects.len() + self.found.bases.len())?;
         Ok(self.found)
@@ -208,7 +209,10 @@ impl<'a, 'p> Walk<'a, 'p> {
         if !tree::read(self.source, &id, &mut content)? {
             self.spare.push(content);
             return match self.missing {
-                Missing::IsPassedOver => Ok(None),
+                Missing::IsPassedOver => {
+                    self.found.missing.extend((met == Met::First).then_some(id));
+                    Ok(None)
+                }
                 Missing::IsError => Err(Error::Missing { kind: "tree", id }),
             };
         }
@@ -236,7 +240,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         }
     }
 
-    /// Adds a blob, unless it is missing and may be. Where it may not, who reads it finds out.
+    /// Adds a blob, unless it is missing and may be: that is noted. Where it may not, who reads it finds out.
     fn send(
         &mut self,
         id: ObjectId,
@@ -245,6 +249,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         standing: Standing<'_>,
     ) -> Result<(), Error> {
         if self.missing == Missing::IsPassedOver && !self.source.contains(&id) {
+            self.found.missing.push(id);
             return Ok(());
         }
         self.push(id, kind, name_hash, standing)

@@ -5,10 +5,9 @@ use gix_hash::ObjectId;
 
 use super::{Cloned, Options};
 use crate::progress::Progress;
-use crate::remote::fetch_pack::{self, fetch_pack};
-use crate::remote::{Error, Remote, RepoSettings, Session, config};
+use crate::remote::promisor::LazyFetch;
+use crate::remote::{Error, Remote, config};
 use crate::repo::checkout;
-use crate::transport::Url;
 
 impl Cloned {
     /// Fills the work tree; `None` in a bare repository or one without commits. A partial clone asks for the files it
@@ -38,7 +37,7 @@ impl Cloned {
         config::names(&self.repo.config).into_iter().next().unwrap_or_else(|| "origin".into())
     }
 
-    /// Fetches objects that a partial clone left out, in one request. C git's lazy fetch names no haves either.
+    /// Fetches objects that a partial clone left out, in one request.
     fn fetch_missing(
         &self,
         remote: &Remote,
@@ -46,19 +45,8 @@ impl Cloned {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         let Self { repo, options, .. } = self;
-        let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
-        let settings = RepoSettings { config: &repo.config, env: &repo.env };
-        let Options { transport, server_options, .. } = options;
-        let url = Url::parse(text.as_bstr())?;
-        let mut session = Session::connect(&url, &settings, transport.clone(), server_options, progress)?;
-        let request = fetch_pack::Request {
-            wants,
-            filter: Some("blob:none".into()),
-            promisor: Some(BString::default()),
-            no_progress: options.no_progress,
-            ..fetch_pack::Request::default()
-        };
-        fetch_pack(&mut session, repo, &[], &request, progress)?;
-        session.close_after_pack()
+        let Options { transport, server_options, no_progress, .. } = options;
+        let lazy = LazyFetch { repo, transport, server_options, no_progress: *no_progress };
+        lazy.from_one(remote, wants, progress)
     }
 }

@@ -9,15 +9,18 @@ use crate::progress::Progress;
 use crate::protocol::Ref;
 use crate::protocol::push::{Command, Request};
 use crate::remote::pack_settings::pack_settings;
+use crate::remote::promisor::promisors;
 use crate::remote::push::{RefUpdate, Status};
 use crate::remote::session::AGENT;
-use crate::remote::{Error, Session};
+use crate::remote::{Error, Remote, Session};
 use crate::repo::Repository;
 
 /// A pack to be made.
 pub(super) struct Pack {
     pub(super) wanted: Wanted,
     pub(super) settings: produce::Settings,
+    /// Who is asked for what is missing here; if nobody, it is passed over.
+    pub(super) promisors: Vec<Remote>,
 }
 
 /// Refuses what the far side cannot do, in git's words and order.
@@ -109,29 +112,23 @@ pub(super) fn pack(
     let mut haves = session.extra_haves();
     haves.extend_from_slice(&options.more_haves);
     haves.extend(advertised.iter().filter_map(|reference| reference.id));
+    let promisors = promisors(repo)?;
     let wanted = Wanted {
         wants,
         haves,
         receiver_shallow: session.server_shallow().to_vec(),
         thin: options.thin,
-        is_partial: is_partial(repo)?,
+        is_partial: !promisors.is_empty(),
     };
     let ofs_delta = session.capabilities().contains("ofs-delta");
-    Ok(Some(Pack { wanted, settings: pack_settings(repo, ofs_delta, progress)? }))
+    let settings = pack_settings(repo, ofs_delta, progress)?;
+    Ok(Some(Pack { wanted, settings, promisors: sources(promisors, &options.url) }))
 }
 
-/// Whether a remote has promised objects that are not here.
-fn is_partial(repo: &Repository) -> Result<bool, Error> {
-    if repo.config.string("extensions.partialClone").is_some() {
-        return Ok(true);
+/// Who is asked for what is missing here. Nobody if the one promisor is what is pushed to: it has what it promised.
+fn sources(promisors: Vec<Remote>, url: &BString) -> Vec<Remote> {
+    match promisors.as_slice() {
+        [only] if only.urls.contains(url) => Vec::new(),
+        _ => promisors,
     }
-    for (name, key, _) in repo.config.section("remote") {
-        if let Some(name) = name
-            && key == "promisor"
-            && repo.config.boolean(&format!("remote.{name}.promisor"))?.unwrap_or(false)
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

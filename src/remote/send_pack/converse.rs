@@ -5,16 +5,17 @@ use std::io::{self, BufRead, Cursor, Read};
 use super::CUT_BEHIND_REPORT;
 use super::ask::Pack;
 use super::pipe::{PipeReader, PipeWriter, pipe};
+use super::{Options, tell};
 use crate::pack;
-use crate::pack::enumerate::enumerate;
+use crate::pack::enumerate::{Enumerated, enumerate};
 use crate::pack::produce::produce;
-use crate::pack::source::Source;
 use crate::progress::{Event, Handle, Progress, Shared};
 use crate::protocol::push::{NO_STATUS, Report, Request};
 use crate::protocol::sideband::Demux;
 use crate::protocol::{self, trace};
+use crate::remote::promisor::LazyFetch;
 use crate::remote::{Error, Session};
-use crate::repo::Repository;
+use crate::repo::{Objects, Repository};
 use crate::transport;
 
 /// What was heard.
@@ -36,7 +37,7 @@ struct Form {
 /// Says `request`, with `pack` behind it, and hears what the far side says.
 pub(super) fn converse(
     session: &mut Session,
-    repo: &Repository,
+    (repo, options): (&Repository, &Options),
     request: &Request,
     pack: Option<&Pack>,
     progress: &mut dyn Progress,
@@ -57,7 +58,10 @@ pub(super) fn converse(
                 .connection()
                 .converse(&mut Cursor::new(request), &mut hear, &mut shared.handle())
                 .map_err(flat),
-            Some(pack) => send_with(session, repo, (request, pack), (form, &mut hear), &shared),
+            Some(pack) => {
+                let maker = Maker { repo, pack, options };
+                send_with(session, &maker, request, (form, &mut hear), &shared)
+            }
         }
     });
     Heard { report, result }
@@ -66,12 +70,12 @@ pub(super) fn converse(
 /// As [`converse`], with a pack that another thread makes meanwhile.
 fn send_with(
     session: &mut Session,
-    repo: &Repository,
-    (request, pack): (Vec<u8>, &Pack),
+    maker: &Maker<'_>,
+    request: Vec<u8>,
     (form, hear): (Form, Hear<'_>),
     shared: &Shared<'_>,
 ) -> Result<(), Error> {
-    let source = repo.objects()?;
+    let source = maker.repo.objects()?;
     let (writer, reader) = pipe();
     let stopper = reader.stopper();
     let mut body = Body { request: Cursor::new(request), pack: reader, is_said: false };
@@ -85,7 +89,7 @@ fn send_with(
     };
     let (made, conversed) = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("pack".into());
-        let making = thread.spawn_scoped(scope, || make(&source, pack, writer, shared.handle()))?;
+        let making = thread.spawn_scoped(scope, || maker.run(source, writer, shared.handle()))?;
         let conversed = session.connection().converse(&mut body, &mut hear_all, &mut shared.handle());
         stopper.stop();
         let made = making.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -94,8 +98,8 @@ fn send_with(
     .map_err(transport::Error::from)?;
     match made {
         // Nobody read on: why that is, is for the far side's words to say.
-        Ok(()) | Err(pack::Error::Send(_)) => {}
-        Err(error) => return Err(error.into()),
+        Ok(()) | Err(Error::Pack(pack::Error::Send(_))) => {}
+        Err(error) => return Err(error),
     }
     conversed.map_err(flat)?;
     if !form.is_heard() && !body.is_said {
@@ -107,17 +111,63 @@ fn send_with(
 /// Takes in what the far side says.
 type Hear<'a> = &'a mut dyn FnMut(&mut dyn BufRead) -> Result<(), transport::Error>;
 
-/// Writes the pack and tells that it is whole.
-fn make(
-    source: &dyn Source,
-    pack: &Pack,
-    mut out: PipeWriter,
-    mut progress: Handle<'_, '_>,
-) -> Result<(), pack::Error> {
-    let objects = enumerate(source, &pack.wanted, &mut progress)?;
-    produce(source, objects, &pack.settings, &mut out, &mut progress)?;
-    out.finish();
-    Ok(())
+/// Makes a pack, from a repository that may lack parts of it.
+struct Maker<'a> {
+    repo: &'a Repository,
+    pack: &'a Pack,
+    options: &'a Options,
+}
+
+impl Maker<'_> {
+    /// Writes the pack and tells that it is whole. What fails is told before the far side hears that nothing more comes, as
+    /// git's `pack-objects` does.
+    fn run(&self, source: Objects, mut out: PipeWriter, mut progress: Handle<'_, '_>) -> Result<(), Error> {
+        match self.write(source, &mut out, &mut progress) {
+            Ok(()) => {
+                out.finish();
+                Ok(())
+            }
+            Err(error) if error.is_interrupted() => Err(error),
+            Err(error @ Error::Pack(pack::Error::Send(_))) => Err(error),
+            Err(error) => {
+                if let Error::Pack(pack::Error::MissingParent { id, .. }) = &error {
+                    tell(&mut progress, Event::Error(&format!("Could not read {id}")))?;
+                }
+                tell(&mut progress, Event::Fatal(&error.to_string()))?;
+                Err(Error::NotPacked(Box::new(error)))
+            }
+        }
+    }
+
+    fn write(
+        &self,
+        mut source: Objects,
+        out: &mut PipeWriter,
+        progress: &mut Handle<'_, '_>,
+    ) -> Result<(), Error> {
+        let objects = self.enumerate(&mut source, progress)?;
+        produce(&source, objects, &self.pack.settings, out, progress)?;
+        Ok(())
+    }
+
+    /// Finds what is to be sent. What is missing is fetched all at once; trees may then name more that is. Each round brings
+    /// what it asked for or fails, so they end.
+    fn enumerate(&self, source: &mut Objects, progress: &mut Handle<'_, '_>) -> Result<Enumerated, Error> {
+        let Pack { wanted, promisors, .. } = self.pack;
+        loop {
+            let found = enumerate(source, wanted, progress)?;
+            if found.missing.is_empty() || promisors.is_empty() {
+                return Ok(found);
+            }
+            let lazy = LazyFetch {
+                repo: self.repo,
+                transport: &self.options.promisor_transport,
+                server_options: &[],
+                no_progress: self.options.quiet,
+            };
+            lazy.from_any(promisors, source, found.missing, progress)?;
+        }
+    }
 }
 
 impl Form {

@@ -1,0 +1,90 @@
+//! Objects that a filter left out, once they are needed after all. `git-config(1)`, `remote.<name>.promisor`;
+//! `partial-clone` in git's technical documentation.
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::fetch_pack::{self, fetch_pack};
+use super::{Error, Remote, RepoSettings, Session, config};
+use crate::progress::{Event, Progress};
+use crate::repo::{Objects, Repository};
+use crate::transport::{self, Url};
+
+/// The remotes that have promised what is not here, in the order they are asked: that of the configuration, the one of
+/// `extensions.partialClone` last.
+pub(super) fn promisors(repo: &Repository) -> Result<Vec<Remote>, Error> {
+    let last = repo.config.string("extensions.partialClone");
+    let mut names = Vec::new();
+    for name in config::names(&repo.config) {
+        let key = BString::from([b"remote.", name.as_bytes(), b".promisor"].concat());
+        if last.as_ref() != Some(&name) && repo.config.boolean(&key.to_str_lossy())? == Some(true) {
+            names.push(name);
+        }
+    }
+    names.extend(last);
+    names.iter().map(|name| Remote::from_config(&repo.config, name.as_bstr())).collect()
+}
+
+/// How promisors are asked.
+pub(super) struct LazyFetch<'a> {
+    pub(super) repo: &'a Repository,
+    pub(super) transport: &'a transport::Options,
+    pub(super) server_options: &'a [BString],
+    pub(super) no_progress: bool,
+}
+
+impl LazyFetch<'_> {
+    /// Fetches `wants` from the first of `remotes` that has them, in one request to each that is asked, and makes
+    /// `objects` see them. Why a remote does not answer is told as it happens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotPromised`] names an object that no remote sent.
+    pub(super) fn from_any(
+        &self,
+        remotes: &[Remote],
+        objects: &mut Objects,
+        mut wants: Vec<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        for remote in remotes {
+            match self.from_one(remote, wants.clone(), progress) {
+                Ok(()) => {}
+                Err(error) if error.is_interrupted() => return Err(error),
+                Err(error) if progress.report(Event::Fatal(&error.to_string())).is_break() => {
+                    return Err(Error::Interrupted);
+                }
+                Err(_told) => {}
+            }
+            objects.refresh()?;
+            wants.retain(|id| !objects.contains(id));
+            if wants.is_empty() {
+                break;
+            }
+        }
+        wants.first().map_or(Ok(()), |id| Err(Error::NotPromised(*id)))
+    }
+
+    /// Fetches `wants` from `remote` in one request. C git's lazy fetch names no haves either.
+    pub(super) fn from_one(
+        &self,
+        remote: &Remote,
+        wants: Vec<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let Self { repo, transport, server_options, no_progress } = self;
+        let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
+        let settings = RepoSettings { config: &repo.config, env: &repo.env };
+        let url = Url::parse(text.as_bstr())?;
+        let mut session = Session::connect(&url, &settings, (*transport).clone(), server_options, progress)?;
+        let request = fetch_pack::Request {
+            wants,
+            filter: Some("blob:none".into()),
+            promisor: Some(BString::default()),
+            no_progress: *no_progress,
+            ..fetch_pack::Request::default()
+        };
+        fetch_pack(&mut session, repo, &[], &request, progress)?;
+        session.close_after_pack()
+    }
+}
