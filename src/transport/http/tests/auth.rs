@@ -47,7 +47,7 @@ fn a_public_greeting_may_be_followed_by_a_private_exchange() {
     let settings = quiet().with("postbuffer", "65520");
     let mut connection = connect(&as_user(&server, "alice:secret"), &settings).unwrap();
     assert_eq!(exchange(&mut *connection, b"0000"), "0000");
-    assert_eq!(exchange(&mut *connection, &[b'x'; 65521]), "0000");
+    assert_eq!(exchange(&mut *connection, &vec![b'x'; 65521]), "0000");
     assert_eq!(names(&server.received()), [None, None, Some(ALICE), Some(ALICE), Some(ALICE)]);
 }
 
