@@ -242,7 +242,8 @@ impl Site {
 
     /// Deals with a 401: `Ok` means that it is worth to try again.
     pub(super) fn challenged(&mut self, response: Response) -> Result<(), Error> {
-        let challenges = response.headers("www-authenticate");
+        let challenges: Vec<String> =
+            response.headers("www-authenticate").iter().map(|line| unfolded(line)).collect();
         match self.authentication.challenged(&challenges) {
             Ok(()) => {
                 response.finish();
@@ -292,6 +293,20 @@ impl Site {
         let with = if failure.curl_code == 90 { " with http.pinnedPubkey configuration" } else { "" };
         Error::Access(format!("unable to access '{}'{with}: {}", self.base, failure.message))
     }
+}
+
+/// A value without what is left of folded lines (RFC 9112, 5.2), where hyper puts a space for each byte of a line break:
+/// several spaces are one, but between quotes. Helpers of credentials hear it so of C git.
+pub(super) fn unfolded(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    let mut is_quoted = false;
+    for character in value.chars() {
+        is_quoted ^= character == '"';
+        if is_quoted || character != ' ' || !text.ends_with(' ') {
+            text.push(character);
+        }
+    }
+    text
 }
 
 /// Where `response`, the answer from `url`, sends us; `None` if it is no redirect. A target that must not be

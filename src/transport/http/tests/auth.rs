@@ -52,6 +52,23 @@ fn a_public_greeting_may_be_followed_by_a_private_exchange() {
 }
 
 #[test]
+fn a_challenge_may_be_folded() {
+    let server = Server::start(|request| {
+        if request.header("authorization") == Some(ALICE) {
+            return Reply::advertisement();
+        }
+        Reply::new(
+            401,
+            &[("WWW-Authenticate", "Custom a=1\r\n \r\n b=2"), ("WWW-Authenticate", "Basic")],
+            b"",
+        )
+    });
+    connect(&as_user(&server, "alice:secret"), &quiet()).unwrap();
+    assert_eq!(names(&server.received()), [None, Some(ALICE)]);
+    assert_eq!(super::super::site::unfolded("a=\"1  2\"      b=2"), "a=\"1  2\" b=2");
+}
+
+#[test]
 fn wrong_credentials_fail_at_once() {
     let server = guarded();
     let expected = format!("Authentication failed for '{}/r.git/'", server.url);
