@@ -53,6 +53,22 @@ pub enum Tags {
     None,
 }
 
+/// What git refuses without a value as soon as it reads remotes, whichever is meant (seen in git 2.47.3).
+const VALUED: [&str; 12] = [
+    "branch.*.merge",
+    "branch.*.pushremote",
+    "branch.*.remote",
+    "remote.*.fetch",
+    "remote.*.push",
+    "remote.*.pushurl",
+    "remote.*.receivepack",
+    "remote.*.uploadpack",
+    "remote.*.url",
+    "remote.pushdefault",
+    "url.*.insteadof",
+    "url.*.pushinsteadof",
+];
+
 /// The URLs may hold a password: they are told without.
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,6 +81,7 @@ impl std::fmt::Debug for Remote {
 impl Remote {
     /// The remote that `name` means: one of the configuration, or the URL or path that `name` is.
     pub fn from_config(config: &Config, name: &BStr) -> Result<Self, Error> {
+        config.check_values(&VALUED)?;
         let mut remote = Self::of_url(config, name);
         remote.prune = config.boolean("fetch.prune")?.unwrap_or(false);
         remote.prune_tags = config.boolean("fetch.pruneTags")?.unwrap_or(false);

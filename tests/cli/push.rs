@@ -123,6 +123,11 @@ fn values_of_the_configuration_that_mean_nothing() {
     ] {
         assert_eq!(twin.run("copy", &["-c", value, "push", "origin", "main"]).status, 128, "{value}");
     }
+    for key in
+        ["push.pushOption", "remote.nosuch.url", "remote.pushDefault", "branch..remote=x", "url.x.insteadOf"]
+    {
+        assert_eq!(twin.run("copy", &["-c", key, "push", "origin", "main"]).status, 128, "{key}");
+    }
     for value in ["color.push.error=nosuch", "color.push.reset=nosuch", "color.advice.hint=nosuch"] {
         let colored = ["-c", "color.push=always", "-c", "color.advice=always", "-c", value, "push", "origin"];
         assert_eq!(twin.run("copy", &colored).status, 128, "{value}");

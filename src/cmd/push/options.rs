@@ -98,7 +98,7 @@ pub(super) fn options(
         thin: parsed.choice("thin") != Some(false),
         // where nobody sees our own meters the far side need not send its
         quiet: show.verbosity < 0 || !show.is_progress_shown(&Terminal::new(&repo.env)),
-        push_options: push_options(config, &values.push_option),
+        push_options: push_options(config, &values.push_option)?,
         signed: signed(parsed.choice("signed"), values.signed.as_ref(), config)?,
         no_verify: values.no_verify,
         transport: transport::Options {
@@ -180,10 +180,11 @@ pub(super) fn boolean(text: &BStr) -> Option<bool> {
 }
 
 /// `--push-option`, else `push.pushOption`, where an empty value takes back what was said before.
-fn push_options(config: &Config, given: &[OsString]) -> Vec<BString> {
+fn push_options(config: &Config, given: &[OsString]) -> Result<Vec<BString>, CommandError> {
+    config.check_values(&["push.pushoption"])?;
     if !given.is_empty() {
-        return given.iter().map(bytes).collect();
+        return Ok(given.iter().map(bytes).collect());
     }
     let values = config.strings("push.pushOption");
-    values.rsplit(|value| value.is_empty()).next().unwrap_or_default().to_vec()
+    Ok(values.rsplit(|value| value.is_empty()).next().unwrap_or_default().to_vec())
 }

@@ -168,6 +168,28 @@ impl Config {
         entries.map(|entry| (entry.subsection.clone(), entry.name.clone(), entry.value.clone())).collect()
     }
 
+    /// Refuses the first definition that is one of `valued`, in lower case and with `*` for any subsection, and has no value,
+    /// or belongs to a branch whose name is empty: what git refuses once it reads remotes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigEntry`] or [`Error::Config`] in git's words, with the place.
+    pub fn check_values(&self, valued: &[&str]) -> Result<(), Error> {
+        for entry in &self.entries {
+            let subsection = entry.subsection.as_ref().map(|name| name.as_slice());
+            if entry.section == "branch" && subsection == Some(b"") {
+                return Err(Error::Config(entry.refusal()));
+            }
+            let any = if subsection.is_some() { ".*" } else { "" };
+            let pattern = format!("{}{any}.{}", entry.section, entry.name);
+            if entry.value.is_none() && valued.contains(&&*pattern) {
+                let reason = format!("missing value for '{}'", entry.key());
+                return Err(Error::ConfigEntry { reason, message: entry.refusal() });
+            }
+        }
+        Ok(())
+    }
+
     /// The environment it was loaded in.
     pub(super) fn environment(&self) -> &Environment {
         &self.env
@@ -208,6 +230,17 @@ impl Entry {
     /// The error about a key that stands alone where it needs a value.
     fn missing_value(&self, key: &BStr) -> Error {
         self.explain(format!("missing value for '{key}'"))
+    }
+
+    /// git's words about a definition that whoever reads it does not take.
+    fn refusal(&self) -> String {
+        let key = self.key();
+        match &self.origin {
+            Some((file, line)) => {
+                format!("bad config variable '{key}' in file '{}' at line {line}", file.display())
+            }
+            None => format!("unable to parse '{key}' from command-line config"),
+        }
     }
 
     /// An error in this definition: `reason`, then where it is.
