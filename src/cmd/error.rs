@@ -147,7 +147,7 @@ impl From<remote::Error> for CommandError {
             }
             remote::Error::Unadvertised(_) => {
                 let text = error.to_string();
-                text.lines().fold(Self::silent(1), |error, line| error.with_error(line))
+                text.lines().fold(Self::silent(1), Self::with_error)
             }
             remote::Error::NotPacked(_) => Self::silent(128),
             error @ (remote::Error::NotConnected { .. }
