@@ -208,6 +208,11 @@ impl Run<'_> {
     fn send(&self, push: Push<'_>, options: &Options) -> Result<Outcome, Error> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let mut decided = push.connect(&mut meters)?.decide(&mut meters)?;
+        if !options.no_verify
+            && let Some(path) = self.repo.ignored_hook("pre-push")?
+        {
+            self.reporter.ignored_hook(&path)?;
+        }
         if let Err(error) = decided.ask_hook(&mut meters) {
             decided.close();
             return Err(error);
@@ -219,7 +224,7 @@ impl Run<'_> {
             Next::Push => decided.send(&mut meters).or_else(broken),
             Next::Stop => {
                 decided.close();
-                Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: None })
+                Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: None, refused: None })
             }
         }
     }
@@ -253,7 +258,7 @@ pub(super) fn broken(error: Error) -> Result<Outcome, Error> {
     if is_over {
         Err(error)
     } else {
-        Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: Some(error) })
+        Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: Some(error), refused: None })
     }
 }
 

@@ -186,6 +186,8 @@ pub struct Outcome {
     pub tracking: Vec<BString>,
     /// The session broke after the far side had reported; git tells of it and still shows the table.
     pub broken: Option<Error>,
+    /// The `reference-transaction` hook refused to move a tracking branch; git ends with that once the table is shown.
+    pub refused: Option<Error>,
 }
 
 impl<'a> Push<'a> {
@@ -371,15 +373,18 @@ impl Decided<'_> {
                 Some(error)
             }
         };
-        let tracking =
-            if options.dry_run { Vec::new() } else { tracking::update(repo, remote, &rows, progress)? };
+        let (tracking, refused) = if options.dry_run {
+            Default::default()
+        } else {
+            tracking::update(repo, remote, &rows, progress)?
+        };
         // git shows what stays, then what went well, then the rest
         rows.sort_by_key(|row| match row.status {
             Status::UpToDate => 0,
             Status::Done => 1,
             _ => 2,
         });
-        Ok(Outcome { rows, tracking, broken })
+        Ok(Outcome { rows, tracking, broken, refused })
     }
 
     /// What the far side has beside what it advertises, if `push.negotiate` says to ask.

@@ -20,6 +20,8 @@ pub struct Hook {
     directory: PathBuf,
     git_dir: Option<PathBuf>,
     env: Environment,
+    /// Whether what it writes to its standard output goes to ours; else to our standard error.
+    has_our_output: bool,
 }
 
 impl Repository {
@@ -30,17 +32,30 @@ impl Repository {
     ///
     /// If `core.hooksPath` cannot be expanded.
     pub fn hook(&self, name: &str) -> Result<Option<Hook>, Error> {
+        let (program, shown) = self.hook_paths(name)?;
+        let found = Hook::find(&program, &self.git_dir, self.work_tree.as_deref(), &self.env);
+        Ok(found.map(|hook| Hook { shown, has_our_output: true, ..hook }))
+    }
+
+    /// The file of the hook `name`, as messages show it, if it is there and is no hook since it is not executable.
+    ///
+    /// # Errors
+    ///
+    /// If `core.hooksPath` cannot be expanded.
+    pub fn ignored_hook(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        let (program, shown) = self.hook_paths(name)?;
+        Ok((program.exists() && !is_executable(&program)).then_some(shown))
+    }
+
+    /// Where the hook `name` would be, and what messages call it.
+    fn hook_paths(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
+        let Some(configured) = self.config.path("core.hooksPath")? else {
+            let shown = display_name(&self.common_dir, &format!("hooks/{name}"));
+            return Ok((self.common_dir.join("hooks").join(name), shown));
+        };
+        let shown = configured.join(name);
         // a relative path begins where hooks run
-        let start = self.work_tree.as_deref().unwrap_or(&self.git_dir);
-        let configured = self.config.path("core.hooksPath")?.map(|path| start.join(path));
-        let is_configured = configured.is_some();
-        let directory = configured.unwrap_or_else(|| self.common_dir.join("hooks"));
-        let found = Hook::find(&directory.join(name), &self.git_dir, self.work_tree.as_deref(), &self.env);
-        if is_configured {
-            return Ok(found);
-        }
-        let shown = display_name(&self.common_dir, &format!("hooks/{name}"));
-        Ok(found.map(|hook| Hook { shown, ..hook }))
+        Ok((self.work_tree.as_deref().unwrap_or(&self.git_dir).join(&shown), shown))
     }
 }
 
@@ -63,7 +78,14 @@ impl Hook {
             Some(top) => (top, Some(std::path::absolute(git_dir).ok()?)),
             None => (git_dir, Some(PathBuf::from("."))),
         };
-        Some(Self { program, shown, directory: directory.to_owned(), git_dir, env: env.clone() })
+        Some(Self {
+            program,
+            shown,
+            directory: directory.to_owned(),
+            git_dir,
+            env: env.clone(),
+            has_our_output: false,
+        })
     }
 
     /// The path of its file as messages show it, such as `.git/hooks/pre-push`.
@@ -71,8 +93,8 @@ impl Hook {
         &self.shown
     }
 
-    /// Runs the hook with `arguments`, and `input` to read; how it ended. It need not read what it is given. Both its
-    /// outputs go to our standard error: what it says is for the user, not for the reader of our output.
+    /// Runs the hook with `arguments`, and `input` to read; how it ended. It need not read what it is given. What it
+    /// writes goes to our standard error; with a hook of [`Repository::hook`] its standard output is ours, as in git 2.47.3.
     ///
     /// # Errors
     ///
@@ -102,7 +124,8 @@ impl Hook {
         if let Some(git_dir) = &self.git_dir {
             command.env("GIT_DIR", git_dir);
         }
-        command.stdin(Stdio::piped()).stdout(io::stderr()).stderr(Stdio::inherit());
+        let output = if self.has_our_output { Stdio::inherit() } else { Stdio::from(io::stderr()) };
+        command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::inherit());
         command
     }
 }

@@ -80,6 +80,9 @@ pub enum Error {
     /// A ref cannot be updated; the text begins with git's `cannot lock ref 'R': …` and the like.
     #[error("{0}")]
     Reference(String),
+    /// The `reference-transaction` hook refused.
+    #[error("ref updates aborted by hook")]
+    RefusedByHook,
     /// An object is missing or broken.
     #[error("{0}")]
     Object(String),

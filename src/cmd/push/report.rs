@@ -102,6 +102,9 @@ impl<'a> Reporter<'a> {
                 ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
             }
         }
+        if let Some(error) = outcome.refused {
+            return Err(error.into());
+        }
         if self.is_porcelain && (is_whole || is_http && is_told) {
             ui::out(b"Done")?;
         } else if self.show.verbosity >= 0 && !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
@@ -124,6 +127,19 @@ impl<'a> Reporter<'a> {
         }
         self.failed(url);
         Ok(Verdict::Failed)
+    }
+
+    /// Tells that the file at `path` is not executable and thus no hook.
+    pub(super) fn ignored_hook(&self, path: &std::path::Path) -> Result<(), Error> {
+        if self.has_advice && self.repo.config.boolean("advice.ignoredHook")? != Some(false) {
+            let text = format!(
+                "The '{}' hook was ignored because it's not set as executable.\n\
+                 You can disable this warning with `git config advice.ignoredHook false`.",
+                path.display()
+            );
+            ui::hint_in(&self.paints.hint, text.as_bytes().as_bstr());
+        }
+        Ok(())
     }
 
     /// `error: failed to push some refs to '<url>'`.

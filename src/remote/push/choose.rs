@@ -5,7 +5,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::Options;
 use super::refspec::{Content, PushRefspec};
 use super::source::{Found, LocalRefs};
-use crate::remote::config::default_name;
+use crate::remote::config::{default_name, exists};
 use crate::remote::{Error, Remote};
 use crate::repo::Repository;
 use crate::repo::config::Scope;
@@ -95,7 +95,13 @@ impl Default {
         let message = match repo.config.scope("push.default") {
             Some(Scope::Command) => "unable to parse 'push.default' from command-line config",
             Some(Scope::System | Scope::Global | Scope::Local | Scope::Worktree) | None => {
-                "bad config variable 'push.default'"
+                let origin = repo.config.origin("push.default");
+                let (file, line) = origin.unwrap_or_default();
+                return crate::repo::Error::ConfigEntry {
+                    reason,
+                    message: format!("bad config variable 'push.default' in file '{file}' at line {line}"),
+                }
+                .into();
             }
         };
         crate::repo::Error::ConfigEntry { reason, message: message.into() }.into()
@@ -179,7 +185,9 @@ fn by_default(repo: &Repository, remote: &Remote) -> Result<Vec<PushRefspec>, Er
     }
     let name = remote.display_name();
     let branch = Branch::current(repo)?.ok_or_else(|| detached(name))?;
-    let is_own_remote = branch.remote == name;
+    // A remote that is only assumed has to be there for the push to go elsewhere.
+    let is_named = repo.config.string(&format!("branch.{}.remote", branch.short)).is_some();
+    let is_own_remote = branch.remote == name || !is_named && !exists(&repo.config, branch.remote.as_bstr());
     let destination = match default {
         Default::Upstream if !is_own_remote => return Err(triangular(name, &branch)),
         Default::Upstream => upstream(repo, name, &branch)?,

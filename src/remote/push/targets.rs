@@ -106,6 +106,7 @@ impl Matcher<'_> {
                 target.wish = Some(Wish { source: None, new: targets.null, force: false });
             }
         }
+        self.leave_out(targets);
         Ok(())
     }
 
@@ -115,7 +116,7 @@ impl Matcher<'_> {
             let (destination, source) = match (&refspec.content, source) {
                 (Content::Delete(name), _) => (find_deleted(targets, name.as_bstr()), None),
                 (Content::One { destination: None, .. }, Some(source)) => {
-                    (Ok(self.same_name(source)?), Some(source))
+                    (self.same_name(targets, source)?, Some(source))
                 }
                 (Content::One { destination: Some(name), .. }, Some(source)) => {
                     (self.find_destination(targets, name.as_bstr(), source)?, Some(source))
@@ -166,12 +167,15 @@ impl Matcher<'_> {
         }
     }
 
-    /// The destination of `source` where none is said: the ref that it is.
-    fn same_name(&self, source: &Source) -> Result<BString, Error> {
+    /// The destination of `source` where none is said: the ref that it is. A detached `HEAD` is none that can be pushed.
+    fn same_name(&self, targets: &Targets, source: &Source) -> Result<Result<BString, Vec<Told>>, Error> {
         let name = source.name.as_bstr();
         match self.follow(name)? {
+            (Some(resolved), _) if !resolved.starts_with(b"refs/") => {
+                self.find_destination(targets, resolved.as_bstr(), source)
+            }
             (Some(resolved), is_symbolic) if !is_symbolic || resolved.starts_with(b"refs/heads/") => {
-                Ok(resolved)
+                Ok(Ok(resolved))
             }
             (Some(_) | None, _) => Err(Error::Usage(format!("{name} cannot be resolved to branch"))),
         }
@@ -244,9 +248,6 @@ impl Matcher<'_> {
 
     /// Where patterns or `:` take our ref `name`, whether by force, and whether it was `:`.
     fn map(&self, name: &BStr) -> Option<(BString, bool, bool)> {
-        if self.is_excluded(name) {
-            return None;
-        }
         let refspecs = || self.refspecs.iter().map(|sourced| &sourced.refspec);
         let mapped = refspecs().find_map(|refspec| Some((refspec.map_pattern(name)?, refspec.force, false)));
         if mapped.is_some() {
@@ -273,6 +274,13 @@ impl Matcher<'_> {
                 target.wish = Some(Wish { source: None, new: null, force: false });
             }
         }
+    }
+
+    /// Forgets what negative refspecs name: the far side's refs, whatever is pushed to them (seen in git 2.47.3).
+    fn leave_out(&self, targets: &mut Targets) {
+        targets.list.retain(|target| !self.is_excluded(target.name.as_bstr()));
+        let places = targets.list.iter().enumerate().map(|(place, target)| (target.name.clone(), place));
+        targets.places = places.collect();
     }
 
     fn is_excluded(&self, name: &BStr) -> bool {

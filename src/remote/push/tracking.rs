@@ -14,25 +14,32 @@ use crate::repo::{Edit, Expected, Repository, Target};
 const MESSAGE: &str = "update by push";
 
 /// Makes the tracking branches of `rows` what the far side's refs are now, and gives their names. One that cannot be
-/// moved is told of and does not keep the others.
+/// moved is told of and does not keep the others, but the refusal of a hook ends it: that is the error then.
 pub(super) fn update(
     repo: &Repository,
     remote: &Remote,
     rows: &[RefUpdate],
     progress: &mut dyn Progress,
-) -> Result<Vec<BString>, Error> {
+) -> Result<(Vec<BString>, Option<Error>), Error> {
     let mut names = Vec::new();
     for (name, new) in rows.iter().flat_map(changes) {
         let Some(tracking) = tracking_ref(remote, name.as_bstr()) else { continue };
         let updated = update_one(repo, &tracking, new);
-        names.push(tracking);
-        if let Err(text) = updated
-            && progress.report(Event::Error(&text)).is_break()
-        {
+        names.push(tracking.clone());
+        let Err(error) = updated else { continue };
+        if matches!(error, crate::repo::Error::RefusedByHook) {
+            return Ok((names, Some(error.into())));
+        }
+        let text = if new.is_null() {
+            error.to_string()
+        } else {
+            format!("update_ref failed for ref '{tracking}': {error}")
+        };
+        if progress.report(Event::Error(&text)).is_break() {
             return Err(Error::Interrupted);
         }
     }
-    Ok(names)
+    Ok((names, None))
 }
 
 /// The refs of the far side that are now known, and what they are; the null id if they are gone.
@@ -49,11 +56,11 @@ fn changes(row: &RefUpdate) -> Vec<(BString, ObjectId)> {
         .collect()
 }
 
-/// Moves or deletes one; the error is what git says.
-fn update_one(repo: &Repository, tracking: &BString, new: ObjectId) -> Result<(), String> {
+/// Moves or deletes one.
+fn update_one(repo: &Repository, tracking: &BString, new: ObjectId) -> Result<(), crate::repo::Error> {
     if new.is_null() {
         let edit = Edit { name: tracking.clone(), new: None, expected: Expected::Any, message: None };
-        return repo.update_refs(&[edit]).map_err(|error| error.to_string());
+        return repo.update_refs(&[edit]);
     }
     let edit = Edit {
         name: followed(repo, tracking),
@@ -61,7 +68,7 @@ fn update_one(repo: &Repository, tracking: &BString, new: ObjectId) -> Result<()
         expected: Expected::Any,
         message: Some(MESSAGE.into()),
     };
-    repo.update_refs(&[edit]).map_err(|error| format!("update_ref failed for ref '{tracking}': {error}"))
+    repo.update_refs(&[edit])
 }
 
 #[cfg(test)]

@@ -38,6 +38,10 @@ pub(super) fn check(session: &Session, repo: &Repository, options: &Options) -> 
     if !options.push_options.is_empty() && !capabilities.contains("push-options") {
         return Err(unsupported("push options"));
     }
+    // it would become a line of its own in a certificate that is signed
+    if options.push_options.iter().any(|option| option.contains(&b'\n')) {
+        return Err(Error::Usage("push options must not have new line characters".into()));
+    }
     Ok(())
 }
 

@@ -210,6 +210,12 @@ impl Config {
         places.into_iter().flatten().filter_map(|&place| self.entries.get(place))
     }
 
+    /// The file, as messages show it, and the line that the value of `key` is from; `None` if it is from no file.
+    pub(crate) fn origin(&self, key: &str) -> Option<(String, String)> {
+        let (file, line) = self.last(key)?.origin.as_ref()?;
+        Some((file.display().to_string(), line.to_string()))
+    }
+
     fn last(&self, key: &str) -> Option<&Entry> {
         self.all(key).next_back()
     }

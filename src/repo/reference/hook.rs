@@ -23,7 +23,7 @@ impl Hook {
     pub(super) fn run(&self, state: State, input: &[u8]) -> Result<(), Error> {
         let status = self.0.run(&[state.name().as_ref()], input)?;
         if state == State::Prepared && !status.success() {
-            return Err(Error::Reference("ref updates aborted by hook".into()));
+            return Err(Error::RefusedByHook);
         }
         Ok(())
     }

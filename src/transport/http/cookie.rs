@@ -213,7 +213,8 @@ fn parse_header(value: &str, now: SystemTime) -> Option<Cookie> {
     }
     if let Some(seconds) = max_age {
         let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or_default());
-        cookie.expires = Some(now.checked_add(seconds).unwrap_or(now));
+        // what ends beyond all that a clock can tell never ends
+        cookie.expires = now.checked_add(seconds);
     }
     Some(cookie)
 }
