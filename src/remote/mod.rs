@@ -92,7 +92,7 @@ pub enum Error {
     /// The pack to be sent could not be made. That was told by [`Event::Fatal`](crate::progress::Event::Fatal), before what
     /// the far side made of it.
     #[error(transparent)]
-    NotPacked(Box<Error>),
+    NotPacked(Box<Self>),
     /// A file could not be read or written.
     #[error("{action} '{}': {}", path.display(), reason(source))]
     Io {

@@ -165,7 +165,7 @@ impl Maker<'_> {
                 server_options: &[],
                 no_progress: self.options.quiet,
             };
-            lazy.from_any(promisors, source, found.missing, progress)?;
+            lazy.fetch_from_any(promisors, source, found.missing, progress)?;
         }
     }
 }
