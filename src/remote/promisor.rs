@@ -40,7 +40,7 @@ impl LazyFetch<'_> {
     /// # Errors
     ///
     /// [`Error::NotPromised`] names an object that no remote sent.
-    pub(super) fn fetch_from_any(
+    pub(super) fn ask_any(
         &self,
         remotes: &[Remote],
         objects: &mut Objects,
@@ -48,7 +48,12 @@ impl LazyFetch<'_> {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         for remote in remotes {
-            match self.fetch_from(remote, wants.clone(), progress) {
+            let transport = transport::Options {
+                remote: remote.name.clone(),
+                upload_pack: remote.upload_pack.clone(),
+                ..self.transport.clone()
+            };
+            match (LazyFetch { transport: &transport, ..*self }).ask_one(remote, wants.clone(), progress) {
                 Ok(()) => {}
                 Err(error) if error.is_interrupted() => return Err(error),
                 Err(error) if progress.report(Event::Fatal(&error.to_string())).is_break() => {
@@ -66,7 +71,7 @@ impl LazyFetch<'_> {
     }
 
     /// Fetches `wants` from `remote` in one request. C git's lazy fetch names no haves either.
-    pub(super) fn fetch_from(
+    pub(super) fn ask_one(
         &self,
         remote: &Remote,
         wants: Vec<ObjectId>,

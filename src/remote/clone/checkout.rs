@@ -47,6 +47,6 @@ impl Cloned {
         let Self { repo, options, .. } = self;
         let Options { transport, server_options, no_progress, .. } = options;
         let lazy = LazyFetch { repo, transport, server_options, no_progress: *no_progress };
-        lazy.fetch_from(remote, wants, progress)
+        lazy.ask_one(remote, wants, progress)
     }
 }

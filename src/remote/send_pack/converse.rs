@@ -165,7 +165,7 @@ impl Maker<'_> {
                 server_options: &[],
                 no_progress: self.options.quiet,
             };
-            lazy.fetch_from_any(promisors, source, found.missing, progress)?;
+            lazy.ask_any(promisors, source, found.missing, progress)?;
         }
     }
 }
