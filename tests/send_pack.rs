@@ -710,7 +710,7 @@ fn an_object_that_is_missing_here_ends_the_push_on_both_sides() {
     let rows = vec![Near::row("refs/heads/new", None, Some(near.tip))];
     let pushed = near.push(far.to_str().unwrap(), None, rows, &Options::default(), Told::default());
     let error = pushed.result.unwrap_err();
-    assert!(matches!(error, Error::NotPacked(_)), "{error:?}");
+    assert!(matches!(error, Error::Told(_)), "{error:?}");
     assert_eq!(error.to_string(), format!("unable to read {blob}"));
     // as in git, where pack-objects has the first word
     let unpack = "error: remote unpack failed: eof before pack header was fully read".to_owned();
@@ -798,10 +798,7 @@ fn a_promisor_that_is_gone_ends_the_push_on_both_sides() {
     };
     let pushed = near.push(far.to_str().unwrap(), None, rows, &options, Told::default());
     let error = pushed.result.unwrap_err();
-    assert!(
-        matches!(&error, Error::NotPacked(error) if matches!(**error, Error::NotPromised(_))),
-        "{error:?}"
-    );
+    assert!(matches!(&error, Error::Told(error) if matches!(**error, Error::NotPromised(_))), "{error:?}");
     let [remote, fatal, unpack] = &pushed.told.ends[..] else { panic!("{:?}", pushed.told.ends) };
     assert!(remote.starts_with("fatal: Could not read from remote repository."), "{remote}");
     assert_eq!(*fatal, format!("fatal: {error}"));

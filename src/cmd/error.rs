@@ -149,7 +149,7 @@ impl From<remote::Error> for CommandError {
                 let text = error.to_string();
                 text.lines().fold(Self::silent(1), Self::with_error)
             }
-            remote::Error::NotPacked(_) => Self::silent(128),
+            remote::Error::Told(_) => Self::silent(128),
             error @ (remote::Error::NotConnected { .. }
             | remote::Error::Missing(_)
             | remote::Error::Refspec(_)

@@ -14,7 +14,7 @@ use super::ui::{self, Paint, Terminal};
 use super::{CommandError, Context, Show, signal};
 use crate::progress::Progress;
 use crate::protocol::{Service, Version, pktline};
-use crate::remote::push::{Options, Outcome, Push, RefUpdate, Status, Told};
+use crate::remote::push::{Options, Outcome, Push, RefUpdate, Status};
 use crate::remote::{Error, Remote, Session};
 use crate::repo::Repository;
 use crate::transport;
@@ -140,12 +140,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let outcome = match sent {
         Err(Error::NotPushed { told }) => {
             print_told(&told, ui::has_advice(&context.env).then_some(&Paint::default()));
-            return Ok(if matches!(told.as_slice(), [Told::Plain(_)]) {
-                NOTHING_IN_COMMON
-            } else {
-                REJECTED
-            });
+            return Ok(REJECTED);
         }
+        Err(Error::Told(error)) if matches!(*error, Error::NotPushed { .. }) => return Ok(NOTHING_IN_COMMON),
         sent => sent?,
     };
     report(&repo, outcome, &destination, show, values.helper_status)

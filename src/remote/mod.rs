@@ -89,10 +89,10 @@ pub enum Error {
     /// [`Event::Fatal`](crate::progress::Event::Fatal).
     #[error("could not fetch {0} from promisor remote")]
     NotPromised(ObjectId),
-    /// The pack to be sent could not be made. That was told by [`Event::Fatal`](crate::progress::Event::Fatal), before what
-    /// the far side made of it.
+    /// What went wrong was told by [`Event::Fatal`](crate::progress::Event::Fatal) already, before the far side heard that
+    /// nothing will come of the push and told of that.
     #[error(transparent)]
-    NotPacked(Box<Self>),
+    Told(Box<Self>),
     /// A file could not be read or written.
     #[error("{action} '{}': {}", path.display(), reason(source))]
     Io {
@@ -120,7 +120,7 @@ impl Error {
                 | Self::Protocol(protocol::Error::Interrupted)
                 | Self::Pack(pack::Error::Interrupted)
                 | Self::Repo(repo::Error::Interrupted)
-        )
+        ) || matches!(self, Self::Told(error) if error.is_interrupted())
     }
 }
 

@@ -11,7 +11,7 @@ use gix_hash::ObjectId;
 
 use super::send_pack::{self, Signed, send_pack};
 use super::{Error, Remote, RepoSettings, Session};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::protocol::push::Rewritten;
 use crate::protocol::{Error as ProtocolError, Ref};
 use crate::repo::Repository;
@@ -277,16 +277,13 @@ impl<'a> Connected<'a> {
     ///
     /// [`Error::NotPushed`] if destinations are missing, ambiguous or taken twice; [`Error::Usage`] where git gives up at
     /// once.
-    pub fn decide(self, _progress: &mut dyn Progress) -> Result<Decided<'a>, Error> {
+    pub fn decide(self, progress: &mut dyn Progress) -> Result<Decided<'a>, Error> {
         match self.rows() {
             Ok(rows) => {
                 let Self { push, session, advertised, .. } = self;
                 Ok(Decided { push, session, advertised, rows, is_asked: false })
             }
-            Err(error) => {
-                end_unsent(self.session, &error);
-                Err(error)
-            }
+            Err(error) => Err(end_unsent(self.session, error, progress)),
         }
     }
 
@@ -343,8 +340,7 @@ impl Decided<'_> {
     /// [`Error::HookDeclined`]; what [`send_pack()`] says if the far side has reported nothing.
     pub fn send(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
         if let Err(error) = self.ask_hook(progress) {
-            end_unsent(self.session, &error);
-            return Err(error);
+            return Err(end_unsent(self.session, error, progress));
         }
         let more_haves = self.negotiate(progress)?;
         let Push { repo, remote, url, options } = self.push;
@@ -364,12 +360,12 @@ impl Decided<'_> {
         let broken = match sent {
             Ok(()) => end(self.session, &rows, options.dry_run).err(),
             Err(error) => {
-                hang_up(self.session);
                 let is_judged =
                     matches!(error, Error::Protocol(ProtocolError::Report(_))) || has_report(&rows);
                 if error.is_interrupted() || !is_judged {
-                    return Err(error);
+                    return Err(end_unsent(self.session, error, progress));
                 }
+                hang_up(self.session);
                 Some(error)
             }
         };
@@ -431,15 +427,30 @@ fn end(session: Session, rows: &[RefUpdate], dry_run: bool) -> Result<(), Error>
 }
 
 /// Ends a session in which nothing was asked for, as git does: where it gives up at once the far side is left alone.
-fn end_unsent(session: Session, error: &Error) {
+fn end_unsent(session: Session, error: Error, progress: &mut dyn Progress) -> Error {
     match error {
-        Error::NotPushed { told } if !matches!(told.as_slice(), [Told::Plain(_)]) => {
+        Error::NotPushed { told } => {
+            if let [Told::Plain(text)] = told.as_slice() {
+                let _listened = progress.report(Event::Detail { level: 0, text });
+                hang_up(session);
+                return Error::Told(Box::new(Error::NotPushed { told }));
+            }
             let _nothing_was_asked = session.close();
+            Error::NotPushed { told }
         }
         Error::HookDeclined => {
             let _nothing_was_asked = session.close();
+            Error::HookDeclined
         }
-        _ => hang_up(session),
+        error @ (Error::Usage(_) | Error::Protocol(ProtocolError::Unsupported(_))) => {
+            let _listened = progress.report(Event::Fatal(&error.to_string()));
+            hang_up(session);
+            Error::Told(Box::new(error))
+        }
+        error => {
+            hang_up(session);
+            error
+        }
     }
 }
 

@@ -123,6 +123,13 @@ impl<'a> Reporter<'a> {
         match error {
             Error::NotPushed { told } => print_told(&told, self.has_advice.then_some(&self.paints.hint)),
             Error::HookDeclined => {}
+            Error::Told(error) if matches!(*error, Error::NotPushed { .. }) => {
+                // Seen in git 2.47.3: nothing to do is a failure only where a program of ours waited for it.
+                if [&b"git://"[..], b"http://", b"https://"].iter().any(|scheme| url.starts_with(scheme)) {
+                    ui::note("Everything up-to-date");
+                    return Ok(Verdict::Done);
+                }
+            }
             error => return Err(error.into()),
         }
         self.failed(url);

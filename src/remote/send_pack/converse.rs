@@ -134,7 +134,7 @@ impl Maker<'_> {
                     tell(&mut progress, Event::Error(&format!("Could not read {id}")))?;
                 }
                 tell(&mut progress, Event::Fatal(&error.to_string()))?;
-                Err(Error::NotPacked(Box::new(error)))
+                Err(Error::Told(Box::new(error)))
             }
         }
     }
