@@ -36,7 +36,9 @@ fn check(steps: &mut Steps) -> Result<()> {
 
 /// The tests, with nextest where it is installed, and what they skipped.
 fn tests(steps: &mut Steps) -> Result<()> {
-    let skips = root().join("target").join("skipped-tests");
+    let target = root().join("target");
+    fs::create_dir_all(&target).with_context(|| format!("cannot create '{}'", target.display()))?;
+    let skips = target.join("skipped-tests");
     fs::write(&skips, "").with_context(|| format!("cannot write '{}'", skips.display()))?;
     let outcome = if has_cargo("nextest") {
         let arguments =
