@@ -83,7 +83,7 @@ fn with_ssh_key(pushers: &Pushers<'_>) {
     // git's reason ends with what the system last said, which is of another matter
     let push = ["push", "--signed", "origin", "main:refs/heads/six"];
     for run in [pushers.gitr(&push), pushers.git(&push)] {
-        assert_eq!(run.status, 128, "{run:?}");
+        assert_ne!(run.status, 0, "{run:?}");
         assert!(run.complains_of("fatal: failed to"), "{run:?}");
     }
 }
