@@ -9,12 +9,14 @@ use crate::repo::{Config, Environment};
 mod color;
 mod filter;
 mod meter;
+mod patient;
 pub mod push;
 mod remote;
 mod table;
 
 pub use color::{BadColor, Paint};
 pub use meter::{Meters, Settings as MeterSettings};
+use patient::Patient;
 pub use table::{Table, porcelain_row};
 
 /// What is known of the terminal.
@@ -67,14 +69,14 @@ impl Terminal {
 
 /// Writes `line` and a line feed to stdout.
 pub fn out(line: &[u8]) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = Patient(io::stdout().lock());
     stdout.write_all(line)?;
     stdout.write_all(b"\n")
 }
 
 /// Writes bytes to stdout as they are.
 pub fn out_raw(text: &[u8]) -> io::Result<()> {
-    io::stdout().lock().write_all(text)
+    Patient(io::stdout().lock()).write_all(text)
 }
 
 /// Writes `line` and a line feed to stderr in one write, so that lines of several processes do not mix.
@@ -103,7 +105,7 @@ pub fn harmless(line: &BStr) -> BString {
 
 /// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
 fn raw(text: &[u8]) {
-    let _written_or_gone = io::stderr().lock().write_all(text);
+    let _written_or_gone = Patient(io::stderr().lock()).write_all(text);
 }
 
 /// `fatal: …` and the like; what came from outside is made harmless.

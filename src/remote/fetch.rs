@@ -215,7 +215,7 @@ impl<'a> Fetch<'a> {
         }
         let checked_out = self.repo.checked_out_branches()?;
         for local in map.iter().filter_map(|mapping| mapping.local.as_ref()) {
-            let moved = update::followed(self.repo, local);
+            let (moved, _) = update::followed(self.repo, local);
             if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| *branch == moved) {
                 return Err(Error::Usage(format!(
                     "refusing to fetch into branch '{local}' checked out at '{}'",

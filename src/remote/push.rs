@@ -14,7 +14,7 @@ use super::{Error, Remote, RepoSettings, Session};
 use crate::progress::{Event, Progress};
 use crate::protocol::push::Rewritten;
 use crate::protocol::{Error as ProtocolError, Ref};
-use crate::repo::Repository;
+use crate::repo::{self, Repository};
 use crate::transport::{self, Url};
 use choose::choose;
 use source::{LocalRefs, Sourced, find_sources};
@@ -442,7 +442,9 @@ fn end_unsent(session: Session, error: Error, progress: &mut dyn Progress) -> Er
             let _nothing_was_asked = session.close();
             Error::HookDeclined
         }
-        error @ (Error::Usage(_) | Error::Protocol(ProtocolError::Unsupported(_))) => {
+        error @ (Error::Usage(_)
+        | Error::Protocol(ProtocolError::Unsupported(_))
+        | Error::Repo(repo::Error::Config(_))) => {
             let _listened = progress.report(Event::Fatal(&error.to_string()));
             hang_up(session);
             Error::Told(Box::new(error))

@@ -316,7 +316,8 @@ pub fn apply_together(
 }
 
 fn removal(update: &RefUpdate) -> Option<Edit> {
-    Some(Edit { name: update.local.clone()?, new: None, expected: Expected::Any, message: None })
+    let name = update.local.clone()?;
+    Some(Edit { name, new: None, expected: Expected::Any, message: None, through: Vec::new() })
 }
 
 fn edit(repo: &Repository, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
@@ -324,26 +325,31 @@ fn edit(repo: &Repository, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
     let mut message = BString::from(action);
     message.extend_from_slice(b": ");
     message.extend_from_slice(text.as_bytes());
+    let (name, through) = followed(repo, update.local.as_ref()?);
     Some(Edit {
-        name: followed(repo, update.local.as_ref()?),
+        name,
+        through,
         new: Some(Target::Id(update.new?)),
         expected: update.old.map_or(Expected::Missing, Expected::Id),
         message: Some(message),
     })
 }
 
-/// The ref that an update of `name` moves: where symbolic refs lead to.
-pub fn followed(repo: &Repository, name: &BString) -> BString {
+/// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs.
+pub fn followed(repo: &Repository, name: &BString) -> (BString, Vec<BString>) {
     /// As many as git follows.
     const SYMREFS_MAX: usize = 5;
     let mut name = name.clone();
+    let mut through = Vec::new();
     for _ in 0..SYMREFS_MAX {
         match repo.find_ref(name.as_bstr()) {
-            Ok(Some(crate::repo::Reference { target: Target::Symbolic(target), .. })) => name = target,
+            Ok(Some(crate::repo::Reference { target: Target::Symbolic(target), .. })) => {
+                through.push(std::mem::replace(&mut name, target));
+            }
             Ok(_) | Err(_) => break,
         }
     }
-    name
+    (name, through)
 }
 
 /// The refs of ours that `refspecs` fill and whose source is no longer on the far side.

@@ -34,7 +34,13 @@ impl Plan {
         let tags = self.followed.iter().filter(|tag| objects.contains(&tag.id));
         tags.filter_map(|tag| {
             let new = Some(Target::Id(tag.id));
-            Some(Edit { name: tag.local.clone()?, new, expected: Expected::Any, message: None })
+            Some(Edit {
+                name: tag.local.clone()?,
+                new,
+                expected: Expected::Any,
+                message: None,
+                through: Vec::new(),
+            })
         })
         .collect()
     }

@@ -82,7 +82,13 @@ impl Clone<'_> {
         if let Some(remote_head) = &plan.remote_head {
             let name = format!("refs/remotes/{}/HEAD", self.options.origin).into();
             let new = Some(Target::Symbolic(remote_head.clone()));
-            repo.update_refs(&[Edit { name, new, expected: Expected::Any, message: Some(message.clone()) }])?;
+            repo.update_refs(&[Edit {
+                name,
+                new,
+                expected: Expected::Any,
+                message: Some(message.clone()),
+                through: Vec::new(),
+            }])?;
         }
         self.write_head(&repo, plan, &message)?;
         let repo = self.reopen(&repo)?;
@@ -103,8 +109,13 @@ impl Clone<'_> {
     }
 
     fn write_head(&self, repo: &Repository, plan: &Plan, message: &BString) -> Result<(), Error> {
-        let edit =
-            |name: BString, new, message| Edit { name, new: Some(new), expected: Expected::Any, message };
+        let edit = |name: BString, new, message| Edit {
+            name,
+            new: Some(new),
+            expected: Expected::Any,
+            message,
+            through: Vec::new(),
+        };
         let message = (!self.is_bare()).then(|| message.clone());
         match &plan.head {
             Head::Branch { name, id } => {

@@ -59,11 +59,19 @@ fn changes(row: &RefUpdate) -> Vec<(BString, ObjectId)> {
 /// Moves or deletes one.
 fn update_one(repo: &Repository, tracking: &BString, new: ObjectId) -> Result<(), crate::repo::Error> {
     if new.is_null() {
-        let edit = Edit { name: tracking.clone(), new: None, expected: Expected::Any, message: None };
+        let edit = Edit {
+            name: tracking.clone(),
+            new: None,
+            expected: Expected::Any,
+            message: None,
+            through: Vec::new(),
+        };
         return repo.update_refs(&[edit]);
     }
+    let (name, through) = followed(repo, tracking);
     let edit = Edit {
-        name: followed(repo, tracking),
+        name,
+        through,
         new: Some(Target::Id(new)),
         expected: Expected::Any,
         message: Some(MESSAGE.into()),

@@ -69,6 +69,8 @@ pub struct Edit {
     pub expected: Expected,
     /// The reflog message; `None` writes no reflog (a deletion removes it).
     pub message: Option<BString>,
+    /// The symbolic refs that led to `name`, if it was reached by them: their reflogs get the line as well.
+    pub through: Vec<BString>,
 }
 
 /// What must be there before a change.

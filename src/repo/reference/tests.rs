@@ -182,16 +182,28 @@ fn command(edit: &Edit) -> String {
 }
 
 fn set(name: &str, new: ObjectId, expected: Expected) -> Edit {
-    Edit { name: name.into(), new: Some(Target::Id(new)), expected, message: Some("a  b\nc ".into()) }
+    Edit {
+        name: name.into(),
+        new: Some(Target::Id(new)),
+        expected,
+        message: Some("a  b\nc ".into()),
+        through: Vec::new(),
+    }
 }
 
 fn delete(name: &str, expected: Expected) -> Edit {
-    Edit { name: name.into(), new: None, expected, message: Some("a  b\nc ".into()) }
+    Edit { name: name.into(), new: None, expected, message: Some("a  b\nc ".into()), through: Vec::new() }
 }
 
 fn point(name: &str, target: &str) -> Edit {
     let new = Some(Target::Symbolic(target.into()));
-    Edit { name: name.into(), new, expected: Expected::Any, message: Some("a  b\nc ".into()) }
+    Edit {
+        name: name.into(),
+        new,
+        expected: Expected::Any,
+        message: Some("a  b\nc ".into()),
+        through: Vec::new(),
+    }
 }
 
 fn copy_directory(from: &Path, to: &Path) {

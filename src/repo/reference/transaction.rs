@@ -58,6 +58,8 @@ pub(super) fn update(files: &Files, settings: &Settings, edits: &[Edit]) -> Resu
 struct Locked<'a> {
     edit: &'a Edit,
     lock: gix_lock::Marker,
+    /// Guard the reflogs of the symbolic refs that led here.
+    _through: Vec<gix_lock::Marker>,
 }
 
 /// A ref that has passed all checks.
@@ -155,7 +157,7 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// Writes the reflog of the ref, and that of `HEAD` if it names the ref.
+    /// Writes the reflog of the ref, those of the symbolic refs that led to it, and that of `HEAD` if it names the ref.
     fn write_logs(&self, index: usize, change: &Checked<'_>, all: &[Checked<'_>]) -> Result<(), Error> {
         let edit = change.locked.edit;
         let Some(message) = &edit.message else { return Ok(()) };
@@ -171,6 +173,9 @@ impl<'a> Prepared<'a> {
         let line = reflog::Line { old, new, committer, message: message.as_bstr() };
         if change.differs && edit.new.is_some() {
             reflog::append(self.files, self.settings.log_all, edit.name.as_ref(), &line)?;
+        }
+        for name in &edit.through {
+            reflog::append(self.files, self.settings.log_all, name.as_ref(), &line)?;
         }
         if self.head.as_ref().is_some_and(|(_, branch)| *branch == index) {
             reflog::append(self.files, self.settings.log_all, b"HEAD".as_bstr(), &line)?;
@@ -257,7 +262,8 @@ fn lock_all<'a>(
         };
         let lock = lock_ref(&path, settings.lock_timeout, &content)
             .map_err(|reason| Error::Reference(format!("cannot lock ref '{name}': {reason}")))?;
-        locked.push(Locked { edit, lock });
+        let through = edit.through.iter().map(|name| lock_log(files, settings, name.as_bstr()));
+        locked.push(Locked { edit, lock, _through: through.collect::<Result<_, _>>()? });
     }
     Ok(locked)
 }
@@ -270,13 +276,18 @@ fn lock_head(
 ) -> Result<Option<(gix_lock::Marker, usize)>, Error> {
     let head = b"HEAD".as_bstr();
     let Loose::Found(Target::Symbolic(branch)) = files.read_loose(head)? else { return Ok(None) };
-    if locked.iter().any(|entry| entry.edit.name == head) {
+    let is_head =
+        |entry: &Locked<'_>| entry.edit.name == head || entry.edit.through.iter().any(|name| name == head);
+    if locked.iter().any(is_head) {
         return Ok(None);
     }
     let Some(index) = locked.iter().position(|entry| entry.edit.name == branch) else { return Ok(None) };
-    let lock = lock_ref(&files.path(head), settings.lock_timeout, b"")
-        .map_err(|reason| Error::Reference(format!("cannot lock ref 'HEAD': {reason}")))?;
-    Ok(Some((lock, index)))
+    Ok(Some((lock_log(files, settings, head)?, index)))
+}
+
+/// Locks the symbolic ref `name`, which stays as it is, for a line in its reflog.
+fn lock_log(files: &Files, settings: &Settings, name: &BStr) -> Result<gix_lock::Marker, Error> {
+    lock_ref(&files.path(name), settings.lock_timeout, b"").map_err(|reason| cannot_lock(name, &reason))
 }
 
 /// Checks one ref under its lock: what it was, whether its name is free, what it becomes.
@@ -350,7 +361,8 @@ fn check_object(objects: &Objects, name: &BStr, id: &ObjectId) -> Result<(), Err
     Err(Error::Reference(format!("cannot update ref '{name}': {reason}")))
 }
 
-/// The lines `<old> <new> <ref>` that the hook reads; `head` is the change that `HEAD` follows.
+/// The lines `<old> <new> <ref>` that the hook reads; `head` is the change that `HEAD` follows. A symbolic ref that led to
+/// a change stands before it, without an old id (seen in git 2.47.3).
 fn hook_input(object_hash: gix_hash::Kind, changes: &[Checked<'_>], head: Option<usize>) -> Vec<u8> {
     let mut input = Vec::new();
     let head = head.and_then(|index| changes.get(index)).map(|change| (change, b"HEAD".as_bstr()));
@@ -361,13 +373,20 @@ fn hook_input(object_hash: gix_hash::Kind, changes: &[Checked<'_>], head: Option
             Expected::Id(id) => id,
             Expected::Any | Expected::Missing => object_hash.null(),
         };
+        let through = edit
+            .through
+            .iter()
+            .filter(|_| name == edit.name)
+            .map(|name| (object_hash.null(), name.as_bstr()));
         let new = match &edit.new {
             None => object_hash.null().to_string().into(),
             Some(Target::Id(id)) => id.to_string().into(),
             Some(Target::Symbolic(target)) => BString::from([b"ref:", target.as_bytes()].concat()),
         };
-        input.extend_from_slice(format!("{old} ").as_bytes());
-        input.extend_from_slice(&[new.as_bytes(), b" ", name.as_bytes(), b"\n"].concat());
+        for (old, name) in through.chain([(old, name)]) {
+            input.extend_from_slice(format!("{old} ").as_bytes());
+            input.extend_from_slice(&[new.as_bytes(), b" ", name.as_bytes(), b"\n"].concat());
+        }
     }
     input
 }

@@ -41,7 +41,7 @@ pub(super) fn default_key(repo: &Repository) -> Result<BString, Error> {
     first.ok_or_else(|| failed("succeeded but returned no keys", &ended.stderr))
 }
 
-/// The fingerprint, with a space behind it: so C git names an ssh key.
+/// The fingerprint, with a space behind it: so C git names an ssh key. [`Error::Config`] where there is no such key.
 pub(super) fn fingerprint(repo: &Repository, key: &Key) -> Result<BString, Error> {
     let mut command = program::command(Path::new("ssh-keygen"), repo);
     command.arg("-lf");
@@ -61,8 +61,9 @@ pub(super) fn fingerprint(repo: &Repository, key: &Key) -> Result<BString, Error
     if let (true, Some(fingerprint)) = (ended.success, words.next()) {
         return Ok([fingerprint, b" "].concat().into());
     }
+    // git 2.47.3 lets ssh-keygen say why by itself, and ends with whatever the system said last
     let said = ended.stderr.trim_end().as_bstr();
-    Err(Error::Sign(format!("failed to get the ssh fingerprint for key '{shown}': {said}")))
+    Err(Error::Config(format!("failed to get the ssh fingerprint for key '{shown}': {said}")))
 }
 
 /// Has `program` sign `text`.

@@ -14,12 +14,15 @@ const ECHOES: [&str; 3] = [
     "fatal: the remote end hung up unexpectedly",
 ];
 
+/// How a program ends that SIGPIPE has killed.
+const BROKEN_PIPE: i32 = 128 + 13;
+
 impl Pushers<'_> {
     /// Compares what both said and what they left. Where they differ gitr's side becomes what C git's is, so that the
     /// next row is tried on its own.
     pub fn compare(&self, ours: &Run, theirs: &Run) {
         let mut differences = Vec::new();
-        if (&ours.stdout, &ours.stderr, ours.status) != (&theirs.stdout, &theirs.stderr, theirs.status) {
+        if !says_the_same(ours, theirs) {
             differences.push("does not say what git says".to_owned());
         }
         differences.extend(self.other_state());
@@ -47,7 +50,7 @@ impl Pushers<'_> {
     }
 
     /// `run` as if it had ended where it was sent.
-    pub(super) fn without_echo(&self, run: Run) -> Run {
+    pub fn without_echo(&self, run: Run) -> Run {
         if !self.case.kind.is_http() || run.status == 0 {
             return run;
         }
@@ -105,6 +108,17 @@ impl Pushers<'_> {
             })
             .collect()
     }
+}
+
+/// Whether gitr says what C git says. Where C git writes to a server that has just gone, the signal may end it before it
+/// says why; gitr has to say what C git says if it lives, in any case that it has ended badly.
+fn says_the_same(ours: &Run, theirs: &Run) -> bool {
+    if theirs.status == BROKEN_PIPE {
+        let is_told = |line: &[u8]| line.starts_with(b"fatal: ") || line.starts_with(b"error: ");
+        let added = ours.stderr.strip_prefix(theirs.stderr.as_bytes());
+        return ours.status == 128 && added.is_some_and(|added| added.lines().any(is_told));
+    }
+    (&ours.stdout, &ours.stderr, ours.status) == (&theirs.stdout, &theirs.stderr, theirs.status)
 }
 
 /// The lines of `text` that `other` has not.
