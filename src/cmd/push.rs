@@ -22,7 +22,7 @@ mod submodule;
 
 pub(super) use options::{EVERY_REF, leases, signed};
 use report::{Reporter, Verdict};
-pub(super) use report::{explain, print_told};
+pub(super) use report::{explain, print_told, print_tracking};
 use submodule::{Submodules, recurse};
 
 const SPEC: Spec = Spec {
@@ -220,11 +220,12 @@ impl Run<'_> {
         // A ref that is up to date does not say that its submodules are (seen in git 2.47.3).
         let new_ids: Vec<ObjectId> =
             decided.rows().iter().map(|row| row.new).filter(|id| !id.is_null()).collect();
-        match self.submodules.before_push(&new_ids, options)? {
-            Next::Push => decided.send(&mut meters).or_else(broken),
-            Next::Stop => {
+        match self.submodules.before_push(&new_ids, options) {
+            Err(error) => Err(decided.give_up(error, &mut meters)),
+            Ok(Next::Push) => decided.send(&mut meters).or_else(broken),
+            Ok(Next::Stop) => {
                 decided.close();
-                Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: None, refused: None })
+                Ok(Outcome::default())
             }
         }
     }
@@ -255,11 +256,7 @@ fn default_remote(repo: &Repository) -> Result<BString, CommandError> {
 /// The end of a push whose far side has said nothing; an error if there was nothing to say.
 pub(super) fn broken(error: Error) -> Result<Outcome, Error> {
     let is_over = error.is_interrupted() || matches!(error, Error::HookDeclined);
-    if is_over {
-        Err(error)
-    } else {
-        Ok(Outcome { rows: Vec::new(), tracking: Vec::new(), broken: Some(error), refused: None })
-    }
+    if is_over { Err(error) } else { Ok(Outcome { broken: Some(error), ..Outcome::default() }) }
 }
 
 /// `url` as it is shown: without a user name or a password.

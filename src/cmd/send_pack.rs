@@ -1,5 +1,6 @@
 //! `gitr send-pack`, which pushes to a URL without a look at remotes. `git-send-pack(1)`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::push::{EVERY_REF, broken, explain, leases, print_told, redacted, signed};
+use super::push::{EVERY_REF, broken, explain, leases, print_told, print_tracking, redacted, signed};
 use super::transfer::{abbreviation, bytes};
 use super::ui::push::{Table, is_failure, is_news};
 use super::ui::{self, Paint, Terminal};
@@ -229,15 +230,34 @@ fn report(
 ) -> Result<u8, CommandError> {
     let rows = &outcome.rows;
     let has_failed = outcome.broken.is_some() || rows.iter().any(|row| is_failure(&row.status));
-    if let Some(fatal) = outcome.broken.and_then(explain) {
+    let code = if has_failed { REJECTED } else { 0 };
+    // a pack that could not be made was told of, and the far side has said what it thinks of that
+    let is_told = |error: &Error| matches!(error, Error::Told(_)) && !rows.is_empty();
+    if let Some(fatal) = outcome.broken.filter(|error| !is_told(error)).and_then(explain) {
         return Err(fatal);
     }
     if is_for_helper {
-        for row in rows {
-            ui::out(&helper_line(row))?;
+        for line in helper_lines(&outcome.remote_refs, rows) {
+            ui::out(&line)?;
         }
-        return Ok(if has_failed { REJECTED } else { 0 });
+    } else {
+        print_table(repo, rows, destination, show)?;
     }
+    if show.verbosity > 0 {
+        print_tracking(&outcome.tracking);
+    }
+    if !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
+        ui::note("Everything up-to-date");
+    }
+    Ok(code)
+}
+
+fn print_table(
+    repo: &Repository,
+    rows: &[RefUpdate],
+    destination: &BString,
+    show: Show,
+) -> Result<(), CommandError> {
     let objects = repo.objects()?;
     let length = abbreviation(repo, &objects)?;
     let table = Table {
@@ -252,10 +272,21 @@ fn report(
         ui::safe_note(&[&b"To "[..], &redacted(destination.as_bstr())].concat());
     }
     lines.into_iter().for_each(ui::note);
-    if !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
-        ui::note("Everything up-to-date");
+    Ok(())
+}
+
+/// What a remote helper is told: of each of `remote_refs`, then of the new refs among `rows`.
+fn helper_lines(remote_refs: &[BString], rows: &[RefUpdate]) -> Vec<BString> {
+    let mut untold: BTreeMap<&BString, &RefUpdate> = rows.iter().map(|row| (&row.name, row)).collect();
+    let mut lines = Vec::new();
+    for name in remote_refs {
+        lines.push(match untold.remove(name) {
+            Some(row) => helper_line(row),
+            None => [b"error ", name.as_slice(), b" no match"].concat().into(),
+        });
     }
-    Ok(if has_failed { REJECTED } else { 0 })
+    lines.extend(rows.iter().filter(|row| untold.contains_key(&row.name)).map(helper_line));
+    lines
 }
 
 /// What a remote helper is told of a ref: gitremote-helpers(7), "push".

@@ -178,10 +178,12 @@ pub struct Decided<'a> {
 }
 
 /// What became of a push.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
-    /// A line for each ref, in the order git shows them.
+    /// What was to change: refs of the far side in its order, then new ones.
     pub rows: Vec<RefUpdate>,
+    /// What the far side advertised.
+    pub remote_refs: Vec<BString>,
     /// Tracking branches that were looked at, `updating local tracking ref '<name>'` of `--verbose`.
     pub tracking: Vec<BString>,
     /// The session broke after the far side had reported; git tells of it and still shows the table.
@@ -374,13 +376,8 @@ impl Decided<'_> {
         } else {
             tracking::update(repo, remote, &rows, progress)?
         };
-        // git shows what stays, then what went well, then the rest
-        rows.sort_by_key(|row| match row.status {
-            Status::UpToDate => 0,
-            Status::Done => 1,
-            _ => 2,
-        });
-        Ok(Outcome { rows, tracking, broken, refused })
+        let remote_refs = self.advertised.into_iter().map(|reference| reference.name).collect();
+        Ok(Outcome { rows, remote_refs, tracking, broken, refused })
     }
 
     /// What the far side has beside what it advertises, if `push.negotiate` says to ask.
@@ -393,6 +390,11 @@ impl Decided<'_> {
         }
         let url = Url::parse(url.as_bstr())?;
         negotiate::commits_in_common(repo, &url, options.transport.clone(), &tips, progress)
+    }
+
+    /// Gives the push up because of `error`, which is told before the far side tells that it was left.
+    pub fn give_up(self, error: Error, progress: &mut dyn Progress) -> Error {
+        end_unsent(self.session, error, progress)
     }
 
     /// Ends the push without asking for anything.

@@ -98,9 +98,7 @@ impl<'a> Reporter<'a> {
             self.set_upstreams(rows, remote, is_dry)?;
         }
         if self.show.verbosity > 0 {
-            for name in &outcome.tracking {
-                ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
-            }
+            print_tracking(&outcome.tracking);
         }
         if let Some(error) = outcome.refused {
             return Err(error.into());
@@ -231,6 +229,13 @@ pub(in crate::cmd) fn print_told(told: &[Told], hint: Option<&Paint>) {
             (Told::Hint(_), None) => {}
             (Told::Plain(text), _) => ui::safe_note(text.as_bytes()),
         }
+    }
+}
+
+/// Names the tracking branches that were looked at.
+pub(in crate::cmd) fn print_tracking(names: &[BString]) {
+    for name in names {
+        ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
     }
 }
 
