@@ -10,10 +10,12 @@ mod lease;
 mod many;
 mod option;
 mod ordinary;
+mod plumbing;
 mod refspec;
 mod refusal;
 mod signed;
 mod source;
+mod submodule;
 
 use crate::support::push::{push_once, push_over};
 use crate::support::{Format, Git, Kind, Pushers, Stream};

@@ -93,7 +93,7 @@ fn without_key(pushers: &Pushers<'_>) {
     let (why, rest) = theirs.stderr.split_once_str("\n").expect("ssh-keygen says why");
     let (fatal, rest) = rest.split_once_str("\n").expect("git says what failed");
     let (what, _) = fatal.rsplit_once_str(": ").expect("a reason follows");
-    let stderr = [what, b": ", why, b"\n", rest].concat().into();
+    let stderr = [what, b": ", why.trim_end(), b"\n", rest].concat().into();
     pushers.compare(&ours, &Run { stderr, ..theirs });
 }
 

@@ -110,19 +110,23 @@ fn a_client_without_commits() {
     });
 }
 
+/// Removes the blob `name` from both clients.
+pub(super) fn lose_a_file(pushers: &Pushers<'_>, name: &str) {
+    for client in pushers.clients() {
+        let blob = pushers.case.sandbox.git(&client, &["rev-parse", name]).success().line();
+        let (first, rest) = blob.split_at(2);
+        let loose = client.join(".git/objects").join(first).join(rest);
+        assert!(loose.exists(), "the object is in a pack");
+        fs::remove_file(loose).unwrap();
+    }
+}
+
 /// Objects that are missing or harmed here: nothing moves there.
 #[test]
 fn a_client_with_missing_objects() {
     once(|pushers| {
         pushers.client(&commit("main", 100));
-        for client in pushers.clients() {
-            let blob = pushers.case.sandbox.git(&client, &["rev-parse", "main:pushed/100.txt"]).line();
-            pushers.case.sandbox.git(&client, &["unpack-objects", "-q"]);
-            let (first, rest) = blob.split_at(2);
-            let loose = client.join(".git/objects").join(first).join(rest);
-            assert!(loose.exists(), "the object is in a pack");
-            fs::remove_file(loose).unwrap();
-        }
+        lose_a_file(pushers, "main:pushed/100.txt");
         let theirs = pushers.like_git(&["push", "-q"]);
         assert_ne!(theirs.status, 0, "{theirs:?}");
     });
