@@ -69,6 +69,7 @@ fn push_to(pushers: &Pushers<'_>, number: usize, url: &str, refspecs: &[&str]) -
     let arguments = [&["-c", &config, "push", "origin"], refspecs].concat();
     let run =
         if number == 0 { pushers.twin.gitr(COPY, &arguments) } else { pushers.twin.git(COPY, &arguments) };
+    pushers.await_servers();
     let anonymous = pushers.twin.anonymous(url.as_bytes());
     Run { stderr: run.stderr.replace(&*anonymous, "<url>").into(), ..run }
 }

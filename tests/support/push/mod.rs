@@ -227,6 +227,15 @@ impl<'a> Pushers<'a> {
         self.refresh(ORIGIN);
     }
 
+    /// Waits until no process is at work in what is served: a server may go on when its client has ended, and what is
+    /// looked at or put back meanwhile is not what the push left. Where there is no `/proc` that cannot be known.
+    pub fn await_servers(&self) {
+        let served = WHOSE.map(|whose| self.case.served(whose));
+        while is_worked_in(&served) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Runs C git in both clients.
     #[track_caller]
     pub fn in_client(&self, arguments: &[&str]) {
@@ -308,9 +317,24 @@ impl<'a> Pushers<'a> {
     }
 }
 
+/// Whether a process stands in one of `directories`, which may have been removed, or was started for what is in them.
+fn is_worked_in(directories: &[PathBuf]) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.map(|process| process.path()).any(|process| {
+        let place = fs::read_link(process.join("cwd")).unwrap_or_default();
+        let line = fs::read(process.join("cmdline")).unwrap_or_default();
+        directories.iter().any(|directory| {
+            let below = [directory.as_os_str().as_encoded_bytes(), b"/"].concat();
+            place.starts_with(directory) || line.contains_str(&below)
+        })
+    })
+}
+
 /// Makes `to` a copy of `from`.
 fn replace(sandbox: &super::Sandbox, from: &Path, to: &Path) {
-    fs::remove_dir_all(to).ok();
+    if to.exists() {
+        fs::remove_dir_all(to).expect("nobody is at work in it");
+    }
     fs::create_dir_all(to.parent().expect("it is in the sandbox")).expect("the sandbox can be written");
     build::copy(sandbox, from, to);
 }
