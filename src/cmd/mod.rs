@@ -21,6 +21,7 @@ mod demo;
 mod error;
 mod fetch;
 mod global;
+mod index_pack;
 mod ls_remote;
 mod push;
 mod send_pack;
@@ -38,12 +39,13 @@ use ui::{Meters, Terminal};
 const VERSION: &str = concat!("git version 2.47.3.gitr.", env!("CARGO_PKG_VERSION"));
 
 /// The commands, for `gitr -h`.
-const COMMANDS: [(&str, &str); 7] = [
+const COMMANDS: [(&str, &str); 8] = [
     ("clone", "Clone a repository into a new directory"),
     ("fetch", "Download objects and refs from another repository"),
     ("ls-remote", "List references in a remote repository"),
     ("push", "Update remote refs along with associated objects"),
     ("send-pack", "Push objects over Git protocol to another repository"),
+    ("index-pack", "Build pack index file for an existing packed archive"),
     ("credential", "Retrieve and store user credentials"),
     ("demo", "Make a repository, serve it on this machine, clone it and push to it"),
 ];
@@ -66,6 +68,7 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
         "clone" => clone::run(&arguments, context),
         "fetch" => fetch::run(&arguments, context),
         "credential" => credential::run(&arguments, context),
+        "index-pack" => index_pack::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
         "push" => push::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),

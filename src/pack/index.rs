@@ -25,10 +25,63 @@ pub fn sort(items: &mut [Item]) {
     items.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.offset.cmp(&b.offset)));
 }
 
+/// How an `.idx` file is laid out: `git index-pack --index-version`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// 1 or 2.
+    pub version: u8,
+    /// Offsets above this one go to the table of 64 bits, whether they need it or not.
+    pub large_above: u64,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { version: 2, large_above: LARGE_OFFSET - 1 }
+    }
+}
+
+impl Layout {
+    fn is_large(self, offset: u64) -> bool {
+        offset > self.large_above || offset >= LARGE_OFFSET
+    }
+}
+
+/// Writes the `.idx` file of `layout`; otherwise as [`write_index`]. Version 1 has no place for offsets beyond 32 bits:
+/// a pack that has them gets version 2.
+pub fn write_index_as(
+    out: &mut dyn Write,
+    layout: Layout,
+    items: &[Item],
+    pack: &oid,
+) -> io::Result<ObjectId> {
+    let is_narrow = items.iter().all(|item| u32::try_from(item.offset).is_ok());
+    if layout.version == 1 && is_narrow {
+        return write_index_v1(out, items, pack);
+    }
+    write_index_v2(out, layout, items, pack)
+}
+
 /// Writes the `.idx` file, version 2, of the pack whose checksum is `pack`; `items` as [`sort`] leaves them.
 ///
 /// Gives the checksum of the index.
 pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+    write_index_v2(out, Layout::default(), items, pack)
+}
+
+/// Version 1: the fanout, then offset and id of each object.
+fn write_index_v1(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+    let mut out = ChecksumWriter::new(out, pack.kind());
+    write_fanout(&mut out, items)?;
+    for item in items {
+        let offset = u32::try_from(item.offset).map_err(io::Error::other)?;
+        out.write_all(&offset.to_be_bytes())?;
+        out.write_all(item.id.as_slice())?;
+    }
+    out.write_all(pack.as_bytes())?;
+    out.finish()
+}
+
+fn write_index_v2(out: &mut dyn Write, layout: Layout, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
     let mut out = ChecksumWriter::new(out, pack.kind());
     out.write_all(b"\xfftOc\0\0\0\x02")?;
     write_fanout(&mut out, items)?;
@@ -41,7 +94,7 @@ pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Resul
     let mut large = 0_u32;
     for item in items {
         let offset = match u32::try_from(item.offset) {
-            Ok(offset) if item.offset < LARGE_OFFSET => offset,
+            Ok(offset) if !layout.is_large(item.offset) => offset,
             _ => {
                 large += 1;
                 (large - 1) | (1 << 31)
@@ -49,7 +102,7 @@ pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Resul
         };
         out.write_all(&offset.to_be_bytes())?;
     }
-    for item in items.iter().filter(|item| item.offset >= LARGE_OFFSET) {
+    for item in items.iter().filter(|item| layout.is_large(item.offset)) {
         out.write_all(&item.offset.to_be_bytes())?;
     }
     out.write_all(pack.as_bytes())?;

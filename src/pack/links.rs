@@ -42,18 +42,18 @@ impl Found {
     }
 
     /// The links to objects that `is_in_pack` does not know, each list sorted.
-    pub fn outside(self, is_in_pack: &dyn Fn(&ObjectId) -> bool) -> Links {
-        let sets = self.sets.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let sorted = |set: HashSet<ObjectId>| {
-            let mut ids = set.into_iter().filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
+    pub fn outside(&self, is_in_pack: &dyn Fn(&ObjectId) -> bool) -> Links {
+        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let sorted = |set: &HashSet<ObjectId>| {
+            let mut ids = set.iter().copied().filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
             ids.sort_unstable();
             ids
         };
         Links {
-            commits: sorted(sets.commits),
-            trees: sorted(sets.trees),
-            blobs: sorted(sets.blobs),
-            others: sorted(sets.others),
+            commits: sorted(&sets.commits),
+            trees: sorted(&sets.trees),
+            blobs: sorted(&sets.blobs),
+            others: sorted(&sets.others),
         }
     }
 }

@@ -18,17 +18,22 @@ use std::path::PathBuf;
 use bstr::BString;
 use gix_hash::{ObjectId, oid};
 
+mod complete;
 pub mod delta;
 pub mod entry;
 pub mod enumerate;
+pub mod examine;
 pub mod hash;
+mod held;
 pub mod index;
 mod inflate;
 pub mod links;
 mod loose;
 mod map;
 mod meter;
+pub mod placement;
 pub mod produce;
+mod read;
 pub mod receive;
 mod resolve;
 pub mod source;
@@ -39,7 +44,7 @@ mod temporary;
 mod thin;
 mod worker;
 
-pub use receive::receive;
+pub use receive::{receive, receive_at};
 
 /// Gives objects that a thin pack's deltas are based on, and those that an incoming object may collide with.
 pub trait Bases: Sync {
@@ -47,6 +52,27 @@ pub trait Bases: Sync {
     fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>>;
     /// Whether the object `id` exists.
     fn contains(&self, id: &oid) -> bool;
+    /// As [`find`](Self::find), for a base that a thin pack leaves out; `None` where packs must be complete.
+    fn find_base(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        self.find(id, out)
+    }
+}
+
+/// Objects that those of a pack may collide with, but that complete none: each pack must be whole.
+pub struct Comparable<'a>(pub &'a dyn Bases);
+
+impl Bases for Comparable<'_> {
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        self.0.find(id, out)
+    }
+
+    fn contains(&self, id: &oid) -> bool {
+        self.0.contains(id)
+    }
+
+    fn find_base(&self, _id: &oid, _out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        Ok(None)
+    }
 }
 
 /// How a pack is to be received.
@@ -55,7 +81,8 @@ pub struct Options<'a> {
     pub objects: PathBuf,
     /// The hash function of the repository.
     pub object_hash: gix_hash::Kind,
-    /// Where bases that are not in the pack come from. `None` if the pack must be self-contained.
+    /// Where bases that are not in the pack come from, and objects that those in it may collide with. `None` if the pack
+    /// must be self-contained.
     pub bases: Option<&'a dyn Bases>,
     /// Packs of fewer objects than this are unpacked to loose objects; 0 always keeps the pack
     /// (`fetch.unpackLimit`, 100 by default).

@@ -11,6 +11,7 @@ use gix_tempfile::{AutoRemove, ContainingDirectory};
 use super::index::{self, Item};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
+use super::placement::{Names, Placement, directory_of};
 use super::table::{NONE, Pack};
 use super::temporary::Temporary;
 use super::{Bases, Error, Keep, Options, Stored};
@@ -21,35 +22,77 @@ use super::{Bases, Error, Keep, Options, Stored};
 /// A pack of the same name that is there already stays. On an error nothing is left behind.
 pub(super) fn store_pack(
     file: Temporary,
-    items: &mut [Item],
-    pack_id: &ObjectId,
+    (items, pack_id): (&mut [Item], &ObjectId),
     options: &Options<'_>,
+    placement: &Placement,
 ) -> Result<Stored, Error> {
-    index::sort(items);
-    let directory = options.objects.join("pack");
-    let path_of = |extension: &str| directory.join(format!("pack-{pack_id}.{extension}"));
-    let rev = written(&directory, "tmp_rev_", &mut |out| {
-        index::write_reverse_index(out, items, pack_id).map(drop)
-    })?;
-    let idx = written(&directory, "tmp_idx_", &mut |out| index::write_index(out, items, pack_id).map(drop))?;
+    let names = placement.names(&options.objects.join("pack"), pack_id);
+    let indices = Indices::write(items, pack_id, placement, &names)?;
     file.sync()?;
     let mut placed = Placed::default();
     let kept = match &options.keep {
-        Some(content) => keep(path_of("keep"), content)?,
+        Some(content) => keep(names.keep.clone(), content)?,
         None => None,
     };
-    if let Some(content) = &options.promisor {
-        let _path = placed.create(path_of("promisor"), content)?;
-    }
-    let path = path_of("pack");
-    if !(path.exists() && path_of("idx").exists()) {
+    placed.mark(placement, options.promisor.as_ref(), &names)?;
+    let path = names.pack.clone();
+    if placement.pack.is_some() || !(path.exists() && names.idx.exists()) {
         placed.rename(file, path.clone())?;
-        placed.rename(rev, path_of("rev"))?;
-        placed.rename(idx, path_of("idx"))?;
+        indices.place(&mut placed, &names)?;
     }
-    sync_directory(&directory)?;
+    sync_directory(&directory_of(&path))?;
     placed.0.clear();
     Ok(Stored::Pack { path, keep: kept })
+}
+
+/// Writes the indices of a pack that is there already, as `placement` has them, and what stands beside it.
+pub(super) fn store_indices(
+    items: &mut [Item],
+    pack_id: &ObjectId,
+    placement: &Placement,
+) -> Result<(), Error> {
+    let names = placement.names(Path::new(""), pack_id);
+    let indices = Indices::write(items, pack_id, placement, &names)?;
+    let mut placed = Placed::default();
+    placed.mark(placement, placement.promisor.as_ref(), &names)?;
+    indices.place(&mut placed, &names)?;
+    placed.0.clear();
+    Ok(())
+}
+
+/// The indices of a pack, not visible yet.
+struct Indices {
+    rev: Option<Temporary>,
+    idx: Temporary,
+}
+
+impl Indices {
+    fn write(
+        items: &mut [Item],
+        pack_id: &ObjectId,
+        placement: &Placement,
+        names: &Names,
+    ) -> Result<Self, Error> {
+        index::sort(items);
+        let directory = directory_of(&names.idx);
+        let mut rev = None;
+        if placement.has_rev {
+            rev = Some(written(&directory, "tmp_rev_", &mut |out| {
+                index::write_reverse_index(out, items, pack_id).map(drop)
+            })?);
+        }
+        let idx = written(&directory, "tmp_idx_", &mut |out| {
+            index::write_index_as(out, placement.layout, items, pack_id).map(drop)
+        })?;
+        Ok(Self { rev, idx })
+    }
+
+    fn place(self, placed: &mut Placed, names: &Names) -> Result<(), Error> {
+        if let Some(rev) = self.rev {
+            placed.rename(rev, names.rev.clone())?;
+        }
+        placed.rename(self.idx, names.idx.clone())
+    }
 }
 
 /// Writes the first `count` objects of the pack as loose objects, those first that others refer to. Objects that are
@@ -136,6 +179,23 @@ fn keep(path: PathBuf, content: &[u8]) -> Result<Option<Keep>, Error> {
 struct Placed(Vec<PathBuf>);
 
 impl Placed {
+    /// Writes the lasting `.keep` file and the `.promisor` file.
+    fn mark(
+        &mut self,
+        placement: &Placement,
+        promisor: Option<&bstr::BString>,
+        names: &Names,
+    ) -> Result<(), Error> {
+        if let Some(content) = &placement.keep {
+            let created = self.create(names.keep.clone(), content)?;
+            placement.made_keep.set(created.is_some());
+        }
+        if let Some(content) = promisor {
+            let _path = self.create(names.promisor.clone(), content)?;
+        }
+        Ok(())
+    }
+
     /// Creates a file, unless it is there already: then it is somebody else's, and `None` is given.
     fn create(&mut self, path: PathBuf, content: &[u8]) -> Result<Option<PathBuf>, Error> {
         let mut file = match std::fs::File::create_new(&path) {

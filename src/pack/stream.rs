@@ -1,12 +1,12 @@
 //! Reads a pack from a stream, and writes what it reads to a file.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
 use super::Error;
 use super::entry::{HEADER_LEN_MAX, Header, HeaderError, PACK_HEADER_LEN};
 use super::hash::Checksum;
+use super::held::Held;
 use super::inflate::Inflater;
-use super::temporary::Temporary;
 
 /// Bytes gathered before they are hashed and written.
 const GATHERED_LEN: usize = 128 * 1024;
@@ -23,7 +23,7 @@ pub(super) struct Stream<'a> {
 
 /// The copy of the pack on disk, and what is computed from its bytes as they pass.
 struct Copy {
-    file: Temporary,
+    held: Held,
     gathered: Vec<u8>,
     checksum: Checksum,
     crc32: crc32fast::Hasher,
@@ -33,15 +33,10 @@ struct Copy {
 }
 
 impl<'a> Stream<'a> {
-    /// Reads from `input` into `file`, at most `size_max_bytes` (0: any number).
-    pub fn new(
-        input: &'a mut dyn BufRead,
-        file: Temporary,
-        hash: gix_hash::Kind,
-        size_max_bytes: u64,
-    ) -> Self {
+    /// Reads from `input` into `held`, at most `size_max_bytes` (0: any number).
+    pub fn new(input: &'a mut dyn BufRead, held: Held, hash: gix_hash::Kind, size_max_bytes: u64) -> Self {
         let copy = Copy {
-            file,
+            held,
             gathered: Vec::with_capacity(GATHERED_LEN),
             checksum: Checksum::new(hash),
             crc32: crc32fast::Hasher::new(),
@@ -106,8 +101,9 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Reads the trailer and compares it with the checksum of all before it; gives the file and the checksum.
-    pub fn trailer(mut self) -> Result<(Temporary, gix_hash::ObjectId, u64), Error> {
+    /// Reads the trailer and compares it with the checksum of all before it; gives the file, the checksum and the
+    /// length of all.
+    pub fn trailer(mut self) -> Result<(Held, gix_hash::ObjectId, u64), Error> {
         self.copy.flush()?;
         let expected = self.copy.checksum.clone().finish();
         let mut matches = true;
@@ -118,7 +114,7 @@ impl<'a> Stream<'a> {
             return Err(Error::BadPack("pack is corrupted (SHA1 mismatch)".into()));
         }
         self.copy.flush()?;
-        Ok((self.copy.file, expected, self.copy.offset))
+        Ok((self.copy.held, expected, self.copy.offset))
     }
 
     fn byte(&mut self) -> Result<u8, Error> {
@@ -143,9 +139,9 @@ impl Copy {
 
     fn flush(&mut self) -> Result<(), Error> {
         self.checksum.update(&self.gathered);
-        let written = self.file.file.write_all(&self.gathered);
+        let written = self.held.write(&self.gathered);
         self.gathered.clear();
-        written.map_err(|source| self.file.error(source))
+        written
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
+use super::index::Item;
 use super::inflate::Inflater;
 use super::{Error, delta};
 
@@ -70,6 +71,12 @@ impl Table {
     /// Adds bytes to the delta begun last; they are of the size then given.
     pub fn keep(&mut self, bytes: &[u8]) {
         self.kept.extend_from_slice(bytes);
+    }
+
+    /// What the index says of each entry.
+    pub fn items(&self) -> Vec<Item> {
+        let item = |entry: &Entry| Item { id: entry.id, offset: entry.offset, crc32: entry.crc32 };
+        self.entries.iter().map(item).collect()
     }
 
     /// Forgets the kept deltas, which nobody needs any more.

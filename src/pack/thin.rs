@@ -32,7 +32,7 @@ pub(super) fn append_bases(
     truncated.map_err(|source| file.error(source))?;
     for id in missing {
         content.clear();
-        let Some(kind) = bases.find(id, &mut content).map_err(Error::Read)? else { continue };
+        let Some(kind) = bases.find_base(id, &mut content).map_err(Error::Read)? else { continue };
         if object_id(id.kind(), kind, &content) != Ok(*id) {
             return Err(Error::BadPack(format!("object {id} is corrupt")));
         }

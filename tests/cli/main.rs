@@ -8,6 +8,7 @@ mod support;
 mod clone;
 mod credential;
 mod fetch;
+mod index_pack;
 mod push;
 mod refspecs;
 mod shapes;

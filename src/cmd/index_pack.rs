@@ -1,0 +1,263 @@
+//! `gitr index-pack`: an index for a pack, from a file or from standard input. `git-index-pack(1)`.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bstr::BString;
+use gix_hash::ObjectId;
+
+use super::ui::Meters;
+use super::{CommandError, Context, Show, signal, ui};
+use crate::pack::examine::{self, Examined};
+use crate::pack::index::Layout;
+use crate::pack::placement::Placement;
+use crate::pack::{self, Bases, Comparable, Links, Stored};
+use crate::repo::{Config, Objects, Repository};
+
+mod arguments;
+mod verify;
+
+use arguments::{Arguments, Checks, Verify};
+
+/// The input is read in pieces of this size.
+const READ_LEN: usize = 128 * 1024;
+
+/// Runs `gitr index-pack`.
+pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandError> {
+    let arguments = Arguments::parse(words)?;
+    signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
+    let place = match context.repository() {
+        Ok(repo) => Place::Repository(Box::new(repo)),
+        Err(_outside) => Place::Outside(context.config()?),
+    };
+    let repo = place.repository();
+    arguments.check(repo.is_some())?;
+    let objects = repo.map(Repository::objects).transpose()?;
+    let job = Job {
+        objects,
+        shallow: repo.map(Repository::shallow).transpose()?.unwrap_or_default(),
+        meters: context.meters(place.config(), Show { verbosity: 0, progress: Some(arguments.verbose) }),
+        hash: arguments.hash.or(repo.map(|repo| repo.object_hash)).unwrap_or(gix_hash::Kind::Sha1),
+        place,
+        arguments,
+    };
+    job.run()
+}
+
+/// Where the command runs.
+enum Place {
+    Repository(Box<Repository>),
+    Outside(Config),
+}
+
+impl Place {
+    fn repository(&self) -> Option<&Repository> {
+        match self {
+            Self::Repository(repo) => Some(repo),
+            Self::Outside(_) => None,
+        }
+    }
+
+    fn config(&self) -> &Config {
+        match self {
+            Self::Repository(repo) => &repo.config,
+            Self::Outside(config) => config,
+        }
+    }
+}
+
+/// One run of the command.
+struct Job {
+    arguments: Arguments,
+    place: Place,
+    objects: Option<Objects>,
+    shallow: Vec<ObjectId>,
+    hash: gix_hash::Kind,
+    meters: Meters,
+}
+
+impl Job {
+    fn run(mut self) -> Result<u8, CommandError> {
+        let placement = self.placement()?;
+        let (id, links) = if self.arguments.stdin {
+            self.receive(&placement)?
+        } else {
+            let examined = self.examine(&placement)?;
+            if let Some(verify) = self.arguments.verify {
+                verify::run(&examined, verify, &placement, self.pack_path())?;
+                return Ok(0);
+            }
+            examined.write(&placement)?;
+            (examined.pack_id(), examined.links())
+        };
+        let word = match (self.arguments.stdin, placement.made_keep.get()) {
+            (false, _) => "",
+            (true, false) => "pack\t",
+            (true, true) => "keep\t",
+        };
+        ui::out(format!("{word}{id}").as_bytes())?;
+        Ok(u8::from(self.arguments.checks == Checks::Connected && !is_self_contained(&links)))
+    }
+
+    fn receive(&mut self, placement: &Placement) -> Result<(ObjectId, Links), CommandError> {
+        if let Some(path) = &placement.pack {
+            check_new(path)?;
+        }
+        let header = self.arguments.pack_header.map(|header| header.to_vec()).unwrap_or_default();
+        let input = io::Cursor::new(header).chain(io::stdin());
+        let mut input = BufReader::with_capacity(READ_LEN, input);
+        let objects = self.objects.as_ref().map(|objects| objects as &dyn Bases);
+        let known = objects.map(Comparable);
+        let bases = if self.arguments.fix_thin { objects } else { known.as_ref().map(|known| known as _) };
+        let options = options(&self.arguments, (self.place.config(), self.hash), bases, &self.shallow)?;
+        let objects = self.place.repository().map(|repo| repo.objects_dir.clone()).unwrap_or_default();
+        let options = pack::Options { objects, ..options };
+        let received = pack::receive_at(&mut input, &options, placement, &mut self.meters)?;
+        match received.stored {
+            Stored::Pack { .. } | Stored::Loose | Stored::Nothing => Ok((received.pack_id, received.links)),
+        }
+    }
+
+    fn examine(&mut self, placement: &Placement) -> Result<Examined, CommandError> {
+        let path = self.pack_path().to_owned();
+        let file = File::open(&path).map_err(|error| {
+            let (path, reason) = (path.display(), reason(&error));
+            CommandError::fatal(format!("could not open '{path}' for reading: {reason}"))
+        })?;
+        let objects = self.objects.as_ref().map(|objects| objects as &dyn Bases);
+        let known = objects.map(Comparable);
+        let bases = if self.arguments.fix_thin { objects } else { known.as_ref().map(|known| known as _) };
+        let options = options(&self.arguments, (self.place.config(), self.hash), bases, &self.shallow)?;
+        Ok(examine::examine((&path, file), &options, placement, &mut self.meters)?)
+    }
+
+    /// The pack file of the command line.
+    fn pack_path(&self) -> &Path {
+        self.arguments.pack.as_deref().unwrap_or(Path::new(""))
+    }
+
+    fn placement(&self) -> Result<Placement, CommandError> {
+        let arguments = &self.arguments;
+        let has_rev = match arguments.rev_index {
+            Some(wish) => wish,
+            None => self.place.config().boolean("pack.writeReverseIndex")?.unwrap_or(true),
+        };
+        let idx = match (&arguments.index, &arguments.pack) {
+            (Some(index), _) => Some(index.clone()),
+            (None, Some(pack)) => Some(named(pack, ".pack", "packfile")?.with_extension("idx")),
+            (None, None) => None,
+        };
+        if let Some(index) = idx.as_ref().filter(|_| has_rev && arguments.index.is_some()) {
+            let _index = named(index, ".idx", "packfile")?;
+        }
+        Ok(Placement {
+            pack: arguments.pack.clone(),
+            idx,
+            has_rev,
+            layout: self.layout()?,
+            keep: arguments.keep.as_ref().map(line),
+            promisor: arguments.promisor.as_ref().map(line),
+            title: self.title(),
+            checks_links: matches!(arguments.checks, Checks::Strict(_) | Checks::Connected),
+            keeps_empty: true,
+            ..Placement::default()
+        })
+    }
+
+    fn title(&self) -> &'static str {
+        match &self.arguments.progress_title {
+            // Kept for as long as the process runs, which has one title.
+            Some(title) => Box::leak(title.to_string_lossy().into_owned().into_boxed_str()),
+            None if self.arguments.stdin => "Receiving objects",
+            None => "Indexing objects",
+        }
+    }
+
+    fn layout(&self) -> Result<Layout, CommandError> {
+        if let Some(layout) = self.arguments.layout {
+            return Ok(layout);
+        }
+        match self.place.config().integer("pack.indexVersion")? {
+            None => Ok(Layout::default()),
+            Some(version @ 1..=2) => {
+                Ok(Layout { version: u8::try_from(version).unwrap_or(2), ..Layout::default() })
+            }
+            Some(other) => Err(CommandError::fatal(format!("bad pack.indexVersion={other}"))),
+        }
+    }
+}
+
+/// Whether nothing outside of the pack is named.
+fn is_self_contained(links: &Links) -> bool {
+    [&links.commits, &links.trees, &links.blobs, &links.others].into_iter().all(Vec::is_empty)
+}
+
+/// The options of both ways in.
+fn options<'a>(
+    arguments: &Arguments,
+    (config, hash): (&Config, gix_hash::Kind),
+    bases: Option<&'a dyn Bases>,
+    shallow: &'a [ObjectId],
+) -> Result<pack::Options<'a>, CommandError> {
+    let threads = match arguments.threads {
+        Some(threads) => threads,
+        None => threads(config)?,
+    };
+    Ok(pack::Options {
+        objects: PathBuf::new(),
+        object_hash: hash,
+        bases,
+        unpack_limit: 0,
+        keep: None,
+        promisor: arguments.promisor.as_ref().filter(|_| arguments.stdin).map(line),
+        threads,
+        size_max_bytes: arguments.input_size_max_bytes,
+        to_end: true,
+        shallow,
+    })
+}
+
+/// `pack.threads`.
+fn threads(config: &Config) -> Result<usize, CommandError> {
+    let wish = config.integer("pack.threads")?.unwrap_or(0);
+    usize::try_from(wish)
+        .map_err(|_| CommandError::fatal(format!("invalid number of threads specified ({wish})")))
+}
+
+/// Whether a file can be made at `path`.
+fn check_new(path: &Path) -> Result<(), CommandError> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let reason = match directory.map(Path::metadata) {
+        Some(Err(error)) => reason(&error),
+        Some(Ok(_)) | None if path.exists() => "File exists".to_owned(),
+        Some(Ok(_)) | None => return Ok(()),
+    };
+    Err(CommandError::fatal(format!("unable to create '{}': {reason}", path.display())))
+}
+
+/// `path`, which must end with `suffix`.
+fn named<'a>(path: &'a Path, suffix: &str, what: &str) -> Result<&'a Path, CommandError> {
+    if path.as_os_str().as_bytes().ends_with(suffix.as_bytes()) {
+        return Ok(path);
+    }
+    let path = path.display();
+    Err(CommandError::fatal(format!("{what} name '{path}' does not end with '{suffix}'")))
+}
+
+/// The content of a file that holds `message`: a line, unless it is empty.
+fn line(message: &OsString) -> BString {
+    let mut content = message.clone().into_vec();
+    if !content.is_empty() {
+        content.push(b'\n');
+    }
+    content.into()
+}
+
+/// What the system says of `error`.
+fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,138 @@
+//! The second pass over a pack: deltas become objects, and a thin pack gets the bases that it leaves out.
+
+use std::collections::HashSet;
+
+use gix_hash::ObjectId;
+
+use super::held::Held;
+use super::links::Found;
+use super::meter::Meter;
+use super::table::{Family, NONE, Pack, Table};
+use super::worker::Resolved;
+use super::{Bases, Error, Options, map, resolve, thin};
+use crate::progress::Progress;
+
+/// The second pass: resolves the deltas, with bases from outside of the pack where it is thin.
+pub(super) fn resolve_all(
+    held: &mut Held,
+    table: &mut Table,
+    found: &Found,
+    options: &Options<'_>,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    if table.deltas == 0 {
+        return Ok(());
+    }
+    let mut meter = Meter::new(progress, "Resolving deltas", table.deltas);
+    meter.begin()?;
+    let mut second = SecondPass {
+        family: Family::new(table),
+        meter,
+        received: table.entries.len(),
+        end: table.end,
+        made: HashSet::new(),
+    };
+    second.resolve(held, table, found, options)?;
+    second.made = second.added_in_vain(table);
+    if !second.made.is_empty() {
+        // A pack with an object twice is one that C git refuses to verify. Without the bases that the pack makes
+        // itself nothing is missing, unless the bases were made from each other.
+        second.reset(table);
+        second.resolve(held, table, found, options)?;
+    }
+    table.forget_kept();
+    second.meter.end(table.deltas, 0)
+}
+
+/// The state of the second pass.
+struct SecondPass<'a> {
+    family: Family,
+    meter: Meter<'a>,
+    /// How many entries the stream had, and where they end.
+    received: usize,
+    end: u64,
+    /// Bases of which it is known that the pack makes them.
+    made: HashSet<ObjectId>,
+}
+
+impl SecondPass<'_> {
+    fn resolve(
+        &mut self,
+        held: &mut Held,
+        table: &mut Table,
+        found: &Found,
+        options: &Options<'_>,
+    ) -> Result<(), Error> {
+        let mut roots = roots_of(table, &self.family);
+        let mut done = 0;
+        loop {
+            let resolved = {
+                let bytes = map::map(held.file()).map_err(|source| held.error(source))?;
+                let pack = Pack { table, bytes: &bytes, hash: options.object_hash };
+                let meter = &mut self.meter;
+                let mut tick = |more| {
+                    meter.update(done + more, 0)?;
+                    meter.look(done + more, 0)
+                };
+                resolve::resolve(pack, (&self.family, &roots), found, thread_count(options), &mut tick)?
+            };
+            done += resolved.len() as u64;
+            note_resolved(table, resolved);
+            if done == table.deltas {
+                return Ok(());
+            }
+            let count = table.deltas - done;
+            let unresolved = || Error::Unresolved { count };
+            let bases: &dyn Bases = options.bases.ok_or_else(unresolved)?;
+            let file = held.copied().ok_or_else(unresolved)?;
+            let mut missing = self.family.missing();
+            missing.retain(|id| !self.made.contains(id));
+            self.family.completing = true;
+            roots = thin::append_bases(file, table, &missing, bases)?;
+            if roots.is_empty() {
+                return Err(unresolved());
+            }
+        }
+    }
+
+    /// The bases that were added although the pack makes them itself.
+    fn added_in_vain(&self, table: &Table) -> HashSet<ObjectId> {
+        let (received, added) = table.entries.split_at(self.received.min(table.entries.len()));
+        if added.is_empty() {
+            return HashSet::new();
+        }
+        let added = added.iter().map(|entry| entry.id).collect::<HashSet<_>>();
+        received.iter().map(|entry| entry.id).filter(|id| added.contains(id)).collect()
+    }
+
+    /// Goes back to where the first pass ended.
+    fn reset(&mut self, table: &mut Table) {
+        table.entries.truncate(self.received);
+        table.end = self.end;
+        for entry in table.entries.iter_mut().filter(|entry| entry.base != NONE) {
+            (entry.base, entry.kind) = (NONE, None);
+        }
+        self.family.reset();
+    }
+}
+
+fn note_resolved(table: &mut Table, resolved: Vec<Resolved>) {
+    for delta in resolved {
+        if let Some(entry) = table.entries.get_mut(delta.entry as usize) {
+            (entry.id, entry.kind, entry.base) = (delta.id, Some(delta.kind), delta.base);
+        }
+    }
+}
+
+/// The objects that are no deltas and have deltas to them.
+fn roots_of(table: &Table, family: &Family) -> Vec<u32> {
+    let whole = (0..).zip(&table.entries).filter(|(_, entry)| entry.kind.is_some());
+    whole.filter(|(index, entry)| family.has_children(*index, &entry.id)).map(|(index, _)| index).collect()
+}
+
+fn thread_count(options: &Options<'_>) -> usize {
+    match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    }
+}

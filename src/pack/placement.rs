@@ -1,0 +1,88 @@
+//! Where a pack goes, and what stands beside it.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+
+use bstr::BString;
+use gix_hash::ObjectId;
+
+use super::index::Layout;
+
+/// What `git index-pack` has a say in; the default is what a fetch does.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// The `.pack` file; `None`: among the objects, named by the pack's checksum.
+    pub pack: Option<PathBuf>,
+    /// The `.idx` file; `None`: beside the pack.
+    pub idx: Option<PathBuf>,
+    /// Whether there is to be a `.rev` file.
+    pub has_rev: bool,
+    /// How the `.idx` file is laid out.
+    pub layout: Layout,
+    /// The content of a `.keep` file that stays.
+    pub keep: Option<BString>,
+    /// Whether that file was made, and not there already: told once the pack is stored.
+    pub made_keep: Cell<bool>,
+    /// The content of a `.promisor` file, for a pack that is there already.
+    pub promisor: Option<BString>,
+    /// Whether what the pack refers to must be in it, or among [`Options::bases`](super::Options::bases).
+    pub checks_links: bool,
+    /// Whether a pack without objects is stored too.
+    pub keeps_empty: bool,
+    /// What the first phase is called.
+    pub title: &'static str,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self {
+            pack: None,
+            idx: None,
+            has_rev: true,
+            layout: Layout::default(),
+            keep: None,
+            made_keep: Cell::new(false),
+            promisor: None,
+            checks_links: false,
+            keeps_empty: false,
+            title: "Receiving objects",
+        }
+    }
+}
+
+/// The files of a pack.
+pub(super) struct Names {
+    pub pack: PathBuf,
+    pub idx: PathBuf,
+    pub rev: PathBuf,
+    pub keep: PathBuf,
+    pub promisor: PathBuf,
+}
+
+impl Placement {
+    /// The directory of the pack, if that is not the one among the objects.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        self.pack.as_deref().map(directory_of)
+    }
+
+    /// What the files of the pack `id` are called; those that are not told are in `directory`.
+    pub(super) fn names(&self, directory: &Path, id: &ObjectId) -> Names {
+        let pack = self.pack.clone().unwrap_or_else(|| directory.join(format!("pack-{id}.pack")));
+        let idx = self.idx.clone().unwrap_or_else(|| pack.with_extension("idx"));
+        Names {
+            rev: idx.with_extension("rev"),
+            keep: pack.with_extension("keep"),
+            promisor: pack.with_extension("promisor"),
+            idx,
+            pack,
+        }
+    }
+}
+
+/// The directory that `path` is in.
+pub(super) fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}

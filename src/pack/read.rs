@@ -1,0 +1,141 @@
+//! The first pass over a pack: where entries begin and end, and the ids of objects that are no deltas.
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use super::Error;
+use super::entry::{Content, Header};
+use super::hash::ObjectHasher;
+use super::inflate::reserve;
+use super::links::{Collector, Found};
+use super::meter::Meter;
+use super::receive::BIG_FILE_THRESHOLD;
+use super::stream::Stream;
+use super::table::{Entry, NONE, Table, bad_object};
+
+/// The first pass.
+pub(super) fn read_entries(
+    stream: &mut Stream<'_>,
+    count: u32,
+    hash: gix_hash::Kind,
+    found: &Found,
+    meter: &mut Meter<'_>,
+) -> Result<Table, Error> {
+    let mut reader = EntryReader {
+        table: Table::default(),
+        hash,
+        links: Collector::new(found, hash),
+        whole: Vec::new(),
+        done: 0,
+    };
+    for _ in 0..count {
+        reader.read(stream, meter)?;
+        reader.done += 1;
+        meter.update(reader.done, stream.offset())?;
+    }
+    reader.table.end = stream.offset();
+    Ok(reader.table)
+}
+
+/// Reads one entry after another.
+struct EntryReader<'a> {
+    table: Table,
+    hash: gix_hash::Kind,
+    links: Collector<'a>,
+    /// The present object, if it may name others.
+    whole: Vec<u8>,
+    done: u64,
+}
+
+impl EntryReader<'_> {
+    fn read(&mut self, stream: &mut Stream<'_>, meter: &mut Meter<'_>) -> Result<(), Error> {
+        let offset = stream.offset();
+        let (header, len) = stream.header(self.hash)?;
+        let mut entry = Entry {
+            id: ObjectId::null(self.hash),
+            offset,
+            size: header.size,
+            crc32: 0,
+            base: NONE,
+            kept: NONE,
+            header_len: u8::try_from(len).unwrap_or(u8::MAX),
+            kind: None,
+        };
+        match header.content {
+            Content::Object(kind) => self.read_object(kind, &mut entry, stream, meter)?,
+            Content::OfsDelta { .. } | Content::RefDelta { .. } => {
+                self.note_delta(&header, &entry)?;
+                self.read_delta(&mut entry, stream, meter)?;
+            }
+        }
+        // Grows with what has come, not with what is declared.
+        self.table.entries.push(entry);
+        Ok(())
+    }
+
+    fn read_object(
+        &mut self,
+        kind: Kind,
+        entry: &mut Entry,
+        stream: &mut Stream<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let (size, is_whole) = (entry.size, kind != Kind::Blob);
+        if is_whole && size > BIG_FILE_THRESHOLD {
+            return Err(bad_object(entry, format_args!("{kind} of {size} bytes is too large")));
+        }
+        let mut hasher = ObjectHasher::new(self.hash, kind, size);
+        self.whole.clear();
+        let whole = &mut self.whole;
+        let done = self.done;
+        entry.crc32 = stream.inflate(entry.offset, size, &mut |made, bytes| {
+            hasher.update(made);
+            if is_whole {
+                reserve(whole, made.len(), size)?;
+                whole.extend_from_slice(made);
+            }
+            meter.update(done, bytes)
+        })?;
+        entry.id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
+        entry.kind = Some(kind);
+        self.links.collect(&entry.id, kind, &self.whole).map_err(|error| bad_object(entry, error))
+    }
+
+    fn read_delta(
+        &mut self,
+        entry: &mut Entry,
+        stream: &mut Stream<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let kept = self.table.begin_kept(entry.size);
+        let (table, done) = (&mut self.table, self.done);
+        entry.crc32 = stream.inflate(entry.offset, entry.size, &mut |made, bytes| {
+            if kept.is_some() {
+                table.keep(made);
+            }
+            meter.update(done, bytes)
+        })?;
+        entry.kept = kept.unwrap_or(NONE);
+        Ok(())
+    }
+
+    /// Takes note of what `entry`, the next one, is a delta to.
+    fn note_delta(&mut self, header: &Header, entry: &Entry) -> Result<(), Error> {
+        // The count of entries was 32 bits wide, so each index fits.
+        let child = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
+        self.table.deltas += 1;
+        match header.content {
+            Content::RefDelta { base } => self.table.ref_deltas.push((base, child)),
+            Content::OfsDelta { distance } => {
+                let base = entry.offset.checked_sub(distance).filter(|base| *base > 0);
+                let base = base.ok_or_else(|| bad_object(entry, "delta base offset is out of bound"))?;
+                // Where no entry begins there is no base: the delta stays unresolved.
+                if let Some(base) = self.table.find(base) {
+                    self.table.ofs_deltas.push((base, child));
+                }
+            }
+            Content::Object(_) => {}
+        }
+        Ok(())
+    }
+}
