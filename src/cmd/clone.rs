@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{bytes, deepen, filter, ip_version};
+use super::transfer::{bytes, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
 use crate::repo::Config;
@@ -318,6 +318,7 @@ fn options(
             upload_pack: values.upload_pack.as_ref().map(bytes),
             ip_version: ip_version(values.ipv4, values.ipv6),
             verbose: show.verbosity > 0,
+            helper_options: helper_options(show, &context.env),
             ..transport::Options::default()
         },
         server_options: values.server_option.iter().map(bytes).collect(),

@@ -18,8 +18,8 @@ pub struct CommandError {
     hints: Vec<String>,
     /// The far side's own words, shown first.
     remote: Vec<BString>,
-    /// `error: …` lines in front.
-    errors: Vec<String>,
+    /// Lines in front, each with its severity, such as `error: …`.
+    told: Vec<(&'static str, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl CommandError {
     }
 
     fn new(kind: Kind, error: anyhow::Error) -> Self {
-        Self { kind, error, hints: Vec::new(), remote: Vec::new(), errors: Vec::new() }
+        Self { kind, error, hints: Vec::new(), remote: Vec::new(), told: Vec::new() }
     }
 
     /// Adds a line that says what to type.
@@ -80,8 +80,13 @@ impl CommandError {
     }
 
     /// Adds an `error: …` line in front.
-    pub(crate) fn with_error(mut self, text: impl Into<String>) -> Self {
-        self.errors.push(text.into());
+    pub(crate) fn with_error(self, text: impl Into<String>) -> Self {
+        self.with_told("error", text)
+    }
+
+    /// Adds a line in front.
+    fn with_told(mut self, severity: &'static str, text: impl Into<String>) -> Self {
+        self.told.push((severity, text.into()));
         self
     }
 
@@ -99,8 +104,8 @@ impl CommandError {
         for hint in &self.hints {
             ui::hint(hint);
         }
-        for error in &self.errors {
-            ui::message("error", error.as_bytes().as_bstr());
+        for (severity, text) in &self.told {
+            ui::message(severity, text.as_bytes().as_bstr());
         }
         let text = self.error.to_string();
         match self.kind {
@@ -176,6 +181,10 @@ impl From<transport::Error> for CommandError {
                 error.remote = remote;
                 error
             }
+            transport::Error::Start { severity, reason, message } => {
+                Self::fatal(message).with_told(severity, reason)
+            }
+            transport::Error::HelperEnded(_) => Self::silent(128),
             transport::Error::Protocol(error) => error.into(),
             error => Self::of(error),
         }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{DEPTH_INFINITE, abbreviation, bytes, deepen, filter, ip_version};
+use super::transfer::{DEPTH_INFINITE, abbreviation, bytes, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::protocol::fetch::Deepen;
 use crate::remote::config::{Tags, default_name, names};
@@ -418,6 +418,7 @@ fn options(
             upload_pack: values.upload_pack.as_ref().map(bytes),
             ip_version: ip_version(values.ipv4, values.ipv6),
             verbose: show.verbosity > 0,
+            helper_options: helper_options(show, &repo.env),
             ..transport::Options::default()
         },
         server_options: values.server_option.iter().map(bytes).collect(),

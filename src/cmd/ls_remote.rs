@@ -1,18 +1,19 @@
 //! `gitr ls-remote`. `git-ls-remote(1)`.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::bytes;
+use super::transfer::{bytes, helper_options};
 use super::{CommandError, Context, Show, ui};
 use crate::protocol::Ref;
 use crate::remote::config::{default_name, exists};
-use crate::remote::{Remote, RepoSettings, Session, session};
+use crate::remote::{Far, Remote, RepoSettings, session};
 use crate::repo::{Config, Repository};
-use crate::transport::{self, Url};
+use crate::transport;
 
 mod sort;
 
@@ -91,9 +92,10 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         ui::out(url)?;
         return Ok(0);
     }
-    let refs = list(values, &remote, config, &context)?;
+    let git_dir = repo.as_ref().map(|repo| repo.git_dir.as_path());
+    let refs = list(values, &remote, (config, git_dir), &context)?;
     if values.operands.is_empty() && !values.quiet {
-        ui::note(format!("From {}", Url::parse(url.as_bstr())?.redacted()));
+        ui::note(format!("From {}", remote.location()?.redacted()));
     }
     let keys = sort::parse(&values.sort, repo.is_some())?;
     let mut rows = select(values, &refs);
@@ -124,11 +126,10 @@ fn choose_remote(
 fn list(
     values: &Arguments,
     remote: &Remote,
-    config: &Config,
+    (config, git_dir): (&Config, Option<&Path>),
     context: &Context,
 ) -> Result<Vec<Ref>, CommandError> {
-    let text = remote.urls.first().ok_or_else(|| CommandError::fatal("no URL"))?;
-    let url = Url::parse(text.as_bstr())?;
+    let url = remote.location()?;
     if let Some(path) = url.local_path().filter(|path| path.is_file())
         && let Some(bundle) = transport::bundle::open(&path)?
     {
@@ -138,14 +139,18 @@ fn list(
     let options = transport::Options {
         remote: remote.name.clone(),
         upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),
+        git_dir: git_dir.and_then(|path| std::path::absolute(path).ok()),
+        helper_options: helper_options(Show::default(), &context.env),
         ..transport::Options::default()
     };
     let settings = RepoSettings { config, env: &context.env };
     let mut meters = context.meters(config, Show::default());
     let server_options: Vec<BString> = values.server_option.iter().map(bytes).collect();
-    let mut session = Session::connect(&url, &settings, options, &server_options, &mut meters)?;
-    let refs = session.refs(&prefixes(values), &mut meters)?;
-    session.close()?;
+    let mut far = Far::connect(&url, &settings, options, &server_options, &mut meters)?;
+    let mut refs = far.refs(&prefixes(values), &mut meters)?;
+    far.close()?;
+    // What a helper program would have to import first has no id to show.
+    refs.retain(|reference| reference.id.is_none_or(|id| !id.is_null()));
     Ok(session::without_bad_names(refs))
 }
 

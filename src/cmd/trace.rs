@@ -1,4 +1,5 @@
-//! `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the packets and the requests of a conversation, in git's form. `git(1)`.
+//! `GIT_TRACE`, `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the programs that are started, the packets and the requests of a
+//! conversation, in git's form. `git(1)`.
 
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -13,8 +14,11 @@ use tracing::{Event, Metadata, Subscriber};
 use super::ui;
 use crate::protocol::trace as packet;
 use crate::repo::Environment;
+use crate::transport::CHILD_TARGET;
 use crate::transport::http::trace as http;
 
+/// The variable that says where the programs go that are started.
+const PROGRAMS: &str = "GIT_TRACE";
 /// The variable that says where the packets go.
 const PACKET: &str = "GIT_TRACE_PACKET";
 /// The variable that says where the requests and answers over HTTP go.
@@ -30,13 +34,14 @@ pub(super) fn start(env: &Environment, command: &str) {
     // git(1), GIT_CURL_VERBOSE, which `GIT_TRACE_CURL` made old
     let is_verbose = env.get("GIT_CURL_VERBOSE").is_some();
     let trace = Trace {
+        programs: sink(env, PROGRAMS),
         packets: sink(env, PACKET),
         requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
         command: command.to_owned(),
         shows_data: !is_verbose && env.get("GIT_TRACE_CURL_NO_DATA").is_none(),
         is_bare: env.is_true("GIT_TRACE_BARE"),
     };
-    if trace.packets.is_some() || trace.requests.is_some() {
+    if trace.programs.is_some() || trace.packets.is_some() || trace.requests.is_some() {
         // A program that embeds the command and listens itself goes first.
         let _listening_already = tracing::subscriber::set_global_default(trace);
     }
@@ -62,6 +67,7 @@ impl Sink {
 
 /// Takes the events of [`packet`] and [`http`] and prints them.
 struct Trace {
+    programs: Option<Sink>,
     packets: Option<Sink>,
     requests: Option<Sink>,
     command: String,
@@ -74,6 +80,13 @@ struct Trace {
 impl Trace {
     fn prefix(&self, metadata: &Metadata<'_>) -> String {
         if self.is_bare { String::new() } else { prefix(metadata) }
+    }
+
+    fn program(&self, event: &Event<'_>) -> Vec<u8> {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let prefix = self.prefix(event.metadata());
+        [prefix.as_bytes(), b"trace: run_command: ", &fields.bytes, b"\n"].concat()
     }
 
     fn packet(&self, event: &Event<'_>) -> Vec<u8> {
@@ -133,6 +146,7 @@ fn printable(bytes: &[u8]) -> Vec<u8> {
 impl Subscriber for Trace {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         match metadata.target() {
+            CHILD_TARGET => self.programs.is_some(),
             packet::TARGET => self.packets.is_some(),
             http::TARGET => self.requests.is_some(),
             _ => false,
@@ -140,10 +154,14 @@ impl Subscriber for Trace {
     }
 
     fn event(&self, event: &Event<'_>) {
-        match (event.metadata().target(), &self.packets, &self.requests) {
-            (packet::TARGET, Some(sink), _) => sink.write(&self.packet(event)),
-            (http::TARGET, _, Some(sink)) => sink.write(&self.request(event)),
-            _ => {}
+        let (sink, lines) = match event.metadata().target() {
+            CHILD_TARGET => (&self.programs, self.program(event)),
+            packet::TARGET => (&self.packets, self.packet(event)),
+            http::TARGET => (&self.requests, self.request(event)),
+            _ => return,
+        };
+        if let Some(sink) = sink {
+            sink.write(&lines);
         }
     }
 

@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStringExt;
 
 use bstr::{BString, ByteSlice};
 
-use super::CommandError;
+use super::ui::Terminal;
+use super::{CommandError, Show};
 use crate::protocol::fetch::Deepen;
-use crate::repo::{Objects, Repository};
+use crate::repo::{Environment, Objects, Repository};
 use crate::transport::IpVersion;
 
 /// gitprotocol-v2(5): a depth this large means all of history.
@@ -34,6 +35,13 @@ pub(super) fn ip_version(v4: bool, v6: bool) -> IpVersion {
         (false, true) => IpVersion::V6,
         (false, false) => IpVersion::Any,
     }
+}
+
+/// What a remote helper program is told of what the user wants to see. git's 0 is `--quiet`, 1 is neither that nor `-v`.
+pub(super) fn helper_options(show: Show, env: &Environment) -> Vec<(&'static str, BString)> {
+    let progress = if show.is_progress_shown(&Terminal::new(env)) { "true" } else { "false" };
+    let verbosity = show.verbosity.saturating_add(1).max(0).to_string();
+    vec![("progress", progress.into()), ("verbosity", verbosity.into())]
 }
 
 /// How long ids are in the table: `core.abbrev`.

@@ -15,13 +15,14 @@ use gix_hash::ObjectId;
 use self::plan::Plan;
 pub use self::source::find_local;
 use self::source::{Source, locate};
+use super::far::Foreign;
 use super::fetch_pack::{self, fetch_pack};
-use super::{Error, connectivity, fetch, local_clone};
+use super::{Error, connectivity, fetch, local_clone, session};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
 use crate::repo::config::Override;
 use crate::repo::{Config, Environment, Repository};
-use crate::transport::{self, Url};
+use crate::transport::{self, Scheme, Url};
 
 mod checkout;
 mod destination;
@@ -141,31 +142,51 @@ impl<'a> Clone<'a> {
         let mut all = overrides.to_vec();
         all.extend(options.config.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
         let config = Config::load(env, &all, None)?;
-        let (url, parsed) = locate(source, &config, env)?;
+        let (url, parsed) = locate(source, options.origin.as_bstr(), &config, env)?;
         Ok(Self { options, destination, env, overrides, config, url, parsed })
     }
 
     /// Makes the clone but for its work tree's files. An error, [`Error::is_interrupted`] among them, leaves no trace.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Cloned, Error> {
-        let mut source = self.connect(progress)?;
-        let refs = source.refs().to_vec();
-        let plan = self.plan(&refs)?;
+        let early =
+            if matches!(self.parsed.scheme, Scheme::Helper(_)) { Some(self.make_early()?) } else { None };
+        let mut source = self.connect(&self.destination.git_dir, progress)?;
+        let mut plan = self.plan(source.refs())?;
+        if let (Source::Foreign { foreign, refs }, Some((_, repo))) = (&mut source, &early)
+            && foreign.imports()
+        {
+            foreign.import(repo, &plan.names())?;
+            *refs = session::without_bad_names(foreign.refs().to_vec());
+            plan = self.plan(refs)?;
+        }
         if plan.is_empty
             && progress.report(Event::Warning("You appear to have cloned an empty repository.")).is_break()
         {
             return Err(Error::Interrupted);
         }
-        let guard = self.destination.make()?;
-        let repo = self.init(source.object_hash())?;
+        let (guard, repo) = match early {
+            Some((guard, repo)) => (guard, self.with_hash(repo, source.object_hash())?),
+            None => (self.destination.make()?, self.init(source.object_hash())?),
+        };
         self.write_remote_config(&repo, &plan)?;
         self.take_objects(&repo, &mut source, &plan, progress)?;
         let is_local = source.is_local();
-        if let Source::Session { session, .. } = source {
-            if is_local || plan.map.is_empty() { session.close()? } else { session.close_after_pack()? }
+        match source {
+            Source::Session { session, .. } if is_local || plan.map.is_empty() => session.close()?,
+            Source::Session { session, .. } => session.close_after_pack()?,
+            Source::Foreign { foreign, .. } => foreign.close(),
+            Source::Bundle(_) => {}
         }
         let cloned = self.write_refs(repo, &plan, is_local)?;
         guard.keep();
         Ok(cloned)
+    }
+
+    /// Makes the repository before the remote is asked: a helper program works in it.
+    fn make_early(&self) -> Result<(destination::Guard, Repository), Error> {
+        let guard = self.destination.make()?;
+        let repo = self.init(gix_hash::Kind::Sha1)?;
+        Ok((guard, repo))
     }
 
     fn take_objects(
@@ -199,7 +220,12 @@ impl<'a> Clone<'a> {
                 };
                 return local_clone::copy_objects(objects, &repo.objects_dir, links);
             }
-            Source::Session { .. } | Source::Bundle(_) if plan.wants.is_empty() => return Ok(()),
+            Source::Session { .. } | Source::Bundle(_) | Source::Foreign { .. } if plan.wants.is_empty() => {
+                return Ok(());
+            }
+            Source::Foreign { foreign, .. } => {
+                return self.take_foreign(repo, foreign, plan, progress);
+            }
             Source::Session { session, refs, .. } => {
                 let fetched = fetch_pack(session, repo, refs, &request, progress)?;
                 self.check_shallow(!fetched.shallow.is_empty())?;
@@ -216,9 +242,42 @@ impl<'a> Clone<'a> {
         if is_partial {
             return Ok(());
         }
-        let mut objects = repo.objects()?;
         let arrived = connectivity::Arrived { links: &received.links, old_tips: &Vec::new() };
-        let missing = connectivity::first_missing(&mut objects, &plan.wants, &[], Some(arrived))
+        self.check_connected(repo, plan, Some(arrived))
+    }
+
+    /// Has a helper program bring the objects.
+    fn take_foreign(
+        &self,
+        repo: &Repository,
+        foreign: &mut Foreign,
+        plan: &Plan,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let mut is_connected = false;
+        if !foreign.imports() {
+            foreign.ask_connectivity(progress)?;
+            foreign.set("cloning", "true", progress)?;
+            is_connected = foreign.fetch(&plan.map, progress)?.is_connected;
+        }
+        let is_cut = !repo.shallow()?.is_empty();
+        self.check_shallow(is_cut && self.options.deepen == Deepen::default())?;
+        if is_connected || self.options.filter.is_some() {
+            Ok(())
+        } else {
+            self.check_connected(repo, plan, None)
+        }
+    }
+
+    /// Checks that all history is here.
+    fn check_connected(
+        &self,
+        repo: &Repository,
+        plan: &Plan,
+        arrived: Option<connectivity::Arrived<'_>>,
+    ) -> Result<(), Error> {
+        let mut objects = repo.objects()?;
+        let missing = connectivity::first_missing(&mut objects, &plan.wants, &[], arrived)
             .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
         match missing {
             Some(_) => Err(Error::NotConnected { url: self.parsed.redacted(), missing }),
@@ -229,7 +288,7 @@ impl<'a> Clone<'a> {
     /// Whether the far side will leave out what the filter says.
     fn is_partial(&self, source: &Source) -> bool {
         match source {
-            Source::Session { local: Some(_), .. } => false,
+            Source::Session { local: Some(_), .. } | Source::Foreign { .. } => false,
             Source::Session { session, .. } => {
                 self.options.filter.is_some() && fetch_pack::supports_filter(session)
             }

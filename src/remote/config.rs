@@ -6,6 +6,7 @@ use super::push::PushRefspec;
 use super::{Error, Refspec};
 use crate::protocol::Version;
 use crate::repo::Config;
+use crate::transport::Url;
 
 /// Where history comes from and which refs it fills.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Remote {
     pub promisor: bool,
     /// `remote.<name>.partialclonefilter`.
     pub filter: Option<BString>,
+    /// `remote.<name>.vcs`: the helper program that reaches all of the URLs.
+    pub vcs: Option<BString>,
     /// `remote.<name>.skipFetchAll` or `skipDefaultUpdate`.
     pub skip_fetch_all: bool,
 }
@@ -72,7 +75,7 @@ const VALUED: [&str; 12] = [
 /// The URLs may hold a password: they are told without.
 impl std::fmt::Debug for Remote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let redacted = |url: &BString| crate::transport::Url::parse(url.as_bstr()).map(|url| url.redacted());
+        let redacted = |url: &BString| Url::parse(url.as_bstr()).map(|url| url.redacted());
         let urls: Vec<BString> = self.urls.iter().filter_map(|url| redacted(url).ok()).collect();
         f.debug_struct("Remote").field("name", &self.name).field("urls", &urls).finish_non_exhaustive()
     }
@@ -108,6 +111,7 @@ impl Remote {
             receive_pack: None,
             promisor: false,
             filter: None,
+            vcs: None,
             skip_fetch_all: false,
         }
     }
@@ -121,12 +125,32 @@ impl Remote {
         }
     }
 
+    /// Where it is fetched from.
+    ///
+    /// # Errors
+    ///
+    /// As [`Url::parse`].
+    pub fn location(&self) -> Result<Url, Error> {
+        self.locate(self.urls.first())
+    }
+
+    /// Where `url`, one of [`Self::urls`] or of [`Self::push_urls`], leads.
+    pub(super) fn locate(&self, url: Option<&BString>) -> Result<Url, Error> {
+        let url = url.ok_or_else(|| Error::Usage("no URL".into()))?;
+        Ok(match &self.vcs {
+            Some(vcs) => Url::of_helper(vcs.as_bstr(), url.as_bstr()),
+            None => Url::parse(url.as_bstr())?,
+        })
+    }
+
     /// Takes in `remote.<name>.*`. A remote without a URL is its own name's path, as in git.
     fn read(&mut self, config: &Config, name: &BStr) -> Result<(), Error> {
         let key = |last: &str| format!("remote.{name}.{last}");
+        self.vcs = config.string(&key("vcs"));
         let mut urls = since_empty(&config.strings(&key("url")));
         if urls.is_empty() {
-            urls.push(name.to_owned());
+            // A helper program needs no URL: it knows the name.
+            urls.push(if self.vcs.is_some() { BString::default() } else { name.to_owned() });
         }
         self.urls = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
         self.push_urls = push_urls(config, &urls, &since_empty(&config.strings(&key("pushurl"))));
@@ -223,9 +247,11 @@ fn since_empty(values: &[BString]) -> Vec<BString> {
     values.rsplit(|value| value.is_empty()).next().unwrap_or_default().to_vec()
 }
 
-/// The version to ask for: `protocol.version`, 2 by default.
+/// The version to ask for: `protocol.version`, else `GIT_TEST_PROTOCOL_VERSION` (git's own tests), else 2.
 pub fn protocol_version(config: &Config) -> Result<Version, Error> {
-    match config.string("protocol.version").as_deref().map(Vec::as_slice) {
+    let tested = config.environment().get("GIT_TEST_PROTOCOL_VERSION").filter(|version| !version.is_empty());
+    let tested = tested.map(|version| BString::from(version.as_encoded_bytes()));
+    match config.string("protocol.version").or(tested).as_deref().map(Vec::as_slice) {
         None | Some(b"2") => Ok(Version::V2),
         Some(b"1") => Ok(Version::V1),
         Some(b"0") => Ok(Version::V0),

@@ -12,19 +12,21 @@ use gix_hash::ObjectId;
 
 use super::config::Tags;
 use super::connectivity::Arrived;
+use super::far::{self, Foreign};
 use super::fetch_pack::{self, fetch_pack};
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
 use super::update::{self, RefUpdate};
-use super::{Error, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
+use super::{Error, Far, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
 use crate::pack::Stored;
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::{Deepen, ShallowUpdate};
 use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository, Target};
-use crate::transport::{self, Url};
+use crate::transport::{self, helper::KeepFile};
 
 mod apply;
+mod foreign;
 mod promisor;
 
 pub(super) use promisor::write_promisor;
@@ -96,8 +98,16 @@ pub struct Listed<'a> {
 
 /// Where objects come from.
 enum Source {
-    Session(Session),
+    Session(Box<Session>),
+    Foreign(Foreign),
     Bundle(Box<transport::bundle::Bundle>),
+}
+
+/// What keeps new packs until the refs have moved: our own guard, or those of a helper program.
+#[derive(Default)]
+struct Kept {
+    _pack: Option<Stored>,
+    _files: Vec<KeepFile>,
 }
 
 /// The objects are here and connected; the refs are as they were.
@@ -109,7 +119,7 @@ pub struct Transferred<'a> {
     stale: Vec<RefUpdate>,
     objects: Objects,
     /// Guards the new pack until the refs have moved.
-    _kept: Option<Stored>,
+    _kept: Option<Kept>,
 }
 
 /// What a fetch did to the refs.
@@ -126,8 +136,7 @@ pub struct Outcome {
 impl<'a> Fetch<'a> {
     /// Prepares a fetch; nothing is contacted yet.
     pub fn new(repo: &'a Repository, remote: &'a Remote, options: &'a Options) -> Result<Self, Error> {
-        let url = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
-        let url = fetch_head::display_url(Url::parse(url.as_bstr())?.redacted().as_bstr());
+        let url = fetch_head::display_url(remote.location()?.redacted().as_bstr());
         let (mut remote, mut refspecs) = (Cow::Borrowed(remote), options.refspecs.clone());
         if options.prune_tags.unwrap_or(remote.prune_tags) && refspecs.is_empty() {
             // A remote of the configuration has branches to fetch beside the tags, a URL alone has not.
@@ -147,16 +156,25 @@ impl<'a> Fetch<'a> {
         let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
         let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
-        let refs = match &source {
+        let mut refs = match &source {
             // What is asked for by id needs no name, so nothing is listed.
             Source::Session(session)
                 if session.version() == Version::V2 && asked.are_all_ids() && tags == Tags::None =>
             {
                 Vec::new()
             }
-            Source::Session(_) | Source::Bundle(_) => source.refs(&asked, tags == Tags::Follow, progress)?,
+            Source::Session(_) | Source::Foreign(_) | Source::Bundle(_) => {
+                source.refs(&asked, tags == Tags::Follow, progress)?
+            }
         };
-        let map = asked.map(&refs)?;
+        let mut map = asked.map(&refs)?;
+        if let Source::Foreign(foreign) = &mut source
+            && foreign.imports()
+        {
+            self.import(foreign, &refs, &map, tags)?;
+            refs = session::without_bad_names(foreign.refs().to_vec());
+            map = asked.map(&refs)?;
+        }
         drop(branch);
         Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
     }
@@ -183,8 +201,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
-        let text = self.remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
-        let url = Url::parse(text.as_bstr())?;
+        let url = self.remote.location()?;
         if let Some(path) = url.local_path().filter(|path| path.is_file())
             && let Some(bundle) = transport::bundle::open(&path)?
         {
@@ -196,16 +213,33 @@ impl<'a> Fetch<'a> {
         if transport_options.upload_pack.is_none() {
             transport_options.upload_pack.clone_from(&self.remote.upload_pack);
         }
+        far::wishes(&mut transport_options, &self.options.deepen, self.filter().as_ref(), &self.repo.git_dir);
         let server_options = &self.options.server_options;
-        let session = Session::connect(&url, &settings, transport_options, server_options, progress)?;
-        if session.object_hash() != self.repo.object_hash {
+        let far = Far::connect(&url, &settings, transport_options, server_options, progress)?;
+        if far.object_hash() != self.repo.object_hash {
             return Err(Error::Usage(format!(
                 "mismatched algorithms: client {}; server {}",
                 self.repo.object_hash,
-                session.object_hash()
+                far.object_hash()
             )));
         }
-        Ok(Source::Session(session))
+        Ok(match far {
+            Far::Session(session) => Source::Session(session),
+            Far::Foreign(foreign) => Source::Foreign(foreign),
+        })
+    }
+
+    /// What is to be left out.
+    fn filter(&self) -> Option<BString> {
+        let of_remote = || self.remote.filter.clone().filter(|_| self.remote.promisor);
+        self.options.filter.clone().or_else(of_remote)
+    }
+
+    /// Whether tags come along by themselves: where a refspec stores anything. Tracking branches that are filled by
+    /// the way do not count.
+    fn follows_tags(&self, tags: Tags) -> bool {
+        let refspecs = if self.refspecs.is_empty() { &self.remote.fetch } else { &self.refspecs };
+        tags == Tags::Follow && refspecs.iter().any(|refspec| refspec.destination.is_some())
     }
 
     /// Refuses to move the branch that a work tree has checked out.
@@ -240,6 +274,7 @@ impl Source {
     ) -> Result<Vec<Ref>, Error> {
         let refs = match self {
             Self::Session(session) => session.refs(&asked.prefixes(follow_tags), progress)?,
+            Self::Foreign(foreign) => foreign.refs().to_vec(),
             // C git takes a bundle's refs from the last to the first.
             Self::Bundle(bundle) => bundle.header.refs.iter().rev().cloned().collect(),
         };
@@ -289,6 +324,11 @@ impl<'a> Listed<'a> {
             let followed = self.tags_to_follow(&objects)?;
             self.map.extend(followed);
         }
+        if let Source::Foreign(foreign) = &mut self.source
+            && self.tags == Tags::Follow
+        {
+            foreign.set("followtags", "true", progress)?;
+        }
         let mut known = known_tips(repo)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));
@@ -302,18 +342,17 @@ impl<'a> Listed<'a> {
             }
         };
         let Self { fetch, source, refs, map, stale, .. } = self;
-        if let Source::Session(session) = source {
-            if kept.is_some() { session.close_after_pack()? } else { session.close()? }
+        match source {
+            Source::Session(session) if kept.is_some() => session.close_after_pack()?,
+            Source::Session(session) => session.close()?,
+            Source::Foreign(foreign) => foreign.close(),
+            Source::Bundle(_) => {}
         }
         Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, _kept: kept })
     }
 
-    /// Whether tags come along by themselves: where a refspec stores anything. Tracking branches that are filled by
-    /// the way do not count.
     fn follows_tags(&self) -> bool {
-        let Fetch { refspecs, remote, .. } = &self.fetch;
-        let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
-        self.tags == Tags::Follow && refspecs.iter().any(|refspec| refspec.destination.is_some())
+        self.fetch.follows_tags(self.tags)
     }
 
     fn tags_to_follow(&self, objects: &Objects) -> Result<Vec<Mapping>, Error> {
@@ -326,7 +365,7 @@ impl<'a> Listed<'a> {
         objects: &mut Objects,
         known: &[ObjectId],
         progress: &mut dyn Progress,
-    ) -> Result<Option<Stored>, Error> {
+    ) -> Result<Option<Kept>, Error> {
         let wants = wanted(&self.map);
         if wants.is_empty() {
             return Ok(None);
@@ -341,6 +380,9 @@ impl<'a> Listed<'a> {
             }
         }
         self.tell_wants(progress)?;
+        if let Source::Foreign(_) = self.source {
+            return self.take_foreign(objects, known, progress).map(Some);
+        }
         let named = &self.fetch.options.negotiation_tips;
         let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
@@ -362,6 +404,7 @@ impl<'a> Listed<'a> {
                 (fetched.pack, fetched.shallow)
             }
             Source::Bundle(bundle) => (unbundle(repo, objects, bundle, &request, progress)?, Vec::new()),
+            Source::Foreign(_) => return Ok(None),
         };
         let foreign = if deepens { HashSet::new() } else { new_roots(objects, &shallow) };
         let boundary = deepens.then(|| fetch_pack::new_boundary(&old_boundary, &shallow));
@@ -384,7 +427,7 @@ impl<'a> Listed<'a> {
         if let Some(boundary) = boundary.filter(|_| !shallow.is_empty()) {
             repo.write_shallow(&boundary)?;
         }
-        Ok(Some(received.stored))
+        Ok(Some(Kept { _pack: Some(received.stored), _files: Vec::new() }))
     }
 
     fn tell_wants(&self, progress: &mut dyn Progress) -> Result<(), Error> {
@@ -429,7 +472,7 @@ impl<'a> Listed<'a> {
 
     fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
         let Fetch { repo, remote, options, .. } = &self.fetch;
-        let filter = options.filter.clone().or_else(|| remote.filter.clone().filter(|_| remote.promisor));
+        let filter = self.fetch.filter();
         let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
         let packs_only = promisor.is_some() || options.keep;
         Ok(fetch_pack::Request {

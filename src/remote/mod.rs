@@ -13,6 +13,7 @@ use gix_hash::ObjectId;
 pub mod clone;
 pub mod config;
 pub mod connectivity;
+pub mod far;
 pub mod fetch;
 pub mod fetch_head;
 pub mod fetch_pack;
@@ -34,6 +35,7 @@ pub mod update;
 pub mod upstream;
 
 pub use config::Remote;
+pub use far::Far;
 pub use refspec::Refspec;
 pub use session::Session;
 pub use settings::RepoSettings;

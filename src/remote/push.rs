@@ -4,13 +4,14 @@
 //! Push::new ── connect ── Connected ── decide ── Decided ── send ── Outcome
 //! ```
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::send_pack::{self, Signed, send_pack};
-use super::{Error, Remote, RepoSettings, Session};
+use super::{Error, Far, Remote, RepoSettings, Session};
 use crate::progress::{Event, Progress};
 use crate::protocol::push::Rewritten;
 use crate::protocol::{Error as ProtocolError, Ref};
@@ -23,6 +24,7 @@ use verdict::Judge;
 
 mod choose;
 mod follow;
+mod foreign;
 mod hook;
 pub mod negotiate;
 mod refspec;
@@ -162,7 +164,7 @@ pub struct Push<'a> {
 /// The remote has answered with its refs.
 pub struct Connected<'a> {
     push: Push<'a>,
-    session: Session,
+    far: Far,
     advertised: Vec<Ref>,
     locals: LocalRefs,
     refspecs: Vec<Sourced>,
@@ -171,9 +173,11 @@ pub struct Connected<'a> {
 /// It is decided what is asked for; nothing has been.
 pub struct Decided<'a> {
     push: Push<'a>,
-    session: Session,
+    far: Far,
     advertised: Vec<Ref>,
     rows: Vec<RefUpdate>,
+    /// The refs that need not be fast-forwards.
+    forced: HashSet<BString>,
     is_asked: bool,
 }
 
@@ -216,8 +220,8 @@ impl<'a> Push<'a> {
     /// if what is to be pushed is not here. Nothing was contacted then.
     pub fn connect(self, progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
         let sources = self.sources()?;
-        let session = self.open(progress)?;
-        self.begin(sources, session, progress)
+        let far = self.open(progress)?;
+        self.begin(sources, far, progress)
     }
 
     /// As [`Push::connect`], in a `session` with a receive-pack that is there already.
@@ -227,7 +231,7 @@ impl<'a> Push<'a> {
     /// As [`Push::connect`].
     pub fn over(self, session: Session, progress: &mut dyn Progress) -> Result<Connected<'a>, Error> {
         let sources = self.sources()?;
-        self.begin(sources, session, progress)
+        self.begin(sources, Far::Session(Box::new(session)), progress)
     }
 
     /// What is to be pushed, as far as it is known without the far side.
@@ -242,20 +246,20 @@ impl<'a> Push<'a> {
     fn begin(
         self,
         (locals, refspecs): (LocalRefs, Vec<Sourced>),
-        mut session: Session,
+        mut far: Far,
         progress: &mut dyn Progress,
     ) -> Result<Connected<'a>, Error> {
-        let advertised = session.refs(&[], progress)?;
-        if session.object_hash() != self.repo.object_hash {
-            hang_up(session);
+        let advertised = far.refs(&[], progress)?;
+        if far.object_hash() != self.repo.object_hash {
+            hang_up(far);
             let text = "the receiving end does not support this repository's hash algorithm";
             return Err(ProtocolError::Unsupported(text.into()).into());
         }
-        Ok(Connected { push: self, session, advertised, locals, refspecs })
+        Ok(Connected { push: self, far, advertised, locals, refspecs })
     }
 
-    fn open(&self, progress: &mut dyn Progress) -> Result<Session, Error> {
-        let url = Url::parse(self.url.as_bstr())?;
+    fn open(&self, progress: &mut dyn Progress) -> Result<Far, Error> {
+        let url = self.remote.locate(Some(&self.url))?;
         let start = self.options.transport.directory.as_deref().unwrap_or(Path::new(""));
         if let Some(path) = url.local_path().map(|path| start.join(path)).filter(|path| path.is_file())
             && transport::bundle::open(&path)?.is_some()
@@ -268,7 +272,18 @@ impl<'a> Push<'a> {
         if options.receive_pack.is_none() {
             options.receive_pack.clone_from(&self.remote.receive_pack);
         }
-        Session::connect_receive_pack(&url, &settings, options, progress)
+        if options.remote.is_none() {
+            options.remote.clone_from(&self.remote.name);
+        }
+        options.git_dir = std::path::absolute(&self.repo.git_dir).ok();
+        let far = Far::connect_to_push(&url, &settings, options, progress)?;
+        match far {
+            Far::Foreign(foreign) if !foreign.takes_pushes() => {
+                hang_up(Far::Foreign(foreign));
+                Err(Error::NotPushed { told: Vec::new() })
+            }
+            far => Ok(far),
+        }
     }
 }
 
@@ -281,15 +296,16 @@ impl<'a> Connected<'a> {
     /// once.
     pub fn decide(self, progress: &mut dyn Progress) -> Result<Decided<'a>, Error> {
         match self.rows() {
-            Ok(rows) => {
-                let Self { push, session, advertised, .. } = self;
-                Ok(Decided { push, session, advertised, rows, is_asked: false })
+            Ok((rows, forced)) => {
+                let Self { push, far, advertised, .. } = self;
+                Ok(Decided { push, far, advertised, rows, forced, is_asked: false })
             }
-            Err(error) => Err(end_unsent(self.session, error, progress)),
+            Err(error) => Err(end_unsent(self.far, error, progress)),
         }
     }
 
-    fn rows(&self) -> Result<Vec<RefUpdate>, Error> {
+    /// What becomes of each ref, and those that need not be fast-forwards.
+    fn rows(&self) -> Result<(Vec<RefUpdate>, HashSet<BString>), Error> {
         let Push { repo, remote, options, .. } = self.push;
         let Self { locals, refspecs, .. } = self;
         let mut targets = Targets::new(&self.advertised, repo.object_hash);
@@ -306,8 +322,14 @@ impl<'a> Connected<'a> {
             return Err(Error::NotPushed { told: vec![Told::Plain(text.into())] });
         }
         let mut judge = Judge { repo, remote, options, objects };
-        let wished = targets.list.iter().filter_map(|target| Some((target, target.wish.as_ref()?)));
-        wished.map(|(target, wish)| judge.row(target, wish)).collect()
+        let wished: Vec<_> =
+            targets.list.iter().filter_map(|target| Some((target, target.wish.as_ref()?))).collect();
+        let all = options.force || options.mirror;
+        let forced = wished.iter().filter(|(_, wish)| all || wish.force);
+        let forced = forced.map(|(target, _)| target.name.clone()).collect();
+        let rows: Result<_, Error> =
+            wished.into_iter().map(|(target, wish)| judge.row(target, wish)).collect();
+        Ok((rows?, forced))
     }
 }
 
@@ -342,33 +364,22 @@ impl Decided<'_> {
     /// [`Error::HookDeclined`]; what [`send_pack()`] says if the far side has reported nothing.
     pub fn send(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
         if let Err(error) = self.ask_hook(progress) {
-            return Err(end_unsent(self.session, error, progress));
+            return Err(end_unsent(self.far, error, progress));
         }
-        let more_haves = self.negotiate(progress)?;
-        let Push { repo, remote, url, options } = self.push;
-        let mut rows = self.rows;
-        let sending = send_pack::Options {
-            more_haves,
-            promisor_transport: options.transport.clone(),
-            thin: options.thin,
-            atomic: options.atomic,
-            quiet: options.quiet,
-            dry_run: options.dry_run,
-            push_options: options.push_options.clone(),
-            signed: options.signed,
-            url,
+        let more_haves = match &self.far {
+            Far::Session(_) => self.negotiate(progress)?,
+            Far::Foreign(_) => Vec::new(),
         };
-        let sent = send_pack(&mut self.session, repo, &self.advertised, &mut rows, &sending, progress);
-        let broken = match sent {
-            Ok(()) => end(self.session, &rows, options.dry_run).err(),
-            Err(error) => {
-                let is_judged =
-                    matches!(error, Error::Protocol(ProtocolError::Report(_))) || has_report(&rows);
-                if error.is_interrupted() || !is_judged {
-                    return Err(end_unsent(self.session, error, progress));
-                }
-                hang_up(self.session);
-                Some(error)
+        let Self { push, far, advertised, mut rows, forced, .. } = self;
+        let Push { repo, remote, url, options } = push;
+        let broken = match far {
+            Far::Session(session) => {
+                let sending = send_pack::Options { url, more_haves, ..sending(options) };
+                converse(session, (repo, &advertised), &mut rows, &sending, progress)?
+            }
+            Far::Foreign(foreign) => {
+                let order = foreign::Order { repo, options, advertised: &advertised, forced: &forced };
+                order.carry_out(foreign, &mut rows, progress)?
             }
         };
         let (tracking, refused) = if options.dry_run {
@@ -376,7 +387,7 @@ impl Decided<'_> {
         } else {
             tracking::update(repo, remote, &rows, progress)?
         };
-        let remote_refs = self.advertised.into_iter().map(|reference| reference.name).collect();
+        let remote_refs = advertised.into_iter().map(|reference| reference.name).collect();
         Ok(Outcome { rows, remote_refs, tracking, broken, refused })
     }
 
@@ -394,12 +405,12 @@ impl Decided<'_> {
 
     /// Gives the push up because of `error`, which is told before the far side tells that it was left.
     pub fn give_up(self, error: Error, progress: &mut dyn Progress) -> Error {
-        end_unsent(self.session, error, progress)
+        end_unsent(self.far, error, progress)
     }
 
     /// Ends the push without asking for anything.
     pub fn close(self) {
-        let _nothing_was_asked = self.session.close();
+        let _nothing_was_asked = self.far.close();
     }
 }
 
@@ -414,6 +425,41 @@ pub(super) fn joined(told: &[Told]) -> String {
     if texts.is_empty() { "nothing can be pushed".to_owned() } else { texts.join("\n") }
 }
 
+/// What `options` say of how the changes are asked for.
+fn sending(options: &Options) -> send_pack::Options {
+    send_pack::Options {
+        promisor_transport: options.transport.clone(),
+        thin: options.thin,
+        atomic: options.atomic,
+        quiet: options.quiet,
+        dry_run: options.dry_run,
+        push_options: options.push_options.clone(),
+        signed: options.signed,
+        ..send_pack::Options::default()
+    }
+}
+
+/// Sends `rows` in git's protocol; gives why the session broke behind the report, if it did.
+fn converse(
+    mut session: Box<Session>,
+    (repo, advertised): (&Repository, &[Ref]),
+    rows: &mut [RefUpdate],
+    sending: &send_pack::Options,
+    progress: &mut dyn Progress,
+) -> Result<Option<Error>, Error> {
+    match send_pack(&mut session, repo, advertised, rows, sending, progress) {
+        Ok(()) => Ok(end(*session, rows, sending.dry_run).err()),
+        Err(error) => {
+            let is_judged = matches!(error, Error::Protocol(ProtocolError::Report(_))) || has_report(rows);
+            if error.is_interrupted() || !is_judged {
+                return Err(end_unsent(Far::Session(session), error, progress));
+            }
+            hang_up(Far::Session(session));
+            Ok(Some(error))
+        }
+    }
+}
+
 /// Ends a session in which `rows` were asked for.
 fn end(session: Session, rows: &[RefUpdate], dry_run: bool) -> Result<(), Error> {
     let is_refused_by_us = rows.iter().any(|row| row.status == Status::AtomicFailed);
@@ -422,45 +468,48 @@ fn end(session: Session, rows: &[RefUpdate], dry_run: bool) -> Result<(), Error>
         return session.close_after_pack();
     }
     if is_refused_by_us {
-        hang_up(session);
+        hang_up(Far::Session(Box::new(session)));
         return Ok(());
     }
     session.close()
 }
 
 /// Ends a session in which nothing was asked for, as git does: where it gives up at once the far side is left alone.
-fn end_unsent(session: Session, error: Error, progress: &mut dyn Progress) -> Error {
+fn end_unsent(far: Far, error: Error, progress: &mut dyn Progress) -> Error {
     match error {
         Error::NotPushed { told } => {
             if let [Told::Plain(text)] = told.as_slice() {
                 let _listened = progress.report(Event::Detail { level: 0, text });
-                hang_up(session);
+                hang_up(far);
                 return Error::Told(Box::new(Error::NotPushed { told }));
             }
-            let _nothing_was_asked = session.close();
+            let _nothing_was_asked = far.close();
             Error::NotPushed { told }
         }
         Error::HookDeclined => {
-            let _nothing_was_asked = session.close();
+            let _nothing_was_asked = far.close();
             Error::HookDeclined
         }
         error @ (Error::Usage(_)
         | Error::Protocol(ProtocolError::Unsupported(_))
         | Error::Repo(repo::Error::Config(_))) => {
             let _listened = progress.report(Event::Fatal(&error.to_string()));
-            hang_up(session);
+            hang_up(far);
             Error::Told(Box::new(error))
         }
         error => {
-            hang_up(session);
+            hang_up(far);
             error
         }
     }
 }
 
 /// Leaves the far side without a word; it says so on its standard error.
-fn hang_up(session: Session) {
-    let _how_it_ends_is_no_news = session.close_after_pack();
+fn hang_up(far: Far) {
+    let _how_it_ends_is_no_news = match far {
+        Far::Session(session) => session.close_after_pack(),
+        Far::Foreign(foreign) => Far::Foreign(foreign).close(),
+    };
 }
 
 /// Whether the far side has said what became of one of `rows`.

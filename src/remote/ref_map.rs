@@ -324,6 +324,7 @@ mod tests {
             receive_pack: None,
             promisor: false,
             filter: None,
+            vcs: None,
             skip_fetch_all: false,
         }
     }

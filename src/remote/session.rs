@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::{Error, RepoSettings, config, session_id};
+use super::{Error, Far, RepoSettings, config, session_id};
 use crate::progress::Progress;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
@@ -34,9 +34,21 @@ impl Session {
         server_options: &[BString],
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let mut transport = transport::open(url, settings, options)?;
+        match Far::connect(url, settings, options, server_options, progress)? {
+            Far::Session(session) => Ok(*session),
+            Far::Foreign(_) => Err(Error::Usage("operation not supported by protocol".into())),
+        }
+    }
+
+    /// As [`Session::connect`], over `transport`.
+    pub(super) fn begin(
+        transport: &mut dyn Transport,
+        settings: &RepoSettings<'_>,
+        server_options: &[BString],
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
         let version = config::protocol_version(settings.config)?;
-        let mut session = Self::open(transport.as_mut(), Service::UploadPack, version, progress)?;
+        let mut session = Self::open(transport, Service::UploadPack, version, progress)?;
         session.own_id = session_id::new(settings)?;
         session.set_server_options(server_options.to_vec())?;
         Ok(session)
@@ -54,12 +66,23 @@ impl Session {
         options: transport::Options,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let mut transport = transport::open(url, settings, options)?;
+        match Far::connect_to_push(url, settings, options, progress)? {
+            Far::Session(session) => Ok(*session),
+            Far::Foreign(_) => Err(Error::Usage("operation not supported by protocol".into())),
+        }
+    }
+
+    /// As [`Session::connect_receive_pack`], over `transport`.
+    pub(super) fn begin_push(
+        transport: &mut dyn Transport,
+        settings: &RepoSettings<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
         let version = match config::protocol_version(settings.config)? {
             Version::V1 => Version::V1,
             Version::V0 | Version::V2 => Version::V0,
         };
-        let mut session = Self::open(transport.as_mut(), Service::ReceivePack, version, progress)?;
+        let mut session = Self::open(transport, Service::ReceivePack, version, progress)?;
         if session.version() == Version::V2 {
             let text = "support for protocol v2 not implemented yet";
             return Err(ProtocolError::Unsupported(text.into()).into());

@@ -33,6 +33,10 @@ impl Settings for RepoSettings<'_> {
         Some(self.env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    fn parameters(&self) -> Option<OsString> {
+        self.config.parameters().map(ToOwned::to_owned)
+    }
+
     fn env(&self, name: &str) -> Option<OsString> {
         self.env.get(name).map(ToOwned::to_owned)
     }

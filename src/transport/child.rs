@@ -40,6 +40,8 @@ const SHELL: &str = if cfg!(windows) { "sh" } else { "/bin/sh" };
 #[derive(Debug, Clone)]
 pub(super) struct Surroundings {
     environment: Option<Vec<(OsString, OsString)>>,
+    /// What `-c` said, for programs that work on our own repository.
+    parameters: Option<OsString>,
     directory: Option<PathBuf>,
     stderr: ChildStderr,
 }
@@ -48,6 +50,7 @@ impl Surroundings {
     pub(super) fn new(settings: &dyn Settings, options: &Options) -> Self {
         Self {
             environment: settings.environment(),
+            parameters: settings.parameters(),
             directory: options.directory.clone(),
             stderr: options.child_stderr,
         }
@@ -55,12 +58,26 @@ impl Surroundings {
 
     /// The command `program`, to be started without a shell.
     pub(super) fn command(&self, program: &BStr) -> Command {
+        let mut command = self.inheriting(program);
+        for name in LOCAL_VARIABLES {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// As [`Self::command`], for a program that works on our own repository and sees all that we see of it.
+    pub(super) fn command_here(&self, program: &BStr) -> Command {
+        let mut command = self.inheriting(program);
+        if let Some(parameters) = &self.parameters {
+            command.env("GIT_CONFIG_PARAMETERS", parameters);
+        }
+        command
+    }
+
+    fn inheriting(&self, program: &BStr) -> Command {
         let mut command = Command::new(program.to_os_str_lossy());
         if let Some(environment) = &self.environment {
             command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
-        }
-        for name in LOCAL_VARIABLES {
-            command.env_remove(name);
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
@@ -97,6 +114,7 @@ impl Surroundings {
 /// [`Error::Start`] with the two lines that git prints; `purpose` is the second.
 pub(super) fn start(command: &mut Command, purpose: &str) -> Result<Child, Error> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    trace(command);
     command.spawn().map_err(|error| {
         let program = command.get_program().as_encoded_bytes().as_bstr();
         let reason = reason(&error);
@@ -108,6 +126,26 @@ pub(super) fn start(command: &mut Command, purpose: &str) -> Result<Child, Error
             Error::Start { severity: "error", reason, message: purpose.to_owned() }
         }
     })
+}
+
+/// The target of the events that tell of programs that are started: one event of the `tracing` crate for each, at the
+/// level `TRACE`, whose field `command` (bytes) is the command line as a shell would take it.
+pub const TARGET: &str = "gitr::child";
+
+/// Tells whoever listens what is started.
+pub(super) fn trace(command: &Command) {
+    if !tracing::enabled!(target: TARGET, tracing::Level::TRACE) {
+        return;
+    }
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<BString> = words.map(|word| quote_if_needed(word.as_encoded_bytes())).collect();
+    tracing::trace!(target: TARGET, command = bstr::join(" ", words).as_slice());
+}
+
+/// `word` as git's traces show it: in quotes only if a shell would take it for something else.
+fn quote_if_needed(word: &[u8]) -> BString {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"+,-./:=@_^".contains(byte);
+    if !word.is_empty() && word.iter().all(is_plain) { word.into() } else { shell_quote(word) }
 }
 
 /// What the system says of `error`, without the number that Rust adds.

@@ -3,13 +3,12 @@
 //! The child checks who owns the repository (`safe.directory`) and says itself what is wrong with the path; what it
 //! writes to standard error goes where ours goes.
 
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use bstr::{BString, ByteSlice};
 
 use super::child::{self, Surroundings};
+use super::program::{Place, Programs};
 use super::stream::Stream;
 use super::{Connection, Error, Options, Settings, Transport, Url};
 use crate::progress::Progress;
@@ -21,10 +20,7 @@ pub struct Local {
     path: BString,
     options: Options,
     surroundings: Surroundings,
-    /// `PATH`.
-    search_path: Option<OsString>,
-    /// `GIT_EXEC_PATH`.
-    exec_path: Option<OsString>,
+    programs: Programs,
 }
 
 impl Local {
@@ -33,9 +29,8 @@ impl Local {
         Self {
             path: url.path.clone(),
             surroundings: Surroundings::new(settings, &options),
+            programs: Programs::new(settings, &options),
             options,
-            search_path: settings.env("PATH"),
-            exec_path: settings.env("GIT_EXEC_PATH"),
         }
     }
 
@@ -53,41 +48,19 @@ impl Local {
         let snippet = BString::from([&program[..], b" ", &child::shell_quote(&self.path)].concat());
         let mut command = self.surroundings.snippet(snippet.as_bstr(), &[]);
         if let Some(directory) = directory {
-            command.env("PATH", prepended(directory, self.search_path.as_deref()));
+            command.env("PATH", self.programs.path_with(directory));
         }
         Ok(command)
     }
 
-    /// Looks for the service's program: in `PATH`, in `GIT_EXEC_PATH` and where the `git` in `PATH` keeps its programs.
+    /// Where the program of `service` is.
     fn find(&self, service: Service) -> Result<Place, Error> {
-        if self.is_in_path(service.name()) {
-            return Ok(Place::Reachable);
-        }
-        let has_program = |directory: &PathBuf| is_program(&directory.join(service.name()));
-        let named = self.exec_path.as_ref().map(PathBuf::from).filter(has_program);
-        if let Some(directory) = named.or_else(|| self.ask_git().filter(has_program)) {
-            return Ok(Place::Directory(directory));
-        }
-        if self.is_in_path("git") {
-            return Ok(Place::Subcommand);
-        }
         let name = service.name();
-        Err(Error::Program(format!(
-            "cannot run {name}: a local repository needs {name} or git in PATH, or GIT_EXEC_PATH to say where it is"
-        )))
-    }
-
-    fn is_in_path(&self, program: &str) -> bool {
-        let here = self.options.directory.as_deref().unwrap_or(Path::new("."));
-        which::which_in(program, self.search_path.as_ref(), here).is_ok()
-    }
-
-    /// `git --exec-path`.
-    fn ask_git(&self) -> Option<PathBuf> {
-        let mut command = self.surroundings.command("git".into());
-        let output = command.arg("--exec-path").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-        let directory = output.stdout.trim_end().to_path_lossy().into_owned();
-        (output.status.success() && directory.is_absolute()).then_some(directory)
+        self.programs.find(name, &self.surroundings).ok_or_else(|| {
+            Error::Program(format!(
+                "cannot run {name}: a local repository needs {name} or git in PATH, or GIT_EXEC_PATH to say where it is"
+            ))
+        })
     }
 }
 
@@ -106,27 +79,6 @@ impl Transport for Local {
         let child = child::start(&mut command, "unable to fork")?;
         Ok(Box::new(Stream::from_child(child)?))
     }
-}
-
-/// Where the program of a service is.
-enum Place {
-    /// In `PATH`.
-    Reachable,
-    /// In a directory that has to come into `PATH` first.
-    Directory(PathBuf),
-    /// Nowhere, but `git` knows it: `git upload-pack`.
-    Subcommand,
-}
-
-fn is_program(path: &Path) -> bool {
-    path.is_file() || (cfg!(windows) && path.with_extension("exe").is_file())
-}
-
-fn prepended(directory: PathBuf, search_path: Option<&OsStr>) -> OsString {
-    let others = search_path.map(std::env::split_paths).into_iter().flatten();
-    // A directory whose name holds the separator cannot be in PATH at all.
-    std::env::join_paths(std::iter::once(directory).chain(others))
-        .unwrap_or_else(|_| search_path.unwrap_or_default().to_owned())
 }
 
 #[cfg(all(test, unix))]

@@ -19,13 +19,16 @@ pub mod bundle;
 mod child;
 mod credentials;
 pub mod git;
+pub mod helper;
 pub mod http;
 pub mod local;
 pub mod policy;
+mod program;
 pub mod ssh;
 pub mod stream;
 pub mod url;
 
+pub use child::TARGET as CHILD_TARGET;
 pub use credentials::credentials;
 pub use url::{Scheme, Url};
 
@@ -79,6 +82,11 @@ pub trait Settings {
     fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
         None
     }
+    /// What `-c` said, as `GIT_CONFIG_PARAMETERS` hands it on to programs that work on the same repository; `None` if that
+    /// is nothing, or in the environment already.
+    fn parameters(&self) -> Option<OsString> {
+        None
+    }
 }
 
 /// One line of configuration.
@@ -105,6 +113,10 @@ pub struct Options {
     pub ip_version: IpVersion,
     /// `-v`, which some transports pass on.
     pub verbose: bool,
+    /// The git directory that a remote helper program works on; `None` outside of any repository.
+    pub git_dir: Option<PathBuf>,
+    /// What a remote helper program is told first: the names and values of its `option` command, gitremote-helpers(7).
+    pub helper_options: Vec<(&'static str, BString)>,
     /// The directory that relative local paths start from and that children run in; the current one if `None`.
     pub directory: Option<PathBuf>,
     /// Where the words of programs that are started go: `ssh`, or the server of a repository on this machine.
@@ -123,6 +135,8 @@ impl fmt::Debug for Options {
             .field("receive_pack", &self.receive_pack)
             .field("ip_version", &self.ip_version)
             .field("verbose", &self.verbose)
+            .field("git_dir", &self.git_dir)
+            .field("helper_options", &self.helper_options)
             .field("directory", &self.directory)
             .field("child_stderr", &self.child_stderr)
             .field("credentials", &self.credentials.is_some())
@@ -157,7 +171,7 @@ pub enum IpVersion {
 /// # Errors
 ///
 /// [`Error::Url`] if `protocol.allow` or one of its kin forbids it, or if a part of `url` could be taken for an option by
-/// the program it is handed to; [`Error::Program`] if it takes a remote helper.
+/// the program it is handed to; [`Error::Program`] if it takes a remote helper, which [`helper::start`] is for.
 pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
     policy::allowed(url.scheme.name(), settings)?;
     Ok(match &url.scheme {
@@ -166,7 +180,9 @@ pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<
         Scheme::Ssh => Box::new(ssh::Ssh::new(url, settings, options)?),
         Scheme::Http | Scheme::Https => return http::open(url, settings, options),
         Scheme::Helper(name) => {
-            return Err(Error::Program(format!("unable to find remote helper for '{name}'")));
+            return Err(Error::Program(format!(
+                "'{name}' needs a remote helper program, which is not used here"
+            )));
         }
     })
 }
@@ -214,18 +230,20 @@ pub enum Error {
     /// A program that must be started is missing or failed to start.
     #[error("{0}")]
     Program(String),
-    /// A program failed to start. git prints two lines: `reason` behind `error: ` or `fatal: `, then `message` behind
-    /// `fatal: `.
+    /// A program failed to start. git prints two lines: `reason` behind `severity`, then `message` behind `fatal: `.
     #[error("{reason}\nfatal: {message}")]
     Start {
         /// What git prints before `reason`: `error` if the program is in no directory of `PATH`, `fatal` if it was named
-        /// by its path.
+        /// by its path, `git` if it is one that git itself looks for.
         severity: &'static str,
         /// Why, such as `cannot exec '/usr/bin/plink': No such file or directory`.
         reason: String,
         /// What it was needed for, such as `unable to fork`.
         message: String,
     },
+    /// A remote helper program ended in the middle. It has said why on its standard error; git says nothing more.
+    #[error("remote helper '{0}' ended unexpectedly")]
+    HelperEnded(BString),
     /// The far side's program reported failure after it had said all it should. A fetch of git's then ends with exit
     /// code 1 and no word, a clone with this one, an ls-remote does not care.
     #[error("remote transport reported error")]

@@ -61,6 +61,12 @@ impl Stream {
         Self { reader, writer: Some(writer), child: None, socket: None }
     }
 
+    /// With a child that stands behind the streams and is waited for.
+    pub(super) fn with_child(mut self, child: Option<Child>) -> Self {
+        self.child = child;
+        self
+    }
+
     /// Writes `request`, all of it or as much as the far side wants to hear.
     pub(super) fn send(&mut self, request: &[u8]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else { return Ok(()) };

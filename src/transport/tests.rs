@@ -188,7 +188,7 @@ fn what_could_be_an_option_is_blocked() {
         ("git://h/p%0ahost=x", "newline is forbidden in git:// hosts and repo paths"),
         ("git://h%0a/p", "newline is forbidden in git:// hosts and repo paths"),
         ("ext::sh -c x", "transport 'ext' not allowed"),
-        ("bzr://h/p", "unable to find remote helper for 'bzr'"),
+        ("bzr://h/p", "'bzr' needs a remote helper program, which is not used here"),
     ] {
         assert_eq!(refusal(url, &proxy), expected, "{url}");
     }

@@ -99,6 +99,11 @@ impl Url {
         Self::native(text, scheme, rest)
     }
 
+    /// What `remote.<name>.vcs` reaches: `address`, which may be empty, by the program `git-remote-<vcs>`.
+    pub fn of_helper(vcs: &BStr, address: &BStr) -> Self {
+        Self::helper(address, vcs, address)
+    }
+
     /// The local path of [`Scheme::Path`] and [`Scheme::File`]; `None` for all others.
     ///
     /// The host of a `file://host/path` URL is ignored, as in git; on Windows it makes a UNC path.

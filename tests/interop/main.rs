@@ -9,6 +9,7 @@ mod support;
 mod capabilities;
 mod clone;
 mod fetch;
+mod helper;
 mod http;
 mod ls_remote;
 mod options;

@@ -6,7 +6,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::Arguments;
 use crate::cmd::arguments::Parsed;
-use crate::cmd::transfer::{bytes, ip_version};
+use crate::cmd::transfer::{bytes, helper_options, ip_version};
 use crate::cmd::ui::Terminal;
 use crate::cmd::{CommandError, Show};
 use crate::remote::Remote;
@@ -105,6 +105,7 @@ pub(super) fn options(
             receive_pack: values.exec.as_ref().or(values.receive_pack.as_ref()).map(bytes),
             ip_version: ip_version(values.ipv4, values.ipv6),
             verbose: show.verbosity > 0,
+            helper_options: helper_options(show, &repo.env),
             ..transport::Options::default()
         },
         ..Options::default()

@@ -245,7 +245,7 @@ pub(in crate::cmd) fn explain(error: Error) -> Option<CommandError> {
     const DISCONNECTED: &str = "send-pack: unexpected disconnect while reading sideband packet";
     match error {
         // Said by the far side's program itself, or not at all.
-        Error::Transport(transport::Error::Ended) => None,
+        Error::Transport(transport::Error::Ended | transport::Error::HelperEnded(_)) => None,
         Error::Protocol(protocol::Error::Report(text)) => {
             if text == CUT_BEHIND_REPORT {
                 ui::note(DISCONNECTED);

@@ -29,6 +29,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The names of all that is fetched, on the far side.
+    pub(super) fn names(&self) -> Vec<BString> {
+        let mut names: Vec<BString> = self.map.iter().map(|mapping| mapping.remote.clone()).collect();
+        if let Head::Branch { name, .. } = &self.head {
+            names.push(name.clone());
+        }
+        names
+    }
+
     /// The edits that store the tags that came along.
     pub(super) fn followed_edits(&self, objects: &Objects) -> Vec<Edit> {
         let tags = self.followed.iter().filter(|tag| objects.contains(&tag.id));

@@ -8,7 +8,8 @@ use super::{Clone, Local, Options};
 use crate::progress::{Event, Progress};
 use crate::protocol::Ref;
 use crate::protocol::fetch::Deepen;
-use crate::remote::{Error, Refspec, RepoSettings, Session, config, session};
+use crate::remote::far::{self, Foreign};
+use crate::remote::{Error, Far, Refspec, RepoSettings, Session, config, session};
 use crate::repo::{Config, Environment, discover};
 use crate::transport::bundle::Bundle;
 use crate::transport::url::Scheme;
@@ -16,14 +17,15 @@ use crate::transport::{self, Url};
 
 /// Where a clone comes from.
 pub(super) enum Source {
-    Session { session: Session, refs: Vec<Ref>, local: Option<PathBuf> },
+    Session { session: Box<Session>, refs: Vec<Ref>, local: Option<PathBuf> },
+    Foreign { foreign: Foreign, refs: Vec<Ref> },
     Bundle(Box<Bundle>),
 }
 
 impl Source {
     pub(super) fn refs(&self) -> &[Ref] {
         match self {
-            Self::Session { refs, .. } => refs,
+            Self::Session { refs, .. } | Self::Foreign { refs, .. } => refs,
             Self::Bundle(bundle) => &bundle.header.refs,
         }
     }
@@ -31,6 +33,7 @@ impl Source {
     pub(super) fn object_hash(&self) -> gix_hash::Kind {
         match self {
             Self::Session { session, .. } => session.object_hash(),
+            Self::Foreign { foreign, .. } => foreign.object_hash(),
             Self::Bundle(bundle) => bundle.header.object_hash,
         }
     }
@@ -41,7 +44,8 @@ impl Source {
 }
 
 impl Clone<'_> {
-    pub(super) fn connect(&self, progress: &mut dyn Progress) -> Result<Source, Error> {
+    /// Contacts the remote. A helper program works in the new repository `git_dir`, which has to be there then.
+    pub(super) fn connect(&self, git_dir: &Path, progress: &mut dyn Progress) -> Result<Source, Error> {
         let path = self.parsed.local_path();
         if let Some(path) = path.as_ref().filter(|path| path.is_file())
             && let Some(bundle) = transport::bundle::open(path)?
@@ -50,9 +54,19 @@ impl Clone<'_> {
         }
         let local = self.local_objects(progress)?;
         let settings = RepoSettings { config: &self.config, env: self.env };
-        let Options { transport, server_options, .. } = self.options;
-        let mut session =
-            Session::connect(&self.parsed, &settings, transport.clone(), server_options, progress)?;
+        let Options { server_options, deepen, filter, .. } = self.options;
+        let mut transport = self.options.transport.clone();
+        far::wishes(&mut transport, deepen, filter.as_ref(), git_dir);
+        if self.is_single_branch() && !self.options.no_tags {
+            transport.helper_options.push(("followtags", "true".into()));
+        }
+        let mut session = match Far::connect(&self.parsed, &settings, transport, server_options, progress)? {
+            Far::Session(session) => session,
+            Far::Foreign(foreign) => {
+                let refs = session::without_bad_names(foreign.refs().to_vec());
+                return Ok(Source::Foreign { foreign, refs });
+            }
+        };
         if let Err(error) = self.check_shallow(!session.server_shallow().is_empty()) {
             // The far side is told, so that it does not complain.
             let _ended = session.close();
@@ -124,7 +138,21 @@ impl Clone<'_> {
 
 /// The URL that the new repository remembers for `source`, and the one to clone from. A path that is there is a path
 /// even if it looks like a URL, such as `host:path`.
-pub(super) fn locate(source: &BStr, config: &Config, env: &Environment) -> Result<(BString, Url), Error> {
+pub(super) fn locate(
+    source: &BStr,
+    origin: &BStr,
+    config: &Config,
+    env: &Environment,
+) -> Result<(BString, Url), Error> {
+    let (url, parsed) = locate_natively(source, config, env)?;
+    Ok(match config.string(&format!("remote.{origin}.vcs")) {
+        Some(vcs) => (url.clone(), Url::of_helper(vcs.as_bstr(), url.as_bstr())),
+        None => (url, parsed),
+    })
+}
+
+/// As [`locate`], for what no helper program is named for.
+fn locate_natively(source: &BStr, config: &Config, env: &Environment) -> Result<(BString, Url), Error> {
     let rewritten = config::rewrite(config, source);
     let given = Url::parse(rewritten.as_bstr());
     let path = match &given {

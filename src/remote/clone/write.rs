@@ -34,6 +34,22 @@ impl Clone<'_> {
         self.reopen(&repo)
     }
 
+    /// The empty `repo`, made for objects with ids of `object_hash`.
+    pub(super) fn with_hash(
+        &self,
+        repo: Repository,
+        object_hash: gix_hash::Kind,
+    ) -> Result<Repository, Error> {
+        if repo.object_hash == object_hash {
+            return Ok(repo);
+        }
+        let set = |key: &str, value: &str| Change::Set(key.into(), value.into());
+        let format = object_hash.to_string();
+        let changes = [set("core.repositoryformatversion", "1"), set("extensions.objectformat", &format)];
+        crate::repo::config::edit(&repo.common_path("config"), &changes)?;
+        self.reopen(&repo)
+    }
+
     fn reopen(&self, repo: &Repository) -> Result<Repository, Error> {
         Ok(Repository::open(&repo.git_dir, repo.work_tree.as_deref(), self.overrides, self.env)?)
     }

@@ -3,6 +3,7 @@
 //! Parser and editor are our own: they give git's line numbers, messages and layout byte for byte.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub struct Config {
     places: HashMap<BString, Vec<usize>>,
     /// Knows `HOME`, for paths.
     env: Environment,
+    /// See [`Config::parameters`].
+    parameters: Option<OsString>,
 }
 
 /// One `-c key=value` of the command line; a value of `None` means `-c key`, which is true.
@@ -90,7 +93,14 @@ pub struct Dirs<'a> {
 impl Config {
     /// Loads what holds outside of any repository (`dirs` is `None`) or inside the one given.
     pub fn load(env: &Environment, overrides: &[Override], dirs: Option<Dirs<'_>>) -> Result<Self, Error> {
-        cascade::load(env, overrides, dirs)
+        let mut config = cascade::load(env, overrides, dirs)?;
+        config.parameters = (!overrides.is_empty()).then(|| overrides_as_parameters(overrides, env));
+        Ok(config)
+    }
+
+    /// What `-c` said, as `GIT_CONFIG_PARAMETERS` hands it on to programs; `None` if it said nothing.
+    pub fn parameters(&self) -> Option<&OsStr> {
+        self.parameters.as_deref()
     }
 
     /// Reads the file at `path` alone, includes unresolved; one that is not there is empty. `name` is what errors
@@ -191,7 +201,7 @@ impl Config {
     }
 
     /// The environment it was loaded in.
-    pub(super) fn environment(&self) -> &Environment {
+    pub(crate) fn environment(&self) -> &Environment {
         &self.env
     }
 
