@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{bytes, deepen, filter, helper_options, ip_version};
+use super::transfer::{bytes, check_credentials, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
 use crate::repo::Config;
@@ -125,6 +125,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if !is_valid_remote_name(&options.origin) {
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
+    check_credentials(&config, &[crate::remote::config::rewrite(&config, source.as_bstr())])?;
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;

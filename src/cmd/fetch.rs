@@ -5,7 +5,9 @@ use std::ffi::OsString;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{DEPTH_INFINITE, abbreviation, bytes, deepen, filter, helper_options, ip_version};
+use super::transfer::{
+    DEPTH_INFINITE, abbreviation, bytes, check_credentials, deepen, filter, helper_options, ip_version,
+};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::protocol::fetch::Deepen;
 use crate::remote::config::{Tags, default_name, names};
@@ -236,6 +238,7 @@ impl Run<'_> {
     }
 
     fn fetch_one(&mut self, remote: &Remote, options: &Options) -> Result<u8, CommandError> {
+        check_credentials(&self.repo.config, &remote.urls)?;
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let mut listed = Fetch::new(self.repo, remote, options)?.list(&mut meters)?;
         let mut printer = Printer::new(self, &listed);

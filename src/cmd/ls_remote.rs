@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::{bytes, helper_options};
+use super::transfer::{bytes, check_credentials, helper_options};
 use super::{CommandError, Context, Show, ui};
 use crate::protocol::Ref;
 use crate::remote::config::{default_name, exists};
@@ -120,7 +120,9 @@ fn choose_remote(
     if values.operands.is_empty() && !exists(config, name.as_bstr()) {
         return Err(CommandError::fatal("No remote configured to list refs from."));
     }
-    Ok(Remote::from_config(config, name.as_bstr())?)
+    let remote = Remote::from_config(config, name.as_bstr())?;
+    check_credentials(config, &remote.urls)?;
+    Ok(remote)
 }
 
 fn list(

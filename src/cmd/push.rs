@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::arguments::{self, Parsed, Spec};
-use super::transfer::bytes;
+use super::transfer::{bytes, check_credentials};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::config::{default_name, exists};
 use crate::remote::push::submodule::Next;
@@ -140,6 +140,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Err(CommandError::fatal("bad repository ''"));
     }
     let remote = Remote::from_config(&repo.config, name.as_bstr())?;
+    check_credentials(&repo.config, &remote.urls)?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };
     let mut options = options::options(&parsed, &repo, &remote, show)?;
     options.refspecs = options::refspecs(operands.get(1..).unwrap_or_default(), values.delete)?;

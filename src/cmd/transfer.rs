@@ -6,9 +6,9 @@ use std::os::unix::ffi::OsStringExt;
 use bstr::{BString, ByteSlice};
 
 use super::ui::Terminal;
-use super::{CommandError, Show};
+use super::{CommandError, Show, ui};
 use crate::protocol::fetch::Deepen;
-use crate::repo::{Environment, Objects, Repository};
+use crate::repo::{Config, Environment, Objects, Repository};
 use crate::transport::IpVersion;
 
 /// gitprotocol-v2(5): a depth this large means all of history.
@@ -87,4 +87,37 @@ pub(super) fn deepen(
         since,
         not: exclude.iter().map(|name| name.as_str().into()).collect(),
     })
+}
+
+/// `transfer.credentialsInUrl`: warns of those of `urls` that say a password, or refuses them.
+pub(super) fn check_credentials(config: &Config, urls: &[BString]) -> Result<(), CommandError> {
+    let wish = config.string("transfer.credentialsInUrl");
+    let dies = match wish.as_ref().map(|wish| wish.as_slice()) {
+        None | Some(b"allow") => return Ok(()),
+        Some(b"warn") => false,
+        Some(b"die") => true,
+        Some(other) => {
+            let other = other.as_bstr();
+            let text = format!("unrecognized value transfer.credentialsInUrl: '{other}'");
+            return Err(CommandError::fatal(text));
+        }
+    };
+    for url in urls.iter().filter_map(without_password) {
+        let text = format!("URL '{url}' uses plaintext credentials");
+        if dies {
+            return Err(CommandError::fatal(text));
+        }
+        ui::message("warning", text.as_bytes().into());
+    }
+    Ok(())
+}
+
+/// `url` without the password that it says; `None` if it says none.
+fn without_password(url: &BString) -> Option<BString> {
+    let (scheme, rest) = url.split_once_str("://")?;
+    let end = rest.find_byteset(b"/?#").unwrap_or(rest.len());
+    let (login, _) = rest.get(..end)?.rsplit_once_str("@")?;
+    let (name, _) = login.split_once_str(":")?;
+    let behind = rest.get(login.len()..)?;
+    Some([scheme, b"://", name, b":<redacted>", behind].concat().into())
 }

@@ -158,3 +158,24 @@ fn no_helper_hears_a_value_that_would_fool_it() {
     }
     assert!(!fs::exists(&log).unwrap());
 }
+
+#[test]
+fn passwords_in_urls_are_told_of() {
+    let sandbox = sandbox();
+    let url = "http://user:hunter2@127.0.0.1:1/x";
+    for setting in ["die", "bogus"] {
+        let setting = format!("transfer.credentialsInUrl={setting}");
+        let run = same(&sandbox, &["-c", &setting, "ls-remote", url], "");
+        assert_eq!(run.status, 128, "{run:?}");
+    }
+    let warn = "transfer.credentialsInUrl=warn";
+    for command in [&["ls-remote", url][..], &["clone", url, "copy"]] {
+        let arguments = [&["-c", warn], command].concat();
+        let run = sandbox.gitr(&sandbox.path(""), &arguments);
+        let warning = "warning: URL 'http://user:<redacted>@127.0.0.1:1/x' uses plaintext credentials\n";
+        assert!(run.complains_of(warning) && !run.complains_of("hunter2"), "{run:?}");
+        let run =
+            sandbox.gitr(&sandbox.path(""), &[&["-c", "transfer.credentialsInUrl=allow"], command].concat());
+        assert!(!run.complains_of("plaintext"), "{run:?}");
+    }
+}

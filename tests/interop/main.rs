@@ -15,6 +15,7 @@ mod ls_remote;
 mod options;
 mod push;
 mod sources;
+mod web;
 
 use support::{Case, Kind, over};
 

@@ -265,6 +265,8 @@ impl Shared {
             let message = self.message(&link, request, route, outgoing)?;
             match self.send(&mut link, message).await? {
                 Ok((watch, answer)) => return Ok((Exchanged { route: route.clone(), link, watch }, answer)),
+                // who began to answer was there: curl looks for the first line, too
+                Err(refused) if link.has_begun() => return Err(refused.failure),
                 Err(refused) => match (refused.unsent, spare) {
                     // the server hung up while nobody looked
                     (Some(unsent), _) => outgoing = unsent,

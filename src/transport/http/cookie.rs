@@ -101,7 +101,8 @@ impl Jar {
             }
             if cookie.path.is_empty() {
                 let path = url.path();
-                path.get(..path.rfind('/').unwrap_or(0).max(1)).unwrap_or("/").clone_into(&mut cookie.path);
+                // up to its last slash, which RFC 6265, 5.1.4, leaves out and curl keeps in its files
+                path.get(..=path.rfind('/').unwrap_or(0)).unwrap_or("/").clone_into(&mut cookie.path);
             }
             if !cookie.is_secure || is_secure(url) {
                 self.put(Some(cookie), now);
@@ -130,9 +131,8 @@ impl Cookie {
         let below = self.has_subdomains && !is_address(url);
         let is_below = || host.strip_suffix(&*self.domain).is_some_and(|rest| rest.ends_with('.'));
         let host_fits = self.domain.is_empty() || host == self.domain || (below && is_below());
-        let path_fits = url.path().strip_prefix(&*self.path).is_some_and(|rest| {
-            rest.is_empty() || rest.starts_with('/') || self.path.ends_with('/') || self.path.is_empty()
-        });
+        let rest = url.path().strip_prefix(self.path.trim_end_matches('/'));
+        let path_fits = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         host_fits && path_fits && (!self.is_secure || is_secure(url)) && !self.is_over(now)
     }
 

@@ -106,6 +106,12 @@ impl Transport for HttpTransport {
         version: Version,
         progress: &mut dyn Progress,
     ) -> Result<Box<dyn Connection>, Error> {
+        if !self.site.settings.is_smart {
+            let base = &self.site.base;
+            return Err(Error::Access(format!(
+                "unable to access '{base}': GIT_SMART_HTTP forbids the smart HTTP protocol, and no other is supported"
+            )));
+        }
         let response = self.discover(service, version, progress)?;
         let expected = format!("application/x-{}-advertisement", service.name());
         let found = response.content_type();
@@ -130,8 +136,8 @@ impl HttpTransport {
         for _ in 0..CHALLENGES_MAX {
             let mark = if self.site.base.contains('?') { '&' } else { '?' };
             let tail = format!("info/refs{mark}service={}", service.name());
-            let own = [("Accept", "*/*"), ("Pragma", "no-cache")];
-            let headers = self.site.headers(&own, service, version);
+            let own: (&[_], &[_], &[_]) = (&[("Accept", "*/*")], &[], &[("Pragma", "no-cache")]);
+            let headers = self.site.headers(own, service, version);
             let call = Call { headers: &headers, body: None, repeat: Repeat::Allowed, follow };
             let sent = self.site.url(&tail).and_then(|url| self.site.send_patiently(&url, &call, progress));
             let Answer { response, url } = sent.map_err(|failure| self.site.no_access(&failure))?;
@@ -157,8 +163,8 @@ fn not_smart(base: &str, found: &str) -> String {
     let found: String = found.chars().filter(char::is_ascii_graphic).take(80).collect();
     let found = if found.is_empty() { "of no known type".to_owned() } else { format!("'{found}'") };
     format!(
-        "'{base}' is not a smart git server: its info/refs is {found}\n\
-         check the URL: a web page is no repository, and the dumb HTTP protocol is not supported"
+        "{base}info/refs not valid: is this a git repository?\n\
+         What is there is {found}: no smart git server. The dumb HTTP protocol is not supported"
     )
 }
 

@@ -1,8 +1,10 @@
 //! Through whom requests go: `http.proxy` and the variables that curl knows, `curl(1)`, "ENVIRONMENT".
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use bstr::BString;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::super::{Entry, Error, Settings};
@@ -128,6 +130,16 @@ fn parse(text: &str) -> Result<Url, Error> {
     // not shown: it may hold a password
     let invalid = || Error::Url("invalid proxy URL in http.proxy or the environment".into());
     let mut url = Url::parse(&full).map_err(|_| invalid())?;
+    if url.path().len() > 1 {
+        let shown = login_left_out(text);
+        let wrong = |why: &str| Error::Access(format!("Invalid proxy URL '{shown}': {why}"));
+        if !url.scheme().starts_with("socks") {
+            return Err(wrong("only SOCKS proxies support paths"));
+        }
+        if url.host_str() != Some("localhost") {
+            return Err(wrong("host must be localhost if a path is present"));
+        }
+    }
     let supported = ["http", "https", "socks4", "socks4a", "socks5", "socks5h"];
     if !supported.contains(&url.scheme()) {
         return Err(Error::Url(format!("unsupported proxy protocol '{}'", url.scheme())));
@@ -136,6 +148,21 @@ fn parse(text: &str) -> Result<Url, Error> {
         url.set_port(Some(PORT_DEFAULT)).map_err(|()| invalid())?;
     }
     Ok(url)
+}
+
+/// The socket of this machine that a proxy listens on, in the place of a port.
+pub(super) fn local_socket(proxy: &Url) -> Option<PathBuf> {
+    let path = Some(proxy.path()).filter(|path| path.len() > 1)?;
+    Some(PathBuf::from(percent_decode_str(path).decode_utf8_lossy().into_owned()))
+}
+
+/// `url` without name and password.
+fn login_left_out(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    if scheme.is_empty() { format!("{host}{path}") } else { format!("{scheme}://{host}{path}") }
 }
 
 /// Whether a URL says a port, even if it is the protocol's own, which the parsed form no longer tells.

@@ -14,7 +14,7 @@ use super::super::{Connection, Error};
 use super::CHALLENGES_MAX;
 use super::client::{self, Feed, Payload, Repeat, Response};
 use super::failure::Failure;
-use super::settings::FollowRedirects;
+use super::settings::{FollowRedirects, POST_BUFFER_LEN_MIN};
 use super::site::{self, Answer, Call, Site};
 use crate::progress::{Event, Progress};
 use crate::protocol::{self, Service, Version, trace};
@@ -41,6 +41,8 @@ pub(super) struct HttpConnection {
 #[derive(Debug, Clone, Copy)]
 enum Latest {
     List,
+    /// A round of negotiation, which is answered by acknowledgments.
+    Negotiate,
     Fetch,
 }
 
@@ -48,7 +50,8 @@ impl Latest {
     fn of(request: &[u8]) -> Option<Self> {
         match ByteSlice::lines(request).next()?.get(4..)? {
             b"command=ls-refs" => Some(Self::List),
-            b"command=fetch" => Some(Self::Fetch),
+            b"command=fetch" if request.contains_str("0009done\n") => Some(Self::Fetch),
+            b"command=fetch" => Some(Self::Negotiate),
             _ => None,
         }
     }
@@ -77,10 +80,11 @@ impl Connection for HttpConnection {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         self.finish_answer();
-        let post_buffer_len = self.site.settings.post_buffer_len;
+        // room for one more pkt-line has to be left: seen in git 2.47.3
+        let whole_len = self.site.settings.post_buffer_len - POST_BUFFER_LEN_MIN;
         let mut begun = Vec::new();
-        body.take(post_buffer_len + 1).read_to_end(&mut begun)?;
-        if begun.len() as u64 <= post_buffer_len {
+        body.take(whole_len + 1).read_to_end(&mut begun)?;
+        if begun.len() as u64 <= whole_len && whole_len > 0 {
             self.answer = self.post_whole(&begun, progress)?;
             return read(&mut *self.answer);
         }
@@ -249,6 +253,7 @@ impl HttpConnection {
     fn consequence(&self) -> &'static str {
         match (self.service, self.latest) {
             (Service::UploadPack, Some(Latest::List)) => "expected flush after ref listing",
+            (Service::UploadPack, Some(Latest::Negotiate)) => "expected 'acknowledgments'",
             (Service::UploadPack, Some(Latest::Fetch)) => "expected 'packfile'",
             (Service::UploadPack, None) | (Service::ReceivePack, _) => "the remote end hung up unexpectedly",
         }
@@ -257,9 +262,10 @@ impl HttpConnection {
     fn headers(&self, encoding: Option<&str>) -> Vec<(String, String)> {
         let content_type = format!("application/x-{}-request", self.service.name());
         let accept = format!("application/x-{}-result", self.service.name());
-        let mut own = vec![("Content-Type", content_type.as_str()), ("Accept", accept.as_str())];
-        own.extend(encoding.map(|encoding| ("Content-Encoding", encoding)));
-        self.site.headers(&own, self.service, self.version)
+        let own = [("Content-Type", content_type.as_str()), ("Accept", accept.as_str())];
+        let mut lines = self.site.headers((&[], &own, &[]), self.service, self.version);
+        lines.extend(encoding.map(|encoding| ("Content-Encoding".to_owned(), encoding.to_owned())));
+        lines
     }
 }
 

@@ -16,7 +16,7 @@ const USER_AGENT: &str = concat!("git/2.47.3.gitr-", env!("CARGO_PKG_VERSION"));
 /// git-config(1), `http.postBuffer`: 1 MiB.
 const POST_BUFFER_LEN_DEFAULT: u64 = 1024 * 1024;
 /// The least that `http.postBuffer` can be: one pkt-line; seen in git 2.47.3.
-const POST_BUFFER_LEN_MIN: u64 = 65520;
+pub(super) const POST_BUFFER_LEN_MIN: u64 = 65520;
 /// gitprotocol-http(5) has no limit; C git sends no more languages' bytes than this.
 const ACCEPT_LANGUAGE_LEN_MAX: usize = 4000;
 
@@ -30,6 +30,8 @@ const PROXY_METHODS: [&str; 3] = ["anyauth", "basic", "digest"];
 pub(super) struct HttpSettings {
     /// `http.userAgent`.
     pub(super) user_agent: String,
+    /// Whether smart HTTP may be spoken (`GIT_SMART_HTTP`).
+    pub(super) is_smart: bool,
     /// `http.extraHeader`: names and values.
     pub(super) extra_headers: Vec<(String, String)>,
     /// `http.followRedirects`.
@@ -86,6 +88,7 @@ impl HttpSettings {
         let user_agent = source.text("GIT_HTTP_USER_AGENT", "useragent")?;
         Ok(Self {
             user_agent: user_agent.unwrap_or_else(|| USER_AGENT.to_owned()),
+            is_smart: !source.env("GIT_SMART_HTTP").is_some_and(|word| is_off(&word)),
             extra_headers: matching.headers(),
             follow_redirects: source.follow_redirects()?,
             post_buffer_len: matching

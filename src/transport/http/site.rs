@@ -9,7 +9,7 @@ use bstr::BString;
 use url::Url;
 
 use super::super::Error;
-use super::auth::Authentication;
+use super::auth::{Authentication, Denied};
 use super::client::{Client, Payload, Repeat, Request, Response};
 use super::cookie::Jar;
 use super::failure::Failure;
@@ -42,6 +42,9 @@ pub(super) struct Site {
     pub(super) proxy_proof: Option<(Target, Credential)>,
 }
 
+/// A line of a header: its name and its value.
+pub(super) type Line<'a> = (&'a str, &'a str);
+
 /// An answer and where it came from, which redirects can have changed.
 pub(super) struct Answer {
     pub(super) response: Response,
@@ -70,18 +73,21 @@ impl Site {
         Url::parse(&text).map_err(|_| malformed())
     }
 
-    /// The header lines that every request carries, in the order C git sends them.
+    /// The header lines that every request carries, in the order C git sends them: `first`, what all have in common, and
+    /// `own` around the languages.
     pub(super) fn headers(
         &self,
-        own: &[(&str, &str)],
+        (first, before, behind): (&[Line<'_>], &[Line<'_>], &[Line<'_>]),
         service: Service,
         version: Version,
     ) -> Vec<(String, String)> {
-        let mut lines =
-            vec![("User-Agent", self.settings.user_agent.as_str()), ("Accept-Encoding", "deflate, gzip")];
+        let mut lines = vec![("User-Agent", self.settings.user_agent.as_str())];
+        lines.extend_from_slice(first);
+        lines.push(("Accept-Encoding", "deflate, gzip"));
+        lines.extend_from_slice(before);
         lines
             .extend(self.settings.accept_language.as_deref().map(|languages| ("Accept-Language", languages)));
-        lines.extend_from_slice(own);
+        lines.extend_from_slice(behind);
         // receive-pack knows no version but the first: C git does not ask for another
         lines.extend(match (service, version) {
             (Service::ReceivePack, _) | (_, Version::V0) => None,
@@ -249,7 +255,13 @@ impl Site {
                 response.finish();
                 Ok(())
             }
-            Err(denied) => Err(refusal(response, denied.message(&self.base))),
+            // the server's words are about what it was shown: who has nothing to show is told why, as in C git
+            Err(denied @ (Denied::Unavailable(_) | Denied::NoneKnown)) => {
+                Err(Error::Access(denied.message(&self.base)))
+            }
+            Err(denied @ (Denied::Rejected | Denied::UnknownScheme(_))) => {
+                Err(refusal(response, denied.message(&self.base)))
+            }
         }
     }
 

@@ -19,6 +19,8 @@ mod converse;
 mod redirect;
 mod retry;
 mod server;
+#[cfg(unix)]
+mod socks;
 mod tls;
 mod wire;
 

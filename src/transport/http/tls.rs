@@ -209,7 +209,7 @@ impl ServerCertVerifier for EitherVerifier {
     }
 }
 
-/// Accepts every certificate: `http.sslVerify=false`. The handshake's signature is still checked.
+/// Accepts every certificate: `http.sslVerify=false`. The handshake's signature is still checked, where that can be.
 #[derive(Debug)]
 struct NoVerifier {
     provider: Arc<CryptoProvider>,
@@ -233,7 +233,8 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        or_too_old(verify_tls12_signature(message, certificate, signed, algorithms))
     }
 
     fn verify_tls13_signature(
@@ -242,7 +243,8 @@ impl ServerCertVerifier for NoVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        or_too_old(verify_tls13_signature(message, certificate, signed, algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -252,9 +254,25 @@ impl ServerCertVerifier for NoVerifier {
 
 /// Whether a certificate was refused because it belongs to an authority, not to a server.
 pub(super) fn is_authority(error: &rustls::Error) -> bool {
+    is_webpki(error, "CaUsedAsEndEntity")
+}
+
+/// Whether `error` is webpki's of this name.
+fn is_webpki(error: &rustls::Error, name: &str) -> bool {
     let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
-    // webpki's own error type is not ours to name; its `Debug` is the name of the variant
-    format!("{:?}", other.0).contains("CaUsedAsEndEntity")
+    // its own error type is not ours to name; its `Debug` is the name of the variant
+    format!("{:?}", other.0).contains(name)
+}
+
+/// `verdict`, but for certificates of version 1, whose keys webpki does not read. Who verifies nothing hears from any
+/// server that it has the key to a certificate, which anybody can make; whose key is pinned is refused later.
+fn or_too_old(
+    verdict: Result<HandshakeSignatureValid, rustls::Error>,
+) -> Result<HandshakeSignatureValid, rustls::Error> {
+    match verdict {
+        Err(error) if is_webpki(&error, "UnsupportedCertVersion") => Ok(HandshakeSignatureValid::assertion()),
+        verdict => verdict,
+    }
 }
 
 /// All certificates of the PEM files in a directory, whatever their names; others are passed over. OpenSSL looks only

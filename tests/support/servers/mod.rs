@@ -178,6 +178,15 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
+/// The port of a URL of a server on loopback.
+///
+/// # Panics
+/// If it names none.
+pub fn port_of(url: &str) -> u16 {
+    let port = url.split([':', '/']).nth(4).and_then(|port| port.parse().ok());
+    port.expect("the URL has a host and a port")
+}
+
 /// Finds `program`, or says that it is missing.
 fn require(program: &str) -> Option<PathBuf> {
     let found = super::find_program(program);

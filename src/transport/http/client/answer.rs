@@ -22,6 +22,8 @@ pub(super) struct Answer {
     exchanged: Option<Exchanged>,
     /// What stands before the reason of a failure; `None`: it is one of an RPC.
     prefix: Option<String>,
+    /// What cut it short. Whoever reads on hears it again, and not an end.
+    failure: Option<Failure>,
 }
 
 impl Answer {
@@ -31,7 +33,7 @@ impl Answer {
         exchanged: Exchanged,
         prefix: Option<String>,
     ) -> Self {
-        Self { shared, body, current: Bytes::new(), exchanged: Some(exchanged), prefix }
+        Self { shared, body, current: Bytes::new(), exchanged: Some(exchanged), prefix, failure: None }
     }
 
     /// The next piece; `None` at the end.
@@ -58,6 +60,14 @@ impl Answer {
         }
     }
 
+    /// Notes that nothing more will come; the connection is closed.
+    fn fail(&mut self, failure: Failure) -> io::Error {
+        self.exchanged = None;
+        let error = self.told(&failure);
+        self.failure = Some(failure);
+        error
+    }
+
     /// `failure` as the user reads it.
     fn told(&self, failure: &Failure) -> io::Error {
         let Failure { curl_code, message } = failure;
@@ -70,14 +80,18 @@ impl Answer {
 
 impl BufRead for Answer {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if let Some(failure) = &self.failure {
+            return Err(self.told(failure));
+        }
         if self.current.is_empty() && self.exchanged.is_some() {
-            match self.piece().map_err(|failure| self.told(&failure))? {
-                Some(bytes) => self.current = bytes,
-                None => {
+            match self.piece() {
+                Ok(Some(bytes)) => self.current = bytes,
+                Ok(None) => {
                     if let Some(Exchanged { route, link, .. }) = self.exchanged.take() {
                         self.shared.put_idle(route, link);
                     }
                 }
+                Err(failure) => return Err(self.fail(failure)),
             }
         }
         Ok(&self.current)

@@ -1,6 +1,7 @@
 //! From an address to a stream on which HTTP can be spoken: TCP, then the proxy, then TLS.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use tokio_rustls::client::TlsStream;
 use url::Url;
 
 use super::super::failure::Failure;
+use super::super::proxy::local_socket;
 use super::super::tls::{self, Trust};
 use super::super::trace;
 use super::limit::Meter;
@@ -123,9 +125,12 @@ impl Way<'_> {
     /// A stream to the server by way of `proxy`; for plain HTTP through an HTTP proxy one to the proxy itself.
     async fn through(&self, proxy: &Url) -> Result<Option<(Meter, Box<dyn Stream>)>, Failure> {
         let peer = Peer::proxy(proxy);
-        let socket = self.connect(&peer).await?;
-        let meter = socket.meter.clone();
-        let mut stream: Box<dyn Stream> = Box::new(socket);
+        let (meter, mut stream) = if let Some(path) = local_socket(proxy) {
+            connect_locally(&path).await?
+        } else {
+            let socket = self.connect(&peer).await?;
+            (socket.meter.clone(), Box::new(socket) as Box<dyn Stream>)
+        };
         if proxy.scheme() == "https" {
             stream = Box::new(secure(stream, peer.host, self.tls.proxy(self.options)?).await?);
         }
@@ -141,7 +146,7 @@ impl Way<'_> {
     }
 
     /// Connects to the first address of `peer` that answers: RFC 8305.
-    async fn connect(&self, peer: &Peer<'_>) -> Result<Forgiving, Failure> {
+    async fn connect(&self, peer: &Peer<'_>) -> Result<Forgiving<TcpStream>, Failure> {
         let Peer { host, port, is_proxy } = *peer;
         let unresolved = || {
             if is_proxy {
@@ -262,6 +267,21 @@ async fn race(addresses: Vec<SocketAddr>) -> Option<TcpStream> {
         }
     }
     None
+}
+
+/// Connects to a proxy that listens on a socket of this machine.
+#[cfg(unix)]
+async fn connect_locally(path: &Path) -> Result<(Meter, Box<dyn Stream>), Failure> {
+    let socket = tokio::net::UnixStream::connect(path).await.map_err(|_| {
+        Failure::new(7, format!("Failed to connect to {} port 0: Couldn't connect to server", path.display()))
+    })?;
+    let socket = Forgiving::over(socket);
+    Ok((socket.meter.clone(), Box::new(socket)))
+}
+
+#[cfg(not(unix))]
+async fn connect_locally(_path: &Path) -> Result<(Meter, Box<dyn Stream>), Failure> {
+    Err(Failure::new(7, "this system has no sockets with a path"))
 }
 
 /// Begins TLS with `host`.

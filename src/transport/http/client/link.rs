@@ -1,5 +1,8 @@
 //! One connection on which HTTP is spoken.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
@@ -15,6 +18,7 @@ use super::limit::Meter;
 use super::login::Login;
 use super::outgoing::Outgoing;
 use super::route::Route;
+use super::socket::Listening;
 use super::{Options, Request, header_map};
 
 /// How many bytes may be in flight on one HTTP/2 stream before the server waits for us. hyper's 2 MiB would throttle a
@@ -31,6 +35,8 @@ pub(super) struct Link {
     driver: AbortHandle,
     /// How many they are.
     pub(super) meter: Meter,
+    /// Whether the first line of an answer has come since the latest request.
+    has_begun: Arc<AtomicBool>,
 }
 
 enum Sender {
@@ -60,7 +66,8 @@ impl Link {
         login: &Login,
     ) -> Result<Self, Failure> {
         let Dialed { stream, meter, speaks_http2 } = dial::dial(route, options, tls, login).await?;
-        let io = TokioIo::new(stream);
+        let has_begun = Arc::default();
+        let io = TokioIo::new(Listening { stream, has_begun: Arc::clone(&has_begun) });
         let broken = |error: hyper::Error| failure(&error, &route.host);
         let (sender, driver) = if speaks_http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -74,7 +81,12 @@ impl Link {
             let (sender, connection) = builder.handshake(io).await.map_err(broken)?;
             (Sender::Http1(sender), tokio::spawn(async { drop(connection.await) }))
         };
-        Ok(Self { sender, driver: driver.abort_handle(), meter })
+        Ok(Self { sender, driver: driver.abort_handle(), meter, has_begun })
+    }
+
+    /// Whether the server had begun to answer the latest request. HTTP/2 says so itself.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(self.sender, Sender::Http1(_)) && self.has_begun.load(Ordering::Relaxed)
     }
 
     /// Whether a connection that was kept can still be used.
@@ -127,6 +139,7 @@ impl Link {
         if trace::is_on() {
             tell_request(&message, matches!(self.sender, Sender::Http2(_)), shows_secrets);
         }
+        self.has_begun.store(false, Ordering::Relaxed);
         let host = message.uri().host().unwrap_or_default().to_owned();
         let answer = match &mut self.sender {
             Sender::Http1(sender) => sender.try_send_request(message).await,

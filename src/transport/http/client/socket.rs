@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,8 +29,8 @@ pub(in super::super) struct KeepAlive {
 
 /// A socket that says nothing when the far side stops listening, so that what it said before is still read: a server
 /// that refuses a long request answers and hangs up, and its answer is what counts.
-pub(super) struct Forgiving {
-    socket: TcpStream,
+pub(super) struct Forgiving<S> {
+    socket: S,
     pub(super) meter: Meter,
     /// Why nothing more is written.
     deaf: Option<io::ErrorKind>,
@@ -36,9 +38,16 @@ pub(super) struct Forgiving {
     heard: bool,
 }
 
-impl Forgiving {
+impl Forgiving<TcpStream> {
     pub(super) fn new(socket: TcpStream, keep_alive: KeepAlive) -> Self {
         prepare(&socket, keep_alive);
+        Self::over(socket)
+    }
+}
+
+impl<S> Forgiving<S> {
+    /// A socket that needs no preparation.
+    pub(super) fn over(socket: S) -> Self {
         Self { socket, meter: Meter::default(), deaf: None, heard: false }
     }
 
@@ -55,7 +64,7 @@ impl Forgiving {
     }
 }
 
-impl AsyncRead for Forgiving {
+impl<S: AsyncRead + Unpin> AsyncRead for Forgiving<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -74,7 +83,7 @@ impl AsyncRead for Forgiving {
     }
 }
 
-impl AsyncWrite for Forgiving {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Forgiving<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -115,5 +124,45 @@ fn set_keep_alive(stream: &TcpStream, keep_alive: KeepAlive) -> rustix::io::Resu
     match keep_alive.count.map(u32::try_from) {
         Some(Ok(count)) => sockopt::set_tcp_keepcnt(stream, count),
         Some(Err(_)) | None => Ok(()),
+    }
+}
+
+/// Notes whether a whole line was heard of the far side.
+pub(super) struct Listening<S> {
+    pub(super) stream: S,
+    pub(super) has_begun: Arc<AtomicBool>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Listening<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = std::task::ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        let heard = buffer.filled().get(before..).unwrap_or_default();
+        if !self.has_begun.load(Ordering::Relaxed) && heard.contains(&b'\n') {
+            self.has_begun.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Listening<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
 use super::super::failure::Failure;
+use super::super::trace;
 use super::dial::Stream;
 use super::route::Route;
 
@@ -75,7 +76,10 @@ async fn version_4(
     let mut reply = [0; 8];
     stream.read_exact(&mut reply).await.map_err(|_| failed("connection to proxy closed"))?;
     match reply[1] {
-        90 => Ok(()),
+        90 => {
+            trace::info("SOCKS4 request granted.");
+            Ok(())
+        }
         code => Err(failed(format!("Can't complete SOCKS4 connection, request rejected or failed ({code})"))),
     }
 }
@@ -146,6 +150,7 @@ async fn read_reply(stream: &mut dyn Stream) -> Result<(), Failure> {
     };
     let mut rest = vec![0; len + 2];
     stream.read_exact(&mut rest).await.map_err(closed)?;
+    trace::info("SOCKS5 request granted.");
     Ok(())
 }
 

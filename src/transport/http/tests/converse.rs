@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use super::server::{Received, Reply, Server, read_line, read_request};
 use super::*;
 
-/// The least that `http.postBuffer` can be.
+/// The longest request that goes out whole with [`small_buffer`]: a pkt-line less than its `http.postBuffer`.
 const POST_BUFFER_LEN: usize = 65520;
 /// The head of a good answer; its body ends where the connection does.
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-receive-pack-result\r\n\r\n";
@@ -38,7 +38,7 @@ fn connect_to_push(at: &str, settings: &FakeSettings) -> Box<dyn Connection> {
 }
 
 fn small_buffer() -> FakeSettings {
-    quiet().with("postbuffer", &POST_BUFFER_LEN.to_string())
+    quiet().with("postbuffer", &(2 * POST_BUFFER_LEN).to_string())
 }
 
 /// Says `body`; gives the whole answer.

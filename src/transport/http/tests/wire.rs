@@ -177,8 +177,10 @@ fn refusals_are_worded_as_in_c_git() {
 fn a_web_page_is_no_repository() {
     let server = Server::start(|_| Reply::new(200, &[("Content-Type", "text/html")], b"<html>"));
     let message = refusal(&format!("{}/r.git", server.url), &quiet());
-    let expected =
-        format!("'{}/r.git/' is not a smart git server: its info/refs is 'text/html'\n", server.url);
+    let expected = format!(
+        "{}/r.git/info/refs not valid: is this a git repository?\nWhat is there is 'text/html': ",
+        server.url
+    );
     assert!(message.starts_with(&expected), "{message}");
 }
 
