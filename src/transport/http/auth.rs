@@ -224,10 +224,14 @@ impl Denied {
             Self::NoneKnown => "unable to get password from user".into(),
             Self::UnknownScheme(lines) => {
                 let names: Vec<String> = lines.iter().map(|line| scheme_name(line)).collect();
+                let is_token = |name: &String| name.eq_ignore_ascii_case("Bearer");
+                let why = if names.iter().any(is_token) {
+                    "for which no credential helper has a token"
+                } else {
+                    "which is not supported"
+                };
                 let names = names.join("', '");
-                format!(
-                    "unable to access '{url}': the server accepts only '{names}' authentication, which is not supported"
-                )
+                format!("unable to access '{url}': the server accepts only '{names}' authentication, {why}")
             }
         }
     }

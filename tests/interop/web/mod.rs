@@ -325,7 +325,7 @@ fn heard(row: &Row, text: &str) -> String {
     let text = text.lines().filter(is_kept).collect::<Vec<_>>().join("\n");
     // a password that was never sent is not forgotten either
     let end = text.find("erase:").filter(|_| row.words != Words::Same).unwrap_or(text.len());
-    text[..end].to_owned()
+    text[..end].trim_end().to_owned()
 }
 
 /// A copy of a repository, whose objects are linked.
