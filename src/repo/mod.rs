@@ -23,7 +23,7 @@ pub use date::parse_date;
 pub use environment::Environment;
 pub use hook::Hook;
 pub use object::Objects;
-pub use reference::{Edit, Expected, LogEntry, Reference, Target};
+pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Target};
 
 /// An opened repository.
 ///

@@ -1,7 +1,7 @@
 //! Changing a configuration file without touching what does not change; the layout is that of git 2.47.3.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -18,8 +18,12 @@ pub enum Change {
     Set(BString, BString),
     /// Adds a value beside those it has.
     Add(BString, BString),
+    /// Puts the second value in the place of the first that equals the first one; adds it if none does.
+    Replace(BString, BString, BString),
     /// Removes all values of the key, and the section if nothing is left in it.
     Unset(BString),
+    /// As [`Change::Unset`], but only the values that are among these.
+    UnsetValues(BString, Vec<BString>),
     /// Removes a whole section such as `branch.main`, whatever is in it.
     RemoveSection(BString),
     /// Renames a whole section, such as `remote.a` to `remote.b`.
@@ -33,7 +37,7 @@ pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
     let target = &gix_lock::acquire::resolve_symlink(path);
     let locked = |error| {
         let reason = system_text(&error);
-        Error::Config(format!("could not lock config file {}: {reason}", path.display()))
+        Error::Config(format!("could not lock config file {}: {reason}", shown(path).display()))
     };
     let mut lock = LockFile::acquire(target).map_err(locked)?;
     let failed = |action| move |source| Error::Io { action, path: target.clone(), source };
@@ -55,19 +59,29 @@ pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
 
 /// `text` after `change`; `path` is for errors.
 fn apply(text: Vec<u8>, change: &Change, path: &Path) -> Result<Vec<u8>, Error> {
-    let name = super::cascade::display_name(path.parent().unwrap_or(Path::new("")), "");
-    let name = name.join(path.file_name().unwrap_or_default());
-    let bad_line = |line| Error::Config(format!("bad config line {line} in file {}", name.display()));
+    let bad_line = |line| Error::Config(format!("bad config line {line} in file {}", shown(path).display()));
     let items = parse::parse(&text).map_err(bad_line)?;
     let mut file = Text { text, items };
     match change {
         Change::Set(key, value) => file.set(Key::parse(key)?, value.as_bstr())?,
         Change::Add(key, value) => file.add(Key::parse(key)?, value.as_bstr())?,
-        Change::Unset(key) => file.unset(Key::parse(key)?),
+        Change::Replace(key, old, new) => {
+            file.replace_value(Key::parse(key)?, old.as_bstr(), new.as_bstr())?;
+        }
+        Change::Unset(key) => file.unset(Key::parse(key)?, &|_| true),
+        Change::UnsetValues(key, values) => {
+            file.unset(Key::parse(key)?, &|value| values.iter().any(|doomed| doomed == value));
+        }
         Change::RemoveSection(name) => file.remove_section(name.as_bstr())?,
         Change::RenameSection(old, new) => file.rename_section(old.as_bstr(), new.as_bstr())?,
     }
     Ok(file.text)
+}
+
+/// The file at `path` as messages show it.
+fn shown(path: &Path) -> PathBuf {
+    let directory = super::cascade::display_name(path.parent().unwrap_or(Path::new("")), "");
+    directory.join(path.file_name().unwrap_or_default())
 }
 
 /// A file's text with what is in it. The items are those before the change: each change is the last.
@@ -86,6 +100,18 @@ impl Text {
         for place in places.into_iter().rev() {
             self.replace_lines(place, b"");
         }
+        Ok(())
+    }
+
+    fn replace_value(&mut self, key: Key<'_>, old: &BStr, new: &BStr) -> Result<(), Error> {
+        let canonical = key.canonical();
+        let mut entries = self.items.iter().zip(self.keys());
+        let found = entries
+            .find(|(item, key)| key.as_ref() == Some(&canonical) && item.value() == old)
+            .map(|(item, _)| item.span.clone());
+        let Some(place) = found else { return self.add(key, new) };
+        let line = entry_line(key, new)?;
+        self.replace_lines(place, &line);
         Ok(())
     }
 
@@ -121,10 +147,14 @@ impl Text {
         Ok(())
     }
 
-    fn unset(&mut self, key: Key<'_>) {
+    /// Removes the values of `key` that are meant.
+    fn unset(&mut self, key: Key<'_>, is_meant: &dyn Fn(&BStr) -> bool) {
         let canonical = key.canonical();
         let keys = self.keys();
-        let is_doomed = |index: usize| keys.get(index).is_some_and(|key| key.as_ref() == Some(&canonical));
+        let is_doomed = |index: usize| {
+            keys.get(index).is_some_and(|key| key.as_ref() == Some(&canonical))
+                && self.items.get(index).is_some_and(|item| is_meant(item.value()))
+        };
         let mut cuts: Vec<Range<usize>> = Vec::new();
         for (index, item) in self.items.iter().enumerate().filter(|&(index, _)| is_doomed(index)) {
             let cut = match self.section_left_empty(index, key, &is_doomed) {

@@ -25,6 +25,7 @@ pub(super) use cascade::display_name;
 pub use edit::{Change, edit};
 pub use key::canonical;
 pub use parameters::{local_repo_env, overrides_as_parameters};
+pub use value::boolean;
 pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
 
 /// All configuration that holds in one place: system, global, local, work tree, environment and command line, with
@@ -144,7 +145,7 @@ impl Config {
         let Some(value) = &entry.value else { return Ok(Some(true)) };
         let key = canonical(key.as_bytes());
         let refuse = || Error::Config(format!("bad boolean config value '{value}' for '{key}'"));
-        value::boolean(value.as_bstr()).map(Some).ok_or_else(refuse)
+        boolean(value.as_bstr()).map(Some).ok_or_else(refuse)
     }
 
     /// The last value of `key` as an integer with git's k, m, g suffixes
@@ -176,6 +177,16 @@ impl Config {
         let name = name.to_ascii_lowercase();
         let entries = self.entries.iter().filter(|entry| entry.section == name.as_bytes());
         entries.map(|entry| (entry.subsection.clone(), entry.name.clone(), entry.value.clone())).collect()
+    }
+
+    /// Whether the configuration of the repository itself, not that of the system or the user, has a section `name` with
+    /// `subsection` in it.
+    pub fn is_of_repository(&self, name: &str, subsection: &BStr) -> bool {
+        self.entries.iter().any(|entry| {
+            matches!(entry.scope, Scope::Local | Scope::Worktree)
+                && entry.section == name.as_bytes()
+                && entry.subsection.as_ref().is_some_and(|own| own == subsection)
+        })
     }
 
     /// Refuses the first definition that is one of `valued`, in lower case and with `*` for any subsection, and has no value,

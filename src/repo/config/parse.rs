@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 /// A piece of a configuration file and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,16 @@ pub(super) struct Item {
     pub span: Range<usize>,
     /// The number of the line it ends on, from 1.
     pub line: usize,
+}
+
+impl Item {
+    /// The value of an entry; empty if it has none.
+    pub(super) fn value(&self) -> &BStr {
+        match &self.kind {
+            Kind::Entry { value: Some(value), .. } => value.as_bstr(),
+            Kind::Entry { value: None, .. } | Kind::Header(_) | Kind::Comment => "".into(),
+        }
+    }
 }
 
 /// The kinds of [`Item`].

@@ -7,7 +7,7 @@ use bstr::{BStr, ByteSlice};
 use crate::repo::Environment;
 
 /// A value as a boolean: git-config(1), "Values", and any integer; `None` if it is none.
-pub(in crate::repo) fn boolean(value: &BStr) -> Option<bool> {
+pub fn boolean(value: &BStr) -> Option<bool> {
     let is = |words: [&str; 3]| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
     if value.is_empty() || is(["false", "no", "off"]) {
         return Some(false);

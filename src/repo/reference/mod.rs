@@ -14,6 +14,7 @@ use files::{Files, Loose};
 use hook::Hook;
 use reflog::LogAll;
 pub use reflog_read::LogEntry;
+pub use rename::Rename;
 use transaction::Settings;
 
 mod conflict;
@@ -26,6 +27,7 @@ mod lock;
 mod packed;
 mod reflog;
 mod reflog_read;
+mod rename;
 mod rewrite;
 mod transaction;
 

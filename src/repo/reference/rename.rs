@@ -1,0 +1,206 @@
+//! Renaming refs together with their reflogs, as `git remote rename` does.
+//!
+//! ```text
+//! copy reflogs ── make the new refs ── remove the old ones
+//! ```
+//!
+//! Whatever fails before the last step leaves the old refs as they were. C git renames one ref after the other and writes
+//! `packed-refs` anew for each.
+
+use std::path::PathBuf;
+
+use bstr::{BStr, BString};
+
+use super::directory::{make_directories, remove_empty_directories, remove_empty_parents};
+use super::files::Files;
+use super::lock::reason;
+use super::reflog::{self, Line};
+use super::{Edit, Expected, Target};
+use crate::progress::{Event, Progress};
+use crate::repo::{Error, Repository};
+
+/// The title of the meter.
+const TITLE: &str = "Renaming remote references";
+
+/// A ref that gets another name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rename {
+    /// The name it has.
+    pub old: BString,
+    /// The name it gets.
+    pub new: BString,
+    /// What it will hold: the id it holds, or for a symbolic ref what it is to name.
+    pub target: Target,
+    /// What its reflog says of it.
+    pub message: BString,
+}
+
+impl Repository {
+    /// Renames all of `renames`, with their reflogs. A new symbolic ref begins a new reflog, as in git.
+    ///
+    /// # Errors
+    ///
+    /// In git's words if a new name is taken. Refs that were renamed before stay renamed where names are in the way of each
+    /// other, so that they have to go one by one.
+    pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
+        match self.rename_together(renames, progress) {
+            // Perhaps a new name lies below an old one, which has to go first then.
+            Err(Error::Reference(_)) => {}
+            outcome => return outcome,
+        }
+        let symbolic = |rename: &&Rename| matches!(rename.target, Target::Symbolic(_));
+        let links: Vec<&Rename> = renames.iter().filter(symbolic).collect();
+        self.update_refs(&links.iter().map(|rename| removal(rename)).collect::<Vec<_>>())?;
+        for rename in renames.iter().filter(|rename| !symbolic(rename)) {
+            self.rename_alone(rename)?;
+        }
+        self.update_refs(&links.iter().map(|rename| creation(rename)).collect::<Vec<_>>())
+    }
+
+    fn rename_together(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
+        let files = self.ref_files();
+        let mut logs = CopiedLogs { files: &files, made: Vec::new() };
+        // git takes symbolic refs away and makes them anew, which are two steps.
+        let links = renames.iter().filter(|rename| matches!(rename.target, Target::Symbolic(_)));
+        let steps: Vec<&Rename> = renames.iter().chain(links).collect();
+        let total = steps.len() as u64;
+        for (done, rename) in (1..).zip(steps) {
+            logs.copy(rename)?;
+            if progress.report(Event::Phase { title: TITLE, done, total: Some(total), bytes: 0 }).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        self.update_refs(&renames.iter().map(creation).collect::<Vec<_>>())?;
+        logs.made.clear();
+        for rename in renames {
+            self.log_rename(&files, rename)?;
+        }
+        self.update_refs(&renames.iter().map(removal).collect::<Vec<_>>())?;
+        let end = Event::PhaseEnd { title: TITLE, done: total, total: Some(total), bytes: 0 };
+        // All is done already.
+        let _too_late_to_stop = progress.report(end);
+        Ok(())
+    }
+
+    /// Removes the old ref first; it comes back if the new one cannot be made.
+    fn rename_alone(&self, rename: &Rename) -> Result<(), Error> {
+        let files = self.ref_files();
+        let log = std::fs::read(files.log_path(rename.old.as_ref())).ok();
+        self.update_refs(&[removal(rename)])?;
+        let made = self.update_refs(&[creation(rename)]);
+        let name = if made.is_ok() { &rename.new } else { &rename.old };
+        if made.is_err() {
+            self.update_refs(&[Edit { name: name.clone(), ..creation(rename) }])?;
+        }
+        if let Some(log) = log {
+            write_log(&files, name.as_ref(), &log)?;
+        }
+        made?;
+        self.log_rename(&files, rename)
+    }
+
+    fn log_rename(&self, files: &Files, rename: &Rename) -> Result<(), Error> {
+        let Target::Id(id) = rename.target else { return Ok(()) };
+        let committer = self.committer();
+        let line = Line { old: id, new: id, committer: committer.as_ref(), message: rename.message.as_ref() };
+        reflog::append(files, self.log_all()?, rename.new.as_ref(), &line)
+    }
+}
+
+/// Reflogs under their new names; removed again unless the refs follow.
+struct CopiedLogs<'a> {
+    files: &'a Files,
+    made: Vec<BString>,
+}
+
+impl CopiedLogs<'_> {
+    fn copy(&mut self, rename: &Rename) -> Result<(), Error> {
+        if matches!(rename.target, Target::Symbolic(_)) {
+            return Ok(());
+        }
+        let Ok(log) = std::fs::read(self.files.log_path(rename.old.as_ref())) else { return Ok(()) };
+        // What is there belongs to a ref, and the renaming will be refused for that.
+        if self.files.log_path(rename.new.as_ref()).is_file() {
+            return Ok(());
+        }
+        self.made.push(rename.new.clone());
+        write_log(self.files, rename.new.as_ref(), &log)
+    }
+}
+
+impl Drop for CopiedLogs<'_> {
+    fn drop(&mut self) {
+        for name in &self.made {
+            let _gone_or_not = std::fs::remove_file(self.files.log_path(name.as_ref()));
+            remove_empty_parents(&self.files.base(name.as_ref()).join("logs"), name.as_ref());
+        }
+    }
+}
+
+fn write_log(files: &Files, name: &BStr, log: &[u8]) -> Result<(), Error> {
+    let path: PathBuf = files.log_path(name);
+    remove_empty_directories(&path);
+    let written = make_directories(path.parent().unwrap_or(&path)).and_then(|()| std::fs::write(&path, log));
+    written.map_err(|error| {
+        Error::Reference(format!("unable to move logfile to '{}': {}", path.display(), reason(&error)))
+    })
+}
+
+/// The ref by its new name. Its reflog is written apart, since git has the id on both sides of the line.
+fn creation(rename: &Rename) -> Edit {
+    Edit {
+        name: rename.new.clone(),
+        new: Some(rename.target.clone()),
+        expected: Expected::Missing,
+        message: match rename.target {
+            Target::Symbolic(_) => Some(rename.message.clone()),
+            Target::Id(_) => None,
+        },
+        through: Vec::new(),
+    }
+}
+
+fn removal(rename: &Rename) -> Edit {
+    let expected = match rename.target {
+        Target::Id(id) => Expected::Id(id),
+        Target::Symbolic(_) => Expected::Any,
+    };
+    Edit { name: rename.old.clone(), new: None, expected, message: None, through: Vec::new() }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use gix_hash::ObjectId;
+
+    use super::*;
+
+    fn id(letter: u8) -> ObjectId {
+        ObjectId::from_bytes_or_panic(&[letter; 20])
+    }
+
+    #[test]
+    fn a_log_that_nothing_follows_is_removed_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = Files {
+            git_dir: directory.path().into(),
+            common_dir: directory.path().into(),
+            object_hash: gix_hash::Kind::Sha1,
+        };
+        let old = directory.path().join("logs/refs/remotes/a/main");
+        std::fs::create_dir_all(old.parent().unwrap()).unwrap();
+        std::fs::write(&old, "line\n").unwrap();
+        let rename = Rename {
+            old: "refs/remotes/a/main".into(),
+            new: "refs/remotes/b/main".into(),
+            target: Target::Id(id(1)),
+            message: "renamed".into(),
+        };
+        let new = directory.path().join("logs/refs/remotes/b/main");
+        let mut logs = CopiedLogs { files: &files, made: Vec::new() };
+        logs.copy(&rename).unwrap();
+        assert_eq!(std::fs::read(&new).unwrap(), b"line\n");
+        drop(logs);
+        assert!(old.is_file() && !new.parent().unwrap().exists());
+    }
+}
