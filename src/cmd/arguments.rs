@@ -41,6 +41,28 @@ impl<A> Parsed<A> {
         }
     }
 
+    /// The options of `longs` that were given, as words for another command. A value that is empty is none.
+    pub(super) fn passed(&self, longs: &[&str]) -> Vec<OsString> {
+        let mut words = Vec::new();
+        for long in longs {
+            let values = self.matches.try_get_many::<OsString>(&long.replace('-', "_")).ok().flatten();
+            match (self.choice(long), values) {
+                (Some(false), _) => words.push(format!("--no-{long}").into()),
+                (None, Some(values)) => words.extend(values.map(|value| {
+                    let mut word = OsString::from(format!("--{long}"));
+                    if !value.is_empty() {
+                        word.push("=");
+                        word.push(value);
+                    }
+                    word
+                })),
+                (Some(true), _) => words.push(format!("--{long}").into()),
+                (None, None) => {}
+            }
+        }
+        words
+    }
+
     /// How much is shown: above 0 for `--verbose`, below for `--quiet`. Of the two the last one counts.
     pub(super) fn verbosity(&self) -> i8 {
         let count = |id: &str| self.matches.try_get_one::<u8>(id).ok().flatten().copied().unwrap_or_default();
@@ -132,8 +154,17 @@ fn usage(spec: &Spec, command: &Command) -> String {
         let lead = if index == 0 { "usage: " } else { "   or: " };
         text.push_str(&if line.starts_with(' ') { format!("{line}\n") } else { format!("{lead}{line}\n") });
     }
-    text.push('\n');
+    let has_options = command.get_arguments().any(|argument| !argument.is_hide_set());
+    if has_options {
+        text.push('\n');
+    }
+    let mut heading = None;
     for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let own = argument.get_help_heading();
+        if let Some(next) = own.filter(|_| own != heading) {
+            text.push_str(&format!("\n{next}\n"));
+            heading = own;
+        }
         if argument.get_long().is_some() || argument.get_short().is_some() {
             text.push_str(&usage_line(spec, argument));
             if let Some(positive) = argument.get_long().and_then(|long| long.strip_prefix("no-")) {
@@ -163,7 +194,7 @@ fn usage_line(spec: &Spec, argument: &Arg) -> String {
     if let Some(names) = argument.get_value_names().filter(|_| argument.get_action().takes_values()) {
         let name = names.first().map(ToString::to_string).unwrap_or_default();
         // A choice of words stands for itself.
-        let name = if name.starts_with('(') { name } else { format!("<{name}>") };
+        let name = if name.starts_with(['(', '.']) { name } else { format!("<{name}>") };
         let is_optional = argument.get_num_args().is_some_and(|range| range.min_values() == 0);
         line.push_str(&if is_optional { format!("[={name}]") } else { format!(" {name}") });
     }

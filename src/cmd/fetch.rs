@@ -7,6 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{
     DEPTH_INFINITE, abbreviation, bytes, check_credentials, deepen, filter, helper_options, ip_version,
+    reflog_action,
 };
 use super::{CommandError, Context, Show, signal, ui};
 use crate::protocol::fetch::Deepen;
@@ -130,7 +131,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
     let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let mut options = options(&parsed, &repo, &context, show)?;
-    options.reflog_action = reflog_action(&context, arguments);
+    options.reflog_action = reflog_action("fetch", &context.env, arguments);
     let is_all = parsed.choice("all").or(repo.config.boolean("fetch.all")?);
     let mut run = Run { repo: &repo, context: &context, show, is_porcelain: parsed.values.porcelain };
     if parsed.values.all && !parsed.values.operands.is_empty() {
@@ -454,19 +455,4 @@ fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandErr
         return Ok(Deepen { depth, relative: true, ..Deepen::default() });
     }
     deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)
-}
-
-/// What reflogs say: `GIT_REFLOG_ACTION`, else the command and its arguments, passwords of URLs left out.
-fn reflog_action(context: &Context, arguments: &[OsString]) -> BString {
-    if let Some(action) = context.env.get("GIT_REFLOG_ACTION") {
-        return bytes(&action.to_owned());
-    }
-    let mut action = BString::from("fetch");
-    for argument in arguments {
-        action.push(b' ');
-        let text = bytes(argument);
-        let url = text.contains_str("://").then(|| transport::Url::parse(text.as_bstr()).ok()).flatten();
-        action.extend_from_slice(&url.map_or(text, |url| url.redacted()));
-    }
-    action
 }

@@ -11,7 +11,7 @@ use super::transfer::{bytes, check_credentials, helper_options};
 use super::{CommandError, Context, Show, ui};
 use crate::protocol::Ref;
 use crate::remote::config::{default_name, exists};
-use crate::remote::{Far, Remote, RepoSettings, session};
+use crate::remote::{Remote, RepoSettings, listing};
 use crate::repo::{Config, Repository};
 use crate::transport;
 
@@ -131,29 +131,22 @@ fn list(
     (config, git_dir): (&Config, Option<&Path>),
     context: &Context,
 ) -> Result<Vec<Ref>, CommandError> {
-    let url = remote.location()?;
-    if let Some(path) = url.local_path().filter(|path| path.is_file())
-        && let Some(bundle) = transport::bundle::open(&path)?
-    {
-        // C git lists a bundle's refs from the last to the first.
-        return Ok(session::without_bad_names(bundle.header.refs.into_iter().rev().collect()));
-    }
-    let options = transport::Options {
-        remote: remote.name.clone(),
-        upload_pack: values.upload_pack.as_ref().map(bytes).or_else(|| remote.upload_pack.clone()),
-        git_dir: git_dir.and_then(|path| std::path::absolute(path).ok()),
-        helper_options: helper_options(Show::default(), &context.env),
-        ..transport::Options::default()
+    let options = listing::Options {
+        prefixes: prefixes(values),
+        transport: transport::Options {
+            upload_pack: values.upload_pack.as_ref().map(bytes),
+            git_dir: git_dir.and_then(|path| std::path::absolute(path).ok()),
+            helper_options: helper_options(Show::default(), &context.env),
+            ..transport::Options::default()
+        },
+        server_options: values.server_option.iter().map(bytes).collect(),
     };
     let settings = RepoSettings { config, env: &context.env };
     let mut meters = context.meters(config, Show::default());
-    let server_options: Vec<BString> = values.server_option.iter().map(bytes).collect();
-    let mut far = Far::connect(&url, &settings, options, &server_options, &mut meters)?;
-    let mut refs = far.refs(&prefixes(values), &mut meters)?;
-    far.close()?;
+    let mut refs = listing::list(remote, &settings, &options, &mut meters)?;
     // What a helper program would have to import first has no id to show.
     refs.retain(|reference| reference.id.is_none_or(|id| !id.is_null()));
-    Ok(session::without_bad_names(refs))
+    Ok(refs)
 }
 
 fn prefixes(values: &Arguments) -> Vec<BString> {

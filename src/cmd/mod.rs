@@ -24,6 +24,7 @@ mod global;
 mod index_pack;
 mod ls_remote;
 mod push;
+mod remote;
 mod send_pack;
 mod signal;
 mod trace;
@@ -39,11 +40,12 @@ use ui::{Meters, Terminal};
 const VERSION: &str = concat!("git version 2.47.3.gitr.", env!("CARGO_PKG_VERSION"));
 
 /// The commands, for `gitr -h`.
-const COMMANDS: [(&str, &str); 8] = [
+const COMMANDS: &[(&str, &str)] = &[
     ("clone", "Clone a repository into a new directory"),
     ("fetch", "Download objects and refs from another repository"),
     ("ls-remote", "List references in a remote repository"),
     ("push", "Update remote refs along with associated objects"),
+    ("remote", "Manage set of tracked repositories"),
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
     ("credential", "Retrieve and store user credentials"),
@@ -71,6 +73,7 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
         "index-pack" => index_pack::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
         "push" => push::run(&arguments, context),
+        "remote" => remote::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),
         "demo" => demo::run(&arguments),
         "version" => {
@@ -102,6 +105,7 @@ fn usage() -> String {
 }
 
 /// What every command needs: where it runs, and how.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The environment, with what the global options change in it.
     pub(crate) env: Environment,

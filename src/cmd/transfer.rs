@@ -9,7 +9,7 @@ use super::ui::Terminal;
 use super::{CommandError, Show, ui};
 use crate::protocol::fetch::Deepen;
 use crate::repo::{Config, Environment, Objects, Repository};
-use crate::transport::IpVersion;
+use crate::transport::{IpVersion, Url};
 
 /// gitprotocol-v2(5): a depth this large means all of history.
 pub(super) const DEPTH_INFINITE: u32 = 0x7fff_ffff;
@@ -120,4 +120,19 @@ fn without_password(url: &BString) -> Option<BString> {
     let (name, _) = login.split_once_str(":")?;
     let behind = rest.get(login.len()..)?;
     Some([scheme, b"://", name, b":<redacted>", behind].concat().into())
+}
+
+/// What reflogs say: `GIT_REFLOG_ACTION`, else the command and its arguments, passwords of URLs left out.
+pub(super) fn reflog_action(command: &str, env: &Environment, arguments: &[OsString]) -> BString {
+    if let Some(action) = env.get("GIT_REFLOG_ACTION") {
+        return bytes(&action.to_owned());
+    }
+    let mut action = BString::from(command);
+    for argument in arguments {
+        action.push(b' ');
+        let text = bytes(argument);
+        let url = text.contains_str("://").then(|| Url::parse(text.as_bstr()).ok()).flatten();
+        action.extend_from_slice(&url.map_or(text, |url| url.redacted()));
+    }
+    action
 }

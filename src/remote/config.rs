@@ -190,6 +190,65 @@ pub fn names(config: &Config) -> Vec<BString> {
     names
 }
 
+/// What the configuration says of one branch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Branch {
+    /// The name without `refs/heads/`.
+    pub name: BString,
+    /// `branch.<name>.remote`.
+    pub remote: Option<BString>,
+    /// `branch.<name>.pushRemote`.
+    pub push_remote: Option<BString>,
+    /// `branch.<name>.merge`, any number.
+    pub merges: Vec<BString>,
+    /// `branch.<name>.rebase`.
+    pub rebase: Option<BString>,
+    /// The keys that should have one value and have more; the last counts.
+    pub repeated: Vec<BString>,
+}
+
+/// All branches that the configuration says something of, sorted by name.
+///
+/// # Errors
+///
+/// As [`Remote::from_config`].
+pub fn branches(config: &Config) -> Result<Vec<Branch>, Error> {
+    config.check_values(&VALUED)?;
+    let mut branches: std::collections::BTreeMap<BString, Branch> = std::collections::BTreeMap::new();
+    for (name, key, value) in config.section("branch") {
+        let Some(name) = name else { continue };
+        let branch = branches
+            .entry(name.clone())
+            .or_insert_with(|| Branch { name: name.clone(), ..Branch::default() });
+        let slot = match key.as_str() {
+            "remote" => &mut branch.remote,
+            "pushremote" => &mut branch.push_remote,
+            "merge" => {
+                branch.merges.extend(value);
+                continue;
+            }
+            "rebase" => {
+                branch.rebase = Some(value.unwrap_or_else(|| "true".into()));
+                continue;
+            }
+            _ => continue,
+        };
+        if std::mem::replace(slot, value).is_some() {
+            branch.repeated.push(format!("branch.{name}.{key}").into());
+        }
+    }
+    Ok(branches.into_values().collect())
+}
+
+/// The URLs that the configuration gives the remote `name`, rewritten: those to fetch from, those to push to. Both are empty
+/// for a remote without one.
+pub fn urls(config: &Config, name: &BStr) -> (Vec<BString>, Vec<BString>) {
+    let values = |last: &str| since_empty(&config.strings(&format!("remote.{name}.{last}")));
+    let (urls, pushed) = (values("url"), values("pushurl"));
+    let fetched = urls.iter().map(|url| rewrite(config, url.as_bstr())).collect();
+    (fetched, push_urls(config, &urls, &pushed))
+}
+
 /// The remote that a fetch without a name means: that of the current branch, else the only one, else `origin`.
 pub fn default_name(config: &Config, branch: Option<&BStr>) -> BString {
     let of_branch = branch

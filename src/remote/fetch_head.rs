@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
 
 use super::Error;
 use super::ref_map::{FetchHead, Mapping};
@@ -24,6 +25,20 @@ pub fn append(path: &Path, mappings: &[Mapping], url: &BStr) -> Result<(), Error
     let mut file =
         OpenOptions::new().create(true).append(true).open(path).map_err(|source| cannot(path, source))?;
     file.write_all(&lines).map_err(|source| cannot(path, source))
+}
+
+/// The objects that are to be merged, in the order of their lines.
+pub fn to_merge(path: &Path) -> Result<Vec<ObjectId>, Error> {
+    let text = match std::fs::read(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(cannot(path, source)),
+    };
+    let merged = text.lines().filter_map(|line| {
+        let (id, rest) = line.split_once_str("\t")?;
+        ObjectId::from_hex(id).ok().filter(|_| rest.starts_with(b"\t"))
+    });
+    Ok(merged.collect())
 }
 
 /// The URL as messages and the file show it: no `/` and no `.git` at the end.
@@ -75,7 +90,7 @@ mod tests {
     use super::*;
 
     fn written(remote: &str, fetch_head: FetchHead) -> String {
-        let id = gix_hash::ObjectId::null(gix_hash::Kind::Sha1);
+        let id = ObjectId::null(gix_hash::Kind::Sha1);
         let mapping = Mapping { remote: remote.into(), id, local: None, force: false, fetch_head };
         let mut out = Vec::new();
         line(&mapping, "file:///up".into(), &mut out);
@@ -91,6 +106,20 @@ mod tests {
             "ID\tnot-for-merge\ttag 'v1' of file:///up\n"
         );
         assert_eq!(written("refs/notes/x", FetchHead::Merge), "ID\t\t'refs/notes/x' of file:///up\n");
+    }
+
+    #[test]
+    fn what_is_to_be_merged_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("FETCH_HEAD");
+        assert!(to_merge(&path).unwrap().is_empty());
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
+        let text = format!(
+            "{one}\t\tbranch 'a' of x\n{two}\tnot-for-merge\tbranch 'b' of x\nnonsense\n{two}\t\tx\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        let found: Vec<String> = to_merge(&path).unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(found, [one, two]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod follow;
 mod foreign;
 mod hook;
 pub mod negotiate;
+mod preview;
 mod refspec;
 mod source;
 pub mod submodule;
@@ -37,6 +38,7 @@ mod tracking;
 mod verdict;
 
 pub use choose::sets_upstream;
+pub use preview::{Planned, Preview, preview};
 pub use refspec::{Content, PushRefspec};
 
 /// What the user asked for; what the configuration says is read by the caller or by [`Push::new`], as said.

@@ -128,7 +128,7 @@ impl Asked<'_> {
             let mut matched = matches(refspec, refs, FetchHead::NotForMerge)?;
             let is_pattern = matches!(refspec.source, Source::Pattern(_));
             if index == 0
-                && merges.is_empty()
+                && self.branch.merge.is_empty()
                 && !is_pattern
                 && let Some(first) = matched.first_mut()
             {

@@ -11,6 +11,7 @@ mod fetch;
 mod index_pack;
 mod push;
 mod refspecs;
+mod remote;
 mod shapes;
 mod trace;
 

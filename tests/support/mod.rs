@@ -12,6 +12,7 @@ pub mod proxy;
 pub mod push;
 pub mod run;
 pub mod sandbox;
+pub mod script;
 pub mod servers;
 pub mod state;
 pub mod twin;

@@ -165,8 +165,17 @@ impl<'a> Twin<'a> {
     /// If it is not.
     #[track_caller]
     pub fn same(&self, name: &str) {
+        state::assert_sound(self.sandbox, &self.ours.join(name));
+        self.same_state(name);
+    }
+
+    /// Checks that the repository `name` of gitr is equal to that of C git, work tree and index included.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[track_caller]
+    pub fn same_state(&self, name: &str) {
         let (ours, theirs) = (self.ours.join(name), self.theirs.join(name));
-        state::assert_sound(self.sandbox, &ours);
         let parts = state::of(self.sandbox, &ours).into_iter().zip(state::of(self.sandbox, &theirs));
         for ((part, ours), (_, theirs)) in parts {
             let (ours, theirs) = (self.anonymous(&ours), self.anonymous(&theirs));

@@ -94,6 +94,16 @@ pub(super) fn find_sources(
     locals: &LocalRefs,
     refspecs: Vec<PushRefspec>,
 ) -> Result<Vec<Sourced>, Error> {
+    let (found, told) = find_existing(repo, locals, refspecs)?;
+    if told.is_empty() { Ok(found) } else { Err(Error::NotPushed { told }) }
+}
+
+/// As [`find_sources`], with what is wrong beside those that are found.
+pub(super) fn find_existing(
+    repo: &Repository,
+    locals: &LocalRefs,
+    refspecs: Vec<PushRefspec>,
+) -> Result<(Vec<Sourced>, Vec<Told>), Error> {
     let mut found = Vec::with_capacity(refspecs.len());
     let mut told = Vec::new();
     for refspec in refspecs {
@@ -109,7 +119,7 @@ pub(super) fn find_sources(
         };
         found.push(Sourced { refspec, source });
     }
-    if told.is_empty() { Ok(found) } else { Err(Error::NotPushed { told }) }
+    Ok((found, told))
 }
 
 /// A ref of ours, else any object; the inner error is what git says if there is none.

@@ -96,7 +96,13 @@ impl Matcher<'_> {
     ///
     /// [`Error::NotPushed`] with what is wrong with each refspec; [`Error::Usage`] where git gives up at once.
     pub(super) fn apply(&self, targets: &mut Targets) -> Result<(), Error> {
-        self.apply_single(targets)?;
+        let told = self.apply_all(targets)?;
+        if told.is_empty() { Ok(()) } else { Err(Error::NotPushed { told }) }
+    }
+
+    /// As [`Self::apply`], but gives back what is wrong with refspecs, and applies the others.
+    pub(super) fn apply_all(&self, targets: &mut Targets) -> Result<Vec<Told>, Error> {
+        let told = self.apply_single(targets)?;
         self.apply_patterns(targets);
         if self.prune {
             self.prune(targets);
@@ -107,10 +113,10 @@ impl Matcher<'_> {
             }
         }
         self.leave_out(targets);
-        Ok(())
+        Ok(told)
     }
 
-    fn apply_single(&self, targets: &mut Targets) -> Result<(), Error> {
+    fn apply_single(&self, targets: &mut Targets) -> Result<Vec<Told>, Error> {
         let mut told = Vec::new();
         for Sourced { refspec, source } in self.refspecs {
             let (destination, source) = match (&refspec.content, source) {
@@ -140,7 +146,7 @@ impl Matcher<'_> {
             let source = source.map(|source| source.name.clone());
             target.wish = Some(Wish { source, new, force: refspec.force });
         }
-        if told.is_empty() { Ok(()) } else { Err(Error::NotPushed { told }) }
+        Ok(told)
     }
 
     /// The ref that `name` means as a destination of `source`.
