@@ -23,6 +23,7 @@ mod fetch;
 mod global;
 mod index_pack;
 mod ls_remote;
+mod pull;
 mod push;
 mod remote;
 mod send_pack;
@@ -44,6 +45,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("clone", "Clone a repository into a new directory"),
     ("fetch", "Download objects and refs from another repository"),
     ("ls-remote", "List references in a remote repository"),
+    ("pull", "Fetch from and integrate with another repository or a local branch"),
     ("push", "Update remote refs along with associated objects"),
     ("remote", "Manage set of tracked repositories"),
     ("send-pack", "Push objects over Git protocol to another repository"),
@@ -72,6 +74,7 @@ fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
         "credential" => credential::run(&arguments, context),
         "index-pack" => index_pack::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
+        "pull" => pull::run(&arguments, context),
         "push" => push::run(&arguments, context),
         "remote" => remote::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),

@@ -25,6 +25,7 @@ mod local_clone;
 pub mod negotiate;
 pub mod pack_settings;
 mod promisor;
+pub mod pull;
 pub mod push;
 pub mod ref_map;
 pub mod refspec;

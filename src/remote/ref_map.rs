@@ -67,7 +67,7 @@ impl Asked<'_> {
         if chosen.is_empty() {
             prefixes.push("HEAD".into());
         }
-        if self.refspecs.is_empty() && self.remote.name == self.branch.remote {
+        if self.refspecs.is_empty() && self.is_upstream() {
             prefixes.extend(self.branch.merge.iter().cloned());
         }
         if prefixes.iter().any(|prefix| prefix.is_empty()) {
@@ -77,6 +77,11 @@ impl Asked<'_> {
             prefixes.push("refs/tags/".into());
         }
         without_repeated(prefixes)
+    }
+
+    /// Whether the current branch follows this remote, by its name or by the URL or path that it is, such as `.`.
+    fn is_upstream(&self) -> bool {
+        self.branch.remote.as_ref().is_some_and(|remote| remote == self.remote.display_name())
     }
 
     /// Whether the command line asks for objects by their ids, and for nothing else.
@@ -117,8 +122,7 @@ impl Asked<'_> {
     }
 
     fn map_configured(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
-        let is_upstream = self.remote.name.is_some() && self.remote.name == self.branch.remote;
-        let merges: &[BString] = if is_upstream { &self.branch.merge } else { &[] };
+        let merges: &[BString] = if self.is_upstream() { &self.branch.merge } else { &[] };
         if self.remote.fetch.is_empty() && merges.is_empty() {
             let head = Refspec { force: false, source: Source::Name("HEAD".into()), destination: None };
             return matches(&head, refs, FetchHead::Merge);

@@ -9,6 +9,7 @@ mod clone;
 mod credential;
 mod fetch;
 mod index_pack;
+mod pull;
 mod push;
 mod refspecs;
 mod remote;

@@ -1,0 +1,149 @@
+//! What a pull does once the fetch is done, as far as no merge is needed.
+
+use bstr::ByteSlice;
+use gix_hash::ObjectId;
+
+use super::Error;
+use super::config::names;
+use super::update::{followed, is_ancestor};
+use crate::progress::Progress;
+use crate::repo::checkout::Outcome;
+use crate::repo::{Config, Edit, Expected, Repository, Target};
+
+/// How what is to be merged stands to our branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How many commits are to be merged.
+    pub heads: usize,
+    /// There is one, and it has all that our branch has.
+    pub can_fast_forward: bool,
+    /// Our branch has all of them.
+    pub is_up_to_date: bool,
+}
+
+impl Standing {
+    /// Looks how `heads` stand to our commit `current`.
+    ///
+    /// # Errors
+    ///
+    /// If a commit cannot be read.
+    pub fn of(repo: &Repository, current: ObjectId, heads: &[ObjectId]) -> Result<Self, Error> {
+        let heads: Vec<ObjectId> =
+            heads.iter().map(|head| commit_of(repo, *head)).collect::<Result<_, _>>()?;
+        let mut objects = repo.objects()?;
+        let mut is_ancestor = |old, new| {
+            is_ancestor(&mut objects, old, new).map_err(|error| crate::repo::Error::Object(error.to_string()))
+        };
+        let can_fast_forward = match heads.as_slice() {
+            [only] => is_ancestor(current, *only)?,
+            [..] => false,
+        };
+        let mut is_up_to_date = true;
+        for head in &heads {
+            is_up_to_date = is_up_to_date && is_ancestor(*head, current)?;
+        }
+        Ok(Self { heads: heads.len(), can_fast_forward, is_up_to_date })
+    }
+}
+
+/// Whether a merge into the current branch is nothing special: no `branch.<name>.mergeOptions`, and no cherry-pick that is
+/// not finished.
+///
+/// # Errors
+///
+/// If `HEAD` cannot be read.
+pub fn merges_plainly(repo: &Repository) -> Result<bool, Error> {
+    let branch = repo.head_branch()?;
+    let short = branch.as_ref().and_then(|full| full.strip_prefix(b"refs/heads/"));
+    let has_options = short.is_some_and(|short| {
+        repo.config.string(&format!("branch.{}.mergeOptions", short.as_bstr())).is_some()
+    });
+    Ok(!has_options && !repo.git_path("CHERRY_PICK_HEAD").exists())
+}
+
+/// Writes `ORIG_HEAD`, as a merge does before it begins.
+///
+/// # Errors
+///
+/// If the ref cannot be written.
+pub fn remember(repo: &Repository, current: ObjectId) -> Result<(), Error> {
+    let edit = Edit {
+        name: "ORIG_HEAD".into(),
+        new: Some(Target::Id(current)),
+        expected: Expected::Any,
+        message: None,
+        through: Vec::new(),
+    };
+    Ok(repo.update_refs(&[edit])?)
+}
+
+/// Whether there is nothing in the work tree but the git directory, and no index.
+pub fn is_empty_work_tree(repo: &Repository) -> bool {
+    let Some(work_tree) = &repo.work_tree else { return false };
+    let Ok(entries) = std::fs::read_dir(work_tree) else { return false };
+    let mut entries = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    let has_others = entries.any(|name| !matches!(name, Ok(name) if name == ".git"));
+    !has_others && !repo.git_path("index").exists()
+}
+
+/// Whether any remote may have objects that are not here.
+///
+/// # Errors
+///
+/// If a value of the configuration makes no sense.
+pub fn has_promisor(config: &Config) -> Result<bool, Error> {
+    for name in names(config) {
+        if config.boolean(&format!("remote.{name}.promisor"))?.unwrap_or(false) {
+            return Ok(true);
+        }
+    }
+    Ok(config.string("extensions.partialClone").is_some())
+}
+
+/// As [`set_head`], after the files of `head` have filled the empty work tree. Where a file cannot be written the branch
+/// stays what it is.
+///
+/// # Errors
+///
+/// If the commit cannot be read, or the ref not be written.
+pub fn begin(
+    repo: &Repository,
+    head: ObjectId,
+    fetched: Option<ObjectId>,
+    progress: &mut dyn Progress,
+) -> Result<Outcome, Error> {
+    let id = commit_of(repo, head)?;
+    let commit = repo.objects()?.commit(&id).map_err(unreadable)?;
+    let commit = commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?;
+    let outcome = repo.checkout(&commit.tree, progress)?;
+    if outcome.errors.is_empty() {
+        set_head(repo, id, fetched)?;
+    }
+    Ok(outcome)
+}
+
+/// Makes the branch that is checked out, which was not born before the pull, `head`. `fetched` is what the fetch made it.
+///
+/// # Errors
+///
+/// If the ref cannot be written.
+pub fn set_head(repo: &Repository, head: ObjectId, fetched: Option<ObjectId>) -> Result<(), Error> {
+    let (name, through) = followed(repo, &"HEAD".into());
+    let edit = Edit {
+        name,
+        new: Some(Target::Id(commit_of(repo, head)?)),
+        expected: fetched.map_or(Expected::Missing, Expected::Id),
+        message: Some("initial pull".into()),
+        through,
+    };
+    Ok(repo.update_refs(&[edit])?)
+}
+
+/// The commit that `id` is or, as a tag, names.
+fn commit_of(repo: &Repository, id: ObjectId) -> Result<ObjectId, Error> {
+    Ok(repo.objects()?.peel(&id).map_err(unreadable)?.map_or(id, |(id, _)| id))
+}
+
+fn unreadable(error: std::io::Error) -> crate::repo::Error {
+    crate::repo::Error::Object(error.to_string())
+}

@@ -1,0 +1,255 @@
+//! `pull`, each scenario beside C git: output, exit code, refs, reflogs, index and work tree.
+
+use super::support::{Sandbox, Stream, Twin, script};
+use super::{clones, sandbox};
+
+/// Two clones that are two commits behind `main`, and another commit on `topic` behind.
+fn behind(sandbox: &Sandbox) -> Twin<'_> {
+    let twin = clones(sandbox);
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 100).file("new/deep", "new\n").file("dir1/added", "added\n");
+    stream.commit("main", 101).file("new/other", "other\n");
+    stream.import(sandbox, &sandbox.path("served/project.git"));
+    twin
+}
+
+/// Plays `text` in two clones that are behind; both end with a clean work tree.
+#[track_caller]
+fn play(text: &str) {
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    script::play(&sandbox, &twin, text);
+}
+
+/// Plays `text` in two clones that are behind.
+#[track_caller]
+fn play_unfinished(text: &str) {
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    script::play_unfinished(&sandbox, &twin, text);
+}
+
+/// Plays `text` in two new repositories with the remote `origin`, whose branch `main` is not yet born.
+#[track_caller]
+fn play_unborn(text: &str) {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let source = sandbox.path("served/project.git").display().to_string();
+    twin.prepare(|client| {
+        sandbox.git(client, &["init", "-q", "copy"]).success();
+        sandbox.git(&client.join("copy"), &["remote", "add", "origin", &source]).success();
+    });
+    script::play_unfinished(&sandbox, &twin, text);
+}
+
+#[test]
+fn what_is_up_to_date_stays() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let text = "= pull
+                = pull -v
+                = pull -q
+                = pull --squash
+                = pull --ff-only
+                = pull --rebase
+                = pull --autostash
+                = pull --dry-run
+                = pull origin main topic
+                = -c pull.ff=only pull
+                = -c pull.rebase=true pull
+                ! commit -q --allow-empty -m own
+                = pull
+                = pull --rebase
+                = pull --ff-only
+                = -C dir1 pull";
+    script::play(&sandbox, &twin, text);
+}
+
+#[test]
+fn a_branch_that_is_behind_moves_ahead() {
+    play("= pull\n= pull");
+    play("= pull -q --stat");
+    play("= pull -n --rebase origin main");
+    play("= pull --no-stat --ff-only origin");
+    play("= pull --no-ff --no-edit");
+    play("= -c pull.rebase=interactive pull");
+}
+
+#[test]
+fn changes_in_the_way_are_not_lost() {
+    play_unfinished(
+        "! rm -q --cached new/deep --ignore-unmatch
+         > dir1/added mine
+         = pull
+         < dir1/added
+         = pull",
+    );
+    play_unfinished(
+        "> file1 mine
+         = pull --rebase
+         ! add file1
+         = pull --rebase
+         > file1 other
+         = pull --rebase
+         = pull --rebase --autostash",
+    );
+}
+
+#[test]
+fn branches_that_diverged_are_asked_about() {
+    play(
+        "! commit -q --allow-empty -m own
+         = pull
+         = pull --ff-only
+         = -c advice.diverging=true pull --ff-only
+         = -c advice.diverging=false pull --ff-only
+         = -c pull.ff=only pull
+         = -c pull.rebase=nonsense pull
+         = -c pull.ff=nonsense pull
+         = pull --rebase=nonsense
+         = pull --rebase -q
+         = pull",
+    );
+    play("! commit -q --allow-empty -m own\n= pull --no-rebase --no-edit\n= pull");
+    play("! commit -q --allow-empty -m own\n= -c pull.ff=true pull --no-edit --no-stat");
+    play("! commit -q --allow-empty -m own\n= -c pull.ff=only pull --rebase=merges -q");
+    play("! commit -q --allow-empty -m own\n! config branch.main.rebase true\n= pull -q --verify-signatures");
+}
+
+#[test]
+fn a_conflict_is_left_to_the_user() {
+    play_unfinished(
+        "! config user.name me
+         > dir1/added mine
+         ! add dir1/added
+         ! commit -q -m own
+         = pull --no-rebase
+         = pull
+         ! reset -q --hard
+         = pull --no-rebase -X ours --no-edit",
+    );
+}
+
+#[test]
+fn what_cannot_be_merged_is_explained() {
+    play(
+        "! remote add second ./nosuch
+         ! config remote.second.url .
+         = pull second
+         = pull origin refs/heads/nosuch*:refs/x/*
+         = pull --rebase origin refs/heads/nosuch*:refs/x/*
+         = pull nosuch main
+         = pull origin nosuch
+         ! config branch.main.merge refs/heads/gone
+         = pull
+         ! config branch.main.merge refs/heads/main
+         ! checkout -q -b untracked
+         = pull
+         = pull --rebase
+         ! remote rm second
+         = pull
+         ! checkout -q --detach
+         = pull
+         = pull --rebase
+         = pull --bogus",
+    );
+}
+
+#[test]
+fn what_is_not_finished_comes_first() {
+    play_unfinished(
+        "> .git/MERGE_HEAD x
+         = pull
+         < .git/MERGE_HEAD
+         > .git/CHERRY_PICK_HEAD x
+         = pull",
+    );
+}
+
+#[test]
+fn an_unborn_branch_begins() {
+    play_unborn("= pull\n= pull origin main topic\n= pull origin main\n= pull origin main");
+    play_unborn("= pull --rebase origin main");
+    play_unborn("> mine mine\n= pull -q origin main");
+    play_unborn("> mine mine\n! add mine\n= pull --rebase origin main\n= pull origin main");
+}
+
+#[test]
+fn a_fetch_may_have_made_the_first_commit() {
+    play_unborn("= pull origin main:main\n= pull");
+}
+
+/// A branch may follow another one here.
+#[test]
+fn a_branch_of_ones_own_is_pulled() {
+    play(
+        "! checkout -q -b copy HEAD~1
+         ! config branch.copy.remote .
+         ! config branch.copy.merge refs/heads/main
+         = pull
+         = pull . main
+         = pull --cleanup nonsense",
+    );
+}
+
+/// The words are those of git's plumbing here; what is there stays.
+#[test]
+fn a_file_in_the_way_of_a_first_commit_stays() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let source = sandbox.path("served/project.git").display().to_string();
+    sandbox.git(&twin.ours, &["init", "-q", "copy"]).success();
+    let copy = twin.ours.join("copy");
+    std::fs::write(copy.join("dir1"), "mine\n").unwrap();
+    let run = twin.gitr("copy", &["pull", &source, "main"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert_eq!(std::fs::read(copy.join("dir1")).unwrap(), b"mine\n");
+    assert_eq!(sandbox.git(&copy, &["rev-parse", "-q", "--verify", "HEAD"]).status, 1);
+    assert!(!copy.join(".git/index.lock").exists());
+}
+
+#[test]
+fn a_fetch_into_the_current_branch_takes_the_work_tree_along() {
+    play("= pull origin main:main");
+    play_unfinished("= pull . origin/main:main\n= pull origin main:other");
+}
+
+#[test]
+fn a_bare_repository_has_nothing_to_merge_into() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    assert_eq!(twin.run("copy/.git", &["pull"]).status, 128);
+    assert_eq!(twin.run("", &["pull"]).status, 128);
+}
+
+#[test]
+fn usage_is_that_of_git() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    assert_eq!(twin.run("copy", &["pull", "-h"]).status, 129);
+}
+
+/// Gives `arguments` to gitr in its copy, where no git can be found.
+fn without_git(sandbox: &Sandbox, twin: &Twin<'_>, arguments: &[&str]) -> super::Run {
+    let upload_pack = super::support::Git::reference().exec_path.join("git-upload-pack");
+    let program = format!("remote.origin.uploadpack={}", upload_pack.display());
+    let mut command = sandbox.command(super::support::sandbox::gitr_program());
+    let command = command.current_dir(twin.ours.join("copy")).env("PATH", sandbox.path("temporary"));
+    super::Run::of(command.args(["-c", &program]).args(arguments))
+}
+
+/// Without git what was fetched stays to be merged, and is told how.
+#[test]
+fn without_git_the_fetch_is_done_and_the_merge_explained() {
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    let copy = twin.ours.join("copy");
+    sandbox.git(&copy, &["commit", "-q", "--allow-empty", "-m", "own"]).success();
+    let run = without_git(&sandbox, &twin, &["pull", "--no-rebase"]);
+    assert_eq!(run.status, 128, "{run:?}");
+    let words = "git has to be installed; then run\n\n    git merge FETCH_HEAD";
+    assert!(run.stderr.to_string().contains(words), "{run:?}");
+    let tips = sandbox.git(&copy, &["rev-parse", "origin/main", "FETCH_HEAD"]).success().stdout.to_string();
+    let tips: Vec<&str> = tips.lines().collect();
+    assert_eq!(tips.first(), tips.last());
+}
