@@ -1,7 +1,16 @@
 //! The `gitr` command.
 
 use std::process::ExitCode;
+use std::thread::Builder;
+
+/// As much stack as most systems give: where the user allows a process less (`ulimit -s`), git still runs.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
-    ExitCode::from(gitr::cmd::run(std::env::args_os()))
+    let run = || gitr::cmd::run(std::env::args_os());
+    let code = match Builder::new().name("main".into()).stack_size(STACK_BYTES).spawn(run) {
+        Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        Err(_) => run(),
+    };
+    ExitCode::from(code)
 }
