@@ -12,6 +12,9 @@ use crate::remote::push::submodule::{Next, Recurse, Submodule, Superproject, Ter
 use crate::remote::{Error, Remote};
 use crate::repo::{Config, Repository};
 
+/// What a submodule is told whose own configuration would not have it pushed.
+const INSTEAD: &str = "recursing into submodule with push.recurseSubmodules=only; using on-demand instead";
+
 /// The option and its `--no-` form, else the configuration.
 pub(super) fn recurse(
     choice: Option<bool>,
@@ -22,10 +25,14 @@ pub(super) fn recurse(
         return Ok(Recurse::No);
     }
     let Some(value) = value.map(bytes) else { return Ok(Recurse::from_config(config)?) };
-    match Recurse::parse(value.as_bstr())? {
-        Some(recurse) => Ok(recurse),
-        None => Ok(Recurse::from_config(config)?.for_submodule()),
+    if let Some(recurse) = Recurse::parse(value.as_bstr())? {
+        return Ok(recurse);
     }
+    let configured = Recurse::from_config(config)?;
+    if configured == Recurse::Only {
+        ui::message("warning", INSTEAD.into());
+    }
+    Ok(configured.for_submodule())
 }
 
 /// The submodules of one push.

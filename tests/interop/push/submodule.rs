@@ -44,6 +44,9 @@ fn submodules_are_pushed_first() {
         pushers.done(&["-c", "push.recurseSubmodules=on-demand", "push", "-q", "origin", "main"]);
         change_library(pushers);
         pushers.done(&["push", "--recurse-submodules=only", "origin", "main"]);
+        change_library(pushers);
+        pushers.in_client(&["-C", "library", "config", "push.recurseSubmodules", "only"]);
+        pushers.done(&["push", "--recurse-submodules=on-demand", "origin", "main"]);
         pushers.done(&["-c", "submodule.recurse=true", "push", "origin", "main"]);
         pushers.fatal(&["push", "--recurse-submodules=sometimes", "origin", "main"]);
         pushers.fatal(&["-c", "push.recurseSubmodules=sometimes", "push", "origin", "main"]);
