@@ -14,10 +14,15 @@ use crate::remote::Error;
 use crate::repo::{Repository, Target as RefTarget};
 
 /// The refs of the far side, those that are to be made last, with what is pushed to each.
+///
+/// git 2.47.3 does not notice what it adds itself as long as the far side has no refs: two refspecs for one new ref make
+/// two targets then. The far side decides which of them it takes.
 pub(super) struct Targets {
     pub list: Vec<Target>,
     places: HashMap<BString, usize>,
     null: ObjectId,
+    /// Whether the far side has no refs.
+    is_fresh: bool,
 }
 
 /// A ref of the far side.
@@ -56,7 +61,8 @@ pub(super) struct Matcher<'a> {
 impl Targets {
     /// The far side's refs, as it advertised them. What is no ref is passed over.
     pub(super) fn new(advertised: &[Ref], object_hash: gix_hash::Kind) -> Self {
-        let mut targets = Self { list: Vec::new(), places: HashMap::new(), null: object_hash.null() };
+        let mut targets =
+            Self { list: Vec::new(), places: HashMap::new(), null: object_hash.null(), is_fresh: false };
         for reference in advertised {
             let Some(id) = reference.id else { continue };
             let name = &reference.name;
@@ -65,6 +71,7 @@ impl Targets {
                 targets.push(name.clone(), id);
             }
         }
+        targets.is_fresh = targets.list.is_empty();
         targets
     }
 
@@ -79,6 +86,19 @@ impl Targets {
             None => self.push(name.clone(), self.null),
         };
         self.list.get_mut(place)
+    }
+
+    /// What a refspec for one ref fills if it names the ref `name`.
+    fn entry_of_one(&mut self, name: &BString) -> Option<&mut Target> {
+        if self.is_fresh {
+            self.push(name.clone(), self.null);
+        }
+        self.entry(name)
+    }
+
+    /// The ref that the short or full `name` means for a refspec for one ref.
+    fn find_one(&self, name: &BStr) -> Found {
+        find_short(name, &|full| !self.is_fresh && self.contains(full))
     }
 
     fn push(&mut self, name: BString, old: ObjectId) -> usize {
@@ -138,7 +158,7 @@ impl Matcher<'_> {
                 }
             };
             let new = source.map_or(targets.null, |source| source.id);
-            let Some(target) = targets.entry(&name) else { continue };
+            let Some(target) = targets.entry_of_one(&name) else { continue };
             if target.wish.is_some() {
                 told.push(Told::Error(format!("dst ref {name} receives from more than one src")));
                 continue;
@@ -157,7 +177,7 @@ impl Matcher<'_> {
         source: &Source,
     ) -> Result<Result<BString, Vec<Told>>, Error> {
         // A destination without a `refs/` that nobody has is made beside what the source is.
-        match find_short(name, &|full| targets.contains(full)) {
+        match targets.find_one(name) {
             Found::One(full) => return Ok(Ok(full)),
             Found::Many => return Ok(Err(ambiguous(name))),
             Found::No if name.starts_with(b"refs/") => return Ok(Ok(name.to_owned())),
@@ -296,7 +316,7 @@ impl Matcher<'_> {
 
 /// The ref that `:<name>` deletes.
 fn find_deleted(targets: &Targets, name: &BStr) -> Result<BString, Vec<Told>> {
-    match find_short(name, &|full| targets.contains(full)) {
+    match targets.find_one(name) {
         Found::One(full) => Ok(full),
         Found::Many => Err(ambiguous(name)),
         // What is named in full is asked for; the far side may know better.

@@ -517,6 +517,17 @@ fn a_far_side_without_refs_has_nothing_in_common() {
 }
 
 #[test]
+fn a_far_side_without_refs_is_asked_for_one_ref_as_often_as_refspecs_name_it() {
+    let site = Site::new();
+    site.git(".", &["init", "-q", "--bare", "empty.git"]);
+    let options = site.options(&["main~1:refs/heads/new", "main:refs/heads/new"]);
+    let outcome = site.push("../empty.git", &options, |decided| decided.send(&mut Discard)).unwrap();
+    let statuses: Vec<&Status> = outcome.rows.iter().map(|row| &row.status).collect();
+    assert_eq!(statuses, [&Status::Done, &Status::RemoteRejected("failed to update ref".into())]);
+    assert_eq!(site.git("empty.git", &["rev-parse", "new"]), site.id("main~1").to_string());
+}
+
+#[test]
 fn nothing_is_pushed_into_a_bundle() {
     let site = Site::new();
     site.work(&["bundle", "create", "-q", "../a.bundle", "main"]);

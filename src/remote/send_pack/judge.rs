@@ -1,6 +1,6 @@
 //! From the far side's report to the statuses of the rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bstr::BString;
 
@@ -41,20 +41,22 @@ fn judge_by(
     if let Err(reason) = &report.unpack {
         tell(progress, Event::Error(&format!("remote unpack failed: {reason}")))?;
     }
-    let names: HashMap<BString, usize> =
-        rows.iter().enumerate().map(|(index, row)| (row.name.clone(), index)).collect();
+    let mut names: HashMap<BString, VecDeque<usize>> = HashMap::new();
+    for (index, row) in rows.iter().enumerate() {
+        names.entry(row.name.clone()).or_default().push_back(index);
+    }
     for RefReport { name, outcome } in &report.refs {
-        let Some(index) = names.get(name) else {
+        let Some(index) = names.get_mut(name).and_then(next) else {
             let text = format!("remote reported status on unknown ref: {name}");
             tell(progress, Event::Warning(&text))?;
             continue;
         };
-        if asked.binary_search(index).is_err() {
+        if asked.binary_search(&index).is_err() {
             let text = format!("remote reported status on unexpected ref: {name}");
             tell(progress, Event::Warning(&text))?;
             continue;
         }
-        let Some(row) = rows.get_mut(*index) else { continue };
+        let Some(row) = rows.get_mut(index) else { continue };
         match outcome {
             Err(reason) => row.status = Status::RemoteRejected(reason.clone()),
             // Without the objects no ref can have moved, whatever is said. git shows it as done and fails all the same.
@@ -66,4 +68,10 @@ fn judge_by(
         }
     }
     Ok(())
+}
+
+/// Which of the `rows` of one name a report is of. Reports come in the order in which was asked; of the last row there may
+/// be several. C git takes all for reports of the first.
+fn next(rows: &mut VecDeque<usize>) -> Option<usize> {
+    if rows.len() > 1 { rows.pop_front() } else { rows.front().copied() }
 }

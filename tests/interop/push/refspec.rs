@@ -117,6 +117,24 @@ fn refspecs_that_mean_nothing() {
     });
 }
 
+/// A far side without refs: what refspecs add is not looked at by those behind them.
+#[test]
+fn refspecs_for_a_server_without_refs() {
+    once(|pushers| {
+        pushers.client(Stream::new().light_tag("light", "refs/heads/main"));
+        let pairs = [["light:new", "main:new"], ["main:other", "refs/heads/*:refs/heads/o*"]];
+        for (number, refspecs) in pairs.into_iter().enumerate() {
+            let name = format!("empty{number}.git");
+            pushers.serve(&name, |path| {
+                crate::support::build::empty(&pushers.case.sandbox, path, pushers.case.format);
+            });
+            let url = format!("<{name}>");
+            pushers.done(&["push", "--dry-run", &url, "main:twice", "main:twice"]);
+            pushers.done(&[&["push", &url], &refspecs[..]].concat());
+        }
+    });
+}
+
 /// `advice.*` takes the hints away.
 #[test]
 fn hints_that_are_not_wanted() {
