@@ -14,6 +14,7 @@ mod plumbing;
 mod refspec;
 mod refusal;
 mod signed;
+mod size;
 mod source;
 mod submodule;
 
