@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail};
 
-use crate::step::{Steps, cargo, root};
+use crate::step::{Steps, cargo, root, variable};
+
+mod large;
 
 /// How often each is run, but for what takes long.
 const TURNS: usize = 5;
@@ -29,13 +31,14 @@ const PUSHED: [u32; 3] = [1, 100, 10_000];
 pub(crate) fn run(source: &str) -> Result<()> {
     Steps::default().run("cargo build --release", &mut cargo("build --release --locked"))?;
     let bench = Bench::new(Path::new(source))?;
-    println!("\n| what | CPU s | wall s | peak MB | sent | received |\n|---|---|---|---|---|---|");
+    bench.print_head()?;
     bench.clone()?;
     bench.fetch_nothing()?;
     for commits in PUSHED {
         bench.push(&format!("push {commits} commits"), Some(commits), TURNS)?;
     }
-    bench.push("push everything", None, TURNS_WHOLE)
+    bench.push("push everything", None, TURNS_WHOLE)?;
+    bench.push_large()
 }
 
 /// What all benchmarks of one repository share.
@@ -66,7 +69,7 @@ struct Figures {
 
 impl Bench {
     fn new(source: &Path) -> Result<Self> {
-        let directory = root().join("target").join("bench");
+        let directory = target().join("bench");
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
         }
@@ -77,6 +80,25 @@ impl Bench {
         let daemon = Daemon::start(&directory)?;
         let relay = Relay::start(daemon.port)?;
         Ok(Self { directory, source: ours, relay, _daemon: daemon })
+    }
+
+    /// What every figure has to be read with: the machine, the versions and the repository.
+    fn print_head(&self) -> Result<()> {
+        let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let mut models = processors.lines().filter(|line| line.starts_with("model name"));
+        let model = models.next().and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name);
+        let count = std::thread::available_parallelism()?;
+        let objects = said_by_git(&self.source, &["count-objects", "-v"])?;
+        let figure = |name: &str| objects.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
+        println!("\nprocessor: {model}, {count} threads at once");
+        println!(
+            "programs: gitr {}, {}",
+            env!("CARGO_PKG_VERSION"),
+            said_by_git(&self.source, &["version"])?
+        );
+        println!("repository: {} objects, {} kB packed", figure("in-pack: "), figure("size-pack: "));
+        println!("\n| what | CPU s | wall s | peak MB | sent | received |\n|---|---|---|---|---|---|");
+        Ok(())
     }
 
     fn url(&self, name: &str) -> String {
@@ -112,22 +134,34 @@ impl Bench {
             let template = template.to_string_lossy();
             git(&self.source, &["push", "-q", &template, &format!("{base}:refs/heads/base")])?;
         }
-        let url = self.url("target.git");
-        compare(title, turns, |program| {
-            let target = self.fresh("target.git")?;
-            link(&self.directory.join(&template), &self.directory.join(&target))?;
-            let figures =
-                self.measure(program, &self.source, &["push", "-q", &url, "HEAD:refs/heads/new"])?;
-            git(&self.directory.join(&target), &["rev-parse", "-q", "--verify", "refs/heads/new"])?;
-            Ok(figures)
-        })
+        compare(title, turns, |program| self.push_into_copy(program, &self.source, &template))
+    }
+
+    /// A push of all of a repository of a gigabyte.
+    fn push_large(&self) -> Result<()> {
+        let source = self.fresh("large.git")?;
+        large::make(&self.directory, &source)?;
+        let source = self.directory.join(source);
+        let template = self.fresh("template.git")?;
+        git(&self.directory, &["init", "-q", "--bare", &template])?;
+        compare("push a gigabyte", TURNS_WHOLE, |program| self.push_into_copy(program, &source, &template))
+    }
+
+    /// Pushes `HEAD` of `source` to a copy of `template`.
+    fn push_into_copy(&self, program: Program, source: &Path, template: &str) -> Result<Figures> {
+        let target = self.fresh("target.git")?;
+        link(&self.directory.join(template), &self.directory.join(&target))?;
+        let url = self.url(&target);
+        let figures = self.measure(program, source, &["push", "-q", &url, "HEAD:refs/heads/new"])?;
+        git(&self.directory.join(&target), &["rev-parse", "-q", "--verify", "refs/heads/new"])?;
+        Ok(figures)
     }
 
     /// Runs `program` under GNU time in `place`.
     fn measure(&self, program: Program, place: &Path, arguments: &[&str]) -> Result<Figures> {
         let figures = self.directory.join("figures");
         let program = match program {
-            Program::Gitr => root().join("target/release/gitr"),
+            Program::Gitr => target().join("release/gitr"),
             Program::Git => "git".into(),
         };
         let before = self.relay.counts();
@@ -276,6 +310,21 @@ fn git(place: &Path, arguments: &[&str]) -> Result<()> {
         bail!("'git {}' failed", arguments.join(" "));
     }
     Ok(())
+}
+
+/// What git says, without the end of its last line.
+fn said_by_git(place: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    let output = hermetic(&mut command).current_dir(place).args(arguments).output()?;
+    if !output.status.success() {
+        bail!("'git {}' failed", arguments.join(" "));
+    }
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    variable("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// Keeps the user's configuration away.
