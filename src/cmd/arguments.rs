@@ -107,9 +107,19 @@ pub(super) fn parse<A: Args + FromArgMatches>(
     }
     let command = with_negatives(command, spec);
     let complain = |error| translate(&error, arguments, &usage);
-    let matches = command.try_get_matches_from(arguments).map_err(complain)?;
+    let matches = command.try_get_matches_from(with_plain_end(arguments)).map_err(complain)?;
     let values = A::from_arg_matches(&matches).map_err(complain)?;
     Ok(Parsed { values, matches })
+}
+
+/// `--end-of-options` is `--` by another name.
+fn with_plain_end(arguments: &[OsString]) -> Vec<OsString> {
+    let mut arguments = arguments.to_vec();
+    let end = arguments.iter_mut().find(|argument| *argument == "--" || *argument == "--end-of-options");
+    if let Some(end) = end {
+        *end = "--".into();
+    }
+    arguments
 }
 
 /// The usage text for a complaint of the command itself.

@@ -12,6 +12,9 @@ use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_dir
 use crate::repo::Config;
 use crate::repo::checkout::Outcome;
 use crate::transport;
+use after::Submodules;
+
+mod after;
 
 const SPEC: Spec = Spec {
     name: "clone",
@@ -45,8 +48,15 @@ struct Arguments {
     /// don't use local hardlinks, always copy
     #[arg(long = "no-hardlinks")]
     no_hardlinks: bool,
+    /// initialize submodules in the clone
+    #[arg(long = "recurse-submodules", value_name = "pathspec", num_args = 0..=1, require_equals = true,
+          default_missing_value = ".")]
+    recurse_submodules: Vec<OsString>,
+    /// alias of --recurse-submodules
+    #[arg(long, value_name = "pathspec", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
+    recursive: Vec<OsString>,
     /// number of submodules cloned in parallel
-    #[arg(short, long, value_name = "n")]
+    #[arg(short, long, value_name = "n", allow_hyphen_values = true)]
     jobs: Option<i64>,
     /// directory from which templates will be used
     #[arg(long, value_name = "template-directory")]
@@ -78,9 +88,15 @@ struct Arguments {
     /// don't clone any tags, and make later fetches not to follow them
     #[arg(long = "no-tags")]
     no_tags: bool,
+    /// any cloned submodules will be shallow
+    #[arg(long = "shallow-submodules")]
+    shallow_submodules: bool,
     /// separate git dir from working tree
     #[arg(long = "separate-git-dir", value_name = "gitdir")]
     separate_git_dir: Option<OsString>,
+    /// specify the reference format to use
+    #[arg(long = "ref-format", value_name = "format")]
+    ref_format: Option<OsString>,
     /// set config inside the new repository
     #[arg(short, long, value_name = "key=value")]
     config: Vec<OsString>,
@@ -95,7 +111,16 @@ struct Arguments {
     ipv6: bool,
     /// object filtering
     #[arg(long, value_name = "args")]
-    filter: Option<OsString>,
+    filter: Vec<OsString>,
+    /// apply partial clone filters to submodules
+    #[arg(long = "also-filter-submodules")]
+    also_filter_submodules: bool,
+    /// any cloned submodules will use their remote-tracking branch
+    #[arg(long = "remote-submodules")]
+    remote_submodules: bool,
+    /// initialize sparse-checkout file to include only files at root
+    #[arg(long)]
+    sparse: bool,
     #[arg(hide = true)]
     operands: Vec<OsString>,
 }
@@ -106,7 +131,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let (source, directory) = operands(&parsed.values)?;
     let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let config = context.config()?;
-    let options = options(&parsed, &context, &config, show)?;
+    let mut options = options(&parsed, &context, &config, show)?;
+    check_ref_format(&parsed.values)?;
     let is_bare = options.bare || options.mirror;
     let directory = match directory {
         Some(directory) => PathBuf::from(directory),
@@ -126,6 +152,13 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Err(CommandError::fatal(format!("'{}' is not a valid remote name", options.origin)));
     }
     check_credentials(&config, &[crate::remote::config::rewrite(&config, source.as_bstr())])?;
+    if options.sparse && is_bare {
+        // Seen in git 2.47.3, where another program says so.
+        ui::message("fatal", "this operation must be run in a work tree".into());
+        return Err(CommandError::silent(1).with_error("failed to initialize sparse-checkout"));
+    }
+    let submodules = Submodules::new(&parsed, &config, options.filter.as_ref())?;
+    options.config.extend(submodules.settings(&config)?);
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
@@ -136,7 +169,26 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if parsed.values.no_checkout {
         return Ok(0);
     }
-    check_out(&cloned, &mut meters)
+    let code = check_out(&cloned, &mut meters)?;
+    let hook_code = after::run_hook(&cloned)?;
+    if hook_code != 0 {
+        return Ok(hook_code);
+    }
+    let is_well = submodules.update(&cloned, &context, show)?;
+    Ok(if is_well { code } else { 1 })
+}
+
+/// `--ref-format`: one of the two formats cannot be made here.
+fn check_ref_format(values: &Arguments) -> Result<(), CommandError> {
+    match values.ref_format.as_ref().map(bytes) {
+        Some(format) if format == "reftable" => {
+            Err(CommandError::fatal("gitr does not make repositories with 'reftable'"))
+        }
+        Some(format) if format != "files" => {
+            Err(CommandError::fatal(format!("unknown ref storage format '{format}'")))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Fills the work tree and tells what came of it.
@@ -305,13 +357,14 @@ fn options(
         single_branch: parsed.choice("single-branch"),
         no_tags: values.no_tags,
         deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
-        filter: filter(values.filter.as_ref())?,
+        filter: filter(&values.filter)?,
         reject_shallow: match parsed.choice("reject-shallow") {
             Some(reject) => reject,
             None => config.boolean("clone.rejectShallow")?.unwrap_or(false),
         },
         config: settings,
         local: local(parsed),
+        sparse: values.sparse,
         template: values.template.clone().map(PathBuf::from),
         no_progress: !show.is_progress_shown(&terminal),
         transport: transport::Options {

@@ -5,16 +5,18 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use bstr::{BString, ByteSlice};
 
-use crate::repo::config::Override;
+use crate::repo::config::{Override, overrides_as_parameters};
 use crate::repo::discover::Discovery;
 use crate::repo::{Config, Environment, Repository};
 
 mod arguments;
+mod children;
 mod clone;
 mod credential;
 mod demo;
@@ -22,6 +24,7 @@ mod error;
 mod fetch;
 mod global;
 mod index_pack;
+mod installed;
 mod ls_remote;
 mod pull;
 mod push;
@@ -150,6 +153,34 @@ impl Context {
     /// The configuration that holds where there is no repository.
     pub(crate) fn config(&self) -> Result<Config, CommandError> {
         Ok(Config::load(&self.env, &self.overrides, None)?)
+    }
+
+    /// Another run of this program, in the same repository.
+    pub(crate) fn own_command(&self) -> Result<Command, CommandError> {
+        let program = std::env::current_exe()
+            .map_err(|error| CommandError::fatal(format!("cannot find this program: {error}")))?;
+        let mut command = Command::new(program);
+        self.pass_on(&mut command);
+        Ok(command)
+    }
+
+    /// Gives a program that works in the same repository what ours was given for it. The options in front of the command
+    /// are among its arguments then.
+    pub(crate) fn pass_on(&self, command: &mut Command) {
+        command.env_clear().envs(self.env.vars());
+        let parameters = overrides_as_parameters(&self.overrides, &self.env);
+        if !parameters.is_empty() {
+            command.env("GIT_CONFIG_PARAMETERS", parameters);
+        }
+        let directories = [("--git-dir", &self.git_dir), ("--work-tree", &self.work_tree)];
+        for (option, directory) in directories {
+            if let Some(directory) = directory {
+                command.arg(option).arg(directory);
+            }
+        }
+        if self.bare {
+            command.arg("--bare");
+        }
     }
 
     /// The meters and lines of an operation.

@@ -19,13 +19,10 @@ pub(super) fn bytes(text: &OsString) -> BString {
     text.clone().into_vec().into()
 }
 
-/// `--filter`, if git knows it.
-pub(super) fn filter(text: Option<&OsString>) -> Result<Option<BString>, CommandError> {
-    let filter = text.map(bytes);
-    if let Some(filter) = &filter {
-        crate::remote::filter::check(filter.as_bstr())?;
-    }
-    Ok(filter)
+/// `--filter`, any number, if git knows them.
+pub(super) fn filter(texts: &[OsString]) -> Result<Option<BString>, CommandError> {
+    let specs: Vec<BString> = texts.iter().map(bytes).collect();
+    Ok(crate::remote::filter::combined(&specs)?)
 }
 
 /// `-4` and `-6`.

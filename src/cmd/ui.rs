@@ -17,7 +17,7 @@ mod table;
 pub use color::{BadColor, Paint};
 pub use meter::{Meters, Settings as MeterSettings};
 use patient::Patient;
-pub use table::{Table, porcelain_row};
+pub use table::{Layout as TableLayout, Table, porcelain_row};
 
 /// What is known of the terminal.
 #[derive(Debug, Clone)]
@@ -86,6 +86,11 @@ pub fn note(line: impl AsRef<[u8]>) {
     raw(&text);
 }
 
+/// Writes to stderr what another run of this program wrote to its own.
+pub(super) fn relay(text: &[u8]) {
+    raw(text);
+}
+
 /// Writes a line of a trace to stderr.
 pub(super) fn trace(line: &[u8]) {
     raw(line);
@@ -94,6 +99,17 @@ pub(super) fn trace(line: &[u8]) {
 /// As [`note`], with what the far side may have put into the line made harmless.
 pub fn safe_note(line: &[u8]) {
     note(harmless(line.as_bstr()));
+}
+
+/// As [`safe_note`], for several lines.
+pub fn safe_lines(text: &[u8]) {
+    for line in text.lines() {
+        let (tab, rest) = match line.strip_prefix(b"\t") {
+            Some(rest) => ("\t", rest),
+            None => ("", line),
+        };
+        note([tab.as_bytes(), harmless(rest.as_bstr()).as_slice()].concat());
+    }
 }
 
 /// `line` with a question mark for each control character.

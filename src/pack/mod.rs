@@ -56,6 +56,10 @@ pub trait Bases: Sync {
     fn find_base(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
         self.find(id, out)
     }
+    /// Is told of all bases that are going to be asked for, and may bring at once what is not here yet.
+    fn bring(&self, _ids: &[ObjectId]) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Objects that those of a pack may collide with, but that complete none: each pack must be whole.

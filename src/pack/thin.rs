@@ -30,6 +30,7 @@ pub(super) fn append_bases(
     let mut content = Vec::new();
     let truncated = file.file.set_len(table.end).and_then(|()| file.file.seek(SeekFrom::Start(table.end)));
     truncated.map_err(|source| file.error(source))?;
+    bases.bring(missing).map_err(Error::Read)?;
     for id in missing {
         content.clear();
         let Some(kind) = bases.find_base(id, &mut content).map_err(Error::Read)? else { continue };

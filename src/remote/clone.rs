@@ -28,6 +28,7 @@ mod checkout;
 mod destination;
 mod plan;
 mod source;
+mod sparse;
 mod write;
 
 pub use destination::{Destination, Made, guess_directory};
@@ -57,6 +58,8 @@ pub struct Options {
     pub config: Vec<(BString, BString)>,
     /// Whether a path may be linked or copied.
     pub local: Local,
+    /// Only the files at the top are checked out.
+    pub sparse: bool,
     /// See [`crate::repo::init::Init::template`].
     pub template: Option<PathBuf>,
     /// Nobody looks at the server's progress.
@@ -82,6 +85,7 @@ impl Default for Options {
             origin: "origin".into(),
             config: Vec::new(),
             local: Local::default(),
+            sparse: false,
             template: None,
             no_progress: false,
             transport: transport::Options::default(),
@@ -177,7 +181,11 @@ impl<'a> Clone<'a> {
             Source::Foreign { foreign, .. } => foreign.close(),
             Source::Bundle(_) => {}
         }
-        let cloned = self.write_refs(repo, &plan, is_local)?;
+        let mut cloned = self.write_refs(repo, &plan, is_local)?;
+        if self.options.sparse {
+            sparse::write(&cloned.repo)?;
+            cloned.repo = self.reopen(&cloned.repo)?;
+        }
         guard.keep();
         Ok(cloned)
     }
@@ -206,7 +214,15 @@ impl<'a> Clone<'a> {
             include_tag: self.is_single_branch(),
             moves_boundary: true,
             no_progress: self.options.no_progress,
-            promisor: is_promisor.then(|| fetch::promisor_text(&plan.map)),
+            promisor: is_promisor.then(|| {
+                let head = source.refs().iter().filter(|reference| reference.name == "HEAD");
+                let mut text = BString::default();
+                for id in head.filter_map(|head| head.id) {
+                    text.extend_from_slice(format!("{id} HEAD\n").as_bytes());
+                }
+                text.extend_from_slice(&fetch::promisor_text(&plan.map));
+                text
+            }),
             ..fetch_pack::Request::default()
         };
         if let Some(filter) = &self.options.filter {
@@ -240,7 +256,11 @@ impl<'a> Clone<'a> {
             }
         };
         if is_partial {
-            return Ok(());
+            // What the filter left out may be missing, what refs name may not.
+            let objects = repo.objects()?;
+            let missing = plan.wants.iter().find(|want| !objects.contains(want)).copied();
+            let url = || self.parsed.redacted();
+            return missing.map_or(Ok(()), |id| Err(Error::NotConnected { url: url(), missing: Some(id) }));
         }
         let arrived = connectivity::Arrived { links: &received.links, old_tips: &Vec::new() };
         self.check_connected(repo, plan, Some(arrived))
@@ -301,6 +321,19 @@ impl<'a> Clone<'a> {
     }
 
     fn is_single_branch(&self) -> bool {
-        self.options.single_branch.unwrap_or(self.options.deepen != Deepen::default())
+        self.options.is_single_branch()
+    }
+}
+
+impl Options {
+    fn is_single_branch(&self) -> bool {
+        self.single_branch.unwrap_or(self.deepen != Deepen::default())
+    }
+}
+
+impl Cloned {
+    /// Whether no more than one branch was asked for.
+    pub fn is_single_branch(&self) -> bool {
+        self.options.is_single_branch()
     }
 }

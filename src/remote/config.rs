@@ -173,8 +173,11 @@ impl Remote {
         self.filter = config.string(&key("partialclonefilter"));
         self.promisor = config.boolean(&key("promisor"))?.unwrap_or(false)
             || config.string("extensions.partialClone").is_some_and(|promisor| promisor == name);
-        self.skip_fetch_all = config.boolean(&key("skipFetchAll"))?.unwrap_or(false)
-            || config.boolean(&key("skipDefaultUpdate"))?.unwrap_or(false);
+        // of the two that mean the same the later counts
+        let skips = [key("skipFetchAll"), key("skipDefaultUpdate")];
+        if let Some(key) = config.last_of(&skips.each_ref().map(String::as_str)) {
+            self.skip_fetch_all = config.boolean(key)?.unwrap_or(false);
+        }
         Ok(())
     }
 }

@@ -64,19 +64,33 @@ pub(super) fn reaches(
     known: &HashSet<ObjectId>,
     targets: &HashSet<ObjectId>,
 ) -> io::Result<bool> {
-    let Some((tip, Kind::Commit)) = objects.peel(tip)? else { return Ok(false) };
+    let mut reached = HashSet::new();
+    collect_reached(objects, tip, known, (targets, &mut reached))?;
+    Ok(!reached.is_empty())
+}
+
+/// Adds to the second of `targets` those of the first that `tip` leads to before it leads to a commit in `known`; what lies
+/// behind them is not looked at.
+pub(super) fn collect_reached(
+    objects: &mut Objects,
+    tip: &ObjectId,
+    known: &HashSet<ObjectId>,
+    (targets, reached): (&HashSet<ObjectId>, &mut HashSet<ObjectId>),
+) -> io::Result<()> {
+    let Some((tip, Kind::Commit)) = objects.peel(tip)? else { return Ok(()) };
     let mut seen = HashSet::new();
     let mut stack = vec![tip];
     while let Some(id) = stack.pop() {
         if targets.contains(&id) {
-            return Ok(true);
+            reached.insert(id);
+            continue;
         }
         if known.contains(&id) || !seen.insert(id) {
             continue;
         }
         stack.extend(objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default());
     }
-    Ok(false)
+    Ok(())
 }
 
 /// A walk from new commits down to known ones, newest first, in two colours.

@@ -6,28 +6,30 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::config::Tags;
-use super::connectivity::Arrived;
 use super::far::{self, Foreign};
-use super::fetch_pack::{self, fetch_pack};
+use super::fetch_pack;
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
-use super::update::{self, RefUpdate};
-use super::{Error, Far, Refspec, Remote, RepoSettings, Session, connectivity, fetch_head, session, tip};
+use super::update::{self, RefUpdate, Status};
+use super::{Error, Far, Refspec, Remote, RepoSettings, Session, fetch_head, push, session, tip};
 use crate::pack::Stored;
-use crate::progress::{Event, Progress};
-use crate::protocol::fetch::{Deepen, ShallowUpdate};
+use crate::progress::Progress;
+use crate::protocol::fetch::Deepen;
 use crate::protocol::{Ref, Version};
-use crate::repo::{Objects, Repository, Target};
+use crate::repo::{Objects, Repository, Snapshot, Target};
 use crate::transport::{self, helper::KeepFile};
 
 mod apply;
 mod foreign;
+mod prefetch;
 mod promisor;
+mod transfer;
 
 pub(super) use promisor::write_promisor;
 
@@ -51,6 +53,14 @@ pub struct Options {
     pub negotiation_tips: Vec<BString>,
     /// The pack stays a pack, however small.
     pub keep: bool,
+    /// Everything is fetched again, as if nothing were here (`--refetch`).
+    pub refetch: bool,
+    /// All that is stored goes below `refs/prefetch/`, but for tags that come along.
+    pub prefetch: bool,
+    /// What needs a commit as a boundary of our history that was none is accepted too.
+    pub update_shallow: bool,
+    /// Nobody wants to know which updates are no fast-forwards, and all are taken for such.
+    pub skips_forced_check: bool,
     /// Objects are fetched and nothing else changes.
     pub dry_run: bool,
     /// Updates need not be fast-forwards.
@@ -65,6 +75,8 @@ pub struct Options {
     pub deepen: Deepen,
     /// `--filter`, which overrides the remote's.
     pub filter: Option<BString>,
+    /// The remote's filter does not count either (`--no-filter`).
+    pub no_filter: bool,
     /// Nobody looks at the server's progress.
     pub no_progress: bool,
     /// What reflogs say before the colon, such as `fetch origin`; `fetch` if empty.
@@ -118,12 +130,15 @@ pub struct Transferred<'a> {
     follows_tags: bool,
     stale: Vec<RefUpdate>,
     objects: Objects,
+    /// Our refs as they are.
+    ours: Snapshot,
+    known: Vec<ObjectId>,
     /// Guards the new pack until the refs have moved.
     _kept: Option<Kept>,
 }
 
 /// What a fetch did to the refs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// A row for each ref, in git's order.
     pub updates: Vec<RefUpdate>,
@@ -131,6 +146,18 @@ pub struct Outcome {
     pub errors: Vec<crate::repo::Error>,
     /// Why all was refused that should have been done at once (`--atomic`).
     pub refusal: Option<crate::repo::Error>,
+    /// How long it took to find out which updates are fast-forwards.
+    pub forced_check: Duration,
+    /// What our refs led to before.
+    pub known: Vec<ObjectId>,
+}
+
+impl Outcome {
+    /// The ids that are new to our refs or were noted in `FETCH_HEAD`.
+    pub fn new_ids(&self) -> Vec<ObjectId> {
+        let is_new = |update: &&RefUpdate| update.status != Status::UpToDate && update.old != update.new;
+        self.updates.iter().filter(is_new).filter_map(|update| update.new).collect()
+    }
 }
 
 impl<'a> Fetch<'a> {
@@ -146,7 +173,25 @@ impl<'a> Fetch<'a> {
                 refspecs.push(Refspec::all_tags());
             }
         }
+        if options.prefetch {
+            prefetch::redirect(&mut remote.to_mut().fetch);
+            prefetch::redirect(&mut refspecs);
+        }
         Ok(Self { repo, remote, options, refspecs, url })
+    }
+
+    /// Asks which commits of the histories of [`Options::negotiation_tips`] the remote has: the newest ones. `None` if it
+    /// cannot be asked; `progress` was told why.
+    pub fn negotiate(self, progress: &mut dyn Progress) -> Result<Option<Vec<ObjectId>>, Error> {
+        let algorithm = algorithm(self.repo)?;
+        let Source::Session(mut session) = self.connect(progress)? else {
+            return Err(Error::Usage("--negotiate-only requires protocol v2".into()));
+        };
+        let tips = tip::named(self.repo, &self.options.negotiation_tips, progress)?.unwrap_or_default();
+        let common = push::negotiate::negotiate_only(&mut session, self.repo, &tips, algorithm, progress)?;
+        // what was asked is answered; how the far side ends after that changes nothing
+        let _ended = session.close();
+        Ok(common)
     }
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
@@ -231,7 +276,8 @@ impl<'a> Fetch<'a> {
 
     /// What is to be left out.
     fn filter(&self) -> Option<BString> {
-        let of_remote = || self.remote.filter.clone().filter(|_| self.remote.promisor);
+        let is_inherited = self.remote.promisor && !self.options.no_filter;
+        let of_remote = || self.remote.filter.clone().filter(|_| is_inherited);
         self.options.filter.clone().or_else(of_remote)
     }
 
@@ -293,6 +339,11 @@ impl<'a> Listed<'a> {
         &self.map
     }
 
+    /// The refs that only `FETCH_HEAD` takes note of.
+    pub fn noted_names(&self) -> impl Iterator<Item = &BString> {
+        self.map.iter().filter(|mapping| mapping.local.is_none()).map(|mapping| &mapping.remote)
+    }
+
     /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
     /// Where all refs move together they stay until the others move.
     pub fn prune(&mut self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
@@ -329,7 +380,8 @@ impl<'a> Listed<'a> {
         {
             foreign.set("followtags", "true", progress)?;
         }
-        let mut known = known_tips(repo)?;
+        let ours = repo.ref_snapshot()?;
+        let mut known = known_tips(repo, &ours)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));
         let kept = match self.take_objects(&mut objects, &known, progress) {
@@ -348,7 +400,7 @@ impl<'a> Listed<'a> {
             Source::Foreign(foreign) => foreign.close(),
             Source::Bundle(_) => {}
         }
-        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, _kept: kept })
+        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, _kept: kept })
     }
 
     fn follows_tags(&self) -> bool {
@@ -358,148 +410,15 @@ impl<'a> Listed<'a> {
     fn tags_to_follow(&self, objects: &Objects) -> Result<Vec<Mapping>, Error> {
         tags_missing(self.fetch.repo, &self.refs, &self.map, objects)
     }
-
-    /// Transfers what is missing; `None` if nothing is.
-    fn take_objects(
-        &mut self,
-        objects: &mut Objects,
-        known: &[ObjectId],
-        progress: &mut dyn Progress,
-    ) -> Result<Option<Kept>, Error> {
-        let wants = wanted(&self.map);
-        if wants.is_empty() {
-            return Ok(None);
-        }
-        let unreadable = |error: std::io::Error| crate::repo::Error::Object(error.to_string());
-        if !self.fetch.deepens() {
-            let is_here = wants.iter().all(|want| objects.contains(want));
-            if is_here
-                && connectivity::first_missing(objects, &wants, known, None).map_err(unreadable)?.is_none()
-            {
-                return Ok(None);
-            }
-        }
-        self.tell_wants(progress)?;
-        if let Source::Foreign(_) = self.source {
-            return self.take_foreign(objects, known, progress).map(Some);
-        }
-        let named = &self.fetch.options.negotiation_tips;
-        let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
-        // What a ref of ours has is whole: the far side need not think about it.
-        let whole: HashSet<&ObjectId> = known.iter().collect();
-        let deepens = self.fetch.deepens();
-        let is_asked = |want: &&ObjectId| deepens || !whole.contains(want);
-        let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
-        if asked.is_empty() {
-            return Ok(None);
-        }
-        let old_tips: Vec<ObjectId> = wants.iter().filter(|want| objects.contains(want)).copied().collect();
-        let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
-        let is_partial = request.promisor.is_some();
-        let repo = self.fetch.repo;
-        let old_boundary = repo.shallow()?;
-        let (received, shallow) = match &mut self.source {
-            Source::Session(session) => {
-                let fetched = fetch_pack(session, repo, &self.refs, &request, progress)?;
-                (fetched.pack, fetched.shallow)
-            }
-            Source::Bundle(bundle) => (unbundle(repo, objects, bundle, &request, progress)?, Vec::new()),
-            Source::Foreign(_) => return Ok(None),
-        };
-        let foreign = if deepens { HashSet::new() } else { new_roots(objects, &shallow) };
-        let boundary = deepens.then(|| fetch_pack::new_boundary(&old_boundary, &shallow));
-        if let Some(boundary) = &boundary {
-            *objects = repo.objects_within(boundary.clone())?;
-        }
-        objects.refresh()?;
-        let wants = self.without_foreign_roots(objects, wants, known, &foreign, progress)?;
-        let arrived = Arrived { links: &received.links, old_tips: &old_tips };
-        let missing = match (deepens, foreign.is_empty()) {
-            _ if is_partial => Ok(None),
-            // Where the boundary moves, what our refs lead to is in question too.
-            (true, _) => connectivity::first_missing(objects, &wants, &[], None),
-            (false, true) => connectivity::first_missing(objects, &wants, known, Some(arrived)),
-            (false, false) => connectivity::first_missing(objects, &wants, known, None),
-        };
-        if let Some(missing) = missing.map_err(unreadable)? {
-            return Err(Error::NotConnected { url: self.fetch.url.clone(), missing: Some(missing) });
-        }
-        if let Some(boundary) = boundary.filter(|_| !shallow.is_empty()) {
-            repo.write_shallow(&boundary)?;
-        }
-        Ok(Some(Kept { _pack: Some(received.stored), _files: Vec::new() }))
-    }
-
-    fn tell_wants(&self, progress: &mut dyn Progress) -> Result<(), Error> {
-        for mapping in &self.map {
-            let text = format!("want {} ({})", mapping.id, mapping.remote);
-            if progress.report(Event::Detail { level: 2, text: &text }).is_break() {
-                return Err(Error::Interrupted);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes out the refs whose history ends at a commit in `foreign`, where the far side is shallow and we are not:
-    /// a fetch that was not asked to must not cut our history. Gives the wants that are left.
-    fn without_foreign_roots(
-        &mut self,
-        objects: &mut Objects,
-        wants: Vec<ObjectId>,
-        known: &[ObjectId],
-        foreign: &HashSet<ObjectId>,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<ObjectId>, Error> {
-        if foreign.is_empty() {
-            return Ok(wants);
-        }
-        let known: HashSet<ObjectId> = known.iter().copied().collect();
-        for mapping in std::mem::take(&mut self.map) {
-            let is_cut = connectivity::reaches(objects, &mapping.id, &known, foreign)
-                .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
-            if !is_cut {
-                self.map.push(mapping);
-                continue;
-            }
-            let name = mapping.local.as_ref().unwrap_or(&mapping.remote);
-            let text = format!("rejected {name} because shallow roots are not allowed to be updated");
-            if progress.report(Event::Warning(&text)).is_break() {
-                return Err(Error::Interrupted);
-            }
-        }
-        Ok(wanted(&self.map))
-    }
-
-    fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
-        let Fetch { repo, remote, options, .. } = &self.fetch;
-        let filter = self.fetch.filter();
-        let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
-        let packs_only = promisor.is_some() || options.keep;
-        Ok(fetch_pack::Request {
-            wants,
-            tips: known.to_vec(),
-            negotiation_tips: None,
-            algorithm: algorithm(repo)?,
-            deepen: options.deepen.clone(),
-            unpack_limit: if packs_only { 0 } else { unpack_limit(repo)? },
-            promisor,
-            filter,
-            include_tag: self.follows_tags(),
-            no_progress: options.no_progress,
-            keep: Some(keep_text()),
-            moves_boundary: self.fetch.deepens(),
-        })
-    }
 }
 
 /// The tips of our refs in the order of their names, `HEAD` last: what is whole, and what negotiation starts from.
-pub fn known_tips(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
-    let mut tips: Vec<ObjectId> = Vec::new();
-    for reference in repo.refs("refs/".into())? {
-        if let Target::Id(id) = reference.target {
-            tips.push(id);
-        }
-    }
+fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error> {
+    let ids = ours.iter().filter_map(|reference| match reference.target {
+        Target::Id(id) => Some(id),
+        Target::Symbolic(_) => None,
+    });
+    let mut tips: Vec<ObjectId> = ids.collect();
     tips.extend(repo.resolve_ref("HEAD".into())?);
     let mut seen = HashSet::new();
     tips.retain(|id| seen.insert(*id));
@@ -598,15 +517,6 @@ fn tags_missing(
     let ours: HashSet<BString> =
         repo.refs("refs/tags/".into())?.into_iter().map(|reference| reference.name).collect();
     Ok(tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.contains(&name.to_owned())))
-}
-
-/// The commits that the far side has without their parents and that we do not have at all.
-fn new_roots(objects: &Objects, updates: &[ShallowUpdate]) -> HashSet<ObjectId> {
-    let roots = updates.iter().filter_map(|update| match update {
-        ShallowUpdate::Shallow(id) => Some(*id),
-        ShallowUpdate::Unshallow(_) => None,
-    });
-    roots.filter(|id| !objects.contains(id)).collect()
 }
 
 fn wanted(map: &[Mapping]) -> Vec<ObjectId> {

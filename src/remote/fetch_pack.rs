@@ -18,6 +18,7 @@ use gix_hash::ObjectId;
 
 use super::history::RepoHistory;
 use super::negotiate::{Acked, Algorithm, Negotiator};
+use super::promisor::PromisedBases;
 use super::{Error, Session};
 use crate::pack;
 use crate::progress::{Event, Progress, Shared};
@@ -92,7 +93,7 @@ pub fn fetch_pack(
         Version::V2 => v2::negotiate(session, request, ours, progress)?,
         Version::V0 | Version::V1 => v0::negotiate(session, request, ours, progress)?,
     };
-    let bases = repo.objects()?;
+    let bases = PromisedBases::new(repo)?;
     let mut shallow = negotiated.shallow;
     shallow.extend(session.server_shallow().iter().copied().map(ShallowUpdate::Shallow));
     let old_boundary = repo.shallow()?;

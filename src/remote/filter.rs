@@ -1,8 +1,57 @@
 //! What a partial clone may leave out: git-rev-list(1), `--filter=<filter-spec>`.
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::Error;
+
+/// The one filter that `specs` come to, as git writes it down and sends it: `None` if there are none, several as
+/// `combine:`, and sizes of one alone in full (seen in git 2.47.3).
+pub fn combined(specs: &[BString]) -> Result<Option<BString>, Error> {
+    for spec in specs {
+        check(spec.as_bstr())?;
+    }
+    Ok(match specs {
+        [] => None,
+        [only] => Some(in_full(only)),
+        several => {
+            let parts: Vec<BString> = several.iter().map(|spec| escaped(spec.as_bstr())).collect();
+            Some([b"combine:".as_slice(), &bstr::join("+", parts)].concat().into())
+        }
+    })
+}
+
+/// `spec` with the suffix of a size multiplied out.
+fn in_full(spec: &BString) -> BString {
+    let Some(limit) = spec.strip_prefix(b"blob:limit=") else { return spec.clone() };
+    let (digits, shift) = match limit.split_last() {
+        Some((b'k' | b'K', digits)) => (digits, 10),
+        Some((b'm' | b'M', digits)) => (digits, 20),
+        Some((b'g' | b'G', digits)) => (digits, 30),
+        Some(_) | None => (limit, 0),
+    };
+    let number = digits.to_str().ok().and_then(|digits| digits.parse::<u64>().ok());
+    match number.and_then(|number| number.checked_mul(1 << shift)) {
+        Some(bytes) => format!("blob:limit={bytes}").into(),
+        None => spec.clone(),
+    }
+}
+
+/// What may not stand in a part of a combination as it is.
+const RESERVED: &[u8] = b"~`!@#$^&*()[]{}\\;'\",<>?";
+
+/// `spec` as a part of `combine:`.
+fn escaped(spec: &BStr) -> BString {
+    let mut text = BString::default();
+    for byte in spec.iter() {
+        let is_plain = (b'!'..=b'~').contains(byte) && !RESERVED.contains(byte) && !b"%+".contains(byte);
+        if is_plain {
+            text.push(*byte);
+        } else {
+            text.extend_from_slice(format!("%{byte:02x}").as_bytes());
+        }
+    }
+    text
+}
 
 /// Checks that git knows what `spec` means, in its words, so that a mistake is told before anything is made.
 pub fn check(spec: &BStr) -> Result<(), Error> {
@@ -35,12 +84,25 @@ fn complaint(spec: &BStr) -> Option<String> {
             Some("sparse:path filters support has been dropped".to_owned())
         }
         b"combine" if argument.is_empty() => Some("expected something after combine:".to_owned()),
-        b"combine" => argument.split_str("+").find_map(|part| {
-            // What is escaped, such as a combination within another, is left to the server.
-            if part.contains(&b'%') { None } else { complaint(part.as_bstr()) }
+        b"combine" => parts(argument).into_iter().find_map(|part| {
+            if let Some(reserved) = part.iter().find(|byte| **byte <= b' ' || RESERVED.contains(byte)) {
+                return Some(format!("must escape char in sub-filter-spec: '{}'", char::from(*reserved)));
+            }
+            let plain: Vec<u8> = percent_encoding::percent_decode(part).collect();
+            complaint(plain.as_bstr())
         }),
         _ => invalid(),
     }
+}
+
+/// The parts of a combination. A plus sign at the end ends nothing: it belongs to the last part, as in git 2.47.3.
+fn parts(combination: &[u8]) -> Vec<&[u8]> {
+    let at = combination.strip_suffix(b"+").unwrap_or(combination).rfind_byte(b'+');
+    let (front, last) = match at.and_then(|at| combination.split_at_checked(at)) {
+        Some((front, last)) => (Some(front), last.get(1..).unwrap_or_default()),
+        None => (None, combination),
+    };
+    front.into_iter().flat_map(|front| front.split_str("+")).chain([last]).collect()
 }
 
 /// A number with or without a suffix k, m or g.
@@ -72,6 +134,19 @@ mod tests {
     }
 
     #[test]
+    fn several_filters_become_one() {
+        let one = |specs: &[&str]| {
+            let specs: Vec<BString> = specs.iter().map(|spec| BString::from(*spec)).collect();
+            combined(&specs).unwrap().unwrap_or_default()
+        };
+        assert_eq!(one(&[]), "");
+        assert_eq!(one(&["blob:limit=01m"]), "blob:limit=1048576");
+        assert_eq!(one(&["blob:limit=1k", "tree:1"]), "combine:blob:limit=1k+tree:1");
+        let nested = one(&["tree:1", "combine:tree:1+blob:none"]);
+        assert_eq!(nested, "combine:tree:1+combine:tree:1%2bblob:none");
+    }
+
+    #[test]
     fn mistakes_are_told_in_gits_words() {
         for (spec, text) in [
             ("", "invalid filter-spec ''"),
@@ -83,6 +158,9 @@ mod tests {
             ("sparse:path=x", "sparse:path filters support has been dropped"),
             ("combine:", "expected something after combine:"),
             ("combine:blob:none+tree:x", "expected 'tree:<depth>'"),
+            ("combine:tree:1+", "expected 'tree:<depth>'"),
+            ("combine:+tree:1", "invalid filter-spec ''"),
+            ("combine:tree:1+blob:none(", "must escape char in sub-filter-spec: '('"),
         ] {
             assert_eq!(check(spec.into()).unwrap_err().to_string(), text, "{spec}");
         }

@@ -215,8 +215,9 @@ struct Skipping {
 impl Skipping {
     fn enqueue(&mut self, id: ObjectId, stride: Stride, history: &mut dyn History) -> io::Result<()> {
         if let Some(present) = self.known.get_mut(&id) {
-            // Two lines meet: the shorter stride wins, so that nothing is left out twice.
-            if !present.popped && stride.left < present.left {
+            // Two lines meet, or one comes to a tip: the longer stride wins, as seen in git 2.47.3, so that a tag on every
+            // commit does not make each of them worth naming.
+            if !present.popped && stride.length > present.length {
                 present.left = stride.left;
                 present.length = stride.length;
             }

@@ -1,12 +1,15 @@
 //! Objects that a filter left out, once they are needed after all. `git-config(1)`, `remote.<name>.promisor`;
 //! `partial-clone` in git's technical documentation.
 
+use std::io;
+
 use bstr::{BString, ByteSlice};
-use gix_hash::ObjectId;
+use gix_hash::{ObjectId, oid};
 
 use super::fetch_pack::{self, fetch_pack};
 use super::{Error, Remote, RepoSettings, Session, config};
-use crate::progress::{Event, Progress};
+use crate::pack::Bases;
+use crate::progress::{Discard, Event, Progress};
 use crate::repo::{Objects, Repository};
 use crate::transport::{self, Url};
 
@@ -23,6 +26,46 @@ pub(super) fn promisors(repo: &Repository) -> Result<Vec<Remote>, Error> {
     }
     names.extend(last);
     names.iter().map(|name| Remote::from_config(&repo.config, name.as_bstr())).collect()
+}
+
+/// The objects of a repository for a pack that builds on them: what a filter left out is fetched, all in one request.
+pub(super) struct PromisedBases<'a> {
+    repo: &'a Repository,
+    objects: Objects,
+    promisors: Vec<Remote>,
+}
+
+impl<'a> PromisedBases<'a> {
+    /// The objects of `repo`, which is asked for its promisors now.
+    pub(super) fn new(repo: &'a Repository) -> Result<Self, Error> {
+        let is_allowed = !repo.env.is_true("GIT_NO_LAZY_FETCH");
+        let promisors = if is_allowed { promisors(repo)? } else { Vec::new() };
+        Ok(Self { repo, objects: repo.objects()?, promisors })
+    }
+}
+
+impl Bases for PromisedBases<'_> {
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+        self.objects.find(id, out)
+    }
+
+    fn contains(&self, id: &oid) -> bool {
+        self.objects.contains(id)
+    }
+
+    fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {
+        let wants: Vec<ObjectId> = ids.iter().filter(|id| !self.objects.contains(id)).copied().collect();
+        if self.promisors.is_empty() || wants.is_empty() {
+            return Ok(());
+        }
+        let transport = transport::Options::default();
+        let lazy =
+            LazyFetch { repo: self.repo, transport: &transport, server_options: &[], no_progress: true };
+        let mut objects = self.objects.clone();
+        // What does not come is missed by whoever needs it, which says more than we could here.
+        let _brought_or_missed = lazy.ask_any(&self.promisors, &mut objects, wants, &mut Discard);
+        Ok(())
+    }
 }
 
 /// How promisors are asked.

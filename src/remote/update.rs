@@ -9,7 +9,7 @@ use gix_hash::ObjectId;
 use super::Error;
 use super::fetch_head::describe;
 use super::ref_map::Mapping;
-use crate::repo::{Edit, Expected, Objects, Repository, Target};
+use crate::repo::{Edit, Expected, Objects, Repository, Snapshot, Target};
 
 /// One line of the table that a fetch ends with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,18 +136,25 @@ impl Status {
     }
 }
 
-/// Decides what becomes of the ref that `mapping` names. `force` is `--force`.
+/// What the user said about updates that are no fast-forwards.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// `--force`.
+    pub force: bool,
+    /// Nobody looks whether they are (`--no-show-forced-updates`): all are taken for fast-forwards.
+    pub skips_forced_check: bool,
+}
+
+/// Decides what becomes of the ref that `mapping` names.
 pub fn decide(
-    repo: &Repository,
+    ours: &Snapshot,
     objects: &mut Objects,
     mapping: &Mapping,
-    force: bool,
+    rules: Rules,
 ) -> Result<RefUpdate, Error> {
-    let old = match &mapping.local {
-        Some(local) => repo.resolve_ref(local.as_bstr())?,
-        None => None,
-    };
-    let status = status(objects, mapping, old, force || mapping.force)
+    let old = mapping.local.as_ref().and_then(|local| ours.resolve(local.as_bstr()));
+    let rules = Rules { force: rules.force || mapping.force, ..rules };
+    let status = status(objects, mapping, old, rules)
         .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
     Ok(RefUpdate {
         remote: Some(mapping.remote.clone()),
@@ -162,7 +169,7 @@ fn status(
     objects: &mut Objects,
     mapping: &Mapping,
     old: Option<ObjectId>,
-    force: bool,
+    Rules { force, skips_forced_check }: Rules,
 ) -> io::Result<Status> {
     let Some(local) = &mapping.local else { return Ok(Status::Noted) };
     let new_kind = Status::New(Kind::of(&mapping.remote));
@@ -177,7 +184,7 @@ fn status(
     let (Some((old, gix_object::Kind::Commit)), Some((new, gix_object::Kind::Commit))) = commits else {
         return Ok(new_kind);
     };
-    if is_ancestor(objects, old, new)? {
+    if skips_forced_check || is_ancestor(objects, old, new)? {
         return Ok(Status::FastForward);
     }
     Ok(if force { Status::Forced } else { Status::NonFastForward })
@@ -256,11 +263,16 @@ struct Seen {
 /// Moves the refs that `updates` says may move; `action` is the head of the reflog message, such as `fetch origin`. A
 /// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
 /// one transaction; if that is refused its halves are tried, so that one bad ref does not hold up the others.
-pub fn apply(repo: &Repository, updates: &mut [RefUpdate], action: &[u8]) -> Vec<crate::repo::Error> {
+pub fn apply(
+    repo: &Repository,
+    ours: &Snapshot,
+    updates: &mut [RefUpdate],
+    action: &[u8],
+) -> Vec<crate::repo::Error> {
     let edits: Vec<(usize, Edit)> = updates
         .iter()
         .enumerate()
-        .filter_map(|(index, update)| Some((index, edit(repo, update, action)?)))
+        .filter_map(|(index, update)| Some((index, edit(ours, update, action)?)))
         .collect();
     if edits.is_empty() {
         return Vec::new();
@@ -306,12 +318,13 @@ fn apply_or_split(
 /// Moves the refs of `updates` and removes those of `stale`, all or none; a line of the reflog begins with `action`.
 pub fn apply_together(
     repo: &Repository,
+    ours: &Snapshot,
     stale: &[RefUpdate],
     updates: &[RefUpdate],
     action: &[u8],
 ) -> Result<(), crate::repo::Error> {
     let mut edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
-    edits.extend(updates.iter().filter_map(|update| edit(repo, update, action)));
+    edits.extend(updates.iter().filter_map(|update| edit(ours, update, action)));
     repo.update_refs(&edits)
 }
 
@@ -320,12 +333,12 @@ fn removal(update: &RefUpdate) -> Option<Edit> {
     Some(Edit { name, new: None, expected: Expected::Any, message: None, through: Vec::new() })
 }
 
-fn edit(repo: &Repository, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
+fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
     let text = update.status.reflog_text()?;
     let mut message = BString::from(action);
     message.extend_from_slice(b": ");
     message.extend_from_slice(text.as_bytes());
-    let (name, through) = followed(repo, update.local.as_ref()?);
+    let (name, through) = ours.follow(update.local.as_ref()?);
     Some(Edit {
         name,
         through,

@@ -88,6 +88,12 @@ impl Hook {
         })
     }
 
+    /// The hook with its standard output on our standard error, as most hooks have it.
+    #[must_use]
+    pub fn with_output_to_stderr(self) -> Self {
+        Self { has_our_output: false, ..self }
+    }
+
     /// The path of its file as messages show it, such as `.git/hooks/pre-push`.
     pub fn shown_path(&self) -> &Path {
         &self.shown

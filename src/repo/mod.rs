@@ -9,6 +9,7 @@ pub mod discover;
 pub mod environment;
 mod format;
 pub mod hook;
+mod index;
 pub mod init;
 mod lock;
 pub mod object;
@@ -23,7 +24,7 @@ pub use date::parse_date;
 pub use environment::Environment;
 pub use hook::Hook;
 pub use object::Objects;
-pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Target};
+pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Snapshot, Target};
 
 /// An opened repository.
 ///

@@ -32,18 +32,43 @@ impl Repository {
 
     /// Replaces the shallow boundary, under `shallow.lock`; an empty one removes the file.
     pub fn write_shallow(&self, boundary: &[ObjectId]) -> Result<(), Error> {
+        self.lock_shallow()?.write(boundary)
+    }
+
+    /// Takes `shallow.lock`, so that the boundary can be read, changed and written with nobody in between.
+    pub fn lock_shallow(&self) -> Result<ShallowLock, Error> {
         let path = self.common_path("shallow");
-        let failed = |action| {
-            let path = path.clone();
-            move |source| Error::Io { action, path, source }
-        };
         let lock = LockFile::acquire(&path).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
                 Error::Refused(format!("Unable to create '{}.lock': {}", path.display(), system_text(&error)))
             }
-            _ => failed("unable to create")(error),
-        });
-        let mut lock = lock?;
+            _ => Error::Io { action: "unable to create", path: path.clone(), source: error },
+        })?;
+        Ok(ShallowLock { lock, path, boundary: self.shallow()? })
+    }
+}
+
+/// The shallow file under its lock, which goes away with the value.
+#[derive(Debug)]
+pub struct ShallowLock {
+    lock: LockFile,
+    path: PathBuf,
+    boundary: Vec<ObjectId>,
+}
+
+impl ShallowLock {
+    /// The boundary when the lock was taken.
+    pub fn boundary(&self) -> &[ObjectId] {
+        &self.boundary
+    }
+
+    /// Replaces the boundary; an empty one removes the file.
+    pub fn write(self, boundary: &[ObjectId]) -> Result<(), Error> {
+        let Self { mut lock, path, .. } = self;
+        let failed = |action| {
+            let path = path.clone();
+            move |source| Error::Io { action, path, source }
+        };
         if boundary.is_empty() {
             return lock.remove_file().map_err(failed("unable to unlink"));
         }
@@ -54,7 +79,9 @@ impl Repository {
         lock.write(lines.concat().as_bytes()).map_err(failed("failed to write to"))?;
         lock.commit().map_err(failed("unable to write new shallow file"))
     }
+}
 
+impl Repository {
     /// `GIT_SHALLOW_FILE` or `shallow`; `None` where the variable is empty, which means that nothing is shallow.
     fn shallow_path(&self) -> Option<PathBuf> {
         match self.env.get("GIT_SHALLOW_FILE") {

@@ -1,5 +1,7 @@
 //! Options of `fetch` that decide which refs move, and how many at once.
 
+use bstr::ByteSlice;
+
 use super::support::{Sandbox, Stream, Twin};
 use super::{clones, sandbox};
 
@@ -204,4 +206,208 @@ fn a_filter_makes_the_remote_a_promisor() {
         assert_eq!(read(&twin.ours), read(&twin.theirs));
     }
     sandbox.git(&twin.ours.join("empty"), &["fsck", "--connectivity-only"]).success();
+}
+
+#[test]
+fn an_upstream_is_set_where_one_branch_is_named() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    grow(&sandbox);
+    let id = sandbox.git(&sandbox.path("served/project.git"), &["rev-parse", "main"]).line();
+    for refspecs in [
+        &["origin", "topic"][..],
+        &["origin"],
+        &["origin", "main", "topic"],
+        &["origin", "v1.0"],
+        &["origin", "tag", "v1.0"],
+        &["origin", "HEAD"],
+        &["../../served/project.git", "main"],
+        &["origin", "main:refs/heads/other"],
+        &["origin", &id],
+    ] {
+        twin.done("copy", &[&["fetch", "--set-upstream"], refspecs].concat());
+        twin.same("copy");
+    }
+    twin.prepare(|client| {
+        sandbox.git(&client.join("copy"), &["checkout", "-q", "--detach"]).success();
+    });
+    twin.done("copy", &["fetch", "--set-upstream", "origin", "main"]);
+    twin.same("copy");
+}
+
+#[test]
+fn what_is_fetched_ahead_goes_where_nobody_looks() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    grow(&sandbox);
+    twin.done("copy", &["fetch", "--prefetch"]);
+    twin.same("copy");
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        for refspec in ["refs/heads/*:refs/other/*", "+refs/tags/*:refs/tags/*"] {
+            sandbox.git(&copy, &["config", "--add", "remote.origin.fetch", refspec]).success();
+        }
+    });
+    twin.done("copy", &["fetch", "--prefetch", "--prune"]);
+    twin.done("copy", &["fetch", "--prefetch", "origin", "main:refs/heads/main"]);
+    twin.same("copy");
+    // Git 2.47.3 crashes once this is done.
+    let run = twin.gitr("copy", &["fetch", "--prefetch", "origin", "main"]);
+    assert_eq!(run.status, 0, "{run:?}");
+}
+
+#[test]
+fn everything_is_fetched_again_on_demand() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    twin.done("copy", &["fetch", "--refetch"]);
+    twin.same("copy");
+    let loose = |client: &std::path::Path| sandbox.git(&client.join("copy"), &["count-objects"]).stdout;
+    assert_eq!(loose(&twin.ours), loose(&twin.theirs));
+    grow(&sandbox);
+    twin.done("copy", &["fetch", "--refetch", "--keep"]);
+    twin.same_objects("copy");
+}
+
+#[test]
+fn common_commits_are_named_on_demand() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["commit", "-q", "--allow-empty", "-m", "ours"]).success();
+    });
+    for (arguments, status) in [
+        (&["--negotiation-tip=main"][..], 0),
+        (&["--negotiation-tip=main", "--negotiation-tip=v1.0", "origin"], 0),
+        (&[], 128),
+        (&["--negotiation-tip=main", "--all"], 0),
+    ] {
+        let run = twin.run("copy", &[&["fetch", "--negotiate-only"], arguments].concat());
+        assert_eq!(run.status, status, "{arguments:?}");
+        twin.same("copy");
+    }
+    let old = Twin::new(&sandbox, 0, Vec::new());
+    old.done("", &["clone", "-q", "../served/project.git", "copy"]);
+    let run = old.run("copy", &["fetch", "--negotiate-only", "--negotiation-tip=main"]);
+    assert_eq!(run.status, 255, "{run:?}");
+}
+
+#[test]
+fn forced_updates_are_looked_for_unless_nobody_wants_to_know() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    grow(&sandbox);
+    sandbox.git(&sandbox.path("served/project.git"), &["branch", "-f", "main", "main~4"]).success();
+    for arguments in [
+        &[
+            "-c",
+            "advice.fetchShowForcedUpdates=false",
+            "fetch",
+            "--no-show-forced-updates",
+            "--no-tags",
+            "--dry-run",
+        ][..],
+        &["-c", "fetch.showForcedUpdates=false", "fetch", "--show-forced-updates", "--no-tags", "--dry-run"],
+        &["-c", "fetch.showForcedUpdates=false", "fetch"],
+        &["-c", "fetch.showForcedUpdates=false", "fetch"],
+        &["fetch", "--no-show-forced-updates", "-q"],
+    ] {
+        twin.done("copy", arguments);
+        twin.same("copy");
+    }
+}
+
+#[test]
+fn rows_can_be_compact() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let served = sandbox.path("served/project.git");
+    for name in ["refs/heads/new/origin/x", "refs/heads/a-rather-long-name-for-one-branch", "refs/other/zz"] {
+        sandbox.git(&served, &["update-ref", name, "main"]).success();
+    }
+    for arguments in [
+        &["fetch", "-v"][..],
+        &[
+            "fetch",
+            "origin",
+            "main:main2",
+            "main:feature/main/y",
+            "topic:xtopic",
+            "refs/other/zz:refs/other/zz",
+        ],
+        &["fetch", "origin", "new/origin/x:x", "refs/heads/new/origin/x:refs/heads/new"],
+    ] {
+        for layout in ["fetch.output=compact", "fetch.output=FULL"] {
+            twin.run("copy", &[&["-c", layout], arguments].concat());
+        }
+        twin.same("copy");
+    }
+    assert_eq!(twin.run("copy", &["-c", "fetch.output=x", "fetch"]).status, 128);
+}
+
+#[test]
+fn c_git_keeps_the_repository_in_order() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    grow(&sandbox);
+    let packs = |client: &std::path::Path| {
+        let count = sandbox.git(&client.join("copy"), &["count-objects", "-v"]).success();
+        count
+            .stdout
+            .lines()
+            .filter(|line| !line.starts_with(b"size"))
+            .map(bstr::BString::from)
+            .collect::<Vec<_>>()
+    };
+    let auto = ["-c", "maintenance.auto=true", "-c", "maintenance.autoDetach=false", "-c", "gc.auto=1"];
+    twin.done("copy", &[&auto[..], &["fetch", "--no-auto-maintenance", "-q"]].concat());
+    assert_eq!(packs(&twin.ours), packs(&twin.theirs));
+    twin.git("copy", &[&auto[..], &["fetch", "-q"]].concat()).success();
+    twin.gitr("copy", &[&auto[..], &["fetch", "-q"]].concat()).success();
+    assert_eq!(packs(&twin.ours), packs(&twin.theirs));
+    twin.done("copy", &["fetch", "--write-commit-graph", "-q"]);
+    let chain =
+        |client: &std::path::Path| client.join("copy/.git/objects/info/commit-graphs/commit-graph-chain");
+    assert_eq!(std::fs::read(chain(&twin.ours)).unwrap(), std::fs::read(chain(&twin.theirs)).unwrap());
+    twin.same("copy");
+}
+
+/// A pack may build on what a filter left out: that is fetched first, all at once.
+#[test]
+fn bases_that_a_partial_clone_lacks_are_fetched() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let served = sandbox.path("served/project.git");
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 50);
+    for number in 0..60 {
+        stream.file(&format!("many/file{number}.txt"), format!("{number}\n"));
+    }
+    stream.import(&sandbox, &served);
+    let url = format!("file://{}", served.display());
+    twin.done("", &["clone", "-q", "--bare", "--filter=tree:0", &url, "partial.git"]);
+    twin.prepare(|client| {
+        let partial = client.join("partial.git");
+        sandbox.git(&partial, &["config", "--unset", "remote.origin.partialclonefilter"]).success();
+    });
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 51).file("many/file7.txt", "changed\n").import(&sandbox, &served);
+    let objects = |client: &std::path::Path| {
+        let arguments = ["cat-file", "--batch-all-objects", "--batch-check=%(objectname)"];
+        sandbox.git(&client.join("partial.git"), &arguments).success().stdout
+    };
+    twin.done("partial.git", &["fetch", "origin", "main:main"]);
+    assert_eq!(objects(&twin.ours), objects(&twin.theirs));
+    sandbox.git(&twin.ours.join("partial.git"), &["fsck"]).success();
+}
+
+#[test]
+fn a_filter_is_refused_where_the_format_cannot_be_upgraded() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    twin.prepare(|client| {
+        sandbox.git(&client.join("copy"), &["config", "extensions.nonsense", "true"]).success();
+    });
+    assert_eq!(twin.run("copy", &["fetch", "--filter=blob:none"]).status, 128);
 }

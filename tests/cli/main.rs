@@ -6,9 +6,11 @@
 mod support;
 
 mod clone;
+mod clone_options;
 mod credential;
 mod fetch;
 mod index_pack;
+mod many;
 mod pull;
 mod push;
 mod refspecs;

@@ -1,5 +1,6 @@
 //! The same commands given to gitr and to C git, side by side, and the matrix of cases they are given in.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -139,6 +140,21 @@ impl<'a> Twin<'a> {
             (&ours.stdout, &ours.stderr, ours.status) == (&theirs.stdout, &theirs.stderr, theirs.status);
         assert!(same, "gitr does not say what git says\n{ours:?}\n== git\n{theirs:?}");
         theirs
+    }
+
+    /// As [`Self::run`], with `input` on the standard input of each.
+    #[track_caller]
+    pub fn run_with_input(&self, place: &str, arguments: &[&str], input: &str) {
+        let run = |program: &OsStr, client: &Path| {
+            let mut command = self.sandbox.command(program);
+            command.current_dir(client.join(place)).args(self.complete(arguments));
+            self.normalised(Run::with_input(&mut command, input.as_bytes()))
+        };
+        let theirs = run(Git::reference().program.as_os_str(), &self.theirs);
+        let ours = run(&super::sandbox::gitr_program(), &self.ours);
+        let same =
+            (&ours.stdout, &ours.stderr, ours.status) == (&theirs.stdout, &theirs.stderr, theirs.status);
+        assert!(same, "gitr does not say what git says\n{ours:?}\n== git\n{theirs:?}");
     }
 
     /// As [`Self::run`], and both must succeed.

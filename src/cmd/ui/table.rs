@@ -9,47 +9,57 @@ use crate::repo::Objects;
 /// Lays out rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Table {
+    layout: Layout,
     summary_width: usize,
     ref_width: usize,
+    abbreviation: usize,
+}
+
+/// How rows are to look.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    /// Columns of the terminal.
+    pub columns: usize,
     /// Whether rows of refs that did not move are shown.
     pub shows_unchanged: bool,
-    abbreviation: usize,
+    /// Whether what both names have in common is written once (`fetch.output`).
+    pub is_compact: bool,
 }
 
 /// git's default and smallest width of the column of the far side's names.
 const REF_WIDTH_MIN: usize = 10;
 
 impl Table {
-    /// Measures `updates` for a terminal of `columns`; `abbreviation` is `core.abbrev`'s length.
-    pub fn measure(
-        updates: &[RefUpdate],
-        columns: usize,
-        shows_unchanged: bool,
-        abbreviation: usize,
-    ) -> Self {
+    /// Measures `updates`; `abbreviation` is `core.abbrev`'s length.
+    pub fn measure(updates: &[RefUpdate], layout: Layout, abbreviation: usize) -> Self {
         let mut ref_width = REF_WIDTH_MIN;
         for update in updates {
             let (Some(remote), Some(local)) = (&update.remote, &update.local) else { continue };
-            if !shows_unchanged && update.status == Status::UpToDate {
+            if !layout.shows_unchanged && update.status == Status::UpToDate {
                 continue;
             }
             let (remote, local) = (width(&short_name(remote)), width(&short_name(local)));
+            // A name that both have is written once, and a third of the terminal is for what the two do not share.
+            let (local, columns) =
+                if layout.is_compact { (0, layout.columns * 2 / 3) } else { (local, layout.columns) };
             // git's rough guess of a row's length: 21 for flag and summary, 4 for the arrow.
             if 21 + remote + 4 + local < columns {
                 ref_width = ref_width.max(remote);
             }
         }
-        Self { summary_width: 2 * abbreviation + 3, ref_width, shows_unchanged, abbreviation }
+        Self { layout, summary_width: 2 * abbreviation + 3, ref_width, abbreviation }
     }
 
     /// One row, without its line feed; `None` if it is not shown.
     pub fn row(&self, update: &RefUpdate, objects: &Objects) -> Option<BString> {
-        if update.status == Status::UpToDate && !self.shows_unchanged {
+        if update.status == Status::UpToDate && !self.layout.shows_unchanged {
             return None;
         }
         let (flag, summary, reason) = self.describe(update, objects);
         let remote = update.remote.as_ref().map_or_else(|| "(none)".into(), short_name);
         let local = update.local.as_ref().map_or_else(|| "FETCH_HEAD".into(), short_name);
+        let (remote, local) =
+            if self.layout.is_compact { without_common(remote, local) } else { (remote, local) };
         let (summary_width, ref_width) = (self.summary_width, self.ref_width);
         let summary = pad(summary.into(), summary_width);
         let mut row = BString::from(format!(" {flag} "));
@@ -119,6 +129,30 @@ fn new(kind: Kind) -> &'static str {
         Kind::Tag => "[new tag]",
         Kind::Other => "[new ref]",
     }
+}
+
+/// Both names with `*` for the one that is a part of the other, between slashes.
+fn without_common(remote: BString, local: BString) -> (BString, BString) {
+    if remote == local {
+        return (remote, "*".into());
+    }
+    if let Some(shorter) = starred(&remote, &local) {
+        return (shorter, local);
+    }
+    match starred(&local, &remote) {
+        Some(shorter) => (remote, shorter),
+        None => (remote, local),
+    }
+}
+
+/// `name` with `*` in place of `part`, where that stands between slashes or at an end.
+fn starred(name: &BString, part: &BString) -> Option<BString> {
+    let at = name.find(part.as_slice())?;
+    let (before, rest) = name.split_at_checked(at)?;
+    let after = rest.get(part.len()..)?;
+    let is_bounded =
+        (before.is_empty() || before.ends_with(b"/")) && (after.is_empty() || after.starts_with(b"/"));
+    is_bounded.then(|| [before, b"*", after].concat().into())
 }
 
 fn width(name: &BString) -> usize {

@@ -50,7 +50,7 @@ impl Clone<'_> {
         self.reopen(&repo)
     }
 
-    fn reopen(&self, repo: &Repository) -> Result<Repository, Error> {
+    pub(super) fn reopen(&self, repo: &Repository) -> Result<Repository, Error> {
         Ok(Repository::open(&repo.git_dir, repo.work_tree.as_deref(), self.overrides, self.env)?)
     }
 

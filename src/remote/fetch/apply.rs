@@ -1,9 +1,11 @@
 //! The last step of a fetch: refs move and `FETCH_HEAD` is written.
 
+use std::time::Instant;
+
 use bstr::{BStr, ByteSlice};
 
 use super::{Fetch, Outcome, Transferred, tags_missing};
-use crate::remote::ref_map::Mapping;
+use crate::remote::ref_map::{FetchHead, Mapping};
 use crate::remote::update::{self, RefUpdate};
 use crate::remote::{Error, fetch_head};
 
@@ -15,14 +17,17 @@ impl Transferred<'_> {
 
     /// Decides what becomes of each ref, moves those that may move, and writes `FETCH_HEAD`.
     pub fn update(mut self) -> Result<Outcome, Error> {
-        let mut outcome = Outcome { updates: Vec::new(), errors: Vec::new(), refusal: None };
+        let mut outcome = Outcome { known: std::mem::take(&mut self.known), ..Outcome::default() };
         let map = std::mem::take(&mut self.map);
         let asked = self.noted(map);
+        let start = Instant::now();
         let mut updates = self.decide(&asked)?;
+        outcome.forced_check = start.elapsed();
         if self.fetch.options.atomic {
             let arrived = self.arrived_tags(&asked)?;
             updates.extend(self.decide(&arrived)?);
-            return self.apply_together(&[asked, arrived].concat(), updates);
+            outcome.updates = updates;
+            return self.apply_together(&[asked, arrived].concat(), outcome);
         }
         self.apply(&asked, updates, &mut outcome)?;
         // Their refs are looked up again: tags that were asked for are there now.
@@ -37,6 +42,12 @@ impl Transferred<'_> {
         let options = self.fetch.options;
         if options.no_fetch_head && !options.dry_run {
             map.retain(|mapping| mapping.local.is_some());
+        }
+        // Nothing but a commit can be merged.
+        for mapping in map.iter_mut().filter(|mapping| mapping.fetch_head == FetchHead::Merge) {
+            if !matches!(self.objects.peel(&mapping.id), Ok(Some((_, gix_object::Kind::Commit)))) {
+                mapping.fetch_head = FetchHead::NotForMerge;
+            }
         }
         map.sort_by_key(|mapping| mapping.fetch_head);
         map
@@ -53,8 +64,9 @@ impl Transferred<'_> {
     }
 
     fn decide(&mut self, map: &[Mapping]) -> Result<Vec<RefUpdate>, Error> {
-        let Fetch { repo, options, .. } = &self.fetch;
-        map.iter().map(|mapping| update::decide(repo, &mut self.objects, mapping, options.force)).collect()
+        let Fetch { options, .. } = &self.fetch;
+        let rules = update::Rules { force: options.force, skips_forced_check: options.skips_forced_check };
+        map.iter().map(|mapping| update::decide(&self.ours, &mut self.objects, mapping, rules)).collect()
     }
 
     fn apply(
@@ -66,21 +78,20 @@ impl Transferred<'_> {
         let Fetch { repo, options, .. } = &self.fetch;
         if !options.dry_run {
             self.write_fetch_head(map)?;
-            outcome.errors.extend(update::apply(repo, &mut updates, self.action()));
+            outcome.errors.extend(update::apply(repo, &self.ours, &mut updates, self.action()));
         }
         outcome.updates.extend(updates);
         Ok(())
     }
 
     /// Moves and prunes all refs in one transaction, unless one of them may not move.
-    fn apply_together(&self, map: &[Mapping], updates: Vec<RefUpdate>) -> Result<Outcome, Error> {
+    fn apply_together(&self, map: &[Mapping], mut outcome: Outcome) -> Result<Outcome, Error> {
         let Fetch { repo, options, .. } = &self.fetch;
-        let mut outcome = Outcome { updates, errors: Vec::new(), refusal: None };
         let is_rejected = outcome.updates.iter().any(|update| update.status.is_rejected());
         if options.dry_run || is_rejected {
             return Ok(outcome);
         }
-        match update::apply_together(repo, &self.stale, &outcome.updates, self.action()) {
+        match update::apply_together(repo, &self.ours, &self.stale, &outcome.updates, self.action()) {
             Ok(()) => self.write_fetch_head(map)?,
             Err(error) => outcome.refusal = Some(error),
         }

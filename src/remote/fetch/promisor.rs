@@ -21,12 +21,29 @@ impl Fetch<'_> {
     }
 }
 
+/// Refuses to call a repository one of format 1 where that gives words in its configuration a meaning which they have not
+/// now, as git 2.47.3 does.
+fn check_upgrade(repo: &Repository) -> Result<(), Error> {
+    const HARMLESS: [&str; 4] = ["noop", "partialclone", "preciousobjects", "worktreeconfig"];
+    if repo.config.integer("core.repositoryformatversion")?.unwrap_or(0) > 0 {
+        return Ok(());
+    }
+    let extensions = repo.config.section("extensions");
+    let Some((_, name, _)) = extensions.iter().find(|(_, name, _)| !HARMLESS.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let reason = format!("cannot upgrade repository format: unknown extension {name}");
+    let message = "unable to upgrade repository format to support partial clone".to_owned();
+    Err(crate::repo::Error::ConfigEntry { reason, message }.into())
+}
+
 /// Makes the remote `name` a promisor: what is missing later is no damage then. `filter` is kept for later fetches.
 pub(in crate::remote) fn write_promisor(
     repo: &Repository,
     name: &BStr,
     filter: Option<&BString>,
 ) -> Result<(), Error> {
+    check_upgrade(repo)?;
     let key = |last: &str| BString::from([b"remote.", name.as_bytes(), b".", last.as_bytes()].concat());
     let mut changes = vec![
         Change::Set("core.repositoryformatversion".into(), "1".into()),

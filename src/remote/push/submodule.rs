@@ -20,8 +20,8 @@ use crate::remote::{Error, Remote};
 use crate::repo::config::{Override, local_repo_env, overrides_as_parameters};
 use crate::repo::{Config, Environment, Repository, Target};
 
-mod changed;
-mod walk;
+pub(in crate::remote) mod changed;
+pub(in crate::remote) mod walk;
 
 /// `--recurse-submodules`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -309,7 +309,7 @@ fn needs_pushing(submodule: &Repository, path: &BStr, commits: &[ObjectId]) -> R
 }
 
 /// What the refs below `prefix` lead to.
-fn ids_below(repo: &Repository, prefix: &str) -> Result<Vec<ObjectId>, Error> {
+pub(in crate::remote) fn ids_below(repo: &Repository, prefix: &str) -> Result<Vec<ObjectId>, Error> {
     let mut ids = Vec::new();
     for reference in repo.refs(prefix.into())? {
         match reference.target {
@@ -352,7 +352,8 @@ fn open(repo: &Repository, path: &BStr) -> Result<Option<Repository>, Error> {
     Ok(Some(Repository::open(&git_dir, Some(&directory), &[], &environment(&repo.env))?))
 }
 
-fn refuse_symlinks(repo: &Repository, path: &BStr) -> Result<(), Error> {
+/// Refuses what leads to the submodule at `path` through a symbolic link.
+pub(in crate::remote) fn refuse_symlinks(repo: &Repository, path: &BStr) -> Result<(), Error> {
     let ends = path.find_iter("/").chain([path.len()]);
     for part in ends.filter_map(|end| path.get(..end)).map(ByteSlice::as_bstr) {
         let found = directory(repo, part).symlink_metadata();
@@ -370,7 +371,7 @@ fn directory(repo: &Repository, path: &BStr) -> PathBuf {
 }
 
 /// The environment of work in another repository: nothing that speaks of ours.
-fn environment(env: &Environment) -> Environment {
+pub(in crate::remote) fn environment(env: &Environment) -> Environment {
     let mut environment = env.clone();
     for name in local_repo_env() {
         if !["GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT"].contains(name) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bstr::{BStr, BString, ByteSlice};
 use gix_filter::eol::{AutoCrlf, Mode};
 
-use super::{Options, Protection, filter};
+use super::{Options, Protection, SPARSE_FILE, SPARSE_TOP, filter};
 use crate::repo::{Error, Repository};
 
 /// The attributes of the system, read unless `GIT_ATTR_NOSYSTEM` is set.
@@ -32,7 +32,17 @@ impl Repository {
             info_attributes: Some(self.common_path("info/attributes")),
             reference: if runs_process { self.head_branch()? } else { None },
             treeish: if runs_process { self.resolve_ref("HEAD".into())? } else { None },
+            top_only: self.is_sparse_at_top()?,
         })
+    }
+
+    /// Whether a sparse checkout asks for the files at the top and nothing else. What other patterns leave out is not
+    /// left out here.
+    fn is_sparse_at_top(&self) -> Result<bool, Error> {
+        if self.config.boolean("core.sparseCheckout")? != Some(true) {
+            return Ok(false);
+        }
+        Ok(std::fs::read(self.git_path(SPARSE_FILE)).is_ok_and(|patterns| patterns == SPARSE_TOP))
     }
 
     /// `core.autocrlf`: a boolean, or `input`.

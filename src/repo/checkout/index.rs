@@ -1,4 +1,4 @@
-//! The index of a fresh checkout, gitformat-index(5) version 2.
+//! The index of a fresh checkout, gitformat-index(5) version 2, or 3 if the checkout is sparse.
 //!
 //! Written here, not by gix-index, since that cannot write a cache tree: without one the first `git status` and
 //! `git commit` have to build all trees anew.
@@ -23,6 +23,8 @@ pub struct Entry {
     pub id: ObjectId,
     /// The file as it was written; zeros if it was not, and git looks at it again.
     pub stat: Stat,
+    /// Whether the file is left out of the work tree (git-sparse-checkout(1)).
+    pub is_skipped: bool,
 }
 
 /// What an entry is.
@@ -137,7 +139,10 @@ pub fn write(mut lock: gix_lock::File, content: &[u8], path: &Path) -> Result<()
 pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind) -> Result<Vec<u8>, Error> {
     let count =
         u32::try_from(entries.len()).map_err(|_| Error::Refused("too many index entries".to_owned()))?;
-    let mut out = b"DIRC\0\0\0\x02".to_vec();
+    // Only version 3 has room for the flag of a file that is left out.
+    let version = if entries.iter().any(|entry| entry.is_skipped) { 3_u32 } else { 2 };
+    let mut out = b"DIRC".to_vec();
+    out.extend_from_slice(&version.to_be_bytes());
     out.extend_from_slice(&count.to_be_bytes());
     for entry in entries {
         encode_entry(entry, &mut out);
@@ -159,6 +164,10 @@ pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind
 fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     /// A path of this length or longer ends at its zero byte.
     const NAME_LENGTH_MAX: u16 = 0xFFF;
+    /// There are two more bytes of flags.
+    const EXTENDED: u16 = 0x4000;
+    /// Among these.
+    const SKIP_WORKTREE: u16 = 0x4000;
     let start = out.len();
     let Stat { ctime, mtime, device_inode, owner, size } = entry.stat;
     let mode = entry.mode.bits();
@@ -169,7 +178,12 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(entry.id.as_slice());
     let flags = u16::try_from(entry.path.len()).map_or(NAME_LENGTH_MAX, |len| len.min(NAME_LENGTH_MAX));
-    out.extend_from_slice(&flags.to_be_bytes());
+    if entry.is_skipped {
+        out.extend_from_slice(&(flags | EXTENDED).to_be_bytes());
+        out.extend_from_slice(&SKIP_WORKTREE.to_be_bytes());
+    } else {
+        out.extend_from_slice(&flags.to_be_bytes());
+    }
     out.extend_from_slice(&entry.path);
     let len = out.len() - start;
     out.resize(start + (len + 8) / 8 * 8, 0);
@@ -212,7 +226,13 @@ mod tests {
     fn entries_are_padded_to_eight_bytes_with_at_least_one() {
         for len in 1..40 {
             let id = ObjectId::null(gix_hash::Kind::Sha1);
-            let entry = Entry { path: vec![b'a'; len].into(), mode: Mode::File, id, stat: Stat::default() };
+            let entry = Entry {
+                path: vec![b'a'; len].into(),
+                mode: Mode::File,
+                id,
+                stat: Stat::default(),
+                is_skipped: false,
+            };
             let mut out = b"DIRC\0\0\0\x02\0\0\0\x01".to_vec();
             encode_entry(&entry, &mut out);
             assert_eq!((out.len() - 12) % 8, 0);

@@ -74,7 +74,15 @@ pub struct Options {
     pub reference: Option<BString>,
     /// The commit, which filter processes are told.
     pub treeish: Option<ObjectId>,
+    /// Only files at the top are written; the others are in the index alone.
+    pub top_only: bool,
 }
+
+/// The file with the patterns of a sparse checkout, in the git directory.
+pub const SPARSE_FILE: &str = "info/sparse-checkout";
+
+/// The patterns that ask for the files at the top, as `git sparse-checkout set` writes them.
+pub const SPARSE_TOP: &[u8] = b"/*\n!/*/\n";
 
 impl Default for Options {
     fn default() -> Self {
@@ -88,6 +96,7 @@ impl Default for Options {
             info_attributes: None,
             reference: None,
             treeish: None,
+            top_only: false,
         }
     }
 }
@@ -111,7 +120,7 @@ impl Repository {
     /// The blobs of `tree` that are not in the object database, each once, in the order of their paths: what a partial
     /// clone has to fetch before [`Repository::checkout`].
     pub fn missing_blobs(&self, tree: &ObjectId) -> Result<Vec<ObjectId>, Error> {
-        missing_blobs(&self.objects_dir, tree, self.checkout_options()?.protection)
+        missing_blobs(&self.objects_dir, tree, &self.checkout_options()?)
     }
 }
 
@@ -133,6 +142,9 @@ pub fn checkout(
         }
         Err(tree::Failure::Other(error)) => return Err(error),
     };
+    if options.top_only {
+        skip_below_top(&mut listing.entries);
+    }
     let outcome = write::write(place, &objects, options, &mut listing.entries, progress)?;
     if outcome.errors.is_empty() {
         let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
@@ -142,17 +154,27 @@ pub fn checkout(
 }
 
 /// Does what [`Repository::missing_blobs`] says, with everything given.
-pub fn missing_blobs(objects_dir: &Path, tree: &oid, protection: Protection) -> Result<Vec<ObjectId>, Error> {
+pub fn missing_blobs(objects_dir: &Path, tree: &oid, options: &Options) -> Result<Vec<ObjectId>, Error> {
     let mut objects = open(objects_dir, tree.kind())?;
-    let listing = tree::list(&objects, tree, protection).map_err(|failure| match failure {
+    let mut listing = tree::list(&objects, tree, options.protection).map_err(|failure| match failure {
         tree::Failure::Path(path) => Error::Refused(format!("invalid path '{path}'")),
         tree::Failure::Other(error) => error,
     })?;
+    if options.top_only {
+        skip_below_top(&mut listing.entries);
+    }
     objects.refresh_never();
     let mut seen = HashSet::new();
-    let blobs =
-        listing.entries.iter().filter(|entry| entry.mode != index::Mode::Gitlink).map(|entry| entry.id);
+    let is_needed = |entry: &&index::Entry| entry.mode != index::Mode::Gitlink && !entry.is_skipped;
+    let blobs = listing.entries.iter().filter(is_needed).map(|entry| entry.id);
     Ok(blobs.filter(|id| seen.insert(*id) && !gix_object::Exists::exists(&objects, id)).collect())
+}
+
+/// Leaves out of the work tree what lies in directories.
+fn skip_below_top(entries: &mut [index::Entry]) {
+    for entry in entries {
+        entry.is_skipped = entry.path.contains(&b'/');
+    }
 }
 
 /// Opens the object database; neighbours in a delta chain are often neighbours in a tree, so it keeps some.

@@ -156,7 +156,13 @@ impl Walk<'_> {
     /// Lists the current path.
     fn add(&mut self, mode: Mode, id: ObjectId) -> Result<(), Failure> {
         self.count()?;
-        self.listing.entries.push(Entry { path: self.path.clone(), mode, id, stat: Stat::default() });
+        self.listing.entries.push(Entry {
+            path: self.path.clone(),
+            mode,
+            id,
+            stat: Stat::default(),
+            is_skipped: false,
+        });
         Ok(())
     }
 
@@ -273,6 +279,7 @@ mod tests {
             mode: Mode::File,
             id: ObjectId::null(gix_hash::Kind::Sha1),
             stat: Stat::default(),
+            is_skipped: false,
         };
         let paths = |paths: &[&str]| conflict(&paths.iter().map(|path| entry(path)).collect::<Vec<_>>());
         assert_eq!(paths(&["a", "a.", "a.b", "a/x"]), Some("a".into()));

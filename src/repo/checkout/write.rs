@@ -42,7 +42,7 @@ pub fn write(
         outcome: Outcome::default(),
         buffer: Vec::new(),
         done: 0,
-        total: entries.len() as u64,
+        total: entries.iter().filter(|entry| !entry.is_skipped).count() as u64,
         progress,
     };
     writer.run(entries)
@@ -65,7 +65,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn run(mut self, entries: &mut [Entry]) -> Result<Outcome, Error> {
         self.tick(0)?;
-        for (at, entry) in entries.iter_mut().enumerate() {
+        for (at, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| !entry.is_skipped) {
             match entry.mode {
                 Mode::File | Mode::Executable => self.file(at, entry)?,
                 Mode::Gitlink => {
@@ -77,7 +77,7 @@ impl Writer<'_> {
             }
         }
         self.fetch_delayed(entries)?;
-        for entry in entries.iter_mut().filter(|entry| entry.mode == Mode::Symlink) {
+        for entry in entries.iter_mut().filter(|entry| entry.mode == Mode::Symlink && !entry.is_skipped) {
             self.symlink(entry)?;
         }
         if let Some(filters) = self.filters.take() {

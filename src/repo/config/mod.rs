@@ -133,6 +133,13 @@ impl Config {
         own.map(|entry| entry.value.clone().unwrap_or_default()).collect()
     }
 
+    /// Which of `keys`, that set the same thing, was defined last.
+    pub fn last_of<'a>(&self, keys: &[&'a str]) -> Option<&'a str> {
+        let place = |key: &str| self.places.get(&canonical(key.as_bytes())).and_then(|places| places.last());
+        let found = keys.iter().filter_map(|key| Some((place(key)?, *key)));
+        found.max_by_key(|(place, _)| **place).map(|(_, key)| key)
+    }
+
     /// Where the last value of `key` comes from.
     pub fn scope(&self, key: &str) -> Option<Scope> {
         self.last(key).map(|entry| entry.scope)

@@ -15,6 +15,7 @@ use hook::Hook;
 use reflog::LogAll;
 pub use reflog_read::LogEntry;
 pub use rename::Rename;
+pub use snapshot::Snapshot;
 use transaction::Settings;
 
 mod conflict;
@@ -29,6 +30,7 @@ mod reflog;
 mod reflog_read;
 mod rename;
 mod rewrite;
+mod snapshot;
 mod transaction;
 
 /// How long git waits for a lock, in milliseconds, where `core.filesRefLockTimeout` is not set.

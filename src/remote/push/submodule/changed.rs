@@ -41,6 +41,45 @@ pub(super) fn changed(
     Ok(found)
 }
 
+/// A submodule that commits of a superproject change.
+#[derive(Debug, Clone)]
+pub(in crate::remote) struct Changed {
+    /// Its name in `.gitmodules` of the first such commit, else its path.
+    pub(in crate::remote) name: BString,
+    /// Its path there.
+    pub(in crate::remote) path: BString,
+    /// The first such commit.
+    pub(in crate::remote) commit: ObjectId,
+    /// The commits it is changed to.
+    pub(in crate::remote) ids: Vec<ObjectId>,
+}
+
+/// As [`changed`], by name and with what is not in the work tree: what a fetch looks for.
+pub(in crate::remote) fn changed_by_name(
+    repo: &Repository,
+    tips: &[ObjectId],
+    known: Vec<ObjectId>,
+) -> Result<Vec<Changed>, Error> {
+    let mut objects = repo.objects()?;
+    let commits = new_commits(&mut objects, tips, &known)?;
+    let mut finder = Finder { repo, objects, names: BTreeMap::new(), current: None };
+    let mut found: Vec<Changed> = Vec::new();
+    for commit in commits {
+        for (path, link) in finder.links_of(&commit)? {
+            let is_populated = directory(repo, path.as_bstr()).join(".git").exists();
+            let known = finder.name_in(&commit, path.as_bstr())?;
+            let Some(name) = known.or_else(|| is_populated.then(|| path.clone())) else { continue };
+            match found.iter_mut().find(|change| change.name == name) {
+                Some(change) if change.ids.contains(&link) => {}
+                Some(change) => change.ids.push(link),
+                None => found.push(Changed { name, path, commit, ids: vec![link] }),
+            }
+        }
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(found)
+}
+
 /// Looks into the commits of a superproject.
 struct Finder<'a> {
     repo: &'a Repository,

@@ -39,7 +39,7 @@ pub(super) fn new_commits(
 }
 
 /// Whether all of `commits` are reachable from `tips`.
-pub(super) fn are_reachable(
+pub(in crate::remote) fn are_reachable(
     objects: &mut Objects,
     commits: &[ObjectId],
     tips: &[ObjectId],

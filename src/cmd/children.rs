@@ -1,0 +1,207 @@
+//! Programs that run at the same time. What each prints is kept together: that of one is shown while it runs, that of the
+//! others when they have ended.
+
+use std::collections::BTreeMap;
+use std::io::{PipeReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+
+use super::{CommandError, ui};
+
+/// One program to run.
+pub(super) struct Job {
+    pub(super) command: Command,
+    /// Lines to show in front of what it prints on its standard error.
+    pub(super) said: Vec<u8>,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// With exit code 0.
+    Well,
+    /// With another, or by a signal: then 128 and its number.
+    Badly { code: i32 },
+    /// It could not be started.
+    Never,
+}
+
+/// What there is to do.
+pub(super) trait Work {
+    /// The next program; `None` if there is none now. It is asked again when one has ended.
+    fn next(&mut self) -> Result<Option<Job>, CommandError>;
+    /// Takes note of how the program ended that was the `number`th of [`Self::next`]; gives lines to show behind what it
+    /// printed on its standard error.
+    fn ended(&mut self, number: usize, ended: Ended) -> Vec<u8>;
+}
+
+/// As many programs at once as was wished; 0 stands for one for each processor.
+pub(super) fn jobs(wish: i64) -> usize {
+    match usize::try_from(wish) {
+        Ok(0) | Err(_) => thread::available_parallelism().map_or(1, usize::from),
+        Ok(jobs) => jobs,
+    }
+}
+
+/// Runs all that `work` has, at most `jobs_max` programs at once.
+pub(super) fn run(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
+    let (sender, receiver) = mpsc::channel();
+    let mut running: BTreeMap<usize, Running> = BTreeMap::new();
+    let mut shown = None;
+    let mut done = Output::default();
+    let mut started = 0;
+    loop {
+        while running.len() < jobs_max
+            && let Some(job) = work.next()?
+        {
+            let number = started;
+            started += 1;
+            match Running::start(job, number, &sender) {
+                Ok(child) => drop(running.insert(number, child)),
+                Err(said) => {
+                    done.stderr.extend(said);
+                    done.stderr.extend(work.ended(number, Ended::Never));
+                }
+            }
+        }
+        if shown.is_none() {
+            done.show()?;
+            shown = running.keys().next().copied();
+        }
+        let Some(first) = shown else { return Ok(()) };
+        if let Some(child) = running.get_mut(&first) {
+            child.output.show()?;
+        }
+        // each reader holds a sender for as long as its program runs
+        let Ok(message) = receiver.recv() else { return Ok(()) };
+        let Some(child) = running.get_mut(&message.number) else { continue };
+        match message.content {
+            Some((stream, text)) => child.output.of(stream).extend(text),
+            None if child.open_count > 1 => child.open_count -= 1,
+            None => {
+                let ended = child.wait();
+                let Some(mut child) = running.remove(&message.number) else { continue };
+                child.output.stderr.extend(work.ended(message.number, ended));
+                if shown == Some(message.number) {
+                    child.output.show()?;
+                    shown = None;
+                } else {
+                    done.stdout.append(&mut child.output.stdout);
+                    done.stderr.append(&mut child.output.stderr);
+                }
+            }
+        }
+    }
+}
+
+/// Which of its two a program wrote to.
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// What a reader has to tell; nothing at the end of its stream.
+struct Message {
+    number: usize,
+    content: Option<(Stream, Vec<u8>)>,
+}
+
+/// What a program printed and was not shown yet.
+#[derive(Default)]
+struct Output {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+impl Output {
+    fn of(&mut self, stream: Stream) -> &mut Vec<u8> {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn show(&mut self) -> Result<(), CommandError> {
+        if !self.stdout.is_empty() {
+            ui::out_raw(&std::mem::take(&mut self.stdout))?;
+        }
+        if !self.stderr.is_empty() {
+            ui::relay(&std::mem::take(&mut self.stderr));
+        }
+        Ok(())
+    }
+}
+
+struct Running {
+    child: Child,
+    output: Output,
+    /// Its streams that have not ended.
+    open_count: usize,
+}
+
+impl Running {
+    /// Starts the program; if that fails, gives what is to be said.
+    fn start(job: Job, number: usize, sender: &mpsc::Sender<Message>) -> Result<Self, Vec<u8>> {
+        let Job { mut command, said } = job;
+        let mut streams = Vec::new();
+        let mut spawn = || {
+            for stream in [Stream::Stdout, Stream::Stderr] {
+                let (reader, writer) = std::io::pipe()?;
+                match stream {
+                    Stream::Stdout => command.stdout(Stdio::from(writer)),
+                    Stream::Stderr => command.stderr(Stdio::from(writer)),
+                };
+                streams.push((stream, reader));
+            }
+            command.stdin(Stdio::null()).spawn()
+        };
+        let child = match spawn() {
+            Ok(child) => child,
+            Err(error) => {
+                let text = format!("error: cannot run {}: {error}\n", command.get_program().display());
+                return Err([said, text.into()].concat());
+            }
+        };
+        let open_count = streams.len();
+        for (stream, reader) in streams {
+            let sender = sender.clone();
+            thread::spawn(move || forward(reader, stream, number, &sender));
+        }
+        Ok(Self { child, output: Output { stdout: Vec::new(), stderr: said }, open_count })
+    }
+
+    fn wait(&mut self) -> Ended {
+        /// As a shell tells of a process that a signal ended.
+        const BY_SIGNAL: i32 = 128;
+        match self.child.wait() {
+            Ok(status) if status.success() => Ended::Well,
+            Ok(status) => {
+                use std::os::unix::process::ExitStatusExt;
+                let signal = status.signal().map(|signal| BY_SIGNAL + signal);
+                Ended::Badly { code: status.code().or(signal).unwrap_or(BY_SIGNAL) }
+            }
+            Err(_) => Ended::Badly { code: BY_SIGNAL },
+        }
+    }
+}
+
+/// Hands on what comes out of `reader`, to its end.
+fn forward(mut reader: PipeReader, stream: Stream, number: usize, sender: &mpsc::Sender<Message>) {
+    const BLOCK_BYTES: usize = 8192;
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        let len = match reader.read(&mut block) {
+            Ok(len) => len,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => 0,
+        };
+        let text = block.get(..len).unwrap_or_default().to_vec();
+        let content = (len > 0).then_some((stream, text));
+        let is_end = content.is_none();
+        if sender.send(Message { number, content }).is_err() || is_end {
+            return;
+        }
+    }
+}

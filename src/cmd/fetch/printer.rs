@@ -1,0 +1,120 @@
+//! The table of refs that a fetch shows.
+
+use bstr::{BString, ByteSlice};
+
+use super::Run;
+use crate::cmd::transfer::abbreviation;
+use crate::cmd::{CommandError, Show, ui};
+use crate::remote::Remote;
+use crate::remote::fetch::{Listed, Outcome};
+use crate::remote::update::{RefUpdate, Status};
+use crate::repo::{Config, Repository};
+
+/// Prints the table, under one `From` line.
+pub(super) struct Printer<'a> {
+    repo: &'a Repository,
+    url: BString,
+    show: Show,
+    layout: ui::TableLayout,
+    is_headed: bool,
+    is_porcelain: bool,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(run: &Run<'a>, listed: &Listed<'_>) -> Self {
+        Self {
+            repo: run.repo,
+            url: listed.url().to_owned(),
+            show: run.show,
+            layout: ui::TableLayout {
+                columns: ui::Terminal::new(&run.context.env).columns,
+                shows_unchanged: run.show.verbosity > 0,
+                is_compact: run.is_compact,
+            },
+            is_headed: false,
+            is_porcelain: run.values.porcelain,
+        }
+    }
+
+    /// Prints what [`Listed::prune`] did.
+    pub(super) fn print_pruned(
+        &mut self,
+        pruned: &[RefUpdate],
+        dangling: Vec<BString>,
+        is_dry: bool,
+    ) -> Result<(), CommandError> {
+        self.print(pruned, &[])?;
+        for name in dangling {
+            let became = if is_dry { "will become" } else { "has become" };
+            self.line(format!("   ({name} {became} dangling)"));
+        }
+        Ok(())
+    }
+
+    /// Prints the rest, and gives the exit code.
+    pub(super) fn print_outcome(&mut self, outcome: &Outcome, remote: &Remote) -> Result<u8, CommandError> {
+        self.print(&outcome.updates, &outcome.errors)?;
+        if outcome.errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
+            let name = remote.display_name();
+            ui::message(
+                "error",
+                format!(
+                    "some local refs could not be updated; try running\n 'git remote prune {name}' to remove any \
+                     old, conflicting branches"
+                )
+                .as_bytes()
+                .as_bstr(),
+            );
+        }
+        Ok(u8::from(outcome.updates.iter().any(|update| update.status.is_rejected())))
+    }
+
+    /// Prints the rows of `updates`, each failed one behind its reason, the next of `errors`.
+    fn print(&mut self, updates: &[RefUpdate], errors: &[crate::repo::Error]) -> Result<(), CommandError> {
+        if updates.is_empty() {
+            return Ok(());
+        }
+        if self.is_porcelain {
+            for update in updates {
+                if let Some(row) = ui::porcelain_row(update, self.repo.object_hash, self.show.verbosity > 0) {
+                    ui::out(&row)?;
+                }
+            }
+            return Ok(());
+        }
+        let objects = self.repo.objects()?;
+        let table = ui::Table::measure(updates, self.layout, abbreviation(self.repo, &objects)?);
+        let mut errors = errors.iter();
+        for update in updates {
+            let is_failed = matches!(update.status, Status::Failed(_));
+            if let Some(error) = is_failed.then(|| errors.next()).flatten() {
+                ui::message("error", error.to_string().as_bytes().as_bstr());
+            }
+            if let Some(row) = table.row(update, &objects) {
+                self.line(row);
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: impl AsRef<[u8]>) {
+        if self.show.verbosity < 0 || self.is_porcelain {
+            return;
+        }
+        if !self.is_headed {
+            ui::note(format!("From {}", self.url));
+            self.is_headed = true;
+        }
+        ui::safe_note(line.as_ref());
+    }
+}
+
+/// `fetch.output`: whether what both sides of a row have in common is written once.
+pub(super) fn is_compact(config: &Config) -> Result<bool, CommandError> {
+    match config.string("fetch.output") {
+        None => Ok(false),
+        Some(wish) if wish.eq_ignore_ascii_case(b"full") => Ok(false),
+        Some(wish) if wish.eq_ignore_ascii_case(b"compact") => Ok(true),
+        Some(wish) => Err(CommandError::fatal(format!("invalid value for 'fetch.output': '{wish}'"))),
+    }
+}

@@ -1,0 +1,202 @@
+//! `--recurse-submodules`: how submodules are fetched, by another run of this program each.
+
+use std::collections::VecDeque;
+use std::process::Command;
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::Run;
+use super::options::Arguments;
+use crate::cmd::arguments::Parsed;
+use crate::cmd::children::{self, Ended, Job, Work};
+use crate::cmd::transfer::{abbreviation, bytes};
+use crate::cmd::{CommandError, ui};
+use crate::remote::Remote;
+use crate::remote::fetch::Outcome;
+use crate::remote::submodule::{Recurse, Step, Submodule, Superproject};
+use crate::repo::Repository;
+use crate::repo::config::overrides_as_parameters;
+
+/// What is to become of submodules.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recursion {
+    /// What the command line says, else the configuration.
+    pub(super) choice: Option<Recurse>,
+    /// What holds where nothing is said.
+    default: Recurse,
+    is_on_command_line: bool,
+}
+
+impl Recursion {
+    pub(super) fn new(parsed: &Parsed<Arguments>, repo: &Repository) -> Result<Self, CommandError> {
+        let values = &parsed.values;
+        let given = match (&values.recurse_submodules, parsed.choice("recurse-submodules")) {
+            (_, Some(false)) => Some(Recurse::No),
+            (Some(word), _) => Some(Recurse::parse(bytes(word).as_bstr(), "recurse-submodules")?),
+            (None, _) => None,
+        };
+        let configured = Recurse::from_config(&repo.config)?;
+        let default = match &values.recurse_submodules_default {
+            Some(word) => Recurse::parse(bytes(word).as_bstr(), "recurse-submodules-default")?,
+            None => Recurse::OnDemand,
+        };
+        Ok(Self { choice: given.or(configured), default, is_on_command_line: given.is_some() })
+    }
+
+    /// Whether the command line wants it.
+    pub(super) fn is_asked_for(self) -> bool {
+        self.is_on_command_line && self.choice != Some(Recurse::No)
+    }
+
+    /// What programs read has no place for submodules.
+    pub(super) fn for_porcelain(self, is_porcelain: bool) -> Self {
+        if is_porcelain { Self { choice: Some(Recurse::No), ..self } } else { self }
+    }
+}
+
+impl Run<'_> {
+    /// Fetches into the submodules that are to be fetched; gives the exit code.
+    pub(super) fn fetch_submodules(&self, remote: &Remote, outcome: &Outcome) -> Result<u8, CommandError> {
+        let may_have_any = self.repo.work_tree.is_some() || self.repo.git_path("modules").exists();
+        if self.recursion.choice == Some(Recurse::No) || !may_have_any {
+            return Ok(0);
+        }
+        let Recursion { choice, default, .. } = self.recursion;
+        let known = &outcome.known;
+        let superproject = Superproject::new(self.repo, choice, default, &outcome.new_ids(), known)?;
+        let jobs = match (self.values.jobs.filter(|jobs| *jobs >= 0), superproject.jobs()?) {
+            (Some(jobs), _) | (None, Some(jobs)) => jobs,
+            (None, None) => super::parallel(&self.repo.config)?.unwrap_or(1),
+        };
+        let steps = superproject.steps()?;
+        if steps.is_empty() {
+            return Ok(0);
+        }
+        let mut work = Fetches {
+            run: self,
+            superproject: &superproject,
+            steps: steps.into(),
+            again: VecDeque::new(),
+            started: Vec::new(),
+            inherited: self.inherited_by_submodules(remote),
+            failed: Vec::new(),
+            code: 0,
+        };
+        children::run(children::jobs(jobs), &mut work)?;
+        let Fetches { failed, code, .. } = work;
+        if !failed.is_empty() {
+            let lines = failed.iter().map(|name| format!("\n\t{name}"));
+            ui::safe_lines(format!("Errors during submodule fetch:{}", lines.collect::<String>()).as_bytes());
+        }
+        Ok(code)
+    }
+
+    /// The options of the fetches of submodules: what was decided about pruning is said in any case.
+    fn inherited_by_submodules(&self, remote: &Remote) -> Vec<&'static str> {
+        let mut options = self.options.clone();
+        options.prune = Some(options.prune.unwrap_or(remote.prune));
+        options.prune_tags = Some(options.prune_tags.unwrap_or(remote.prune_tags));
+        Run { options: &options, operands: Vec::new(), ..*self }.inherited()
+    }
+}
+
+/// The fetches of submodules, those by commit ids last.
+struct Fetches<'a> {
+    run: &'a Run<'a>,
+    superproject: &'a Superproject<'a>,
+    steps: VecDeque<Step>,
+    /// Submodules that have not got all they need, and the commits they lack.
+    again: VecDeque<(Submodule, Vec<ObjectId>)>,
+    /// What was started, and whether that was for single commits.
+    started: Vec<(Submodule, bool)>,
+    inherited: Vec<&'static str>,
+    failed: Vec<BString>,
+    code: u8,
+}
+
+impl Work for Fetches<'_> {
+    fn next(&mut self) -> Result<Option<Job>, CommandError> {
+        while let Some(step) = self.steps.pop_front() {
+            match step {
+                Step::Inaccessible(line) => {
+                    ui::safe_note(line.as_bytes());
+                    self.code = 1;
+                }
+                Step::Fetch(submodule) => {
+                    let command = self.command(&submodule)?;
+                    let said = self.announcement(&submodule)?;
+                    self.started.push((submodule, false));
+                    return Ok(Some(Job { command, said }));
+                }
+            }
+        }
+        let Some((submodule, commits)) = self.again.pop_front() else { return Ok(None) };
+        let mut command = self.command(&submodule)?;
+        command.arg(&*self.superproject.remote_of(&submodule)?.to_os_str_lossy());
+        command.args(commits.iter().map(ToString::to_string));
+        self.started.push((submodule, true));
+        Ok(Some(Job { command, said: Vec::new() }))
+    }
+
+    fn ended(&mut self, number: usize, ended: Ended) -> Vec<u8> {
+        let Some((submodule, is_second)) = self.started.get(number).cloned() else { return Vec::new() };
+        if ended != Ended::Well {
+            self.code = 1;
+            self.failed.push(submodule.name.clone());
+        }
+        if !is_second {
+            match self.superproject.missing(&submodule) {
+                Ok(commits) if commits.is_empty() => {}
+                Ok(commits) => self.again.push_back((submodule, commits)),
+                Err(error) => {
+                    self.code = 1;
+                    return format!("error: {error}\n").into();
+                }
+            }
+        }
+        Vec::new()
+    }
+}
+
+impl Fetches<'_> {
+    /// The fetch of `submodule`, but for a remote and commits.
+    fn command(&self, submodule: &Submodule) -> Result<Command, CommandError> {
+        let program = self.run.context.own_command()?.get_program().to_owned();
+        let mut command = Command::new(program);
+        let environment = self.superproject.environment();
+        command.env_clear().envs(environment.vars()).current_dir(&submodule.git_dir);
+        let parameters = overrides_as_parameters(&self.run.context.overrides, &self.run.context.env);
+        if !parameters.is_empty() {
+            command.env("GIT_CONFIG_PARAMETERS", parameters);
+        }
+        command.arg("fetch").args(&self.inherited);
+        command.args(["--recurse-submodules-default", submodule.default.word()]);
+        let prefix = [self.prefix().as_slice(), &submodule.path, b"/"].concat();
+        let mut option = std::ffi::OsString::from("--submodule-prefix=");
+        option.push(prefix.to_os_str_lossy());
+        command.arg(option);
+        Ok(command)
+    }
+
+    /// The line in front of what the fetch of `submodule` shows.
+    fn announcement(&self, submodule: &Submodule) -> Result<Vec<u8>, CommandError> {
+        if self.run.show.verbosity < 0 {
+            return Ok(Vec::new());
+        }
+        let path = BString::from([self.prefix().as_slice(), &submodule.path].concat());
+        let mut line = BString::from(format!("Fetching submodule {}", ui::harmless(path.as_bstr())));
+        if let Some(commit) = submodule.commit {
+            let objects = self.run.repo.objects()?;
+            let short = objects.abbreviate(&commit, abbreviation(self.run.repo, &objects)?);
+            line.extend_from_slice(format!(" at commit {short}").as_bytes());
+        }
+        line.push(b'\n');
+        Ok(line.into())
+    }
+
+    /// What paths begin with, if this is itself the fetch of a submodule.
+    fn prefix(&self) -> BString {
+        self.run.values.submodule_prefix.as_ref().map(bytes).unwrap_or_default()
+    }
+}

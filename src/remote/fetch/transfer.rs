@@ -1,0 +1,232 @@
+//! The middle of a fetch: objects come, and how our history is cut is written down.
+
+use std::collections::HashSet;
+
+use gix_hash::ObjectId;
+
+use super::{
+    Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unbundle, unpack_limit, wanted,
+};
+use crate::pack::Received;
+use crate::progress::{Event, Progress};
+use crate::protocol::fetch::ShallowUpdate;
+use crate::remote::connectivity::Arrived;
+use crate::remote::fetch_pack::{self, fetch_pack};
+use crate::remote::{Error, connectivity, tip};
+use crate::repo::Objects;
+use crate::repo::shallow::ShallowLock;
+
+impl Listed<'_> {
+    /// Transfers what is missing; `None` if nothing is.
+    pub(super) fn take_objects(
+        &mut self,
+        objects: &mut Objects,
+        known: &[ObjectId],
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Kept>, Error> {
+        let wants = wanted(&self.map);
+        if wants.is_empty() || self.are_here(objects, &wants, known)? {
+            return Ok(None);
+        }
+        self.tell_wants(progress)?;
+        if let Source::Foreign(_) = self.source {
+            return self.take_foreign(objects, known, progress).map(Some);
+        }
+        let named = &self.fetch.options.negotiation_tips;
+        let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
+        // What a ref of ours has is whole: the far side need not think about it.
+        let whole: HashSet<&ObjectId> = known.iter().collect();
+        let asks_again = self.fetch.deepens() || self.fetch.options.refetch;
+        let is_asked = |want: &&ObjectId| asks_again || !whole.contains(want);
+        let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        let old_tips: Vec<ObjectId> = wants.iter().filter(|want| objects.contains(want)).copied().collect();
+        let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
+        let is_partial = request.promisor.is_some();
+        // Held while the boundary is read, moved and written, so that nobody's change is lost.
+        let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
+        let (received, shallow) = self.receive(objects, &request, progress)?;
+        objects.refresh()?;
+        let foreign = if lock.is_some() {
+            HashSet::new()
+        } else {
+            foreign_roots(objects, &shallow).map_err(unreadable)?
+        };
+        let cut = match lock {
+            Some(lock) => Cut::asked_for(lock, &shallow),
+            None => self.accept(objects, &wants, known, foreign)?,
+        };
+        if let Some((_, boundary)) = &cut.moved {
+            *objects = self.fetch.repo.objects_within(boundary.clone())?;
+        }
+        let wants = self.without_foreign_roots(objects, wants, known, &cut.foreign, progress)?;
+        let arrived = Arrived { links: &received.links, old_tips: &old_tips };
+        let missing = match (cut.moved.is_some(), cut.foreign.is_empty()) {
+            // What a filter left out may be missing, what refs name may not.
+            _ if is_partial => Ok(wants.iter().find(|want| !objects.contains(want)).copied()),
+            // Where the boundary moves, what our refs lead to is in question too.
+            (true, _) => connectivity::first_missing(objects, &wants, &[], None),
+            (false, true) => connectivity::first_missing(objects, &wants, known, Some(arrived)),
+            (false, false) => connectivity::first_missing(objects, &wants, known, None),
+        };
+        if let Some(missing) = missing.map_err(unreadable)? {
+            return Err(Error::NotConnected { url: self.fetch.url.clone(), missing: Some(missing) });
+        }
+        if let Some((lock, boundary)) = cut.moved {
+            lock.write(&boundary)?;
+        }
+        Ok(Some(Kept { _pack: Some(received.stored), _files: Vec::new() }))
+    }
+
+    /// Whether all of `wants` is here with its history, and nothing else is asked for.
+    fn are_here(&self, objects: &mut Objects, wants: &[ObjectId], known: &[ObjectId]) -> Result<bool, Error> {
+        if self.fetch.deepens()
+            || self.fetch.options.refetch
+            || !wants.iter().all(|want| objects.contains(want))
+        {
+            return Ok(false);
+        }
+        Ok(connectivity::first_missing(objects, wants, known, None).map_err(unreadable)?.is_none())
+    }
+
+    /// Takes the pack in; gives it with what the far side says about our boundary.
+    fn receive(
+        &mut self,
+        objects: &Objects,
+        request: &fetch_pack::Request,
+        progress: &mut dyn Progress,
+    ) -> Result<(Received, Vec<ShallowUpdate>), Error> {
+        let repo = self.fetch.repo;
+        match &mut self.source {
+            Source::Session(session) => {
+                let fetched = fetch_pack(session, repo, &self.refs, request, progress)?;
+                Ok((fetched.pack, fetched.shallow))
+            }
+            Source::Bundle(bundle) => Ok((unbundle(repo, objects, bundle, request, progress)?, Vec::new())),
+            Source::Foreign(_) => Err(Error::Usage("a helper program brings no pack".into())),
+        }
+    }
+
+    /// What is to become of `foreign`, commits that the far side has without their parents: where we are told to take them
+    /// (`--update-shallow`), our history ends there too.
+    fn accept(
+        &self,
+        objects: &mut Objects,
+        wants: &[ObjectId],
+        known: &[ObjectId],
+        foreign: HashSet<ObjectId>,
+    ) -> Result<Cut, Error> {
+        if !self.fetch.options.update_shallow || foreign.is_empty() {
+            return Ok(Cut { moved: None, foreign });
+        }
+        let known: HashSet<ObjectId> = known.iter().copied().collect();
+        let mut reached = HashSet::new();
+        for want in wants {
+            connectivity::collect_reached(objects, want, &known, (&foreign, &mut reached))
+                .map_err(unreadable)?;
+        }
+        if reached.is_empty() {
+            return Ok(Cut::default());
+        }
+        let updates: Vec<_> = reached.into_iter().map(ShallowUpdate::Shallow).collect();
+        Ok(Cut::asked_for(self.fetch.repo.lock_shallow()?, &updates))
+    }
+
+    fn tell_wants(&self, progress: &mut dyn Progress) -> Result<(), Error> {
+        for mapping in &self.map {
+            let text = format!("want {} ({})", mapping.id, mapping.remote);
+            if progress.report(Event::Detail { level: 2, text: &text }).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the refs whose history ends at a commit in `foreign`, where the far side is shallow and we are not:
+    /// a fetch that was not asked to must not cut our history. Gives the wants that are left.
+    fn without_foreign_roots(
+        &mut self,
+        objects: &mut Objects,
+        wants: Vec<ObjectId>,
+        known: &[ObjectId],
+        foreign: &HashSet<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<ObjectId>, Error> {
+        if foreign.is_empty() {
+            return Ok(wants);
+        }
+        let known: HashSet<ObjectId> = known.iter().copied().collect();
+        for mapping in std::mem::take(&mut self.map) {
+            let is_cut = connectivity::reaches(objects, &mapping.id, &known, foreign)
+                .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
+            if !is_cut {
+                self.map.push(mapping);
+                continue;
+            }
+            let name = mapping.local.as_ref().unwrap_or(&mapping.remote);
+            let text = format!("rejected {name} because shallow roots are not allowed to be updated");
+            if progress.report(Event::Warning(&text)).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(wanted(&self.map))
+    }
+
+    fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
+        let Fetch { repo, remote, options, .. } = &self.fetch;
+        let filter = self.fetch.filter();
+        let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
+        let packs_only = promisor.is_some() || options.keep;
+        Ok(fetch_pack::Request {
+            wants,
+            tips: if options.refetch { Vec::new() } else { known.to_vec() },
+            negotiation_tips: None,
+            algorithm: algorithm(repo)?,
+            deepen: options.deepen.clone(),
+            unpack_limit: if packs_only { 0 } else { unpack_limit(repo)? },
+            promisor,
+            filter,
+            include_tag: self.follows_tags(),
+            no_progress: options.no_progress,
+            keep: Some(keep_text()),
+            moves_boundary: self.fetch.deepens() || options.update_shallow,
+        })
+    }
+}
+
+/// How our history is cut after a fetch.
+#[derive(Default)]
+struct Cut {
+    /// The new boundary, and the lock on the file.
+    moved: Option<(ShallowLock, Vec<ObjectId>)>,
+    /// Commits that the far side has without their parents and where our history must not end.
+    foreign: HashSet<ObjectId>,
+}
+
+impl Cut {
+    /// The boundary moves as `updates` say, if they say anything.
+    fn asked_for(lock: ShallowLock, updates: &[ShallowUpdate]) -> Self {
+        let boundary = fetch_pack::new_boundary(lock.boundary(), updates);
+        Self { moved: (!updates.is_empty()).then_some((lock, boundary)), foreign: HashSet::new() }
+    }
+}
+
+/// The commits that the far side has without their parents and that we have so as well, though our history does not end
+/// there.
+fn foreign_roots(objects: &mut Objects, updates: &[ShallowUpdate]) -> std::io::Result<HashSet<ObjectId>> {
+    let mut foreign = HashSet::new();
+    for update in updates {
+        let ShallowUpdate::Shallow(id) = update else { continue };
+        let parents = objects.commit(id)?.map(|commit| commit.parents).unwrap_or_default();
+        if parents.iter().any(|parent| !objects.contains(parent)) {
+            foreign.insert(*id);
+        }
+    }
+    Ok(foreign)
+}
+
+fn unreadable(error: std::io::Error) -> Error {
+    crate::repo::Error::Object(error.to_string()).into()
+}

@@ -1,0 +1,320 @@
+//! Which submodules a fetch goes into, and where they are. git-fetch(1), `--recurse-submodules`.
+//!
+//! A submodule is fetched by another run of the program, in its own git directory; the caller starts it.
+
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::push::submodule::changed::{Changed, changed_by_name};
+use super::push::submodule::{environment, ids_below, refuse_symlinks, walk};
+use super::refspec::wildmatch;
+use super::{Error, config};
+use crate::repo::{Config, Environment, Repository, discover};
+
+/// `--recurse-submodules`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recurse {
+    /// Submodules are left alone.
+    No,
+    /// Those of which new commits are used are fetched.
+    OnDemand,
+    /// All that are there are fetched.
+    Yes,
+}
+
+impl Recurse {
+    /// Reads one of git's words; `name` is what the error calls the setting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in git's words.
+    pub fn parse(value: &BStr, name: &str) -> Result<Self, Error> {
+        match value.to_ascii_lowercase().as_slice() {
+            b"yes" | b"true" | b"on" | b"1" => Ok(Self::Yes),
+            b"no" | b"false" | b"off" | b"0" => Ok(Self::No),
+            b"on-demand" => Ok(Self::OnDemand),
+            _ => Err(Error::Usage(format!("bad {name} argument: {value}"))),
+        }
+    }
+
+    /// What `fetch.recurseSubmodules` or `submodule.recurse` says, of which the later counts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn from_config(config: &Config) -> Result<Option<Self>, Error> {
+        const KEYS: [&str; 2] = ["fetch.recurseSubmodules", "submodule.recurse"];
+        match config.last_of(&KEYS) {
+            Some(key) if key == KEYS[0] => {
+                let value = config.string(key).unwrap_or_default();
+                let value = if value.is_empty() { "true".into() } else { value };
+                Self::parse(value.as_bstr(), "fetch.recursesubmodules").map(Some)
+            }
+            Some(key) => Ok(config.boolean(key)?.map(|recurses| if recurses { Self::Yes } else { Self::No })),
+            None => Ok(None),
+        }
+    }
+
+    /// The word for the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::No => "no",
+            Self::OnDemand => "on-demand",
+            Self::Yes => "yes",
+        }
+    }
+}
+
+/// The submodules of a superproject that has just been fetched.
+pub struct Superproject<'a> {
+    repo: &'a Repository,
+    /// What the command line and the configuration say of all of them.
+    choice: Option<Recurse>,
+    /// What holds where nothing is said.
+    default: Recurse,
+    modules: Config,
+    changed: Vec<Changed>,
+}
+
+/// One step of a fetch into submodules.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// A submodule to be fetched.
+    Fetch(Submodule),
+    /// One that is not to be reached; the line says so.
+    Inaccessible(String),
+}
+
+/// A submodule to be fetched.
+#[derive(Debug, Clone)]
+pub struct Submodule {
+    /// Its name in the configuration.
+    pub name: BString,
+    /// Its path in the superproject.
+    pub path: BString,
+    /// Where it is.
+    pub git_dir: PathBuf,
+    /// What its own submodules are fetched by, where nothing else is said.
+    pub default: Recurse,
+    /// The commit of the superproject that has it, where the work tree has not.
+    pub commit: Option<ObjectId>,
+}
+
+impl<'a> Superproject<'a> {
+    /// Looks at what came with the new ids `tips`; `known` are the tips from before.
+    pub fn new(
+        repo: &'a Repository,
+        choice: Option<Recurse>,
+        default: Recurse,
+        tips: &[ObjectId],
+        known: &[ObjectId],
+    ) -> Result<Self, Error> {
+        let modules = modules(repo)?;
+        let changed = if tips.is_empty() { Vec::new() } else { changed_by_name(repo, tips, known.to_vec())? };
+        let mut superproject = Self { repo, choice, default, modules, changed: Vec::new() };
+        for change in changed {
+            if !superproject.has_all(&change)? {
+                superproject.changed.push(change);
+            }
+        }
+        Ok(superproject)
+    }
+
+    /// Whether the submodule has the commits of `change`, and its refs keep them.
+    fn has_all(&self, change: &Changed) -> Result<bool, Error> {
+        let git_dir = self.git_dir(change.path.as_bstr(), change.name.as_bstr())?;
+        let Some(git_dir) = git_dir else { return Ok(false) };
+        let submodule = self.open(&git_dir)?;
+        let mut objects = submodule.objects()?;
+        if !change.ids.iter().all(|id| is_commit(&objects, id)) {
+            return Ok(false);
+        }
+        walk::are_reachable(&mut objects, &change.ids, &ids_below(&submodule, "refs/")?)
+    }
+
+    /// What is to be done: first for the submodules in the index, then for those that the index does not have.
+    pub fn steps(&self) -> Result<Vec<Step>, Error> {
+        let mut steps = Vec::new();
+        let mut seen: Vec<BString> = Vec::new();
+        for path in self.repo.gitlinks()? {
+            let is_populated = self.directory(path.as_bstr()).join(".git").exists();
+            let known = self.name_of(path.as_bstr());
+            let Some(name) = known.clone().or_else(|| is_populated.then(|| path.clone())) else { continue };
+            let recurse = self.recurse(known.as_ref())?;
+            let default = match recurse {
+                Recurse::Yes => Recurse::Yes,
+                Recurse::OnDemand if self.changed.iter().any(|change| change.name == name) => {
+                    Recurse::OnDemand
+                }
+                Recurse::OnDemand | Recurse::No => continue,
+            };
+            seen.push(name.clone());
+            match self.git_dir(path.as_bstr(), name.as_bstr())? {
+                Some(git_dir) => {
+                    steps.push(Step::Fetch(Submodule { name, path, git_dir, default, commit: None }));
+                }
+                None if is_empty(&self.directory(path.as_bstr())) => {}
+                None => steps.push(Step::Inaccessible(format!("Could not access submodule '{path}'"))),
+            }
+        }
+        for change in self.changed.iter().filter(|change| !seen.contains(&change.name)) {
+            if self.is_active(change)? {
+                steps.extend(self.step_of(change)?);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// Whether the user wants to have the submodule at all. gitsubmodules(7), "ACTIVE SUBMODULES".
+    fn is_active(&self, change: &Changed) -> Result<bool, Error> {
+        let config = &self.repo.config;
+        if let Some(is_active) = config.boolean(&format!("submodule.{}.active", change.name))? {
+            return Ok(is_active);
+        }
+        let paths = config.strings("submodule.active");
+        if paths.is_empty() {
+            return Ok(config.string(&format!("submodule.{}.url", change.name)).is_some());
+        }
+        let is_in = |path: &BString| {
+            let path = path.strip_suffix(b"/").unwrap_or(path).as_bstr();
+            let rest = change.path.strip_prefix(path.as_bytes());
+            path == "."
+                || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+                || wildmatch(path, change.path.as_bstr())
+        };
+        Ok(paths.iter().any(is_in))
+    }
+
+    /// What is done about a submodule that the index does not have.
+    fn step_of(&self, change: &Changed) -> Result<Option<Step>, Error> {
+        let default = match self.recurse(Some(&change.name))? {
+            Recurse::No => return Ok(None),
+            recurse => recurse,
+        };
+        let Changed { name, path, commit, .. } = change.clone();
+        Ok(self
+            .git_dir(path.as_bstr(), name.as_bstr())?
+            .map(|git_dir| Step::Fetch(Submodule { name, path, git_dir, default, commit: Some(commit) })))
+    }
+
+    /// The commits of `submodule` that the superproject uses and that are not in it.
+    pub fn missing(&self, submodule: &Submodule) -> Result<Vec<ObjectId>, Error> {
+        let Some(change) = self.changed.iter().find(|change| change.name == submodule.name) else {
+            return Ok(Vec::new());
+        };
+        let objects = self.open(&submodule.git_dir)?.objects()?;
+        Ok(change.ids.iter().filter(|id| !is_commit(&objects, id)).copied().collect())
+    }
+
+    /// The remote that `submodule` fetches from.
+    pub fn remote_of(&self, submodule: &Submodule) -> Result<BString, Error> {
+        let repo = self.open(&submodule.git_dir)?;
+        let branch = repo.head_branch()?;
+        Ok(config::default_name(&repo.config, branch.as_ref().map(|branch| branch.as_bstr())))
+    }
+
+    /// The environment that a submodule is fetched in, with its git directory as the current one.
+    pub fn environment(&self) -> Environment {
+        let mut environment = environment(&self.repo.env);
+        environment.set("GIT_DIR", ".");
+        environment
+    }
+
+    /// `submodule.fetchJobs`, which `.gitmodules` may set too.
+    pub fn jobs(&self) -> Result<Option<i64>, Error> {
+        const KEY: &str = "submodule.fetchJobs";
+        let jobs = match self.repo.config.integer(KEY)? {
+            Some(jobs) => Some(jobs),
+            None => self.modules.integer(KEY)?,
+        };
+        match jobs {
+            Some(jobs) if jobs < 0 => {
+                Err(Error::Usage("negative values not allowed for submodule.fetchJobs".into()))
+            }
+            jobs => Ok(jobs),
+        }
+    }
+
+    /// What holds for the submodule `name`, if it has one.
+    fn recurse(&self, name: Option<&BString>) -> Result<Recurse, Error> {
+        if let Some(choice) = self.choice {
+            return Ok(choice);
+        }
+        let Some(name) = name else { return Ok(self.default) };
+        let key = format!("submodule.{name}.fetchRecurseSubmodules");
+        match self.repo.config.string(&key).or_else(|| self.modules.string(&key)) {
+            Some(value) => Recurse::parse(value.as_bstr(), &key),
+            None => Ok(self.default),
+        }
+    }
+
+    /// The name that `.gitmodules` has for `path`.
+    fn name_of(&self, path: &BStr) -> Option<BString> {
+        let mut entries = self.modules.section("submodule").into_iter();
+        entries
+            .find_map(|(name, key, value)| name.filter(|_| key == "path" && value.is_some_and(|v| v == path)))
+    }
+
+    /// The git directory of a submodule: that of its work tree, else the one that is kept for it; `None` if there is none.
+    fn git_dir(&self, path: &BStr, name: &BStr) -> Result<Option<PathBuf>, Error> {
+        if path.split_str("/").any(|part| matches!(part, b"" | b"." | b"..")) {
+            return Err(Error::Usage(format!("invalid submodule path '{path}'")));
+        }
+        refuse_symlinks(self.repo, path)?;
+        let directory = self.directory(path);
+        if directory.join(".git").exists()
+            && let Some(git_dir) = discover::local_git_dir(&directory)
+        {
+            return Ok(Some(git_dir));
+        }
+        let is_safe = !name.is_empty() && !name.split_str("/").any(|part| part == b"..");
+        let kept = self.repo.git_path("modules").join(name.to_path_lossy());
+        Ok(Some(kept).filter(|kept| is_safe && kept.join("HEAD").exists()))
+    }
+
+    fn open(&self, git_dir: &Path) -> Result<Repository, Error> {
+        Ok(Repository::open(git_dir, None, &[], &environment(&self.repo.env))?)
+    }
+
+    fn directory(&self, path: &BStr) -> PathBuf {
+        self.repo.work_tree.as_deref().unwrap_or(&self.repo.git_dir).join(path.to_path_lossy())
+    }
+}
+
+/// `.gitmodules` of the work tree; empty where there is none.
+fn modules(repo: &Repository) -> Result<Config, Error> {
+    let name = Path::new(".gitmodules");
+    match &repo.work_tree {
+        Some(top) => Ok(Config::from_file(&top.join(name), name, &repo.env)?),
+        None => Ok(Config::from_bytes(b"", name, &repo.env)?),
+    }
+}
+
+fn is_commit(objects: &crate::repo::Objects, id: &ObjectId) -> bool {
+    matches!(objects.kind(id), Ok(Some(gix_object::Kind::Commit)))
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_git() {
+        for (word, expected) in [
+            ("yes", Recurse::Yes),
+            ("TRUE", Recurse::Yes),
+            ("off", Recurse::No),
+            ("on-demand", Recurse::OnDemand),
+        ] {
+            assert_eq!(Recurse::parse(word.into(), "x").unwrap(), expected);
+        }
+        let error = Recurse::parse("bogus".into(), "recurse-submodules").unwrap_err();
+        assert_eq!(error.to_string(), "bad recurse-submodules argument: bogus");
+    }
+}

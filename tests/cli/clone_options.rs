@@ -1,0 +1,194 @@
+//! Options of `clone` that say what is checked out, each beside C git.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::support::{Sandbox, Twin};
+
+/// A template directory with a hook that tells of itself.
+fn template(sandbox: &Sandbox, script: &str) -> String {
+    let template = sandbox.path("template");
+    let hook = template.join("hooks/post-checkout");
+    std::fs::create_dir_all(template.join("hooks")).unwrap();
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    template.display().to_string()
+}
+
+#[test]
+fn a_hook_is_told_of_the_checkout() {
+    let sandbox = crate::sandbox();
+    let template = template(&sandbox, "#!/bin/sh\necho \"out $*\"\necho err >&2\npwd | sed 's/.*\\///'\n");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let option = format!("--template={template}");
+    twin.done("", &["clone", &option, "../served/project.git", "copy"]);
+    twin.same("copy");
+    twin.done("", &["clone", &option, "--no-checkout", "../served/project.git", "none"]);
+    twin.done("", &["clone", &option, "--bare", "../served/project.git", "bare.git"]);
+}
+
+#[test]
+fn a_hook_that_is_not_content_is_told_by_the_exit_code() {
+    let sandbox = crate::sandbox();
+    let template = template(&sandbox, "#!/bin/sh\nexit 3\n");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let option = format!("--template={template}");
+    assert_eq!(twin.run("", &["clone", &option, "../served/project.git", "copy"]).status, 3);
+    twin.same("copy");
+}
+
+#[test]
+fn a_sparse_clone_has_the_files_at_the_top() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    for (options, name) in [
+        (&["--sparse"][..], "copy"),
+        (&["--sparse", "--filter=blob:none"], "partial"),
+        (&["--sparse", "--branch=v1.0", "-q"], "tag"),
+    ] {
+        twin.done("", &[&["clone"], options, &[&url, name]].concat());
+        twin.same(name);
+        for file in [".git/config.worktree", ".git/info/sparse-checkout"] {
+            let read = |client: &Path| std::fs::read(client.join(name).join(file)).unwrap();
+            assert_eq!(read(&twin.ours), read(&twin.theirs), "{file}");
+        }
+        let flags = |client: &Path| sandbox.git(&client.join(name), &["ls-files", "-t"]).success().stdout;
+        assert_eq!(flags(&twin.ours), flags(&twin.theirs));
+    }
+    // C git can make it larger, and has the files for that.
+    sandbox.git(&twin.ours.join("partial"), &["sparse-checkout", "add", "deep"]).success();
+    assert!(twin.ours.join("partial/deep/er/and/deeper/file.txt").exists());
+    twin.done("", &["clone", "--sparse", "--no-checkout", &url, "none"]);
+    assert_eq!(twin.run("", &["clone", "--sparse", "--bare", &url, "bare.git"]).status, 1);
+    assert!(!twin.ours.join("bare.git").exists());
+}
+
+#[test]
+fn formats_of_refs_are_known() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "--ref-format=files", "../served/project.git", "copy"]);
+    assert_eq!(twin.run("", &["clone", "--ref-format=x", "../served/project.git", "other"]).status, 128);
+    let run = twin.gitr("", &["clone", "--ref-format=reftable", "../served/project.git", "other"]);
+    assert_eq!(run.status, 128);
+    assert!(run.complains_of("reftable"), "{run:?}");
+    assert!(!twin.ours.join("other").exists());
+}
+
+/// A served superproject with two submodules.
+fn superproject(sandbox: &Sandbox) -> String {
+    let served = sandbox.path("served");
+    let git = |place: &Path, arguments: &[&str]| {
+        sandbox.git(place, &[&["-c", "protocol.file.allow=always"], arguments].concat()).success();
+    };
+    for name in ["inner", "outer"] {
+        git(&served, &["init", "-q", name]);
+        git(&served.join(name), &["commit", "-q", "--allow-empty", "-m", "one"]);
+    }
+    let url = format!("file://{}", served.join("inner").display());
+    for path in ["one", "deep/two"] {
+        git(&served.join("outer"), &["submodule", "--quiet", "add", &url, path]);
+    }
+    git(&served.join("outer"), &["commit", "-q", "-m", "submodules"]);
+    format!("file://{}", served.join("outer").display())
+}
+
+#[test]
+fn submodules_are_cloned_on_demand() {
+    let sandbox = Sandbox::new();
+    let url = superproject(&sandbox);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    for (number, options) in [
+        &["--recurse-submodules"][..],
+        &["--recursive=one", "--recurse-submodules=deep", "-q", "--jobs=2"],
+        &["--recurse-submodules", "--shallow-submodules", "--remote-submodules", "--single-branch"],
+        &["--recurse-submodules", "--no-checkout"],
+        &["--recurse-submodules", "--bare"],
+        &["--recurse-submodules=one", "--no-recurse-submodules"],
+        &["--remote-submodules"],
+        &["-c", "submodule.stickyRecursiveClone=true", "--recurse-submodules=one"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("copy{number}");
+        let allowed = ["-c", "protocol.file.allow=always", "clone"];
+        twin.done("", &[&allowed[..], options, &[&url, &name]].concat());
+        let config = |client: &Path| {
+            let arguments = ["config", "--local", "--list"];
+            let text = sandbox.git(&client.join(&name), &arguments).success().stdout;
+            twin.anonymous(&text)
+        };
+        assert_eq!(config(&twin.ours), config(&twin.theirs), "{options:?}");
+        let heads = |client: &Path| {
+            let arguments = ["submodule", "status", "--recursive"];
+            sandbox.git(&client.join(&name), &arguments).stdout
+        };
+        assert_eq!(heads(&twin.ours), heads(&twin.theirs), "{options:?}");
+    }
+}
+
+#[test]
+fn submodules_that_cannot_be_cloned_are_told() {
+    let sandbox = Sandbox::new();
+    let url = superproject(&sandbox);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    assert_eq!(twin.run("", &["clone", "--recurse-submodules=one", &url, "copy"]).status, 1);
+    assert!(twin.ours.join("copy/.git").exists());
+    for options in [
+        &["--also-filter-submodules"][..],
+        &["--also-filter-submodules", "--filter=blob:none"],
+        &["--also-filter-submodules", "--recurse-submodules"],
+    ] {
+        assert_eq!(twin.run("", &[&["clone"], options, &[&url, "other"]].concat()).status, 128);
+        assert!(!twin.ours.join("other").exists());
+    }
+}
+
+#[test]
+fn without_git_submodules_are_left_alone_and_that_is_said() {
+    let mut sandbox = Sandbox::new();
+    let url = superproject(&sandbox);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let programs = sandbox.path("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let upload_pack = crate::support::Git::reference().exec_path.join("git-upload-pack");
+    std::os::unix::fs::symlink(upload_pack, programs.join("git-upload-pack")).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", programs.join("sh")).unwrap();
+    let program = crate::support::sandbox::gitr_program();
+    std::os::unix::fs::symlink(program, programs.join("git")).unwrap();
+    let ours = twin.ours.clone();
+    drop(twin);
+    sandbox.set("PATH", &programs);
+    let run = sandbox.gitr(&ours, &["clone", "--recurse-submodules", &url, "copy"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.complains_of("error: cannot clone submodules: git is not installed"), "{run:?}");
+    assert!(ours.join("copy/.gitmodules").exists());
+}
+
+#[test]
+fn several_filters_are_one() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    for (number, filters) in [
+        &["--filter=blob:limit=1k"][..],
+        &["--filter=blob:limit=1K", "--filter=tree:1"],
+        &["--filter=blob:none", "--filter=combine:tree:3+blob:limit=10"],
+        &["--filter=object:type=commit"],
+        &["--filter=sparse:oid=main:README"],
+        &["--filter=combine:tree:%31+blob:none"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let name = format!("copy{number}");
+        twin.done("", &[&["clone", "--bare", "-q"], *filters, &[&url, &name]].concat());
+        twin.same_objects(&name);
+    }
+    for filter in ["bogus", "combine:tree:1+x", "combine:tree:1+blob:none(", "combine:tree:1+"] {
+        let option = format!("--filter={filter}");
+        assert_eq!(twin.run("", &["clone", &option, &url, "bad"]).status, 128, "{filter}");
+    }
+}
