@@ -8,8 +8,6 @@ use crate::support::{Case, Git, Kind, Run, Sandbox, Twin, build};
 
 /// The repository that is listed and cloned.
 const NAME: &str = "project.git";
-/// Alice in a URL for [`Secure`].
-const ALICE: &str = "alice:open%20sesame@";
 
 /// A sandbox that serves one repository behind TLS.
 fn secure(scenario: impl FnOnce(&Sandbox, &Secure)) {
@@ -34,20 +32,6 @@ fn clone_both(sandbox: &Sandbox, server: &Secure, url: &str, settings: &[String]
     twin.same_objects("copy");
     let (git_made, we_made) = (after_git - begin, after_ours - after_git);
     assert!(we_made <= git_made, "{we_made} requests, git made {git_made}: {:#?}", server.requests());
-}
-
-#[test]
-fn tls_and_every_way_to_log_in() {
-    secure(|sandbox, server| {
-        let trusting = vec![format!("http.sslCAInfo={}", server.file("ca.pem"))];
-        clone_both(sandbox, server, &server.at("git", NAME), &trusting);
-        let first = [trusting.clone(), vec!["http.version=HTTP/1.1".into()]].concat();
-        clone_both(sandbox, server, &server.at("git", NAME), &first);
-        for place in ["basic", "digest"] {
-            let url = server.at(place, NAME).replace("https://", &format!("https://{ALICE}"));
-            clone_both(sandbox, server, &url, &trusting);
-        }
-    });
 }
 
 #[test]
@@ -95,18 +79,6 @@ fn netrc_is_read() {
             .unwrap();
         let trusting = vec![format!("http.sslCAInfo={}", server.file("ca.pem"))];
         clone_both(sandbox, server, &server.at("basic", NAME), &trusting);
-    });
-}
-
-#[test]
-fn a_wrong_password_is_refused_in_the_same_words() {
-    secure(|sandbox, server| {
-        let trusting = format!("http.sslCAInfo={}", server.file("ca.pem"));
-        for place in ["basic", "digest"] {
-            let url = server.at(place, NAME).replace("https://", "https://alice:wrong@");
-            let run = Twin::new(sandbox, 2, Vec::new()).run("", &["clone", "-c", &trusting, &url, "copy"]);
-            assert!(run.complains_of("Authentication failed"), "{run:?}");
-        }
     });
 }
 
@@ -162,34 +134,6 @@ fn proxies_let_us_through() {
 }
 
 #[test]
-fn tunnels_lead_to_tls() {
-    secure(|sandbox, server| {
-        let trusting = format!("http.sslCAInfo={}", server.file("ca.pem"));
-        let url = server.at("git", NAME);
-        let mut proxies = Vec::new();
-        for guard in [Guard::None, Guard::Basic, Guard::Digest] {
-            proxies.extend(
-                Proxy::squid(sandbox, guard).map(|squid| (squid.url("http", "alice:sesame@"), squid)),
-            );
-        }
-        proxies
-            .extend(Proxy::microsocks(sandbox).map(|socks| (socks.url("socks5h", "alice:sesame@"), socks)));
-        let both = [server.file("server.key"), server.file("server.pem")].map(|file| fs::read(file).unwrap());
-        let certificate = sandbox.path("squid.pem");
-        fs::write(&certificate, both.concat()).unwrap();
-        proxies.extend(
-            Proxy::squid_with_tls(sandbox, &certificate)
-                .map(|squid| (squid.url_with_tls("alice:sesame@"), squid)),
-        );
-        let proxy_trust = format!("http.proxySSLCAInfo={}", server.file("ca.pem"));
-        for (proxy, _running) in &proxies {
-            let proxy = format!("http.proxy={proxy}");
-            clone_both(sandbox, server, &url, &[trusting.clone(), proxy_trust.clone(), proxy]);
-        }
-    });
-}
-
-#[test]
 fn a_remote_has_a_proxy_of_its_own() {
     plain(|case, url| {
         let Some(squid) = Proxy::squid(&case.sandbox, Guard::None) else { return };
@@ -208,8 +152,11 @@ fn a_remote_has_a_proxy_of_its_own() {
 fn comparable(text: &str) -> Vec<String> {
     let is_fixed = |line: &&str| {
         let known = ["=> Send header: ", "<= Recv header: "];
-        let own = ["User-Agent", "Accept-Encoding", "Content-Length", "Date", "Host", "Server", "Expires"];
-        known.iter().any(|prefix| line.starts_with(prefix)) && !own.iter().any(|name| line.contains(name))
+        // whether Apache knows the length of an answer depends on how fast the program is that gives it
+        let framing = ["Content-Length", "Transfer-Encoding"];
+        let own = ["User-Agent", "Accept-Encoding", "Date", "Host", "Server", "Expires"];
+        known.iter().any(|prefix| line.starts_with(prefix))
+            && !own.iter().chain(&framing).any(|name| line.contains(name))
     };
     let mut lines: Vec<String> = text.lines().filter(is_fixed).map(ToOwned::to_owned).collect();
     lines.sort();

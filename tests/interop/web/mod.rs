@@ -14,6 +14,8 @@ use crate::support::{Format, Git, Kind, Run, Sandbox, Stream, Twin, build, state
 mod cut;
 mod login;
 mod redirect;
+mod secret;
+mod secure;
 mod trouble;
 
 /// The repository that is served.
@@ -34,6 +36,9 @@ pub(super) struct Row {
     /// What stands before the host in the URL, and what before the path.
     user: &'static str,
     below: &'static str,
+    /// Where it is, if not where all are.
+    host: Option<&'static str>,
+    scheme: Option<&'static str>,
     /// `-c` settings.
     settings: Vec<String>,
     /// What a credential helper knows.
@@ -64,6 +69,8 @@ pub(super) fn row(name: &'static str, gate: Vec<Rule>) -> Row {
         gate,
         user: "",
         below: "git",
+        host: None,
+        scheme: None,
         settings: Vec::new(),
         helper: None,
         ends: [0; 3],
@@ -82,6 +89,18 @@ impl Row {
     /// The repository is asked for where it was before.
     fn moved(self) -> Self {
         Self { below: "moved/git", ..self }
+    }
+
+    fn below(self, below: &'static str) -> Self {
+        Self { below, ..self }
+    }
+
+    fn host(self, host: &'static str) -> Self {
+        Self { host: Some(host), ..self }
+    }
+
+    fn scheme(self, scheme: &'static str) -> Self {
+        Self { scheme: Some(scheme), ..self }
     }
 
     fn with(mut self, setting: impl Into<String>) -> Self {
@@ -175,7 +194,11 @@ impl Place {
     fn url(&self, row: &Row) -> String {
         match self.gateway_port {
             Some(port) => format!("http://{}127.0.0.1:{port}/{}/{NAME}", row.user, row.below),
-            None => format!("{}/{}/{NAME}", self.base.replace("://", &format!("://{}", row.user)), row.below),
+            None => {
+                let (scheme, authority) = self.base.split_once("://").expect("it is a URL");
+                let authority = authority.replace("localhost", row.host.unwrap_or("localhost"));
+                format!("{}://{}{authority}/{}/{NAME}", row.scheme.unwrap_or(scheme), row.user, row.below)
+            }
         }
     }
 }

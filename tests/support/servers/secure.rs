@@ -24,11 +24,13 @@ const MODULES: [&str; 16] = [
     "socache_shmcb",
     "ssl",
     "http2",
-    "log_config",
+    "log_forensic",
     "headers",
 ];
 
-/// A running Apache; `/git/` is for everybody, `/basic/` and `/digest/` are for Alice.
+/// A running Apache; `/git/` is for everybody, `/basic/` and `/digest/` are for Alice. It has names beside `localhost`, for
+/// who finds it by them: the certificate of `expired.test` is over, that of `wrong.test` is for `localhost`, and
+/// `client.test` wants one of the client.
 pub struct Secure {
     process: Process,
     directory: PathBuf,
@@ -70,6 +72,16 @@ impl Secure {
         Some(Self { process, directory })
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.process.port
+    }
+
+    /// The URL of `host` without a path.
+    pub fn base(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.process.port)
+    }
+
     /// The URL of `served/<name>` in `place`.
     pub fn at(&self, place: &str, name: &str) -> String {
         format!("https://localhost:{}/{place}/{name}", self.process.port)
@@ -80,10 +92,11 @@ impl Secure {
         self.directory.join(name).display().to_string()
     }
 
-    /// The requests so far: method, path and status of each.
+    /// The first line of each request so far. It is noted before it is answered, as in no other log of Apache's.
     pub fn requests(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.directory.join("access")).unwrap_or_default();
-        log.lines().map(ToOwned::to_owned).collect()
+        let log = fs::read_to_string(self.directory.join("requests")).unwrap_or_default();
+        let begun = log.lines().filter(|line| line.starts_with('+'));
+        begun.filter_map(|line| line.split('|').nth(1)).map(ToOwned::to_owned).collect()
     }
 }
 
@@ -93,7 +106,7 @@ impl Serve for Secure {
     }
 }
 
-/// An authority and a certificate for `localhost`.
+/// An authority, and what it says of servers and of a client.
 fn make_certificates(sandbox: &Sandbox, openssl: &Path, directory: &Path) {
     let run = |arguments: &str| {
         let mut command = sandbox.command(openssl);
@@ -101,11 +114,17 @@ fn make_certificates(sandbox: &Sandbox, openssl: &Path, directory: &Path) {
     };
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
     run(&format!("req -x509 {key} -days 2 -subj /CN=authority -keyout ca.key -out ca.pem"));
-    run(&format!("req {key} -subj /CN=localhost -keyout server.key -out server.csr"));
-    fs::write(directory.join("extension"), "subjectAltName=DNS:localhost\n").expect("it can be written");
-    run(
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extension -out server.pem -days 2",
-    );
+    for (name, host, days) in
+        [("server", "localhost", 2), ("expired", "expired.test", -1), ("client", "client.test", 2)]
+    {
+        run(&format!("req {key} -subj /CN={host} -keyout {name}.key -out {name}.csr"));
+        fs::write(directory.join("extension"), format!("subjectAltName=DNS:{host}\n"))
+            .expect("it can be written");
+        run(&format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -extfile extension -out {name}.pem \
+             -days {days}"
+        ));
+    }
 }
 
 /// The configuration file.
@@ -125,8 +144,7 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
         text.extend([format!("SetEnv {name} \"{value}\"\n")]);
     }
     text += &format!(
-        "ScriptSock {here}/cgid\nLogFormat \"%m %U %>s\" short\nCustomLog {here}/access short\n\
-         SSLEngine on\nSSLCertificateFile {here}/server.pem\nSSLCertificateKeyFile {here}/server.key\n\
+        "ScriptSock {here}/cgid\nForensicLog {here}/requests\n\
          SSLSessionCache shmcb:{here}/sessions\nProtocols h2 http/1.1\n\
          <Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\n"
     );
@@ -138,5 +156,17 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
          <Location /digest/>\nAuthType Digest\nAuthName git\nAuthUserFile {here}/digest\nRequire valid-user\n\
          </Location>\n"
     );
+    let served = [
+        ("localhost", "server", ""),
+        ("expired.test", "expired", ""),
+        ("wrong.test", "server", ""),
+        ("client.test", "client", "SSLVerifyClient require\n"),
+    ];
+    for (host, certificate, more) in served {
+        text += &format!(
+            "<VirtualHost *:{port}>\nServerName {host}\nSSLEngine on\nSSLCertificateFile {here}/{certificate}.pem\n\
+             SSLCertificateKeyFile {here}/{certificate}.key\nSSLCACertificateFile {here}/ca.pem\n{more}</VirtualHost>\n"
+        );
+    }
     text
 }
