@@ -43,6 +43,7 @@ pub mod progress;
 pub mod protocol;
 pub mod remote;
 pub mod repo;
+pub mod telemetry;
 pub mod transport;
 
 // The command line: public for `main.rs`, which is a crate of its own, and no part of the library. It prints, reads

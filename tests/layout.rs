@@ -5,16 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use beside itself. `None`: everything.
-const MAY_USE: [(&str, Option<&[&str]>); 9] = [
+const MAY_USE: [(&str, Option<&[&str]>); 10] = [
     ("cmd", None),
     ("server", Some(&["repo", "pack", "protocol", "progress"])),
-    ("remote", Some(&["transport", "repo", "pack", "protocol", "progress"])),
-    ("transport", Some(&["protocol", "credential", "progress"])),
-    ("repo", Some(&["pack", "progress"])),
+    ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "telemetry"])),
+    ("transport", Some(&["protocol", "credential", "progress", "telemetry"])),
+    ("repo", Some(&["pack", "progress", "telemetry"])),
     ("pack", Some(&["progress"])),
     ("protocol", Some(&["progress"])),
-    ("credential", Some(&[])),
+    ("credential", Some(&["telemetry"])),
     ("progress", Some(&[])),
+    ("telemetry", Some(&[])),
 ];
 
 /// gix crates that are common words, and so may be named everywhere: ids, and the rules for names and patterns, which

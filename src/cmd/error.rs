@@ -108,6 +108,9 @@ impl CommandError {
             ui::message(severity, text.as_bytes().as_bstr());
         }
         let text = self.error.to_string();
+        if matches!(self.kind, Kind::Fatal | Kind::BadOption) {
+            super::trace::error(&text);
+        }
         match self.kind {
             Kind::Fatal => ui::message("fatal", text.as_bytes().as_bstr()),
             Kind::BadOption => ui::message("error", text.as_bytes().as_bstr()),

@@ -60,16 +60,20 @@ const COMMANDS: &[(&str, &str)] = &[
 /// Runs one command line, the program's name first, and gives the exit code: 0 done, 1 a ref was rejected, 128 fatal,
 /// 129 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let arguments: Vec<OsString> = arguments.into_iter().skip(1).collect();
-    match global::parse(&arguments).and_then(dispatch) {
+    let all: Vec<OsString> = arguments.into_iter().collect();
+    let code = match global::parse(all.get(1..).unwrap_or_default())
+        .and_then(|invocation| dispatch(invocation, &all))
+    {
         Ok(code) => code,
         Err(error) => error.print(),
-    }
+    };
+    trace::exit(code);
+    code
 }
 
-fn dispatch(invocation: global::Invocation) -> Result<u8, CommandError> {
-    let global::Invocation { command, arguments, globals } = invocation;
-    trace::start(&globals.env, &command);
+fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, CommandError> {
+    let global::Invocation { command, arguments, mut globals } = invocation;
+    trace::start(&mut globals.env, all, &command);
     let context = Context::new(globals);
     match command.as_str() {
         "clone" => clone::run(&arguments, context),

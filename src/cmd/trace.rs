@@ -1,6 +1,7 @@
 //! `GIT_TRACE`, `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the programs that are started, the packets and the requests of a
 //! conversation, in git's form. `git(1)`.
 
+use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -14,8 +15,13 @@ use tracing::{Event, Metadata, Subscriber};
 use super::ui;
 use crate::protocol::trace as packet;
 use crate::repo::Environment;
+use crate::telemetry;
 use crate::transport::CHILD_TARGET;
 use crate::transport::http::trace as http;
+
+mod event;
+
+use event::EventLog;
 
 /// The variable that says where the programs go that are started.
 const PROGRAMS: &str = "GIT_TRACE";
@@ -29,22 +35,38 @@ const COLUMN: usize = 40;
 /// Bytes of data on one line, as in git 2.47.3.
 const DATA_WIDTH: usize = 60;
 
-/// Prints packets and requests from now on, if the environment asks for it. `command` stands in front of each packet.
-pub(super) fn start(env: &Environment, command: &str) {
+/// The target of the events of the command itself: `error` with its `value`, and `exit` with its `code`.
+const COMMAND_TARGET: &str = "gitr::command";
+
+/// Prints packets, requests and the rest from now on, if the environment asks for it. `command` stands in front of each
+/// packet; it was called by `arguments`.
+pub(super) fn start(env: &mut Environment, arguments: &[OsString], command: &str) {
     // git(1), GIT_CURL_VERBOSE, which `GIT_TRACE_CURL` made old
     let is_verbose = env.get("GIT_CURL_VERBOSE").is_some();
     let trace = Trace {
         programs: sink(env, PROGRAMS),
         packets: sink(env, PACKET),
         requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
+        events: EventLog::open(env, arguments, command),
         command: command.to_owned(),
         shows_data: !is_verbose && env.get("GIT_TRACE_CURL_NO_DATA").is_none(),
         is_bare: env.is_true("GIT_TRACE_BARE"),
     };
-    if trace.programs.is_some() || trace.packets.is_some() || trace.requests.is_some() {
+    let is_wanted = trace.programs.is_some() || trace.packets.is_some() || trace.requests.is_some();
+    if is_wanted || trace.events.is_some() {
         // A program that embeds the command and listens itself goes first.
         let _listening_already = tracing::subscriber::set_global_default(trace);
     }
+}
+
+/// Tells of an error that ends the command.
+pub(super) fn error(message: &str) {
+    tracing::trace!(target: COMMAND_TARGET, event = "error", value = message);
+}
+
+/// Tells of the end of the command.
+pub(super) fn exit(code: u8) {
+    tracing::trace!(target: COMMAND_TARGET, event = "exit", code = i64::from(code));
 }
 
 /// Where lines go.
@@ -70,6 +92,7 @@ struct Trace {
     programs: Option<Sink>,
     packets: Option<Sink>,
     requests: Option<Sink>,
+    events: Option<EventLog>,
     command: String,
     /// Whether the bodies of requests and answers are shown.
     shows_data: bool,
@@ -87,6 +110,17 @@ impl Trace {
         event.record(&mut fields);
         let prefix = self.prefix(event.metadata());
         [prefix.as_bytes(), b"trace: run_command: ", &fields.bytes, b"\n"].concat()
+    }
+
+    fn measure(&self, event: &Event<'_>) {
+        let Some(log) = &self.events else { return };
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        match (event.metadata().target(), fields.event.as_str()) {
+            (telemetry::TARGET, _) => log.tell(event.metadata(), &fields),
+            (_, "error") => log.error(&fields.value),
+            (_, _) => log.exit(fields.code),
+        }
     }
 
     fn packet(&self, event: &Event<'_>) -> Vec<u8> {
@@ -149,6 +183,7 @@ impl Subscriber for Trace {
             CHILD_TARGET => self.programs.is_some(),
             packet::TARGET => self.packets.is_some(),
             http::TARGET => self.requests.is_some(),
+            telemetry::TARGET | COMMAND_TARGET => self.events.is_some(),
             _ => false,
         }
     }
@@ -158,7 +193,7 @@ impl Subscriber for Trace {
             CHILD_TARGET => (&self.programs, self.program(event)),
             packet::TARGET => (&self.packets, self.packet(event)),
             http::TARGET => (&self.requests, self.request(event)),
-            _ => return,
+            _ => return self.measure(event),
         };
         if let Some(sink) = sink {
             sink.write(&lines);
@@ -185,16 +220,39 @@ struct Fields {
     direction: String,
     kind: String,
     bytes: Vec<u8>,
+    event: String,
+    class: String,
+    category: String,
+    label: String,
+    key: String,
+    value: String,
+    pid: u64,
+    code: i64,
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "reader" => value.clone_into(&mut self.reader),
-            "direction" => value.clone_into(&mut self.direction),
-            "kind" => value.clone_into(&mut self.kind),
-            _ => {}
-        }
+        let target = match field.name() {
+            "reader" => &mut self.reader,
+            "direction" => &mut self.direction,
+            "kind" => &mut self.kind,
+            "event" => &mut self.event,
+            "class" => &mut self.class,
+            "category" => &mut self.category,
+            "label" => &mut self.label,
+            "key" => &mut self.key,
+            "value" => &mut self.value,
+            _ => return,
+        };
+        value.clone_into(target);
+    }
+
+    fn record_u64(&mut self, _field: &Field, value: u64) {
+        self.pid = value;
+    }
+
+    fn record_i64(&mut self, _field: &Field, value: i64) {
+        self.code = value;
     }
 
     fn record_bytes(&mut self, _field: &Field, value: &[u8]) {
@@ -207,7 +265,11 @@ impl Visit for Fields {
 /// `0` and `false` are nowhere, `1` and `true` stderr, another digit that file descriptor, an absolute path a file that
 /// is added to.
 fn sink(env: &Environment, variable: &str) -> Option<Sink> {
-    let value = env.get(variable)?.to_string_lossy().into_owned();
+    sink_at(&env.get(variable)?.to_string_lossy(), variable)
+}
+
+/// The place that `value` of `variable` names.
+fn sink_at(value: &str, variable: &str) -> Option<Sink> {
     let descriptor = match value.to_ascii_lowercase().as_str() {
         "" | "0" | "false" => return None,
         "1" | "2" | "true" => return Some(Sink::Stderr),
@@ -216,7 +278,7 @@ fn sink(env: &Environment, variable: &str) -> Option<Sink> {
         }
         _ => None,
     };
-    let path = descriptor.unwrap_or(value);
+    let path = descriptor.unwrap_or_else(|| value.to_owned());
     if !Path::new(&path).is_absolute() {
         ui::note(format!(
             "warning: unknown trace value for '{variable}': {path}\n         If you want to trace into a file, then \

@@ -15,6 +15,7 @@ use super::{
     Capabilities, Configuration, Credential, CredentialProvider, Description, Error, Listener, Prompt,
     Speaker, Target,
 };
+use crate::telemetry;
 
 /// The shell that reads what `credential.helper` says.
 const SHELL: &str = if cfg!(windows) { "sh" } else { "/bin/sh" };
@@ -124,7 +125,7 @@ impl Helpers {
             askpass: self.configuration.askpass.clone(),
             terminal_disabled: self.configuration.terminal_disabled,
         };
-        prompt.complete(description, applied.sanitizes)
+        telemetry::region("credential", "interactive", || prompt.complete(description, applied.sanitizes))
     }
 
     fn tell(&self, description: &Description, operation: Operation) -> Result<(), Error> {
@@ -144,6 +145,7 @@ impl Helpers {
         command.stdin(Stdio::piped());
         command.stdout(if answer.is_some() { Stdio::piped() } else { Stdio::null() });
         let Ok(mut child) = command.spawn() else { return };
+        telemetry::child_started(&child, "credential", &command);
         if let Some(mut stdin) = child.stdin.take() {
             // a helper need not read what it is told
             let _read_or_not = stdin.write_all(request);
@@ -154,7 +156,9 @@ impl Helpers {
                 self.configuration.warn(&error.to_string());
             }
         }
-        let _well_or_not = child.wait();
+        if let Ok(status) = child.wait() {
+            telemetry::child_ended(child.id(), status);
+        }
     }
 
     /// The command of a helper: a snippet behind `!`, an absolute path, or `git credential-<helper>`.

@@ -40,6 +40,8 @@ mod tip;
 pub mod update;
 pub mod upstream;
 
+pub(crate) use session_id::host as host_name;
+
 pub use config::Remote;
 pub use far::Far;
 pub use refspec::Refspec;

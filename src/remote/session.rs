@@ -9,6 +9,7 @@ use super::{Error, Far, RepoSettings, config, session_id};
 use crate::progress::Progress;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
+use crate::telemetry;
 use crate::transport::{self, Connection, Transport, Url};
 
 /// gitprotocol-v2(5), "agent": what we call ourselves. Servers branch on `git/`, so it stands in front.
@@ -110,7 +111,15 @@ impl Session {
             Err(error) => return Err(error.into()),
         };
         let object_hash = advertisement.capabilities().object_format()?;
-        Ok(Self { connection, advertisement, object_hash, server_options: Vec::new(), own_id: None })
+        let session =
+            Self { connection, advertisement, object_hash, server_options: Vec::new(), own_id: None };
+        let version = match session.version() {
+            Version::V0 => "0",
+            Version::V1 => "1",
+            Version::V2 => "2",
+        };
+        telemetry::data("transfer", "negotiated-version", version);
+        Ok(session)
     }
 
     /// Texts to send with every v2 command (`--server-option`); an error in older versions.

@@ -34,7 +34,7 @@ pub(super) fn new(settings: &RepoSettings<'_>) -> Result<Option<BString>, Error>
 
 /// The beginning of a hash of this machine's name: logs are matched by it, and it tells nobody what the name is.
 #[cfg(unix)]
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = rustix::system::uname();
     let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha1);
     hasher.update(name.nodename().to_bytes());
@@ -46,6 +46,6 @@ fn host() -> String {
 
 /// The system has no word for it that we could ask for.
 #[cfg(not(unix))]
-fn host() -> String {
+pub(crate) fn host() -> String {
     LOCALHOST.to_owned()
 }

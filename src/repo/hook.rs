@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use super::config::display_name;
 use super::{Environment, Error, Repository};
+use crate::telemetry;
 
 /// What the system says of a program that does not tell how to run it (`ENOEXEC`): git gives it to the shell.
 const NO_EXECUTABLE_FORMAT: i32 = 8;
@@ -111,18 +112,24 @@ impl Hook {
         if let Some(mut stdin) = child.stdin.take() {
             let _read_or_not = stdin.write_all(input);
         }
-        child.wait().map_err(failed)
+        let status = child.wait().map_err(failed)?;
+        telemetry::child_ended(child.id(), status);
+        Ok(status)
     }
 
     fn spawn(&self, arguments: &[&OsStr]) -> io::Result<Child> {
-        match self.command(Command::new(&self.program), arguments).spawn() {
+        let mut command = self.command(Command::new(&self.program), arguments);
+        let child = match command.spawn() {
             Err(error) if error.raw_os_error() == Some(NO_EXECUTABLE_FORMAT) => {
                 let mut shell = Command::new("sh");
                 shell.arg(&self.program);
-                self.command(shell, arguments).spawn()
+                command = self.command(shell, arguments);
+                command.spawn()
             }
             outcome => outcome,
-        }
+        }?;
+        telemetry::child_started(&child, "hook", &command);
+        Ok(child)
     }
 
     fn command(&self, mut command: Command, arguments: &[&OsStr]) -> Command {

@@ -9,6 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::{ChildStderr, Error, Options, Settings};
 use crate::protocol::{Service, Version};
+use crate::telemetry;
 
 /// The variables that speak of one repository: a child works on another, so it must not see them. They are those of
 /// `git rev-parse --local-env-vars`, git 2.47.3.
@@ -107,15 +108,15 @@ impl Surroundings {
     }
 }
 
-/// Starts `command` with pipes to its standard input and output.
+/// Starts `command` with pipes to its standard input and output. `class` is what [`telemetry`] calls it.
 ///
 /// # Errors
 ///
 /// [`Error::Start`] with the two lines that git prints; `purpose` is the second.
-pub(super) fn start(command: &mut Command, purpose: &str) -> Result<Child, Error> {
+pub(super) fn start(command: &mut Command, class: &str, purpose: &str) -> Result<Child, Error> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     trace(command);
-    command.spawn().map_err(|error| {
+    let child = command.spawn().map_err(|error| {
         let program = command.get_program().as_encoded_bytes().as_bstr();
         let reason = reason(&error);
         if program.contains(&b'/') {
@@ -125,7 +126,9 @@ pub(super) fn start(command: &mut Command, purpose: &str) -> Result<Child, Error
             let reason = format!("cannot run {program}: {reason}");
             Error::Start { severity: "error", reason, message: purpose.to_owned() }
         }
-    })
+    })?;
+    telemetry::child_started(&child, class, command);
+    Ok(child)
 }
 
 /// The target of the events that tell of programs that are started: one event of the `tracing` crate for each, at the

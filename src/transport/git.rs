@@ -66,7 +66,11 @@ impl Git {
     fn start_proxy(&self, program: &BString) -> Result<Stream, Error> {
         let mut command = self.surroundings.command(program.as_bstr());
         command.arg(self.host.to_os_str_lossy()).arg(self.port.to_string());
-        Stream::from_child(child::start(&mut command, &format!("cannot start proxy {program}"))?)
+        Stream::from_child(child::start(
+            &mut command,
+            "transport/git",
+            &format!("cannot start proxy {program}"),
+        )?)
     }
 
     /// Tries every address of the host in the order of the resolver.

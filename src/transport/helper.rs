@@ -85,7 +85,11 @@ pub fn start(
     if !url.path.is_empty() {
         command.arg(url.path.to_os_str_lossy());
     }
-    let mut child = child::start(&mut command, &format!("unable to find remote helper for '{name}'"))?;
+    let mut child = child::start(
+        &mut command,
+        &format!("remote-{name}"),
+        &format!("unable to find remote helper for '{name}'"),
+    )?;
     let (Some(writer), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "the child has no pipes").into());
     };

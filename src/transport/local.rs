@@ -76,7 +76,7 @@ impl Transport for Local {
             Some(request) => command.env("GIT_PROTOCOL", request),
             None => command.env_remove("GIT_PROTOCOL"),
         };
-        let child = child::start(&mut command, "unable to fork")?;
+        let child = child::start(&mut command, "transport/file", "unable to fork")?;
         Ok(Box::new(Stream::from_child(child)?))
     }
 }

@@ -150,7 +150,7 @@ impl Transport for Ssh {
         arguments.push([&program[..], b" ", &child::shell_quote(&self.path)].concat().into());
         let mut command = self.command(&arguments);
         set_version(&mut command, variant, version);
-        let child = child::start(&mut command, "unable to fork")?;
+        let child = child::start(&mut command, "transport/ssh", "unable to fork")?;
         Ok(Box::new(Stream::from_child(child)?))
     }
 }

@@ -7,6 +7,7 @@ use std::process::{Child, ExitStatus};
 use super::{Connection, Error};
 use crate::progress::Progress;
 use crate::protocol::trace;
+use crate::telemetry;
 
 /// Bytes read at once, and written at once from a stream: what a pipe holds on Linux.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -92,7 +93,10 @@ impl Stream {
     fn finish(&mut self) -> io::Result<Option<ExitStatus>> {
         drop(self.writer.take());
         self.stop_listening();
-        self.child.take().map(|mut child| child.wait()).transpose()
+        let Some(mut child) = self.child.take() else { return Ok(None) };
+        let status = child.wait()?;
+        telemetry::child_ended(child.id(), status);
+        Ok(Some(status))
     }
 }
 

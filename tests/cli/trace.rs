@@ -66,3 +66,69 @@ fn what_is_asked_for_by_id_is_not_listed() {
     assert!(text.contains("fetch< version 2"), "{text}");
     assert!(!text.contains("fetch> command=ls-refs"), "{text}");
 }
+
+/// The events of the command itself in the trace of `GIT_TRACE2_EVENT`, without what differs between any two runs; what C
+/// git tells beyond is left out.
+fn own_events(trace: &std::path::Path) -> Vec<String> {
+    let text = fs::read_to_string(trace).unwrap();
+    fs::remove_file(trace).unwrap();
+    let told =
+        ["version", "start", "cmd_name", "child_start", "child_exit", "data", "error", "exit", "atexit"];
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let value = |key: &str| {
+            let begin = line.find(&format!("\"{key}\":"))? + key.len() + 3;
+            line[begin..].split([',', '}']).next()
+        };
+        let event = value("event").unwrap().trim_matches('"');
+        // the server's programs have a parent
+        let is_own = !value("sid").unwrap().contains('/');
+        assert!(line.starts_with('{') && line.ends_with('}') && value("time").is_some(), "{line}");
+        if is_own && told.contains(&event) {
+            let keys = ["name", "hierarchy", "child_class", "category", "key", "value", "child_id", "code"];
+            let values = keys.map(|key| value(key).map(|value| format!("{key}={value}")));
+            found.push(format!("{event} {}", values.into_iter().flatten().collect::<Vec<_>>().join(" ")));
+        }
+    }
+    found
+}
+
+#[test]
+fn events_are_those_of_git() {
+    let mut sandbox = sandbox();
+    let trace = sandbox.path("events");
+    sandbox.set("GIT_TRACE2_EVENT", &trace);
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    for (arguments, code) in [(["ls-remote", &url], 0), (["ls-remote", "nosuch"], 128)] {
+        let run = twin.gitr("", &arguments);
+        assert_eq!(run.status, code, "{run:?}");
+        let ours = own_events(&trace);
+        twin.git("", &arguments);
+        let theirs = own_events(&trace);
+        if code == 0 {
+            assert_eq!(ours, theirs);
+            assert!(
+                ours.iter().any(|event| event.contains("key=\"negotiated-version\" value=\"2\"")),
+                "{ours:#?}"
+            );
+        }
+        let ends = |events: &[String]| events.iter().rev().take(2).cloned().collect::<Vec<_>>();
+        assert_eq!(ends(&ours), ends(&theirs));
+        assert_eq!(ours[..3], theirs[..3]);
+    }
+}
+
+#[test]
+fn events_name_no_password() {
+    let mut sandbox = sandbox();
+    let directory = sandbox.path("events");
+    fs::create_dir(&directory).unwrap();
+    sandbox.set("GIT_TRACE2_EVENT", &directory);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.gitr("", &["ls-remote", "http://user:hunter2@127.0.0.1:1/x"]);
+    let file = fs::read_dir(&directory).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains("http://user:<REDACTED>@127.0.0.1:1/x") && !text.contains("hunter2"), "{text}");
+    assert!(text.contains("\"event\":\"error\""), "{text}");
+}

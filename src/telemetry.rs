@@ -1,0 +1,66 @@
+//! What is told to those who measure: programs that are started, stretches of work, and facts. Each is an event of the
+//! `tracing` crate at the level `TRACE`; the command writes them where `GIT_TRACE2_EVENT` says.
+
+use std::process::{Child, Command, ExitStatus};
+
+/// The target of the events. Their field `event` is one of the constants below.
+pub const TARGET: &str = "gitr::telemetry";
+/// A program was started: `pid`, `class` (such as `transport/ssh`) and `argv` (bytes, each word ends with a NUL).
+pub const CHILD_START: &str = "child_start";
+/// A program has ended: `pid` and `code`.
+pub const CHILD_EXIT: &str = "child_exit";
+/// A stretch of work begins: `category` and `label`.
+pub const REGION_ENTER: &str = "region_enter";
+/// It is over: the same.
+pub const REGION_LEAVE: &str = "region_leave";
+/// A fact: `category`, `key` and `value`.
+pub const DATA: &str = "data";
+
+/// What stands for the exit code of a program that a signal ended: 128 and its number, as shells have it.
+const SIGNALLED: i32 = 128;
+
+/// Tells of a `child` that was started by `command`.
+pub(crate) fn child_started(child: &Child, class: &str, command: &Command) {
+    if !is_on() {
+        return;
+    }
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let argv: Vec<u8> = words.flat_map(|word| [word.as_encoded_bytes(), b"\0"].concat()).collect();
+    tracing::trace!(target: TARGET, event = CHILD_START, pid = u64::from(child.id()), class, argv = &*argv);
+}
+
+/// Tells how the child with the id `pid` has ended.
+pub(crate) fn child_ended(pid: u32, status: ExitStatus) {
+    if is_on() {
+        let code = i64::from(code(status));
+        tracing::trace!(target: TARGET, event = CHILD_EXIT, pid = u64::from(pid), code);
+    }
+}
+
+/// Does `work`, and tells when it begins and ends.
+pub(crate) fn region<T>(category: &str, label: &str, work: impl FnOnce() -> T) -> T {
+    tracing::trace!(target: TARGET, event = REGION_ENTER, category, label);
+    let done = work();
+    tracing::trace!(target: TARGET, event = REGION_LEAVE, category, label);
+    done
+}
+
+/// Tells a fact.
+pub(crate) fn data(category: &str, key: &str, value: &str) {
+    tracing::trace!(target: TARGET, event = DATA, category, key, value);
+}
+
+fn is_on() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::TRACE)
+}
+
+#[cfg(unix)]
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or_default())
+}
+
+#[cfg(not(unix))]
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or(SIGNALLED)
+}
