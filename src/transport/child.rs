@@ -242,8 +242,8 @@ mod tests {
             ("/nonexistent/ssh", "fatal", "cannot exec '/nonexistent/ssh': No such file or directory"),
             ("no-such-ssh", "error", "cannot run no-such-ssh: No such file or directory"),
         ] {
-            let error =
-                start(&mut surroundings.command(program.into()), "unable to fork").expect_err("missing");
+            let error = start(&mut surroundings.command(program.into()), "test", "unable to fork")
+                .expect_err("missing");
             assert_eq!(error.to_string(), format!("{reason}\nfatal: unable to fork"));
             assert!(matches!(error, Error::Start { severity: said, .. } if said == severity));
         }

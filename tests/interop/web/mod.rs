@@ -192,14 +192,12 @@ pub(super) struct Place {
 
 impl Place {
     fn url(&self, row: &Row) -> String {
-        match self.gateway_port {
-            Some(port) => format!("http://{}127.0.0.1:{port}/{}/{NAME}", row.user, row.below),
-            None => {
-                let (scheme, authority) = self.base.split_once("://").expect("it is a URL");
-                let authority = authority.replace("localhost", row.host.unwrap_or("localhost"));
-                format!("{}://{}{authority}/{}/{NAME}", row.scheme.unwrap_or(scheme), row.user, row.below)
-            }
+        if let Some(port) = self.gateway_port {
+            return format!("http://{}127.0.0.1:{port}/{}/{NAME}", row.user, row.below);
         }
+        let (scheme, authority) = self.base.split_once("://").expect("it is a URL");
+        let authority = authority.replace("localhost", row.host.unwrap_or("localhost"));
+        format!("{}://{}{authority}/{}/{NAME}", row.scheme.unwrap_or(scheme), row.user, row.below)
     }
 }
 
