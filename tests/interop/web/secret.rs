@@ -121,10 +121,14 @@ fn no_stream_tells_a_secret() {
     let cookies = sandbox.path("cookies");
     fs::write(&cookies, "127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\tc00kie-of-alice\n").unwrap();
     let cookies = format!("http.cookieFile={}", cookies.display());
-    let helper =
-        "credential.helper=!f() { test $1 = get && echo username=alice && echo password=hunter2; }; f";
-    let token = "credential.helper=!f() { test $1 = get && echo capability[]=authtype && echo authtype=Bearer && \
-                 echo credential=t0ken-of-alice; }; f";
+    // how a helper is called is seen by everybody, what it answers is not
+    let answering = |name: &str, answer: &str| {
+        let file = sandbox.path(name);
+        fs::write(&file, answer).unwrap();
+        format!("credential.helper=!f() {{ test $1 = get && cat {}; }}; f", file.display())
+    };
+    let helper = &*answering("alice", "username=alice\npassword=hunter2\n");
+    let token = &*answering("token", "capability[]=authtype\nauthtype=Bearer\ncredential=t0ken-of-alice\n");
     let header = "http.extraHeader=Authorization: Bearer t0ken-of-alice";
     let bearer = Act::Demand("Bearer realm=\"git\"", "Bearer t0ken-of-alice");
     let wrong = Act::Demand("Basic realm=\"git\"", "Basic nobody");
