@@ -8,7 +8,7 @@ use bstr::{BString, ByteSlice};
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, check_credentials, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
-use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, guess_directory};
+use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, Reference, guess_directory};
 use crate::repo::Config;
 use crate::repo::checkout::Outcome;
 use crate::transport;
@@ -48,6 +48,18 @@ struct Arguments {
     /// don't use local hardlinks, always copy
     #[arg(long = "no-hardlinks")]
     no_hardlinks: bool,
+    /// setup as shared repository
+    #[arg(short, long)]
+    shared: bool,
+    /// reference repository
+    #[arg(long, value_name = "repo")]
+    reference: Vec<OsString>,
+    /// reference repository
+    #[arg(long = "reference-if-able", value_name = "repo")]
+    reference_if_able: Vec<OsString>,
+    /// use --reference only while cloning
+    #[arg(long)]
+    dissociate: bool,
     /// initialize submodules in the clone
     #[arg(long = "recurse-submodules", value_name = "pathspec", num_args = 0..=1, require_equals = true,
           default_missing_value = ".")]
@@ -364,6 +376,9 @@ fn options(
         },
         config: settings,
         local: local(parsed),
+        insists_on_local: parsed.choice("local") == Some(true),
+        references: references(values),
+        dissociate: values.dissociate,
         sparse: values.sparse,
         template: values.template.clone().map(PathBuf::from),
         no_progress: !show.is_progress_shown(&terminal),
@@ -383,9 +398,17 @@ fn options(
 fn local(parsed: &Parsed<Arguments>) -> Local {
     match (parsed.choice("local"), parsed.values.no_hardlinks) {
         (Some(false), _) => Local::Transfer,
+        (Some(true) | None, _) if parsed.values.shared => Local::Share,
         (Some(true) | None, true) => Local::Copy,
         (Some(true) | None, false) => Local::Link,
     }
+}
+
+/// Those that must be there first, as in git.
+fn references(values: &Arguments) -> Vec<Reference> {
+    let reference = |is_optional| move |path: &OsString| Reference { path: path.into(), is_optional };
+    let needed = values.reference.iter().map(reference(false));
+    needed.chain(values.reference_if_able.iter().map(reference(true))).collect()
 }
 
 /// A remote's name is part of its refs' names.

@@ -143,10 +143,7 @@ fn list(
     };
     let settings = RepoSettings { config, env: &context.env };
     let mut meters = context.meters(config, Show::default());
-    let mut refs = listing::list(remote, &settings, &options, &mut meters)?;
-    // What a helper program would have to import first has no id to show.
-    refs.retain(|reference| reference.id.is_none_or(|id| !id.is_null()));
-    Ok(refs)
+    Ok(listing::list(remote, &settings, &options, &mut meters)?)
 }
 
 fn prefixes(values: &Arguments) -> Vec<BString> {

@@ -24,6 +24,7 @@ use crate::repo::config::Override;
 use crate::repo::{Config, Environment, Repository};
 use crate::transport::{self, Scheme, Url};
 
+mod borrow;
 mod checkout;
 mod destination;
 mod plan;
@@ -31,6 +32,8 @@ mod source;
 mod sparse;
 mod write;
 
+pub use borrow::Reference;
+pub(super) use borrow::add_alternates;
 pub use destination::{Destination, Made, guess_directory};
 
 /// What the user asked for.
@@ -60,6 +63,12 @@ pub struct Options {
     pub local: Local,
     /// Only the files at the top are checked out.
     pub sparse: bool,
+    /// Whether to warn where `local` cannot be done (`--local` was given).
+    pub insists_on_local: bool,
+    /// Repositories on this machine whose objects are borrowed.
+    pub references: Vec<Reference>,
+    /// Nothing is borrowed once the clone is there.
+    pub dissociate: bool,
     /// See [`crate::repo::init::Init::template`].
     pub template: Option<PathBuf>,
     /// Nobody looks at the server's progress.
@@ -86,6 +95,9 @@ impl Default for Options {
             config: Vec::new(),
             local: Local::default(),
             sparse: false,
+            insists_on_local: false,
+            references: Vec::new(),
+            dissociate: false,
             template: None,
             no_progress: false,
             transport: transport::Options::default(),
@@ -102,6 +114,8 @@ pub enum Local {
     Link,
     /// By copies (`--no-hardlinks`).
     Copy,
+    /// Not at all: they are borrowed (`--shared`).
+    Share,
     /// By the protocol (`--no-local`, and always with `file://`).
     Transfer,
 }
@@ -154,6 +168,7 @@ impl<'a> Clone<'a> {
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Cloned, Error> {
         let early =
             if matches!(self.parsed.scheme, Scheme::Helper(_)) { Some(self.make_early()?) } else { None };
+        let lenders = self.lenders(progress)?;
         let mut source = self.connect(&self.destination.git_dir, progress)?;
         let mut plan = self.plan(source.refs())?;
         if let (Source::Foreign { foreign, refs }, Some((_, repo))) = (&mut source, &early)
@@ -163,6 +178,7 @@ impl<'a> Clone<'a> {
             *refs = session::without_bad_names(foreign.refs().to_vec());
             plan = self.plan(refs)?;
         }
+        plan.check()?;
         if plan.is_empty
             && progress.report(Event::Warning("You appear to have cloned an empty repository.")).is_break()
         {
@@ -173,11 +189,12 @@ impl<'a> Clone<'a> {
             None => (self.destination.make()?, self.init(source.object_hash())?),
         };
         self.write_remote_config(&repo, &plan)?;
-        self.take_objects(&repo, &mut source, &plan, progress)?;
+        add_alternates(&repo.objects_dir, &lenders)?;
+        let came = self.take_objects(&repo, &mut source, &plan, progress)?;
         let is_local = source.is_local();
         match source {
-            Source::Session { session, .. } if is_local || plan.map.is_empty() => session.close()?,
-            Source::Session { session, .. } => session.close_after_pack()?,
+            Source::Session { session, .. } if came => session.close_after_pack()?,
+            Source::Session { session, .. } => session.close()?,
             Source::Foreign { foreign, .. } => foreign.close(),
             Source::Bundle(_) => {}
         }
@@ -185,6 +202,9 @@ impl<'a> Clone<'a> {
         if self.options.sparse {
             sparse::write(&cloned.repo)?;
             cloned.repo = self.reopen(&cloned.repo)?;
+        }
+        if self.options.dissociate {
+            borrow::dissociate(&cloned.repo, &fetch::tips_of(&cloned.repo)?, progress)?;
         }
         guard.keep();
         Ok(cloned)
@@ -197,17 +217,76 @@ impl<'a> Clone<'a> {
         Ok((guard, repo))
     }
 
+    /// Brings the objects; whether they came as a pack in git's protocol.
     fn take_objects(
         &self,
         repo: &Repository,
         source: &mut Source,
         plan: &Plan,
         progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
+        if let Some(filter) = &self.options.filter {
+            fetch::write_promisor(repo, self.options.origin.as_bstr(), Some(filter))?;
+        }
+        if let Source::Session { local: Some(objects), .. } = source {
+            let links = match self.options.local {
+                Local::Share => {
+                    add_alternates(&repo.objects_dir, std::slice::from_ref(objects))?;
+                    return Ok(false);
+                }
+                Local::Copy => local_clone::Links::None,
+                Local::Link | Local::Transfer => local_clone::Links::Hard,
+            };
+            local_clone::copy_objects(objects, &repo.objects_dir, links)?;
+            return Ok(false);
+        }
+        let deepens = self.options.deepen != Deepen::default();
+        if plan.wants.is_empty() || (!deepens && borrow::is_lent(repo, &plan.wants)?) {
+            return Ok(false);
+        }
+        let objects = repo.objects()?;
         let is_partial = self.is_partial(source);
+        let request = self.request(source, plan, is_partial, fetch::lent_tips(repo, &objects));
+        let received = match source {
+            Source::Foreign { foreign, .. } => {
+                self.take_foreign(repo, foreign, plan, progress)?;
+                return Ok(false);
+            }
+            Source::Session { session, refs, .. } => {
+                let fetched = fetch_pack(session, repo, refs, &request, progress)?;
+                self.check_shallow(!fetched.shallow.is_empty())?;
+                if !fetched.shallow.is_empty() {
+                    repo.write_shallow(&fetch_pack::new_boundary(&[], &fetched.shallow))?;
+                }
+                fetched.pack
+            }
+            Source::Bundle(bundle) => fetch::unbundle(repo, &objects, bundle, &request, progress)?,
+        };
+        if is_partial {
+            // What the filter left out may be missing, what refs name may not.
+            let objects = repo.objects()?;
+            let missing = plan.wants.iter().find(|want| !objects.contains(want)).copied();
+            let url = || self.parsed.redacted();
+            return missing.map_or(Ok(true), |id| Err(Error::NotConnected { url: url(), missing: Some(id) }));
+        }
+        let old_tips = plan.wants.iter().filter(|want| objects.contains(want)).copied().collect();
+        let arrived = connectivity::Arrived { links: &received.links, old_tips: &old_tips };
+        self.check_connected(repo, plan, Some(arrived))?;
+        Ok(true)
+    }
+
+    /// What to ask for. `tips` are commits that we have already, since others lend them.
+    fn request(
+        &self,
+        source: &Source,
+        plan: &Plan,
+        is_partial: bool,
+        tips: Vec<ObjectId>,
+    ) -> fetch_pack::Request {
         let is_promisor = is_partial || self.options.filter.is_some();
-        let request = fetch_pack::Request {
+        fetch_pack::Request {
             wants: plan.wants.clone(),
+            tips,
             deepen: self.options.deepen.clone(),
             filter: self.options.filter.clone(),
             // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
@@ -224,46 +303,7 @@ impl<'a> Clone<'a> {
                 text
             }),
             ..fetch_pack::Request::default()
-        };
-        if let Some(filter) = &self.options.filter {
-            fetch::write_promisor(repo, self.options.origin.as_bstr(), Some(filter))?;
         }
-        let received = match source {
-            Source::Session { local: Some(objects), .. } => {
-                let links = match self.options.local {
-                    Local::Copy => local_clone::Links::None,
-                    Local::Link | Local::Transfer => local_clone::Links::Hard,
-                };
-                return local_clone::copy_objects(objects, &repo.objects_dir, links);
-            }
-            Source::Session { .. } | Source::Bundle(_) | Source::Foreign { .. } if plan.wants.is_empty() => {
-                return Ok(());
-            }
-            Source::Foreign { foreign, .. } => {
-                return self.take_foreign(repo, foreign, plan, progress);
-            }
-            Source::Session { session, refs, .. } => {
-                let fetched = fetch_pack(session, repo, refs, &request, progress)?;
-                self.check_shallow(!fetched.shallow.is_empty())?;
-                if !fetched.shallow.is_empty() {
-                    repo.write_shallow(&fetch_pack::new_boundary(&[], &fetched.shallow))?;
-                }
-                fetched.pack
-            }
-            Source::Bundle(bundle) => {
-                let objects = repo.objects()?;
-                fetch::unbundle(repo, &objects, bundle, &request, progress)?
-            }
-        };
-        if is_partial {
-            // What the filter left out may be missing, what refs name may not.
-            let objects = repo.objects()?;
-            let missing = plan.wants.iter().find(|want| !objects.contains(want)).copied();
-            let url = || self.parsed.redacted();
-            return missing.map_or(Ok(()), |id| Err(Error::NotConnected { url: url(), missing: Some(id) }));
-        }
-        let arrived = connectivity::Arrived { links: &received.links, old_tips: &Vec::new() };
-        self.check_connected(repo, plan, Some(arrived))
     }
 
     /// Has a helper program bring the objects.

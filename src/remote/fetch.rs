@@ -384,6 +384,7 @@ impl<'a> Listed<'a> {
         let mut known = known_tips(repo, &ours)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));
+        known.extend(lent_tips(repo, &objects));
         let kept = match self.take_objects(&mut objects, &known, progress) {
             Ok(kept) => kept,
             Err(error) => {
@@ -423,6 +424,25 @@ fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error
     let mut seen = HashSet::new();
     tips.retain(|id| seen.insert(*id));
     Ok(tips)
+}
+
+/// The tips of the refs of `repo`.
+pub(super) fn tips_of(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
+    known_tips(repo, &repo.ref_snapshot()?)
+}
+
+/// The tips of the repositories that `objects` borrows from: all that they reach is here.
+pub(super) fn lent_tips(repo: &Repository, objects: &Objects) -> Vec<ObjectId> {
+    let mut tips = Vec::new();
+    for directory in objects.alternates() {
+        let git_dir = directory.parent().unwrap_or(&directory);
+        // One that is no repository of its own, or that we may not read, has no refs to tell of.
+        if let Ok(lender) = Repository::open(git_dir, None, &[], &repo.env) {
+            tips.extend(tips_of(&lender).unwrap_or_default());
+        }
+    }
+    tips.retain(|id| objects.contains(id));
+    tips
 }
 
 /// Takes a bundle's pack in, if we have what it builds on.

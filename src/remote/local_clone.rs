@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::clone::add_alternates;
 
 /// How the objects get here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +31,6 @@ pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), E
             fs::read_dir(&directory).map_err(|error| failed("failed to open", &directory, error))?;
         for entry in entries {
             let entry = entry.map_err(|error| failed("failed to iterate over", &directory, error))?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
             let relative = relative.join(entry.file_name());
             let source = entry.path();
             let kind = entry.file_type().map_err(|error| failed("failed to stat", &source, error))?;
@@ -75,15 +73,14 @@ fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
 fn copy_alternates(from: &Path, to: &Path) -> Result<(), Error> {
     let source = from.join("info/alternates");
     let text = fs::read_to_string(&source).map_err(|error| failed("failed to read", &source, error))?;
-    let mut lines = String::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let path = from.join(line);
-        let path = path.canonicalize().unwrap_or(path);
-        lines.push_str(&path.display().to_string());
-        lines.push('\n');
-    }
-    let target = to.join("info/alternates");
-    fs::write(&target, lines).map_err(|error| failed("failed to write", &target, error))
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lent: Vec<PathBuf> = lines
+        .map(|line| {
+            let path = from.join(line);
+            path.canonicalize().unwrap_or(path)
+        })
+        .collect();
+    add_alternates(to, &lent)
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod borrow;
 mod capabilities;
 mod clone;
 mod fetch;

@@ -29,6 +29,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Refuses refs that the far side names and that are nothing: a server of C git's gives broken ones the null id.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let broken = self.map.iter().find(|mapping| mapping.id.is_null());
+        match broken.and_then(|mapping| mapping.local.as_ref()) {
+            Some(local) => Err(Error::Usage(format!("'{local}' has neither a valid OID nor a target"))),
+            None => Ok(()),
+        }
+    }
+
     /// The names of all that is fetched, on the far side.
     pub(super) fn names(&self) -> Vec<BString> {
         let mut names: Vec<BString> = self.map.iter().map(|mapping| mapping.remote.clone()).collect();

@@ -78,14 +78,16 @@ impl Clone<'_> {
 
     /// The objects to link or copy, if this is a clone of a path that allows it.
     fn local_objects(&self, progress: &mut dyn Progress) -> Result<Option<PathBuf>, Error> {
-        if self.parsed.scheme != Scheme::Path || self.options.local == Local::Transfer {
-            return Ok(None);
-        }
-        let Some(git_dir) = self.parsed.local_path().and_then(|path| discover::local_git_dir(&path)) else {
+        let path = self.parsed.local_path().filter(|_| self.parsed.scheme == Scheme::Path);
+        let git_dir = path.filter(|_| self.options.local != Local::Transfer);
+        let Some(git_dir) = git_dir.and_then(|path| discover::local_git_dir(&path)) else {
+            self.warn_of_no_local(&["--local is ignored"], progress)?;
             return Ok(None);
         };
         if git_dir.join("shallow").exists() {
             self.check_shallow(true)?;
+            let texts = ["source repository is shallow, ignoring --local", "--local is ignored"];
+            self.warn_of_no_local(&texts, progress)?;
             return Ok(None);
         }
         let Deepen { depth, since, not, .. } = &self.options.deepen;
@@ -106,6 +108,16 @@ impl Clone<'_> {
             Err(_) => git_dir,
         };
         Ok(Some(common.join("objects")))
+    }
+
+    /// Says that nothing is linked, if it was asked for by name.
+    fn warn_of_no_local(&self, texts: &[&str], progress: &mut dyn Progress) -> Result<(), Error> {
+        for text in texts.iter().filter(|_| self.options.insists_on_local) {
+            if progress.report(Event::Warning(text)).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a source that is shallow, if that is wished. Where the history is cut anyway it may be.

@@ -1,0 +1,127 @@
+//! Clones that borrow objects from other repositories of this machine. git-clone(1), `--shared`, `--reference`,
+//! `--dissociate`.
+
+use std::fs;
+
+use crate::support::{Case, Format, Kind, Sandbox, Stream, Twin, build};
+
+/// A sandbox whose `served/` has a project, an older copy of it, a shallow one and a work tree of another.
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let served = sandbox.path("served");
+    build::project(&sandbox, &served.join("old.git"), Format::Sha1, 20);
+    sandbox.git(&served, &["clone", "-q", "--mirror", "old.git", "project.git"]).success();
+    let mut stream = Stream::onto("main");
+    stream.history(20..30).import(&sandbox, &served.join("project.git"));
+    let url = format!("file://{}", served.join("old.git").display());
+    sandbox.git(&served, &["clone", "-q", "--bare", "--depth=2", &url, "shallow.git"]).success();
+    sandbox.git(&served, &["clone", "-q", "--separate-git-dir=separate", "old.git", "linked"]).success();
+    sandbox.git(&served.join("old.git"), &["worktree", "add", "-q", "../tree", "topic"]).success();
+    sandbox
+}
+
+/// Both clone into `copy` with `options`, and get the same.
+#[track_caller]
+fn clone(twin: &Twin<'_>, options: &[&str], url: &str) {
+    for client in [&twin.ours, &twin.theirs] {
+        fs::remove_dir_all(client.join("copy")).ok();
+    }
+    let run = twin.run("", &[&["clone"][..], options, &[url, "copy"]].concat());
+    if run.status == 0 {
+        twin.same_objects("copy");
+    } else {
+        assert!(!twin.ours.join("copy").exists(), "{run:?}");
+    }
+}
+
+#[test]
+fn what_is_borrowed_is_not_copied() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let path = |name: &str| sandbox.path("served").join(name).display().to_string();
+    let url = format!("file://{}", path("project.git"));
+    let (old, project, missing) = (path("old.git"), path("project.git"), path("none.git"));
+    for (options, url) in [
+        (vec!["--shared"], project.as_str()),
+        (vec!["-s"], &url),
+        (vec!["--shared", "--reference", &old], &project),
+        (vec!["--reference", &old], &project),
+        (vec!["--reference", &old], &url),
+        (vec!["--reference", &project, "--reference", &old, "--reference", &project], &url),
+        (vec!["--reference", &path("linked")], &url),
+        (vec!["--reference", &missing], &url),
+        (vec!["--reference-if-able", &missing, "--reference", &old], &url),
+        (vec!["--reference", &path("shallow.git")], &url),
+        (vec!["--reference", &path("tree")], &url),
+        (vec!["--reference", &old, "--depth=3"], &url),
+        (vec!["--local"], &url),
+        (vec!["--local"], &path("shallow.git")),
+        (vec!["--shared"], &path("shallow.git")),
+    ] {
+        clone(&twin, &options, url);
+    }
+}
+
+#[test]
+fn what_was_borrowed_is_paid_back() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let path = |name: &str| sandbox.path("served").join(name).display().to_string();
+    let url = format!("file://{}", path("project.git"));
+    sandbox
+        .git(&sandbox.path("served"), &["clone", "-q", "-s", "--bare", "project.git", "debtor.git"])
+        .success();
+    for (options, url) in [
+        (vec!["--dissociate", "--reference", &path("old.git")], url.as_str()),
+        (vec!["--dissociate", "--shared"], &path("project.git")),
+        (vec!["--dissociate"], &path("debtor.git")),
+        (vec!["--dissociate", "--reference", &path("old.git"), "--depth=3"], &url),
+    ] {
+        clone(&twin, &options, url);
+        assert!(!twin.ours.join("copy/.git/objects/info/alternates").exists());
+        assert!(twin.ours.join("copy/.git/objects/pack").read_dir().unwrap().count() <= 3);
+    }
+}
+
+/// What a repository borrows is not asked for again.
+fn fetch_with_alternates(case: &Case) {
+    let served = |name: &str| case.served(name);
+    build::project(&case.sandbox, &served("project.git"), case.format, 20);
+    case.refresh("project.git");
+    case.sandbox
+        .git(&case.sandbox.path("served"), &["clone", "-q", "--mirror", "project.git", "lender.git"])
+        .success();
+    let twin = case.twin();
+    twin.prepare(|client| {
+        build::empty(&case.sandbox, &client.join("copy"), case.format);
+        let objects = served("lender.git").join("objects");
+        fs::write(client.join("copy/objects/info/alternates"), format!("{}\n", objects.display())).unwrap();
+    });
+    let url = case.url("project.git");
+    twin.done("copy", &["fetch", &url, "refs/heads/*:refs/heads/far/*"]);
+    twin.same_objects("copy");
+    let mut stream = Stream::onto("main");
+    stream.history(20..24).import(&case.sandbox, &served("project.git"));
+    case.refresh("project.git");
+    twin.done("copy", &["fetch", &url, "refs/heads/*:refs/heads/far/*"]);
+    twin.same_objects("copy");
+}
+
+#[test]
+fn a_fetch_counts_what_is_borrowed() {
+    crate::once(Kind::Daemon, fetch_with_alternates);
+}
+
+#[test]
+fn a_broken_ref_is_not_cloned() {
+    let sandbox = sandbox();
+    fs::write(sandbox.path("served/project.git/refs/heads/broken"), "a\n").unwrap();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = sandbox.path("served/project.git").display().to_string();
+    // C git says `done.` first: it has copied the objects by then.
+    for run in [twin.gitr("", &["clone", &url, "copy"]), twin.git("", &["clone", &url, "copy"])] {
+        assert_eq!(run.status, 128, "{run:?}");
+        assert!(run.complains_of("'refs/remotes/origin/broken' has neither a valid OID nor a target"));
+    }
+    assert!(!twin.ours.join("copy").exists());
+}
