@@ -198,6 +198,10 @@ impl From<protocol::Error> for CommandError {
     fn from(error: protocol::Error) -> Self {
         match error {
             protocol::Error::Interrupted => Self::interrupted(),
+            protocol::Error::Banner { ref line, .. } => {
+                let hint = format!("the far side printed '{line}' before git spoke there");
+                Self::of(error).with_hint(hint)
+            }
             error => Self::of(error),
         }
     }

@@ -93,6 +93,14 @@ pub enum Error {
         /// Where they stood, in bytes from the beginning of the stream.
         position: u64,
     },
+    /// They broke the protocol at once: something on the way printed a text before they spoke, such as a shell's profile.
+    #[error("protocol error: bad line length character: {}", printable(bytes))]
+    Banner {
+        /// The four bytes that stood where the length should.
+        bytes: [u8; 4],
+        /// The first line of the text, or what can be shown of it.
+        line: String,
+    },
     /// They broke the protocol: the length is a number no pkt-line can have.
     #[error("protocol error: bad line length {length}")]
     LineLength {
@@ -132,6 +140,21 @@ pub enum Error {
     /// The caller of the work asked it to stop.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl Error {
+    /// This error, with what follows in `input` if it is about the very first bytes: then they were no packet at all.
+    pub(crate) fn with_banner(self, input: &mut dyn std::io::BufRead) -> Self {
+        let Self::BadLineLength { bytes, position: 0 } = self else { return self };
+        let mut line = bytes.to_vec();
+        if !bytes.contains(&b'\n') {
+            let mut limited = std::io::Read::take(input, SHOWN_LEN_MAX as u64);
+            // What cannot be read is not shown.
+            let _rest = std::io::BufRead::read_until(&mut limited, b'\n', &mut line);
+        }
+        let first = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        Self::Banner { bytes, line: printable(first.trim_ascii_end()) }
+    }
 }
 
 impl From<std::io::Error> for Error {

@@ -108,7 +108,7 @@ impl Session {
                 let _ended = connection.close();
                 return Err(transport::Error::NoAccess.into());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error.with_banner(greeting).into()),
         };
         let object_hash = advertisement.capabilities().object_format()?;
         let session =

@@ -44,7 +44,8 @@ impl Git {
     /// host for an option (CVE-2017-1000117).
     pub fn new(url: &Url, settings: &dyn Settings, options: Options) -> Result<Self, Error> {
         let authority = url.authority();
-        if authority.contains(&b'\n') || url.path.contains(&b'\n') {
+        let ends_request = |text: &BString| text.find_byteset(b"\n\0").is_some();
+        if ends_request(&authority) || ends_request(&url.path) {
             return Err(Error::Url("newline is forbidden in git:// hosts and repo paths".into()));
         }
         let proxy = proxy_for(&url.host, settings);

@@ -13,8 +13,8 @@ use bstr::{BStr, BString, ByteSlice};
 use super::child::{self, Surroundings};
 use super::stream::Stream;
 use super::{Connection, Error, IpVersion, Options, Settings, Transport, Url};
-use crate::progress::Progress;
-use crate::protocol::{Service, Version};
+use crate::progress::{Event, Progress};
+use crate::protocol::{self, Service, Version};
 
 /// Reaches [`Scheme::Ssh`](super::Scheme::Ssh).
 #[derive(Debug)]
@@ -57,13 +57,16 @@ impl Ssh {
     ///
     /// # Errors
     ///
-    /// [`Error::Url`] if ssh would take the host for an option (CVE-2017-1000117).
+    /// [`Error::Url`] if ssh would take the host for an option (CVE-2017-1000117), or if it cannot be one.
     pub fn new(url: &Url, settings: &dyn Settings, options: Options) -> Result<Self, Error> {
         let destination = url.user_and_host();
         for word in [&destination, &url.host] {
             if word.starts_with(b"-") {
                 return Err(Error::Url(format!("strange hostname '{word}' blocked")));
             }
+        }
+        if destination.iter().any(u8::is_ascii_control) {
+            return Err(Error::Url("control characters are forbidden in ssh hosts and users".into()));
         }
         let program = Program::from_settings(settings);
         Ok(Self {
@@ -78,12 +81,22 @@ impl Ssh {
     }
 
     /// Asks the program to print its configuration, as OpenSSH does on `-G`; what fails at it takes no options.
-    fn probe(&self, version: Version) -> Result<Variant, Error> {
+    /// One that cannot be started is told of here already, as git does, and again when it is needed.
+    fn probe(&self, version: Version, progress: &mut dyn Progress) -> Result<Variant, Error> {
         let mut arguments = vec![BString::from("-G")];
         arguments.extend(self.arguments(Variant::Ssh, version)?);
         let mut command = self.command(&arguments);
         set_version(&mut command, Variant::Ssh, version);
         let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        let program = command.get_program().as_encoded_bytes().as_bstr();
+        if let Err(error) = &status
+            && !program.contains(&b'/')
+        {
+            let text = format!("cannot run {program}: {}", child::reason(error));
+            if progress.report(Event::Error(&text)).is_break() {
+                return Err(protocol::Error::Interrupted.into());
+            }
+        }
         Ok(if status.is_ok_and(|status| status.success()) { Variant::Ssh } else { Variant::Simple })
     }
 
@@ -138,12 +151,12 @@ impl Transport for Ssh {
         &mut self,
         service: Service,
         version: Version,
-        _progress: &mut dyn Progress,
+        progress: &mut dyn Progress,
     ) -> Result<Box<dyn Connection>, Error> {
         let version = child::version_for(service, version);
         let variant = match self.variant {
             Some(variant) => variant,
-            None => *self.variant.insert(self.probe(version)?),
+            None => *self.variant.insert(self.probe(version, progress)?),
         };
         let mut arguments = self.arguments(variant, version)?;
         let program = child::far_program(&self.options, service);

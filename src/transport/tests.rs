@@ -187,6 +187,10 @@ fn what_could_be_an_option_is_blocked() {
         ("git://-x/p", "strange hostname '-x' blocked"),
         ("git://h/p%0ahost=x", "newline is forbidden in git:// hosts and repo paths"),
         ("git://h%0a/p", "newline is forbidden in git:// hosts and repo paths"),
+        ("git://h/p\0host=x", "newline is forbidden in git:// hosts and repo paths"),
+        ("ssh://h%0a/p", "control characters are forbidden in ssh hosts and users"),
+        ("ssh://u%1b[31m@h/p", "control characters are forbidden in ssh hosts and users"),
+        ("h\x07:p", "control characters are forbidden in ssh hosts and users"),
         ("ext::sh -c x", "transport 'ext' not allowed"),
         ("bzr://h/p", "'bzr' needs a remote helper program, which is not used here"),
     ] {

@@ -16,6 +16,7 @@ mod ls_remote;
 mod options;
 mod push;
 mod sources;
+mod ssh;
 mod web;
 
 use support::{Case, Kind, over};

@@ -7,10 +7,12 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: [(&str, &str); 17] = [
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
+    ("plink", "putty-tools"),
+    ("puttygen", "putty-tools"),
     ("apache2", "apache2"),
     ("lighttpd", "lighttpd"),
     ("nginx", "nginx-light"),

@@ -18,7 +18,7 @@ mod lighttpd;
 mod local;
 mod nginx;
 pub mod secure;
-mod ssh;
+pub mod ssh;
 pub mod through;
 
 /// How long a server may take until it answers.

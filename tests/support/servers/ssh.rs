@@ -10,7 +10,7 @@ use crate::support::{Git, Run, Sandbox};
 const PRIVILEGE_SEPARATION: &str = "/run/sshd";
 
 /// A running `sshd` that lets one key in.
-pub(super) struct Sshd {
+pub struct Sshd {
     /// The server.
     process: Process,
     /// Keys, known hosts, configuration.
@@ -21,7 +21,10 @@ pub(super) struct Sshd {
 
 impl Sshd {
     /// Starts sshd such that its sessions find the programs of `git` first.
-    pub(super) fn start(sandbox: &Sandbox, git: &Git) -> Option<Self> {
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(sandbox: &Sandbox, git: &Git) -> Option<Self> {
         let sshd = super::require("sshd")?;
         let keygen = super::require("ssh-keygen")?;
         super::require("ssh")?;
@@ -48,8 +51,18 @@ impl Sshd {
         Some(Self { process, directory, served: sandbox.path("served") })
     }
 
+    /// Where its keys are: `host` and `user`, which it lets in, each with its `.pub`.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.process.port
+    }
+
     /// The ssh command of the client: nothing of the user's own configuration counts.
-    fn command(&self) -> String {
+    pub fn command(&self) -> String {
         let directory = self.directory.display();
         format!(
             "ssh -F none -i {directory}/user -o IdentitiesOnly=yes -o BatchMode=yes \

@@ -1,0 +1,122 @@
+//! SSH: other programs than OpenSSH's, and all that can go wrong before git is reached.
+
+use std::fs;
+use std::process::Stdio;
+
+use bstr::ByteSlice;
+
+use crate::support::servers::Process;
+use crate::support::servers::ssh::Sshd;
+use crate::support::{Format, Git, Run, Sandbox, Serve, Stream, Twin, build, find_program, missing};
+
+/// The repository that is served.
+const NAME: &str = "r.git";
+
+/// A sandbox with a repository that sshd serves; `None`, after saying so, if a program is missing.
+fn served() -> Option<(Sandbox, Sshd)> {
+    let mut sandbox = Sandbox::new();
+    let server = Sshd::start(&sandbox, Git::reference())?;
+    build::project(&sandbox, &sandbox.path("served").join(NAME), Format::Sha1, 12);
+    sandbox.set("GIT_SSH_COMMAND", server.command());
+    Some((sandbox, server))
+}
+
+/// Clones, fetches and pushes; C git does the first two beside it.
+fn round(sandbox: &Sandbox, url: &str) {
+    let served = sandbox.path("served").join(NAME);
+    let twin = Twin::new(sandbox, 2, Vec::new());
+    twin.done("", &["clone", "-q", url, "copy"]);
+    twin.same_objects("copy");
+    let mut stream = Stream::onto("main");
+    stream.history(12..15).import(sandbox, &served);
+    twin.done("copy", &["fetch"]);
+    twin.same("copy");
+    let copy = twin.ours.join("copy");
+    sandbox.git(&copy, &["commit", "-q", "--allow-empty", "-m", "ours"]).success();
+    twin.gitr("copy", &["push", "origin", "HEAD:refs/heads/new"]).success();
+    let id = |place, name| sandbox.git(place, &["rev-parse", name]).success().line();
+    assert_eq!(id(&served, "new"), id(&copy, "HEAD"));
+}
+
+#[test]
+fn putty_reaches_what_openssh_does() {
+    let Some((mut sandbox, server)) = served() else { return };
+    let (Some(plink), Some(puttygen)) = (find_program("plink"), find_program("puttygen")) else {
+        return missing("plink");
+    };
+    let directory = server.directory().to_owned();
+    let mut command = sandbox.command(puttygen);
+    let key = directory.join("user.ppk");
+    command.arg(directory.join("user")).args(["-O", "private", "-o"]).arg(&key);
+    Run::of(&mut command).success();
+    let mut command = sandbox.command("ssh-keygen");
+    let print = Run::of(command.args(["-l", "-f"]).arg(directory.join("host.pub"))).success().line();
+    let print = print.split(' ').nth(1).unwrap().to_owned();
+    let (plink, key) = (plink.display(), key.display());
+    sandbox.set("GIT_SSH_COMMAND", format!("{plink} -batch -i {key} -hostkey {print}"));
+    round(&sandbox, &server.url(NAME));
+}
+
+#[test]
+fn a_connection_is_shared() {
+    let Some((mut sandbox, server)) = served() else { return };
+    let socket = sandbox.path("temporary/control");
+    let line =
+        format!("exec {} -M -N -S {} -p {} 127.0.0.1", server.command(), socket.display(), server.port());
+    let mut command = sandbox.command("/bin/sh");
+    command.arg("-c").arg(line).stdin(Stdio::null());
+    let mut master = Process::spawn(command, &sandbox.path("temporary/log"), server.port());
+    assert!(master.wait_until(|| socket.exists()), "the first connection is not made");
+    // Without a key of its own, there is no other way in.
+    sandbox
+        .set("GIT_SSH_COMMAND", format!("ssh -F none -i none -o IdentitiesOnly=yes -S {}", socket.display()));
+    round(&sandbox, &server.url(NAME));
+}
+
+#[test]
+fn what_goes_wrong_is_told_in_the_programs_own_words() {
+    let Some((mut sandbox, server)) = served() else { return };
+    let url = server.url(NAME);
+    let directory = server.directory().to_owned();
+    let other = directory.join("other");
+    let mut command = sandbox.command("ssh-keygen");
+    Run::of(command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other)).success();
+    let user = format!("{}/user ", directory.display());
+    let usual = server.command();
+    let unknown_host = format!("{usual} -o UserKnownHostsFile=none -o StrictHostKeyChecking=yes")
+        .replace(&format!("-o UserKnownHostsFile={}/known_hosts", directory.display()), "");
+    let wrong_key = usual.replace(&user, &format!("{} ", other.display()));
+    for (command, options) in [
+        (unknown_host.as_str(), &[][..]),
+        (&wrong_key, &[]),
+        (&usual, &["--upload-pack=nosuch-program"]),
+        (&usual, &["--upload-pack=exit 3;"]),
+        (&usual, &["--upload-pack=kill -9 $PPID;"]),
+        ("/nonexistent/ssh", &[]),
+        ("nonexistent-ssh", &[]),
+        ("exit 7;", &[]),
+    ] {
+        sandbox.set("GIT_SSH_COMMAND", command);
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let run = twin.run("", &[&["clone"], options, &[&*url, "copy"]].concat());
+        assert_eq!(run.status, 128, "{run:?}");
+        assert!(!twin.ours.join("copy").exists());
+    }
+    sandbox.set("GIT_SSH_COMMAND", usual);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    assert_eq!(twin.run("", &["ls-remote", &server.url("nosuch.git")]).status, 128);
+}
+
+#[test]
+fn a_text_in_front_is_quoted() {
+    let Some((sandbox, server)) = served() else { return };
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = server.url(NAME);
+    let arguments = ["ls-remote", "--upload-pack=echo Welcome to this host; git-upload-pack", &url];
+    let (ours, theirs) = (twin.gitr("", &arguments), twin.git("", &arguments));
+    assert_eq!((ours.status, theirs.status), (128, 128));
+    let first = |run: &Run| run.stderr.lines().find(|line| line.starts_with(b"fatal: ")).unwrap().to_vec();
+    assert_eq!(first(&ours), first(&theirs));
+    assert!(ours.complains_of("hint: the far side printed 'Welcome to this host' before git spoke there"));
+    fs::remove_dir_all(&twin.ours).ok();
+}
