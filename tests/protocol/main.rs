@@ -5,6 +5,7 @@ mod framing;
 mod properties;
 mod push;
 mod recorded;
+mod urls;
 
 /// Reads a fixture: bytes that a real server sent.
 fn fixture(name: &str) -> Vec<u8> {
