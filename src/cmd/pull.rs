@@ -1,7 +1,7 @@
 //! `gitr pull`. `git-pull(1)`.
 //!
-//! What is fetched is fetched by us, and where nothing is to be merged, or there is no commit yet, that is all. Merging,
-//! rebasing and moving a work tree forward are left to the installed git.
+//! The fetch is ours, and where nothing is to be merged, or there is no commit yet, so is the rest. The installed git merges
+//! and rebases; it makes fast-forwards too, since it shows what changed, but they are made without it as well.
 
 use std::ffi::OsString;
 
@@ -17,6 +17,7 @@ use crate::repo::Repository;
 mod advice;
 mod candidates;
 mod choice;
+mod forward;
 mod git;
 mod options;
 mod rebase;
@@ -84,6 +85,16 @@ impl Pull<'_> {
         {
             self.follow_fetch(old, current)?;
         }
+        self.integrate(old, current, fork_point)
+    }
+
+    /// Joins what was fetched with our branch, which was at `old` before and is at `current` now.
+    fn integrate(
+        &self,
+        old: Option<ObjectId>,
+        current: Option<ObjectId>,
+        fork_point: Option<ObjectId>,
+    ) -> Result<u8, CommandError> {
         let heads = fetch_head::to_merge(&self.repo.git_path("FETCH_HEAD"))?;
         let Some(first) = heads.first().copied() else {
             candidates::explain_none(self.repo, &self.operands, self.choice.is_rebase())?;
@@ -141,7 +152,7 @@ impl Pull<'_> {
         ui::note(format!(
             "warning: fetch updated the current branch head.\nfast-forwarding your working tree from\ncommit {old}."
         ));
-        if !self.move_work_tree(old, current)? {
+        if !self.move_work_tree(Some(old), current)? {
             return Err(CommandError::fatal(format!(
                 "Cannot fast-forward your working tree.\nAfter making sure that you saved anything precious from\n\
                  $ git diff {old}\noutput, run\n$ git reset --hard\nto recover."
@@ -150,16 +161,14 @@ impl Pull<'_> {
         Ok(())
     }
 
-    /// The first commit of a branch: by ourselves where nothing of the user's is in the way, else with git, which takes care
-    /// of it.
+    /// The first commit of a branch.
     fn begin(&self, head: ObjectId, fetched: Option<ObjectId>) -> Result<u8, CommandError> {
         if options::verifies_signatures(self.parsed, self.repo)? {
             let id = head.to_string();
             return self.git.run(&["merge", "--ff-only", "--verify-signatures", &id]);
         }
         if !pull::is_empty_work_tree(self.repo) || pull::has_promisor(&self.repo.config)? {
-            let nothing = ObjectId::empty_tree(self.repo.object_hash);
-            if self.move_work_tree(nothing, head)? {
+            if self.move_work_tree(None, head)? {
                 pull::set_head(self.repo, head, fetched)?;
                 return Ok(0);
             }
@@ -171,12 +180,6 @@ impl Pull<'_> {
             ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
         }
         Ok(u8::from(!outcome.errors.is_empty()))
-    }
-
-    /// Takes index and work tree from one tree to another, with git; `false` if something of the user's is in the way.
-    fn move_work_tree(&self, from: ObjectId, to: ObjectId) -> Result<bool, CommandError> {
-        let (from, to) = (from.to_string(), to.to_string());
-        Ok(self.git.run(&["read-tree", "-m", "-u", &from, &to])? == 0)
     }
 
     /// Refuses what neither a fast-forward nor a wish of the user's settles.
@@ -224,16 +227,19 @@ impl Pull<'_> {
         let fast_forward = if is_rebase { Some(FastForward::Only) } else { self.choice.fast_forward };
         words.extend(fast_forward.map(|choice| choice.word().into()));
         words.push("FETCH_HEAD".into());
-        self.git.run_or_explain(&words, "merge FETCH_HEAD")
+        if let Some(code) = self.git.status(&words)? {
+            return Ok(code);
+        }
+        let forwarded = match standing.first {
+            Some(first) if self.is_plain_fast_forward(standing)? => self.fast_forward(current, first)?,
+            Some(_) | None => None,
+        };
+        forwarded.ok_or_else(|| git::explain("merge FETCH_HEAD"))
     }
 
     /// Takes submodules along after what went well, where that is wished.
     fn update_submodules(&self, code: u8, is_rebase: bool) -> Result<u8, CommandError> {
-        let wish = match self.parsed.choice("recurse-submodules") {
-            Some(wish) => Some(wish),
-            None => self.repo.config.boolean("submodule.recurse")?,
-        };
-        if code != 0 || wish != Some(true) {
+        if code != 0 || !options::recurses(self.parsed, self.repo)? {
             return Ok(code);
         }
         let how = if is_rebase { "--rebase" } else { "--checkout" };

@@ -8,6 +8,7 @@ use super::config::names;
 use super::update::{followed, is_ancestor};
 use crate::progress::Progress;
 use crate::repo::checkout::Outcome;
+use crate::repo::checkout::forward::Forwarded;
 use crate::repo::{Config, Edit, Expected, Repository, Target};
 
 /// How what is to be merged stands to our branch.
@@ -15,6 +16,8 @@ use crate::repo::{Config, Edit, Expected, Repository, Target};
 pub struct Standing {
     /// How many commits are to be merged.
     pub heads: usize,
+    /// The first of them.
+    pub first: Option<ObjectId>,
     /// There is one, and it has all that our branch has.
     pub can_fast_forward: bool,
     /// Our branch has all of them.
@@ -42,7 +45,7 @@ impl Standing {
         for head in &heads {
             is_up_to_date = is_up_to_date && is_ancestor(*head, current)?;
         }
-        Ok(Self { heads: heads.len(), can_fast_forward, is_up_to_date })
+        Ok(Self { heads: heads.len(), first: heads.first().copied(), can_fast_forward, is_up_to_date })
     }
 }
 
@@ -134,6 +137,51 @@ pub fn set_head(repo: &Repository, head: ObjectId, fetched: Option<ObjectId>) ->
         new: Some(Target::Id(commit_of(repo, head)?)),
         expected: fetched.map_or(Expected::Missing, Expected::Id),
         message: Some("initial pull".into()),
+        through,
+    };
+    Ok(repo.update_refs(&[edit])?)
+}
+
+/// Takes index and work tree from the commit `old`, or from none, to the commit `new`, if that loses nothing of the user's.
+/// The branch stays where it is: see [`advance`].
+///
+/// # Errors
+///
+/// If a commit, a tree or the index cannot be read, or the index is locked.
+pub fn forward(
+    repo: &Repository,
+    old: Option<ObjectId>,
+    new: ObjectId,
+    progress: &mut dyn Progress,
+) -> Result<Forwarded, Error> {
+    if has_promisor(&repo.config)? {
+        return Ok(Forwarded::Special);
+    }
+    let mut objects = repo.objects()?;
+    let mut tree = |id: Option<ObjectId>| -> Result<ObjectId, Error> {
+        let Some(id) = id else { return Ok(ObjectId::empty_tree(repo.object_hash)) };
+        let id = commit_of(repo, id)?;
+        let commit = objects.commit(&id).map_err(unreadable)?;
+        let commit = commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?;
+        Ok(commit.tree)
+    };
+    let (from, to) = (tree(old)?, tree(Some(new))?);
+    Ok(repo.forward(&from, &to, progress)?)
+}
+
+/// Moves the branch that is checked out from `old` to `new`, and remembers `old` as `ORIG_HEAD`.
+///
+/// # Errors
+///
+/// If a ref cannot be written.
+pub fn advance(repo: &Repository, old: ObjectId, new: ObjectId, message: &str) -> Result<(), Error> {
+    remember(repo, old)?;
+    let (name, through) = followed(repo, &"HEAD".into());
+    let edit = Edit {
+        name,
+        new: Some(Target::Id(new)),
+        expected: Expected::Id(old),
+        message: Some(message.into()),
         through,
     };
     Ok(repo.update_refs(&[edit])?)

@@ -253,3 +253,105 @@ fn without_git_the_fetch_is_done_and_the_merge_explained() {
     let tips: Vec<&str> = tips.lines().collect();
     assert_eq!(tips.first(), tips.last());
 }
+
+/// Two clones that are behind a commit which changes, makes and removes files and directories of every kind.
+fn far_behind(sandbox: &Sandbox) -> Twin<'_> {
+    let source = sandbox.path("served/project.git");
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 90).file("plain", "old\n").file("gone/deep/file", "old\n").file("turns", "file\n");
+    stream.file("into/file", "directory\n").file("mode", "mode\n").entry("120000", "link", b"plain");
+    stream.file("same", "same\n").file("eol.crlf", "old\n");
+    stream.import(sandbox, &source);
+    let twin = clones(sandbox);
+    let next = sandbox.path("next");
+    sandbox.git(&sandbox.path(""), &["clone", "-q", &source.display().to_string(), "next"]).success();
+    let write = |name: &str, text: &str| {
+        let path = next.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    sandbox.git(&next, &["rm", "-q", "-r", "gone", "turns", "into", "link"]).success();
+    write("plain", "new\n");
+    write("turns/file", "now a directory\n");
+    write("into", "now a file\n");
+    write("link", "now a file\n");
+    write("added/deep/file", "added\n");
+    write("eol.crlf", "new\n");
+    sandbox.git(&next, &["add", "-A"]).success();
+    sandbox.git(&next, &["update-index", "--chmod=+x", "mode"]).success();
+    sandbox.git(&next, &["commit", "-q", "-m", "next"]).success();
+    sandbox.git(&next, &["push", "-q", "origin", "main"]).success();
+    twin
+}
+
+/// A fast-forward without git, after `prepare` in both, leaves what git leaves, and refuses where it refuses.
+#[track_caller]
+fn forward(prepare: &str) -> super::Run {
+    let sandbox = sandbox();
+    let twin = far_behind(&sandbox);
+    script::act(&sandbox, &twin, prepare);
+    let theirs = twin.git("copy", &["pull", "--no-stat"]);
+    let ours = without_git(&sandbox, &twin, &["pull", "--no-stat"]);
+    let said = |run: &super::Run| (twin.anonymous(&run.stdout), twin.anonymous(&run.stderr), run.status);
+    assert_eq!(said(&ours), said(&theirs), "after {prepare}");
+    let status = |client: &std::path::Path| {
+        sandbox
+            .git(&client.join("copy"), &["status", "--porcelain", "--untracked-files=all"])
+            .success()
+            .stdout
+    };
+    assert_eq!(status(&twin.ours), status(&twin.theirs), "after {prepare}");
+    twin.same_state("copy");
+    ours
+}
+
+#[test]
+fn without_git_a_branch_moves_ahead() {
+    for prepare in [
+        "",
+        "> same mine",
+        "> same mine\n! add same",
+        "! rm -q same",
+        "< same",
+        "< plain",
+        "> fresh untracked",
+        "> plain new\n! add plain",
+        "! update-index --index-version 4",
+        "! checkout -q --detach\n! checkout -q -B other\n! branch -q -u origin/main",
+    ] {
+        assert_eq!(forward(prepare).status, 0, "after {prepare}");
+    }
+}
+
+#[test]
+fn without_git_no_change_is_lost() {
+    for prepare in [
+        "> plain mine",
+        "> plain mine\n! add plain",
+        "> added untracked",
+        "! rm -q plain",
+        "> mode mine",
+        "> gone/deep/file mine",
+        "> turns mine\n> into/file mine",
+        "> into/untracked mine",
+        "< gone/deep/file\n> gone/deep/file mine",
+    ] {
+        assert_eq!(forward(prepare).status, 1, "after {prepare}");
+    }
+}
+
+/// What this cannot take along is told and left alone.
+#[test]
+fn without_git_what_is_special_is_left_alone() {
+    let sandbox = sandbox();
+    let twin = far_behind(&sandbox);
+    let copy = twin.ours.join("copy");
+    sandbox.git(&copy, &["update-index", "--assume-unchanged", "same"]).success();
+    let before = sandbox.git(&copy, &["rev-parse", "HEAD"]).line();
+    let run = without_git(&sandbox, &twin, &["pull"]);
+    assert_eq!(run.status, 128, "{run:?}");
+    assert!(run.stderr.to_string().contains("git merge FETCH_HEAD"), "{run:?}");
+    assert_eq!(sandbox.git(&copy, &["rev-parse", "HEAD"]).line(), before);
+    assert_eq!(sandbox.git(&copy, &["status", "--porcelain"]).success().stdout, "");
+    assert!(!copy.join(".git/index.lock").exists());
+}

@@ -107,6 +107,28 @@ fn a_remote_is_renamed_with_all_that_names_it() {
     );
 }
 
+/// Where one ref cannot be renamed none is, and nothing is left behind.
+#[test]
+fn a_locked_ref_keeps_all_from_being_renamed() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let copy = twin.ours.join("copy");
+    let source = sandbox.path("served/project.git").display().to_string();
+    sandbox.git(&copy, &["remote", "add", "-f", "second", &source]).success();
+    let refs = || sandbox.git(&copy, &["for-each-ref"]).success().stdout;
+    let before = refs();
+    let lock = copy.join(".git/refs/remotes/second/main.lock");
+    std::fs::write(&lock, "").unwrap();
+    let run = twin.gitr("copy", &["remote", "rename", "second", "third"]);
+    assert_eq!(run.status, 128, "{run:?}");
+    assert_eq!(refs(), before);
+    std::fs::remove_file(&lock).unwrap();
+    assert!(super::support::state::leftovers(&copy).is_empty());
+    assert!(
+        !copy.join(".git/refs/remotes/third").exists() && !copy.join(".git/logs/refs/remotes/third").exists()
+    );
+}
+
 /// Refs go one by one where a new name lies below an old one.
 #[test]
 fn a_remote_is_renamed_into_the_way_of_its_own_refs() {

@@ -15,6 +15,7 @@ mod http;
 mod ls_remote;
 mod options;
 mod push;
+mod remote;
 mod sources;
 mod ssh;
 mod web;

@@ -31,8 +31,12 @@ pub fn play_unfinished(sandbox: &Sandbox, twin: &Twin<'_>, script: &str) {
     twin.same_state("copy");
 }
 
+/// Plays `script` without a look at what comes of it.
+///
+/// # Panics
+/// If both do not say the same.
 #[track_caller]
-fn act(sandbox: &Sandbox, twin: &Twin<'_>, script: &str) {
+pub fn act(sandbox: &Sandbox, twin: &Twin<'_>, script: &str) {
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut words = line.split(' ').map(|word| if word == "''" { "" } else { word });
         let kind = words.next();

@@ -27,12 +27,14 @@ impl<'a> Git<'a> {
         words: &[S],
         what: &str,
     ) -> Result<u8, CommandError> {
+        self.status(words)?.ok_or_else(|| explain(what))
+    }
+
+    /// Runs git; its exit code, `None` if it is not installed.
+    pub(super) fn status<S: AsRef<OsStr>>(&self, words: &[S]) -> Result<Option<u8>, CommandError> {
         match self.command(words).status() {
-            Ok(status) => Ok(code(status)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(CommandError::fatal(format!(
-                "what was fetched has yet to be joined with your branch, for which git has to be installed; \
-                 then run\n\n    git {what}\n"
-            ))),
+            Ok(status) => Ok(Some(code(status))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&error)),
         }
     }
@@ -75,6 +77,14 @@ impl<'a> Git<'a> {
         }
         command
     }
+}
+
+/// What is to be done where git is not installed: `git <what>`, once it is.
+pub(super) fn explain(what: &str) -> CommandError {
+    CommandError::fatal(format!(
+        "what was fetched has yet to be joined with your branch, for which git has to be installed; then run\n\n    \
+         git {what}\n"
+    ))
 }
 
 /// The code of a child, 128 and its number if a signal ended it.

@@ -223,6 +223,17 @@ pub(super) fn check_cleanup(parsed: &Parsed<Arguments>) -> Result<(), CommandErr
     }
 }
 
+/// Whether submodules come along: `--recurse-submodules`, `submodule.recurse`.
+pub(super) fn recurses(parsed: &Parsed<Arguments>, repo: &Repository) -> Result<bool, CommandError> {
+    if let Some(value) = &parsed.values.recurse_submodules {
+        return Ok(!["no", "false", "off"].iter().any(|no| value == no));
+    }
+    if parsed.choice("recurse-submodules") == Some(false) {
+        return Ok(false);
+    }
+    Ok(repo.config.boolean("submodule.recurse")?.unwrap_or(false))
+}
+
 /// How much is shown.
 pub(super) fn show(parsed: &Parsed<Arguments>) -> Show {
     Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") }

@@ -34,13 +34,15 @@ pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) ->
         words.push("-v".into());
     }
     let names = &parsed.values.operands;
-    let is_default = names.is_empty() || names.iter().any(|name| name == "default");
-    if is_default && repo.config.string("remotes.default").is_none() {
-        words = words.into_iter().filter(|word| word != "--multiple").chain(["--all".into()]).collect();
-    } else if names.is_empty() {
+    words.extend(names.iter().cloned());
+    if names.is_empty() {
         words.push("default".into());
-    } else {
-        words.extend(names.iter().cloned());
+    }
+    let is_default = words.last().is_some_and(|word| word == "default");
+    if is_default && repo.config.string("remotes.default").is_none() {
+        words.pop();
+        words.retain(|word| word != "--multiple");
+        words.push("--all".into());
     }
     let code = fetch::run(&words, context).unwrap_or_else(CommandError::print);
     Ok(u8::from(code != 0))

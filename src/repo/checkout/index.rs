@@ -12,6 +12,8 @@ use gix_hash::ObjectId;
 use super::tree::Directory;
 use crate::repo::Error;
 
+pub mod read;
+
 /// One path of the index.
 #[derive(Debug)]
 pub struct Entry {
@@ -135,7 +137,7 @@ pub fn write(mut lock: gix_lock::File, content: &[u8], path: &Path) -> Result<()
     Ok(())
 }
 
-/// The bytes of an index of sorted `entries`, with a cache tree of `directories`.
+/// The bytes of an index of sorted `entries`, with a cache tree of `directories` if there are any.
 pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind) -> Result<Vec<u8>, Error> {
     let count =
         u32::try_from(entries.len()).map_err(|_| Error::Refused("too many index entries".to_owned()))?;
@@ -148,7 +150,9 @@ pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind
         encode_entry(entry, &mut out);
     }
     let cache_tree = encode_cache_tree(directories);
-    if let Ok(size) = u32::try_from(cache_tree.len()) {
+    if let Ok(size) = u32::try_from(cache_tree.len())
+        && size > 0
+    {
         out.extend_from_slice(b"TREE");
         out.extend_from_slice(&size.to_be_bytes());
         out.extend_from_slice(&cache_tree);

@@ -14,11 +14,13 @@ use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
 use crate::progress::Progress;
+use filter::Filters;
 
 mod attribute;
 mod config;
 mod convert;
 mod filter;
+pub mod forward;
 mod index;
 mod path;
 mod tree;
@@ -145,7 +147,9 @@ pub fn checkout(
     if options.top_only {
         skip_below_top(&mut listing.entries);
     }
-    let outcome = write::write(place, &objects, options, &mut listing.entries, progress)?;
+    let filters = Filters::new(place, options, &listing.entries)?;
+    let how = write::How { filters, symlinks: options.symlinks };
+    let outcome = write::write(place, &objects, how, &mut listing.entries, progress)?;
     if outcome.errors.is_empty() {
         let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
         index::write(lock, &content, &index_path)?;

@@ -73,7 +73,8 @@ pub fn list(objects: &dyn Find, tree: &oid, protection: Protection) -> Result<Li
     if !listing.entries.is_sorted_by(|a, b| a.path < b.path) {
         listing.entries.sort_by(|a, b| a.path.cmp(&b.path));
     }
-    conflict(&listing.entries).map_or(Ok(listing), |path| Err(Failure::Path(path)))
+    let paths = listing.entries.iter().map(|entry| &entry.path);
+    conflict(paths).map_or(Ok(listing), |path| Err(Failure::Path(path)))
 }
 
 /// The state of a walk besides its stack.
@@ -223,18 +224,18 @@ fn sort_key(raw: &Raw) -> impl Iterator<Item = u8> + '_ {
     raw.name.iter().copied().chain(raw.mode.is_none().then_some(b'/'))
 }
 
-/// A path that two sorted `entries` have, or that is a file in one and a directory in another.
-fn conflict(entries: &[Entry]) -> Option<BString> {
+/// A path that is twice among sorted `paths`, or once as a file and once as a directory.
+pub fn conflict<'a>(paths: impl Iterator<Item = &'a BString>) -> Option<BString> {
     let mut open: Vec<&BString> = Vec::new();
-    for entry in entries {
-        while open.last().is_some_and(|prefix| !entry.path.starts_with(prefix)) {
+    for path in paths {
+        while open.last().is_some_and(|prefix| !path.starts_with(prefix)) {
             open.pop();
         }
-        let is_inside = |prefix: &&BString| matches!(entry.path.get(prefix.len()), None | Some(b'/'));
+        let is_inside = |prefix: &&BString| matches!(path.get(prefix.len()), None | Some(b'/'));
         if let Some(prefix) = open.iter().copied().find(is_inside) {
             return Some(prefix.clone());
         }
-        open.push(&entry.path);
+        open.push(path);
     }
     None
 }
@@ -274,14 +275,10 @@ mod tests {
 
     #[test]
     fn a_file_that_is_also_a_directory_is_found_across_its_neighbours() {
-        let entry = |path: &str| Entry {
-            path: path.into(),
-            mode: Mode::File,
-            id: ObjectId::null(gix_hash::Kind::Sha1),
-            stat: Stat::default(),
-            is_skipped: false,
+        let paths = |paths: &[&str]| {
+            let paths: Vec<BString> = paths.iter().map(|path| BString::from(*path)).collect();
+            conflict(paths.iter())
         };
-        let paths = |paths: &[&str]| conflict(&paths.iter().map(|path| entry(path)).collect::<Vec<_>>());
         assert_eq!(paths(&["a", "a.", "a.b", "a/x"]), Some("a".into()));
         assert_eq!(paths(&["a", "a"]), Some("a".into()));
         assert_eq!(paths(&["a", "a.", "a.b/x", "ab/x", "b"]), None);

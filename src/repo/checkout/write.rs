@@ -15,18 +15,26 @@ use gix_object::FindExt;
 
 use super::filter::{Converted, Filters};
 use super::index::{Entry, Mode, Stat};
-use super::{Options, Outcome, Place, unreadable};
+use super::{Outcome, Place, unreadable};
 use crate::progress::{Event, Progress};
 use crate::repo::Error;
 
 const UPDATING_FILES: &str = "Updating files";
 const FILTERING_CONTENT: &str = "Filtering content";
 
+/// How files are written.
+pub struct How {
+    /// What is done to the content; nothing if `None`.
+    pub filters: Option<Filters>,
+    /// Whether the file system has symbolic links.
+    pub symlinks: bool,
+}
+
 /// Writes the files of `entries` and notes in each what the system says about its file.
 pub fn write(
     place: &Place<'_>,
     objects: &gix_odb::Handle,
-    options: &Options,
+    how: How,
     entries: &mut [Entry],
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
@@ -35,9 +43,9 @@ pub fn write(
         tree: WorkTree {
             path: place.work_tree.to_owned(),
             current: BString::default(),
-            symlinks: options.symlinks,
+            symlinks: how.symlinks,
         },
-        filters: Filters::new(place, options, entries)?,
+        filters: how.filters,
         delayed: BTreeMap::new(),
         outcome: Outcome::default(),
         buffer: Vec::new(),

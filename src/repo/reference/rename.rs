@@ -1,16 +1,14 @@
 //! Renaming refs together with their reflogs, as `git remote rename` does.
 //!
-//! ```text
-//! copy reflogs ── make the new refs ── remove the old ones
-//! ```
-//!
-//! Whatever fails before the last step leaves the old refs as they were. C git renames one ref after the other and writes
-//! `packed-refs` anew for each.
+//! All refs get their new names in one transaction; their reflogs are copied before it. C git renames one ref after the
+//! other and writes `packed-refs` anew for each, as is done here only where names are in each other's way.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 
+use super::conflict::parents;
 use super::directory::{make_directories, remove_empty_directories, remove_empty_parents};
 use super::files::Files;
 use super::lock::reason;
@@ -40,13 +38,11 @@ impl Repository {
     ///
     /// # Errors
     ///
-    /// In git's words if a new name is taken. Refs that were renamed before stay renamed where names are in the way of each
-    /// other, so that they have to go one by one.
+    /// In git's words if a new name is taken; nothing has changed then. Only where names are in each other's way, so that
+    /// they have to go one by one, those that went before stay renamed.
     pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
-        match self.rename_together(renames, progress) {
-            // Perhaps a new name lies below an old one, which has to go first then.
-            Err(Error::Reference(_)) => {}
-            outcome => return outcome,
+        if !are_in_each_others_way(renames) {
+            return self.rename_together(renames, progress);
         }
         let symbolic = |rename: &&Rename| matches!(rename.target, Target::Symbolic(_));
         let links: Vec<&Rename> = renames.iter().filter(symbolic).collect();
@@ -70,12 +66,12 @@ impl Repository {
                 return Err(Error::Interrupted);
             }
         }
-        self.update_refs(&renames.iter().map(creation).collect::<Vec<_>>())?;
+        let edits: Vec<Edit> = renames.iter().map(creation).chain(renames.iter().map(removal)).collect();
+        self.update_refs(&edits)?;
         logs.made.clear();
         for rename in renames {
             self.log_rename(&files, rename)?;
         }
-        self.update_refs(&renames.iter().map(removal).collect::<Vec<_>>())?;
         let end = Event::PhaseEnd { title: TITLE, done: total, total: Some(total), bytes: 0 };
         // All is done already.
         let _too_late_to_stop = progress.report(end);
@@ -105,6 +101,15 @@ impl Repository {
         let line = Line { old: id, new: id, committer: committer.as_ref(), message: rename.message.as_ref() };
         reflog::append(files, self.log_all()?, rename.new.as_ref(), &line)
     }
+}
+
+/// Whether a new name lies below an old one, or an old one below a new one.
+fn are_in_each_others_way(renames: &[Rename]) -> bool {
+    let names = |name: fn(&Rename) -> &BString| renames.iter().map(name).map(|name| name.as_bstr()).collect();
+    let (old, new): (HashSet<&BStr>, HashSet<&BStr>) =
+        (names(|rename| &rename.old), names(|rename| &rename.new));
+    let lies_in = |name: &&BStr, others: &HashSet<&BStr>| parents(name).any(|parent| others.contains(parent));
+    new.iter().any(|name| lies_in(name, &old)) || old.iter().any(|name| lies_in(name, &new))
 }
 
 /// Reflogs under their new names; removed again unless the refs follow.
@@ -179,6 +184,22 @@ mod tests {
         ObjectId::from_bytes_or_panic(&[letter; 20])
     }
 
+    fn rename(old: &str, new: &str) -> Rename {
+        Rename { old: old.into(), new: new.into(), target: Target::Id(id(1)), message: "renamed".into() }
+    }
+
+    #[test]
+    fn names_below_each_other_are_found() {
+        let is_found = |rows: &[(&str, &str)]| {
+            let renames: Vec<Rename> = rows.iter().map(|(old, new)| rename(old, new)).collect();
+            are_in_each_others_way(&renames)
+        };
+        assert!(is_found(&[("refs/a/x", "refs/a/x/y")]));
+        assert!(is_found(&[("refs/a/x/y", "refs/a/x")]));
+        assert!(is_found(&[("refs/a/z", "refs/a/x/z"), ("refs/a/x", "refs/b/x")]));
+        assert!(!is_found(&[("refs/a/x", "refs/a/xy"), ("refs/a/y", "refs/b/x/y")]));
+    }
+
     #[test]
     fn a_log_that_nothing_follows_is_removed_again() {
         let directory = tempfile::tempdir().unwrap();
@@ -190,12 +211,7 @@ mod tests {
         let old = directory.path().join("logs/refs/remotes/a/main");
         std::fs::create_dir_all(old.parent().unwrap()).unwrap();
         std::fs::write(&old, "line\n").unwrap();
-        let rename = Rename {
-            old: "refs/remotes/a/main".into(),
-            new: "refs/remotes/b/main".into(),
-            target: Target::Id(id(1)),
-            message: "renamed".into(),
-        };
+        let rename = rename("refs/remotes/a/main", "refs/remotes/b/main");
         let new = directory.path().join("logs/refs/remotes/b/main");
         let mut logs = CopiedLogs { files: &files, made: Vec::new() };
         logs.copy(&rename).unwrap();

@@ -1,0 +1,118 @@
+//! A fast-forward by ourselves, where there is no git to do it.
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::choice::FastForward;
+use super::{CommandError, Pull, options, ui};
+use crate::cmd::transfer::abbreviation;
+use crate::remote::pull;
+use crate::repo::checkout::forward::{Blocked, Forwarded};
+
+impl Pull<'_> {
+    /// Whether what is asked for is a fast-forward that needs nothing but what is here.
+    pub(super) fn is_plain_fast_forward(&self, standing: &pull::Standing) -> Result<bool, CommandError> {
+        let config = &self.repo.config;
+        let merges_always = self.choice.fast_forward == Some(FastForward::Never)
+            || self.choice.fast_forward.is_none()
+                && config.boolean("merge.ff").is_ok_and(|ff| ff == Some(false));
+        Ok(standing.can_fast_forward
+            && !merges_always
+            && self.choice.autostash != Some(true)
+            && !self.parsed.values.squash
+            && self.parsed.passed(&["strategy", "strategy-option"]).is_empty()
+            && !options::verifies_signatures(self.parsed, self.repo)?
+            && pull::merges_plainly(self.repo)?)
+    }
+
+    /// Takes index and work tree from one commit, or from none, to another; `false`, after saying so, if something of the
+    /// user's is in the way. What we cannot do git does, if it is installed.
+    pub(super) fn move_work_tree(&self, from: Option<ObjectId>, to: ObjectId) -> Result<bool, CommandError> {
+        let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
+        match pull::forward(self.repo, from, to, &mut meters)? {
+            Forwarded::Done(outcome) => {
+                for (path, reason) in &outcome.errors {
+                    ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+                }
+                Ok(outcome.errors.is_empty())
+            }
+            Forwarded::Blocked(blocked) => {
+                explain(&blocked);
+                Ok(false)
+            }
+            Forwarded::Special => {
+                drop(meters);
+                let from = from.unwrap_or_else(|| ObjectId::empty_tree(self.repo.object_hash)).to_string();
+                Ok(self.git.run(&["read-tree", "-m", "-u", &from, &to.to_string()])? == 0)
+            }
+        }
+    }
+
+    /// Moves work tree and branch from `old` to `new`; `None`, with nothing changed, if that is not to be done here.
+    pub(super) fn fast_forward(&self, old: ObjectId, new: ObjectId) -> Result<Option<u8>, CommandError> {
+        let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
+        let forwarded = pull::forward(self.repo, Some(old), new, &mut meters)?;
+        drop(meters);
+        let is_shown = self.parsed.verbosity() >= 0;
+        let objects = self.repo.objects()?;
+        let len = abbreviation(self.repo, &objects)?;
+        let updating =
+            format!("Updating {}..{}", objects.abbreviate(&old, len), objects.abbreviate(&new, len));
+        if is_shown && !matches!(forwarded, Forwarded::Special) {
+            ui::out(updating.as_bytes())?;
+        }
+        match forwarded {
+            Forwarded::Special => Ok(None),
+            Forwarded::Blocked(blocked) => {
+                explain(&blocked);
+                Ok(Some(1))
+            }
+            Forwarded::Done(outcome) if outcome.errors.is_empty() => {
+                let action = self.context.env.get("GIT_REFLOG_ACTION").unwrap_or_default();
+                pull::advance(self.repo, old, new, &format!("{}: Fast-forward", action.display()))?;
+                if is_shown {
+                    ui::out(b"Fast-forward")?;
+                }
+                if let Some(hook) = self.repo.hook("post-merge")? {
+                    hook.run(&["0".as_ref()], b"")?;
+                }
+                Ok(Some(0))
+            }
+            Forwarded::Done(outcome) => {
+                for (path, reason) in &outcome.errors {
+                    ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+                }
+                Ok(Some(1))
+            }
+        }
+    }
+}
+
+/// Names what would be lost, as git does.
+fn explain(blocked: &Blocked) {
+    list(
+        "Your local changes to the following files would be overwritten by merge:",
+        &blocked.changed,
+        "Please commit your changes or stash them before you merge.",
+    );
+    list(
+        "The following untracked working tree files would be overwritten by merge:",
+        &blocked.untracked,
+        "Please move or remove them before you merge.",
+    );
+    list("Updating the following directories would lose untracked files in them:", &blocked.directories, "");
+    ui::note("Aborting");
+}
+
+fn list(what: &str, paths: &[BString], advice: &str) {
+    if paths.is_empty() {
+        return;
+    }
+    ui::message("error", what.into());
+    for path in paths {
+        let mut line = BString::from("\t");
+        line.extend_from_slice(&ui::harmless(path.as_bstr()));
+        ui::note(line);
+    }
+    ui::note(advice);
+}
