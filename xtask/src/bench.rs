@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, cargo, root, variable};
 
+mod distant;
 mod large;
 
 /// How often each is run, but for what takes long.
@@ -38,7 +39,8 @@ pub(crate) fn run(source: &str) -> Result<()> {
         bench.push(&format!("push {commits} commits"), Some(commits), TURNS)?;
     }
     bench.push("push everything", None, TURNS_WHOLE)?;
-    bench.push_large()
+    bench.push_large()?;
+    bench.fetch_nothing_from_afar()
 }
 
 /// What all benchmarks of one repository share.
@@ -160,10 +162,7 @@ impl Bench {
     /// Runs `program` under GNU time in `place`.
     fn measure(&self, program: Program, place: &Path, arguments: &[&str]) -> Result<Figures> {
         let figures = self.directory.join("figures");
-        let program = match program {
-            Program::Gitr => target().join("release/gitr"),
-            Program::Git => "git".into(),
-        };
+        let program = program_path(program);
         let before = self.relay.counts();
         let mut command = Command::new("/usr/bin/time");
         command.args(["-f", "%U %S %e %M", "-o"]).arg(&figures).arg(program);
@@ -320,6 +319,14 @@ fn said_by_git(place: &Path, arguments: &[&str]) -> Result<String> {
         bail!("'git {}' failed", arguments.join(" "));
     }
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
+
+/// What is run.
+fn program_path(program: Program) -> PathBuf {
+    match program {
+        Program::Gitr => target().join("release/gitr"),
+        Program::Git => "git".into(),
+    }
 }
 
 /// Where cargo builds.
