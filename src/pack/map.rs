@@ -1,4 +1,4 @@
-//! The one place where a file is mapped.
+//! The one place where a file is mapped, and where the pages of a map are let go.
 #![expect(unsafe_code, reason = "mapping a file is unsafe: see SAFETY")]
 
 use std::fs::File;
@@ -11,4 +11,20 @@ pub(super) fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the file was created by this process under a random name and is written by it alone; nobody shortens it
     // while the map lives, and bytes are added only after the map is dropped.
     unsafe { Mmap::map(file) }
+}
+
+/// Gives the memory back that holds `pack`, all of a pack as gix-pack maps it. Whoever reads on gets the same bytes from
+/// the file again.
+pub(crate) fn let_go(pack: &gix_pack::data::File) {
+    let Some(bytes) = pack.entry_slice(0..pack.pack_end() as u64) else { return };
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{Advice, madvise};
+        let begin = bytes.as_ptr().cast_mut().cast();
+        // SAFETY: the bytes are those of a file which is mapped to be read, shared, and never written to: without their
+        // pages they are what they were. The map lives as long as `pack`.
+        let _what_stays_costs_memory = unsafe { madvise(begin, bytes.len(), Advice::LinuxDontNeed) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _other_systems_see_to_it = bytes;
 }

@@ -29,7 +29,7 @@ pub mod index;
 mod inflate;
 pub mod links;
 mod loose;
-mod map;
+pub(crate) mod map;
 mod meter;
 pub mod placement;
 pub mod produce;

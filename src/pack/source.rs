@@ -20,8 +20,8 @@ pub trait Source: super::Bases {
     /// The object at the beginning of an entry of `pack`: what the base of an ofs-delta is called.
     fn id_at(&self, pack: u32, offset: u64) -> io::Result<Option<ObjectId>>;
 
-    /// Shows `read` the entry's zlib stream as it is on disk, in one piece, after its CRC32 was found right. An entry that
-    /// is broken is an error, and the caller makes a new one from the object.
+    /// Shows `read` the entry's zlib stream as it is on disk, piece by piece, after its CRC32 was found right. Of an entry
+    /// that is broken nothing is shown: it is an error, and the caller makes a new one from the object.
     fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 
     /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.

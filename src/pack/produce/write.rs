@@ -170,9 +170,15 @@ impl<'a> Writer<'a> {
         };
         let header = Header { content: self.header_content(index, entry.base), size: entry.size };
         let (stream, done) = (&mut self.stream, u64::from(self.counts.objects));
+        let mut header = Some(header);
         let mut written = Ok(());
         let read = self.source.with_entry(&location, &mut |deflated| {
-            stream.write_header(header);
+            if let Some(header) = header.take() {
+                stream.write_header(header);
+            }
+            if written.is_err() {
+                return;
+            }
             written = deflated.chunks(BUFFER_LEN).try_for_each(|piece| {
                 stream.write(piece)?;
                 meter.update(done, stream.bytes)
@@ -180,7 +186,7 @@ impl<'a> Writer<'a> {
         });
         written?;
         // an entry that is broken on disk may be whole in another pack: the source finds it
-        if read.is_err() {
+        if read.is_err() || header.is_some() {
             return Ok(false);
         }
         self.counts.reused += 1;

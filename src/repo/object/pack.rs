@@ -4,20 +4,30 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gix_hash::{ObjectId, oid};
 
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
+use crate::pack::map;
 use crate::pack::source::{Location, Stored};
 
 /// The bytes before the table of a `.rev` file: signature, version, hash function.
 const REVERSE_HEADER_LEN: usize = 12;
+/// What is shown of an entry at once.
+const PIECE_LEN: usize = 1024 * 1024;
+/// The least that a read brings into memory.
+const PAGE_LEN: usize = 4096;
+/// Bytes of a pack that may be in memory because they were read: however large a pack is, to copy all of it needs no more.
+const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// An opened pack.
 pub(super) struct Pack {
     index: gix_pack::index::File,
     data: gix_pack::data::File,
     order: OnceLock<Order>,
+    /// Bytes that were read since the map was let go.
+    read_bytes: AtomicUsize,
 }
 
 /// The objects of a pack in the order of their entries, each by its position in the index.
@@ -38,7 +48,7 @@ impl Pack {
         let data = gix_pack::data::File::at(index.with_extension("pack"), object_hash).ok()?;
         let index = gix_pack::index::File::at(index, object_hash).ok()?;
         let are_mates = index.num_objects() == data.num_objects() && index.pack_checksum() == data.checksum();
-        are_mates.then(|| Self { index, data, order: OnceLock::new() })
+        are_mates.then(|| Self { index, data, order: OnceLock::new(), read_bytes: AtomicUsize::new(0) })
     }
 
     /// Where `id` lies in this pack, which has the number `number`; `None` if it is not there or its entry cannot be
@@ -69,15 +79,34 @@ impl Pack {
         stream.ok_or_else(|| self.broken("no entry", location))
     }
 
-    /// As [`Self::stream`], after the entry's CRC-32 was found right. An index of version 1 has none, which is an error.
-    pub(super) fn checked_stream(&self, location: &Location) -> io::Result<&[u8]> {
+    /// Shows `read` the zlib stream of the entry at `location` in pieces, after the entry's CRC-32 was found right. An index
+    /// of version 1 has none, which is an error.
+    pub(super) fn show(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         let entry = self.entry_at(location.offset).ok_or_else(|| self.broken("no entry", location))?;
         let bytes = self.data.entry_slice(location.offset..entry.end);
         let bytes = bytes.ok_or_else(|| self.broken("truncated entry", location))?;
-        if self.index.crc32_at_index(entry.position) != Some(crc32fast::hash(bytes)) {
+        let mut crc = crc32fast::Hasher::new();
+        for piece in bytes.chunks(PIECE_LEN) {
+            crc.update(piece);
+            self.was_read(piece.len());
+        }
+        if self.index.crc32_at_index(entry.position) != Some(crc.finalize()) {
             return Err(self.broken("bad CRC of the entry", location));
         }
-        self.stream(location)
+        for piece in self.stream(location)?.chunks(PIECE_LEN) {
+            read(piece);
+            self.was_read(piece.len());
+        }
+        Ok(())
+    }
+
+    /// Takes note that so many bytes were read where they are mapped, and lets them go where they have become many.
+    pub(super) fn was_read(&self, bytes: usize) {
+        let before = self.read_bytes.fetch_add(bytes.max(PAGE_LEN), Ordering::Relaxed);
+        if before >= READ_BYTES_MAX {
+            self.read_bytes.store(0, Ordering::Relaxed);
+            map::let_go(&self.data);
+        }
     }
 
     /// The header of the entry at `offset`, and where its zlib stream begins.

@@ -41,8 +41,7 @@ impl Source for Objects {
     }
 
     fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        read(self.packs.pack(location.pack)?.checked_stream(location)?);
-        Ok(())
+        self.packs.pack(location.pack)?.show(location, read)
     }
 
     fn open_stream(&self, id: &oid) -> io::Result<Option<Box<dyn Read + '_>>> {
@@ -132,6 +131,7 @@ impl BufRead for EntryBytes {
 
     fn consume(&mut self, amount: usize) {
         self.used = self.used.saturating_add(amount);
+        self.pack.was_read(amount);
     }
 }
 

@@ -334,6 +334,26 @@ fn commit_long_file(directory: &Path) {
     }
 }
 
+/// A large entry comes in pieces; after many bytes its memory is let go, and nobody sees that.
+#[test]
+fn large_entries_are_shown_again_and_again() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    let noise: Vec<u8> =
+        (0_u32..1_200_000).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(top.join("noise"), &noise).unwrap();
+    git(top, &["add", "noise"]);
+    git(top, &["commit", "-qm", "noise"]);
+    git(top, &["repack", "-adq"]);
+    let objects = open(top);
+    let id = ObjectId::from_hex(git(top, &["rev-parse", "HEAD:noise"]).trim().as_bytes()).unwrap();
+    let location = objects.locate(&id).unwrap().unwrap();
+    assert!(location.stream_len > 2 << 20, "it comes in one piece");
+    for _ in 0..16 {
+        assert!(inflate(&entry(&objects, &location).unwrap()) == noise);
+    }
+}
+
 #[test]
 fn entries_are_where_git_says_they_are() {
     for object_format in ["sha1", "sha256"] {
