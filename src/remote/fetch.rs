@@ -289,13 +289,16 @@ impl<'a> Fetch<'a> {
     }
 
     /// Refuses to move the branch that a work tree has checked out.
-    fn check_checked_out(&self, map: &[Mapping]) -> Result<(), Error> {
+    fn check_checked_out(&self, map: &[Mapping], ours: &Snapshot) -> Result<(), Error> {
         if self.options.update_head_ok {
             return Ok(());
         }
         let checked_out = self.repo.checked_out_branches()?;
+        if checked_out.is_empty() {
+            return Ok(());
+        }
         for local in map.iter().filter_map(|mapping| mapping.local.as_ref()) {
-            let (moved, _) = update::followed(self.repo, local);
+            let (moved, _) = ours.follow(local);
             if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| *branch == moved) {
                 return Err(Error::Usage(format!(
                     "refusing to fetch into branch '{local}' checked out at '{}'",
@@ -368,7 +371,8 @@ impl<'a> Listed<'a> {
     /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
     pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
-        self.fetch.check_checked_out(&self.map)?;
+        let ours = repo.ref_snapshot()?;
+        self.fetch.check_checked_out(&self.map, &ours)?;
         let mut objects = repo.objects()?;
         let follows_tags = self.follows_tags();
         if follows_tags {
@@ -380,7 +384,6 @@ impl<'a> Listed<'a> {
         {
             foreign.set("followtags", "true", progress)?;
         }
-        let ours = repo.ref_snapshot()?;
         let mut known = known_tips(repo, &ours)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));

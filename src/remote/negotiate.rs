@@ -287,8 +287,11 @@ impl Negotiator for Skipping {
                 self.open_count -= 1;
             }
             let parents = history.commit(&id)?.map(|(_, parents)| parents).unwrap_or_default();
-            // A root ends its line: it is named, or nothing of a short history would be.
-            let is_named = !stride.common && (stride.left == 0 || parents.is_empty());
+            // Where a line ends its last commit is named, or nothing of a short history would be: at a root, and where
+            // false dates have had all parents looked at before.
+            let is_ahead = |parent: &ObjectId| !self.known.get(parent).is_some_and(|parent| parent.popped);
+            let goes_on = parents.iter().any(is_ahead);
+            let is_named = !stride.common && (stride.left == 0 || !goes_on);
             for parent in parents {
                 let of_parent = Self::stride_of_parents(stride);
                 if of_parent.common && self.known.contains_key(&parent) {
@@ -383,6 +386,38 @@ mod tests {
     #[test]
     fn skipping_leaves_out_more_and_more() {
         assert_eq!(named(Algorithm::Skipping, 30, None), [30, 28, 25, 20, 12, 1]);
+    }
+
+    #[test]
+    fn skipping_does_not_stop_at_every_tag() {
+        let mut history = Line(7);
+        let mut negotiator = Algorithm::Skipping.negotiator();
+        for number in (1..=7).rev() {
+            negotiator.add_tip(commit(number), &mut history).unwrap();
+        }
+        let next = std::iter::from_fn(|| negotiator.next(&mut history).unwrap());
+        assert_eq!(next.map(|id| id.as_slice()[0]).collect::<Vec<_>>(), [7, 5, 2, 1]);
+    }
+
+    /// As [`Line`], with the oldest two dated last.
+    struct Skewed(Line);
+
+    impl History for Skewed {
+        fn commit(&mut self, id: &ObjectId) -> io::Result<Option<(i64, Vec<ObjectId>)>> {
+            let found = self.0.commit(id)?;
+            Ok(found.map(|(date, parents)| (if date > 2 { date } else { date + 100 }, parents)))
+        }
+    }
+
+    #[test]
+    fn skipping_names_the_end_of_a_line_that_false_dates_cut() {
+        let mut history = Skewed(Line(6));
+        let mut negotiator = Algorithm::Skipping.negotiator();
+        for number in [2, 1, 6] {
+            negotiator.add_tip(commit(number), &mut history).unwrap();
+        }
+        let next = std::iter::from_fn(|| negotiator.next(&mut history).unwrap());
+        assert_eq!(next.map(|id| id.as_slice()[0]).collect::<Vec<_>>(), [2, 1, 6, 4, 3]);
     }
 
     #[test]
