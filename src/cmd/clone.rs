@@ -8,6 +8,7 @@ use bstr::{BString, ByteSlice};
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, check_credentials, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
+use crate::remote::Error;
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, Reference, guess_directory};
 use crate::repo::Config;
 use crate::repo::checkout::Outcome;
@@ -174,7 +175,14 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
-    let cloned = clone.run(&mut meters)?;
+    let cloned = match clone.run(&mut meters) {
+        Err(error @ (Error::Prerequisites(_) | Error::Unbundle(_))) => {
+            drop(meters);
+            CommandError::from(error).print();
+            return Err(CommandError::fatal("remote transport reported error"));
+        }
+        cloned => cloned?,
+    };
     if cloned.is_local && show.verbosity >= 0 {
         ui::note("done.");
     }
@@ -320,7 +328,7 @@ fn operands(arguments: &Arguments) -> Result<(BString, Option<OsString>), Comman
 /// git says so and goes on: the file may name a git directory.
 fn complain_of_no_bundle(path: &Path) -> Result<(), CommandError> {
     if transport::bundle::open(path)?.is_none() {
-        let text = format!("'{}' does not look like a v2 or v3 bundle file", path.display());
+        let text = format!("'{}' {}", path.display(), crate::protocol::Error::NotABundle);
         ui::message("error", text.as_bytes().as_bstr());
     }
     Ok(())

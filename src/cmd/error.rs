@@ -30,6 +30,8 @@ enum Kind {
     Usage,
     /// The text as it is on stdout, exit code 1.
     NoCommand,
+    /// The text as it is, exit code 1.
+    Failed,
     /// `error: …` and usage, exit code 129.
     BadOption,
     /// Everything has been said; the exit code alone.
@@ -114,7 +116,7 @@ impl CommandError {
         match self.kind {
             Kind::Fatal => ui::message("fatal", text.as_bytes().as_bstr()),
             Kind::BadOption => ui::message("error", text.as_bytes().as_bstr()),
-            Kind::Usage => ui::note(&text),
+            Kind::Usage | Kind::Failed => ui::note(&text),
             Kind::NoCommand => {
                 // A stdout that is gone is no reason for another message.
                 let _written_or_gone = ui::out(text.as_bytes());
@@ -126,7 +128,7 @@ impl CommandError {
             Kind::Fatal => 128,
             Kind::Usage | Kind::BadOption => 129,
             Kind::Silent(code) => code,
-            Kind::NoCommand => 1,
+            Kind::NoCommand | Kind::Failed => 1,
             Kind::Interrupted => INTERRUPTED,
         }
     }
@@ -153,7 +155,10 @@ impl From<remote::Error> for CommandError {
             remote::Error::Usage(text) if text.starts_with("server options require") => {
                 Self::fatal(text).with_hint("see protocol.version in 'git help config' for more details")
             }
-            remote::Error::Unadvertised(_) => {
+            remote::Error::Unbundle(error) => {
+                Self::new(Kind::Failed, anyhow::anyhow!("fatal: {error}\nerror: index-pack died"))
+            }
+            remote::Error::Unadvertised(_) | remote::Error::Prerequisites(_) => {
                 let text = error.to_string();
                 text.lines().fold(Self::silent(1), Self::with_error)
             }

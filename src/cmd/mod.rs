@@ -16,6 +16,7 @@ use crate::repo::discover::Discovery;
 use crate::repo::{Config, Environment, Repository};
 
 mod arguments;
+mod bundle;
 mod children;
 mod clone;
 mod credential;
@@ -53,6 +54,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("remote", "Manage set of tracked repositories"),
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
+    ("bundle", "Move objects and refs by archive"),
     ("credential", "Retrieve and store user credentials"),
     ("demo", "Make a repository, serve it on this machine, clone it and push to it"),
 ];
@@ -76,6 +78,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
     trace::start(&mut globals.env, all, &command);
     let context = Context::new(globals);
     match command.as_str() {
+        "bundle" => bundle::run(&arguments, context),
         "clone" => clone::run(&arguments, context),
         "fetch" => fetch::run(&arguments, context),
         "credential" => credential::run(&arguments, context),

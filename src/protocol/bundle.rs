@@ -25,7 +25,7 @@ pub struct Header {
 
 impl Header {
     /// Reads a header up to and with the empty line that ends it. What does not begin as a bundle of version 2 or 3 is
-    /// [`Error::Unsupported`] in words that continue a file's name.
+    /// [`Error::NotABundle`].
     pub fn read(input: &mut dyn BufRead) -> Result<Self, Error> {
         let mut lines = Lines { input, position: 0, line: Vec::new() };
         let version = match lines.next() {
@@ -33,22 +33,23 @@ impl Header {
             Ok(b"# v3 git bundle") => 3,
             Err(Error::Io(error)) => return Err(Error::Io(error)),
             Ok(_) | Err(_) => {
-                return Err(Error::Unsupported("does not look like a v2 or v3 bundle file".into()));
+                return Err(Error::NotABundle);
             }
         };
-        let mut header = Self {
-            version,
-            object_hash: gix_hash::Kind::Sha1,
-            filter: None,
-            prerequisites: Vec::new(),
-            refs: Vec::new(),
-        };
+        let mut header = Self { version, ..Self::new(gix_hash::Kind::Sha1, None) };
         loop {
             match lines.next()? {
                 b"" => return Ok(header),
                 line => header.take(line)?,
             }
         }
+    }
+
+    /// A header without prerequisites and refs, of the oldest version that can say what it has to: git-bundle(1).
+    pub fn new(object_hash: gix_hash::Kind, filter: Option<BString>) -> Self {
+        let is_plain = object_hash == gix_hash::Kind::Sha1 && filter.is_none();
+        let version = if is_plain { 2 } else { 3 };
+        Self { version, object_hash, filter, prerequisites: Vec::new(), refs: Vec::new() }
     }
 
     /// Writes it.
@@ -76,7 +77,10 @@ impl Header {
         {
             return self.take_capability(capability);
         }
-        let unrecognized = || Error::Unsupported(format!("unrecognized header: {}", printable(line)));
+        // git counts the bytes behind the dash
+        let length = line.strip_prefix(b"-").unwrap_or(line).len();
+        let unrecognized =
+            || Error::Unsupported(format!("unrecognized header: {} ({length})", printable(line)));
         let id_of = |hex| parse_id(hex).filter(|id| id.kind() == self.object_hash).ok_or_else(unrecognized);
         if let Some(line) = line.strip_prefix(b"-") {
             let (hex, comment) = line.split_once_str(" ").unwrap_or((line, b""));

@@ -134,6 +134,9 @@ pub enum Error {
     /// They lack a feature we cannot do without.
     #[error("{0}")]
     Unsupported(String),
+    /// A file is no bundle of a version that is known; the words continue its name.
+    #[error("does not look like a v2 or v3 bundle file")]
+    NotABundle,
     /// They refused: the words of an `ERR` packet or of side-band 3, as received.
     #[error("remote error: {}", .0)]
     Remote(BString),

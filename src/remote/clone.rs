@@ -15,6 +15,7 @@ use gix_hash::ObjectId;
 use self::plan::Plan;
 pub use self::source::find_local;
 use self::source::{Source, locate};
+use super::bundle::unbundle_file;
 use super::far::Foreign;
 use super::fetch_pack::{self, fetch_pack};
 use super::{Error, connectivity, fetch, local_clone, session};
@@ -244,7 +245,7 @@ impl<'a> Clone<'a> {
         if plan.wants.is_empty() || (!deepens && borrow::is_lent(repo, &plan.wants)?) {
             return Ok(false);
         }
-        let objects = repo.objects()?;
+        let mut objects = repo.objects()?;
         let is_partial = self.is_partial(source);
         let request = self.request(source, plan, is_partial, fetch::lent_tips(repo, &objects));
         let received = match source {
@@ -260,7 +261,7 @@ impl<'a> Clone<'a> {
                 }
                 fetched.pack
             }
-            Source::Bundle(bundle) => fetch::unbundle(repo, &objects, bundle, &request, progress)?,
+            Source::Bundle(bundle) => unbundle_file(repo, &mut objects, bundle, &request, progress)?,
         };
         if is_partial {
             // What the filter left out may be missing, what refs name may not.
@@ -348,11 +349,10 @@ impl<'a> Clone<'a> {
     /// Whether the far side will leave out what the filter says.
     fn is_partial(&self, source: &Source) -> bool {
         match source {
-            Source::Session { local: Some(_), .. } | Source::Foreign { .. } => false,
+            Source::Session { local: Some(_), .. } | Source::Foreign { .. } | Source::Bundle(_) => false,
             Source::Session { session, .. } => {
                 self.options.filter.is_some() && fetch_pack::supports_filter(session)
             }
-            Source::Bundle(bundle) => bundle.header.filter.is_some(),
         }
     }
 

@@ -13,7 +13,6 @@ use gix_hash::ObjectId;
 
 use super::config::Tags;
 use super::far::{self, Foreign};
-use super::fetch_pack;
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
 use super::update::{self, RefUpdate, Status};
@@ -417,7 +416,7 @@ impl<'a> Listed<'a> {
 }
 
 /// The tips of our refs in the order of their names, `HEAD` last: what is whole, and what negotiation starts from.
-fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error> {
+pub(super) fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error> {
     let ids = ours.iter().filter_map(|reference| match reference.target {
         Target::Id(id) => Some(id),
         Target::Symbolic(_) => None,
@@ -446,43 +445,6 @@ pub(super) fn lent_tips(repo: &Repository, objects: &Objects) -> Vec<ObjectId> {
     }
     tips.retain(|id| objects.contains(id));
     tips
-}
-
-/// Takes a bundle's pack in, if we have what it builds on.
-pub(super) fn unbundle(
-    repo: &Repository,
-    objects: &Objects,
-    bundle: &mut transport::bundle::Bundle,
-    request: &fetch_pack::Request,
-    progress: &mut dyn Progress,
-) -> Result<crate::pack::Received, Error> {
-    let missing: Vec<String> = bundle
-        .header
-        .prerequisites
-        .iter()
-        .filter(|(id, _)| !objects.contains(id))
-        .map(|(id, comment)| format!("{id} {comment}").trim_end().to_owned())
-        .collect();
-    if !missing.is_empty() {
-        return Err(Error::Missing(format!(
-            "Repository lacks these prerequisite commits:\n{}",
-            missing.join("\n")
-        )));
-    }
-    let boundary = repo.shallow()?;
-    let options = crate::pack::Options {
-        objects: repo.objects_dir.clone(),
-        object_hash: repo.object_hash,
-        bases: (!bundle.header.prerequisites.is_empty()).then_some(objects as &dyn crate::pack::Bases),
-        unpack_limit: 0,
-        keep: request.keep.clone(),
-        promisor: request.promisor.clone(),
-        threads: 0,
-        size_max_bytes: 0,
-        to_end: true,
-        shallow: &boundary,
-    };
-    Ok(crate::pack::receive(&mut bundle.pack, &options, progress)?)
 }
 
 /// What a `.promisor` file says: which refs the pack was fetched for.

@@ -10,6 +10,7 @@
 use bstr::BString;
 use gix_hash::ObjectId;
 
+pub mod bundle;
 pub mod clone;
 pub mod config;
 pub mod configure;
@@ -79,6 +80,12 @@ pub enum Error {
     /// and exits with 1.
     #[error("{}", unadvertised(.0))]
     Unadvertised(Vec<ObjectId>),
+    /// What a bundle builds on is not here, or not whole. git prints each line behind `error: ` and exits with 1.
+    #[error("{}", .0.join("\n"))]
+    Prerequisites(Vec<String>),
+    /// The pack of a bundle cannot be taken in. git, where a process of its own does that, exits with 1.
+    #[error(transparent)]
+    Unbundle(crate::pack::Error),
     /// A refspec cannot be parsed.
     #[error("invalid refspec '{0}'")]
     Refspec(BString),

@@ -9,6 +9,7 @@ use gix_hash::{ObjectId, oid};
 use super::fetch_pack::{self, fetch_pack};
 use super::{Error, Remote, RepoSettings, Session, config};
 use crate::pack::Bases;
+use crate::pack::enumerate::{Enumerated, Wanted, enumerate};
 use crate::progress::{Discard, Event, Progress};
 use crate::repo::{Objects, Repository};
 use crate::transport::{self, Url};
@@ -65,6 +66,24 @@ impl Bases for PromisedBases<'_> {
         // What does not come is missed by whoever needs it, which says more than we could here.
         let _brought_or_missed = lazy.ask_any(&self.promisors, &mut objects, wants, &mut Discard);
         Ok(())
+    }
+}
+
+/// Finds what a pack is to hold. What is missing is fetched from `remotes` all at once; trees may then name more that is.
+/// Each round brings what it asked for or fails, so they end.
+pub(super) fn enumerate_whole(
+    lazy: &LazyFetch<'_>,
+    remotes: &[Remote],
+    source: &mut Objects,
+    wanted: &Wanted,
+    progress: &mut dyn Progress,
+) -> Result<Enumerated, Error> {
+    loop {
+        let found = enumerate(source, wanted, progress)?;
+        if found.missing.is_empty() || remotes.is_empty() {
+            return Ok(found);
+        }
+        lazy.ask_any(remotes, source, found.missing, progress)?;
     }
 }
 

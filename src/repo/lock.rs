@@ -5,16 +5,19 @@ use std::path::{Path, PathBuf};
 
 use gix_tempfile::{AutoRemove, ContainingDirectory, Handle, handle::Writable};
 
+use super::Error;
+use super::reference::lock::unable_to_lock;
+
 /// A lock that is held. Unless it is committed it is removed, also by the signals that end the process.
 #[derive(Debug)]
-pub(super) struct LockFile {
+pub struct LockFile {
     lock: Handle<Writable>,
     path: PathBuf,
 }
 
 impl LockFile {
     /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one.
-    pub(super) fn acquire(path: &Path) -> io::Result<Self> {
+    pub fn acquire(path: &Path) -> io::Result<Self> {
         let lock_path = path.with_added_extension("lock");
         let lock = open(&lock_path)?;
         let mut lock = Self { lock, path: path.to_owned() };
@@ -24,13 +27,17 @@ impl LockFile {
         Ok(lock)
     }
 
-    /// Adds `content` to what is to be the file.
-    pub(super) fn write(&mut self, content: &[u8]) -> io::Result<()> {
-        self.lock.with_mut(|file| file.write_all(content))?
+    /// As [`Self::acquire`]; an error is in git's words, with the whole path of the lock.
+    pub fn hold(path: &Path) -> Result<Self, Error> {
+        let lock_path = path.with_added_extension("lock");
+        Self::acquire(path).map_err(|error| {
+            let shown = std::path::absolute(&lock_path).unwrap_or(lock_path);
+            Error::Reference(unable_to_lock(&shown, &error))
+        })
     }
 
     /// Puts the lock in the file's place.
-    pub(super) fn commit(self) -> io::Result<()> {
+    pub fn commit(self) -> io::Result<()> {
         self.lock.persist(&self.path).map(drop).map_err(|error| error.error)
     }
 
@@ -40,6 +47,16 @@ impl LockFile {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+}
+
+impl Write for LockFile {
+    fn write(&mut self, content: &[u8]) -> io::Result<usize> {
+        self.lock.with_mut(|file| file.write(content))?
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -23,6 +23,7 @@ pub use config::Config;
 pub use date::parse_date;
 pub use environment::Environment;
 pub use hook::Hook;
+pub use lock::LockFile;
 pub use object::Objects;
 pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Snapshot, Target};
 

@@ -71,6 +71,19 @@ impl Repository {
     }
 }
 
+impl Repository {
+    /// The refs that the short or full `name` may mean, best first: full name and object. `@{upstream}` and the like are
+    /// names too. Where `core.warnAmbiguousRefs` is off only the best counts.
+    pub fn refs_called(&self, name: &BStr) -> Result<Vec<(BString, ObjectId)>, Error> {
+        let mut resolver = Resolver { repo: self, objects: self.objects()?, progress: &mut Discard };
+        let mut found = resolver.refs_named(name)?;
+        if !resolver.warns_of_ambiguous_refs()? {
+            found.truncate(1);
+        }
+        Ok(found)
+    }
+}
+
 /// Resolves expressions in one repository.
 struct Resolver<'a> {
     repo: &'a Repository,

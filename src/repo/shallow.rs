@@ -1,6 +1,6 @@
 //! The `shallow` file: commits whose parents are not here.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use bstr::ByteSlice;
@@ -76,7 +76,7 @@ impl ShallowLock {
         boundary.sort_unstable();
         boundary.dedup();
         let lines: Vec<String> = boundary.iter().map(|id| id.to_string() + "\n").collect();
-        lock.write(lines.concat().as_bytes()).map_err(failed("failed to write to"))?;
+        lock.write_all(lines.concat().as_bytes()).map_err(failed("failed to write to"))?;
         lock.commit().map_err(failed("unable to write new shallow file"))
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bundle;
 mod disk;
 mod harm;
 mod push;

@@ -7,6 +7,7 @@
 mod support;
 
 mod borrow;
+mod bundle;
 mod capabilities;
 mod clone;
 mod fetch;

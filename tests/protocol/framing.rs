@@ -129,5 +129,5 @@ fn messages_out_of_place() {
     let header = |text: &str| bundle::Header::read(&mut text.as_bytes()).unwrap_err().to_string();
     assert_eq!(header("# v4 git bundle\n\n"), "does not look like a v2 or v3 bundle file");
     assert_eq!(header("# v3 git bundle\n@foo=bar\n\n"), "unknown capability 'foo=bar'");
-    assert_eq!(header("# v2 git bundle\nzzz\n\n"), "unrecognized header: zzz");
+    assert_eq!(header("# v2 git bundle\nzzz\n\n"), "unrecognized header: zzz (3)");
 }

@@ -50,6 +50,10 @@ impl Clone<'_> {
         if let Some(path) = path.as_ref().filter(|path| path.is_file())
             && let Some(bundle) = transport::bundle::open(path)?
         {
+            if bundle.header.filter.is_some() {
+                // nobody could be asked for the rest
+                return Err(Error::Usage("cannot clone from filtered bundle".into()));
+            }
             return Ok(Source::Bundle(Box::new(bundle)));
         }
         let local = self.local_objects(progress)?;

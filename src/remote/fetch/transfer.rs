@@ -4,12 +4,11 @@ use std::collections::HashSet;
 
 use gix_hash::ObjectId;
 
-use super::{
-    Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unbundle, unpack_limit, wanted,
-};
+use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit, wanted};
 use crate::pack::Received;
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
+use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
 use crate::remote::fetch_pack::{self, fetch_pack};
 use crate::remote::{Error, connectivity, tip};
@@ -94,7 +93,7 @@ impl Listed<'_> {
     /// Takes the pack in; gives it with what the far side says about our boundary.
     fn receive(
         &mut self,
-        objects: &Objects,
+        objects: &mut Objects,
         request: &fetch_pack::Request,
         progress: &mut dyn Progress,
     ) -> Result<(Received, Vec<ShallowUpdate>), Error> {
@@ -104,7 +103,9 @@ impl Listed<'_> {
                 let fetched = fetch_pack(session, repo, &self.refs, request, progress)?;
                 Ok((fetched.pack, fetched.shallow))
             }
-            Source::Bundle(bundle) => Ok((unbundle(repo, objects, bundle, request, progress)?, Vec::new())),
+            Source::Bundle(bundle) => {
+                Ok((unbundle_file(repo, objects, bundle, request, progress)?, Vec::new()))
+            }
             Source::Foreign(_) => Err(Error::Usage("a helper program brings no pack".into())),
         }
     }

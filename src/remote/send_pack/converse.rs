@@ -7,13 +7,13 @@ use super::ask::Pack;
 use super::pipe::{PipeReader, PipeWriter, pipe};
 use super::{Options, tell};
 use crate::pack;
-use crate::pack::enumerate::{Enumerated, enumerate};
+use crate::pack::enumerate::Enumerated;
 use crate::pack::produce::produce;
 use crate::progress::{Event, Handle, Progress, Shared};
 use crate::protocol::push::{NO_STATUS, Report, Request};
 use crate::protocol::sideband::Demux;
 use crate::protocol::{self, trace};
-use crate::remote::promisor::LazyFetch;
+use crate::remote::promisor::{LazyFetch, enumerate_whole};
 use crate::remote::{Error, Session};
 use crate::repo::{Objects, Repository};
 use crate::transport;
@@ -150,23 +150,16 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// Finds what is to be sent. What is missing is fetched all at once; trees may then name more that is. Each round brings
-    /// what it asked for or fails, so they end.
+    /// Finds what is to be sent; what is missing here is fetched.
     fn enumerate(&self, source: &mut Objects, progress: &mut Handle<'_, '_>) -> Result<Enumerated, Error> {
         let Pack { wanted, promisors, .. } = self.pack;
-        loop {
-            let found = enumerate(source, wanted, progress)?;
-            if found.missing.is_empty() || promisors.is_empty() {
-                return Ok(found);
-            }
-            let lazy = LazyFetch {
-                repo: self.repo,
-                transport: &self.options.promisor_transport,
-                server_options: &[],
-                no_progress: self.options.quiet,
-            };
-            lazy.ask_any(promisors, source, found.missing, progress)?;
-        }
+        let lazy = LazyFetch {
+            repo: self.repo,
+            transport: &self.options.promisor_transport,
+            server_options: &[],
+            no_progress: self.options.quiet,
+        };
+        enumerate_whole(&lazy, promisors, source, wanted, progress)
     }
 }
 

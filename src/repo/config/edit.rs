@@ -1,5 +1,6 @@
 //! Changing a configuration file without touching what does not change; the layout is that of git 2.47.3.
 
+use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,7 @@ pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
     if old.is_some_and(|old| old == text) {
         return Ok(());
     }
-    lock.write(&text).map_err(failed("failed to write new configuration file"))?;
+    lock.write_all(&text).map_err(failed("failed to write new configuration file"))?;
     lock.commit().map_err(failed("could not write config file"))
 }
 

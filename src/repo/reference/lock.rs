@@ -40,7 +40,7 @@ pub(super) fn lock_path(path: &Path) -> PathBuf {
 }
 
 /// git's words for a lock that cannot be taken.
-pub(super) fn unable_to_lock(lock: &Path, error: &io::Error) -> String {
+pub(in crate::repo) fn unable_to_lock(lock: &Path, error: &io::Error) -> String {
     let lock = lock.display();
     if error.kind() == io::ErrorKind::AlreadyExists {
         return format!(

@@ -24,7 +24,7 @@ mod files;
 mod hook;
 mod identity;
 mod list;
-mod lock;
+pub(super) mod lock;
 mod packed;
 mod reflog;
 mod reflog_read;
