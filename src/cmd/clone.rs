@@ -8,6 +8,7 @@ use bstr::{BString, ByteSlice};
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, check_credentials, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
+use crate::protocol::fetch::Deepen;
 use crate::remote::Error;
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, Reference, guess_directory};
 use crate::repo::Config;
@@ -134,6 +135,9 @@ struct Arguments {
     /// initialize sparse-checkout file to include only files at root
     #[arg(long)]
     sparse: bool,
+    /// a URI for downloading bundles before fetching from origin remote
+    #[arg(long = "bundle-uri", value_name = "uri")]
+    bundle_uri: Option<OsString>,
     #[arg(hide = true)]
     operands: Vec<OsString>,
 }
@@ -370,13 +374,20 @@ fn options(
         None => config.string("clone.defaultRemoteName").unwrap_or_else(|| "origin".into()),
     };
     let terminal = ui::Terminal::new(&context.env);
+    let deepen = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
+    if values.bundle_uri.is_some() && deepen != Deepen::default() {
+        let text =
+            "options '--bundle-uri' and '--depth/--shallow-since/--shallow-exclude' cannot be used together";
+        return Err(CommandError::fatal(text));
+    }
     Ok(Options {
         bare: values.bare,
         mirror: values.mirror,
         branch: values.branch.as_ref().map(bytes),
         single_branch: parsed.choice("single-branch"),
         no_tags: values.no_tags,
-        deepen: deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?,
+        deepen,
+        bundle_uri: values.bundle_uri.as_ref().map(bytes),
         filter: filter(&values.filter)?,
         reject_shallow: match parsed.choice("reject-shallow") {
             Some(reject) => reject,

@@ -7,9 +7,9 @@ use bstr::{BString, ByteSlice};
 use super::arguments::{self, Parsed};
 use super::transfer::{bytes, check_credentials, reflog_action};
 use super::{CommandError, Context, Show, signal, ui};
-use crate::remote::Remote;
 use crate::remote::config::default_name;
 use crate::remote::fetch::{Fetch, Options};
+use crate::remote::{Remote, bundle_uri};
 use crate::repo::{Config, Repository};
 
 mod after;
@@ -26,6 +26,26 @@ use submodule::Recursion;
 /// What git refuses without a value as soon as it reads the configuration of a fetch.
 const VALUED: [&str; 2] = ["fetch.negotiationalgorithm", "fetch.output"];
 
+/// Looks for new bundles where `fetch.bundleURI` says, once for all remotes.
+fn fetch_bundles(
+    repo: &Repository,
+    context: &Context,
+    options: &Options,
+    show: Show,
+) -> Result<(), CommandError> {
+    let uri = repo.config.string("fetch.bundleURI").unwrap_or_default();
+    if uri.is_empty() {
+        return Ok(());
+    }
+    let mut meters = context.meters(&repo.config, show);
+    let outcome = bundle_uri::fetch(repo, uri.as_bstr(), (None, &options.transport), &mut meters)?;
+    if !outcome.is_complete {
+        let text = format!("failed to fetch bundles from '{}'", bundle_uri::shown(uri.as_bstr()));
+        ui::message("warning", text.as_bytes().as_bstr());
+    }
+    Ok(())
+}
+
 /// Runs `gitr fetch`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&options::SPEC, arguments)?;
@@ -38,6 +58,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     parallel(&repo.config)?;
     let recursion = Recursion::new(&parsed, &repo)?;
     check_together(&parsed, recursion)?;
+    if !parsed.values.negotiate_only {
+        fetch_bundles(&repo, &context, &options, show)?;
+    }
     let run = Run {
         repo: &repo,
         context: &context,

@@ -7,6 +7,7 @@ use gix_hash::ObjectId;
 
 pub mod advertisement;
 pub mod bundle;
+pub mod bundle_uri;
 pub mod capability;
 pub mod fetch;
 pub mod ls_refs;

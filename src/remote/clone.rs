@@ -26,6 +26,7 @@ use crate::repo::{Config, Environment, Repository};
 use crate::transport::{self, Scheme, Url};
 
 mod borrow;
+mod bundles;
 mod checkout;
 mod destination;
 mod plan;
@@ -56,6 +57,8 @@ pub struct Options {
     pub filter: Option<BString>,
     /// A source that is shallow itself is refused.
     pub reject_shallow: bool,
+    /// Where bundles are that bring some of the objects (`--bundle-uri`).
+    pub bundle_uri: Option<BString>,
     /// The name of the remote.
     pub origin: BString,
     /// Configuration to write, in order (`--config`).
@@ -92,6 +95,7 @@ impl Default for Options {
             deepen: Deepen::default(),
             filter: None,
             reject_shallow: false,
+            bundle_uri: None,
             origin: "origin".into(),
             config: Vec::new(),
             local: Local::default(),
@@ -105,6 +109,17 @@ impl Default for Options {
             server_options: Vec::new(),
         }
     }
+}
+
+/// What a `.promisor` file says of a clone: `HEAD` comes first.
+fn promisor_text(source: &Source, plan: &Plan) -> BString {
+    let head = source.refs().iter().filter(|reference| reference.name == "HEAD");
+    let mut text = BString::default();
+    for id in head.filter_map(|head| head.id) {
+        text.extend_from_slice(format!("{id} HEAD\n").as_bytes());
+    }
+    text.extend_from_slice(&fetch::promisor_text(&plan.map));
+    text
 }
 
 /// How the objects of a path on this machine come over.
@@ -191,6 +206,7 @@ impl<'a> Clone<'a> {
         };
         self.write_remote_config(&repo, &plan)?;
         add_alternates(&repo.objects_dir, &lenders)?;
+        self.take_bundles(&repo, &mut source, progress)?;
         let came = self.take_objects(&repo, &mut source, &plan, progress)?;
         let is_local = source.is_local();
         match source {
@@ -242,12 +258,14 @@ impl<'a> Clone<'a> {
             return Ok(false);
         }
         let deepens = self.options.deepen != Deepen::default();
-        if plan.wants.is_empty() || (!deepens && borrow::is_lent(repo, &plan.wants)?) {
+        let (wants, tips) = bundles::still_wanted(repo, plan)?;
+        if wants.is_empty() || (!deepens && borrow::is_lent(repo, &plan.wants)?) {
             return Ok(false);
         }
         let mut objects = repo.objects()?;
         let is_partial = self.is_partial(source);
-        let request = self.request(source, plan, is_partial, fetch::lent_tips(repo, &objects));
+        let known = [fetch::lent_tips(repo, &objects), tips.clone()].concat();
+        let request = fetch_pack::Request { wants, ..self.request(source, plan, is_partial, known) };
         let received = match source {
             Source::Foreign { foreign, .. } => {
                 self.take_foreign(repo, foreign, plan, progress)?;
@@ -272,7 +290,7 @@ impl<'a> Clone<'a> {
         }
         let old_tips = plan.wants.iter().filter(|want| objects.contains(want)).copied().collect();
         let arrived = connectivity::Arrived { links: &received.links, old_tips: &old_tips };
-        self.check_connected(repo, plan, Some(arrived))?;
+        self.check_connected(repo, (plan, &tips), Some(arrived))?;
         Ok(true)
     }
 
@@ -294,15 +312,7 @@ impl<'a> Clone<'a> {
             include_tag: self.is_single_branch(),
             moves_boundary: true,
             no_progress: self.options.no_progress,
-            promisor: is_promisor.then(|| {
-                let head = source.refs().iter().filter(|reference| reference.name == "HEAD");
-                let mut text = BString::default();
-                for id in head.filter_map(|head| head.id) {
-                    text.extend_from_slice(format!("{id} HEAD\n").as_bytes());
-                }
-                text.extend_from_slice(&fetch::promisor_text(&plan.map));
-                text
-            }),
+            promisor: is_promisor.then(|| promisor_text(source, plan)),
             ..fetch_pack::Request::default()
         }
     }
@@ -326,7 +336,7 @@ impl<'a> Clone<'a> {
         if is_connected || self.options.filter.is_some() {
             Ok(())
         } else {
-            self.check_connected(repo, plan, None)
+            self.check_connected(repo, (plan, &[]), None)
         }
     }
 
@@ -334,11 +344,11 @@ impl<'a> Clone<'a> {
     fn check_connected(
         &self,
         repo: &Repository,
-        plan: &Plan,
+        (plan, tips): (&Plan, &[ObjectId]),
         arrived: Option<connectivity::Arrived<'_>>,
     ) -> Result<(), Error> {
         let mut objects = repo.objects()?;
-        let missing = connectivity::first_missing(&mut objects, &plan.wants, &[], arrived)
+        let missing = connectivity::first_missing(&mut objects, &plan.wants, tips, arrived)
             .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
         match missing {
             Some(_) => Err(Error::NotConnected { url: self.parsed.redacted(), missing }),

@@ -11,6 +11,7 @@ use bstr::BString;
 use gix_hash::ObjectId;
 
 pub mod bundle;
+pub mod bundle_uri;
 pub mod clone;
 pub mod config;
 pub mod configure;

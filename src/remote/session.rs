@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::{Error, Far, RepoSettings, config, session_id};
 use crate::progress::Progress;
+use crate::protocol::bundle_uri;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
 use crate::telemetry;
@@ -213,6 +214,21 @@ impl Session {
         let object_hash = self.object_hash;
         let reply = self.connection.exchange(&request.encode(), progress)?;
         Ok(ls_refs::read_refs(reply, object_hash)?)
+    }
+
+    /// The list of bundles that the far side advertises, relative URIs beginning at `base`; `None` if it has no such command.
+    /// The inner error says why the list is of no use, which does the session no harm.
+    pub fn bundle_list(
+        &mut self,
+        base: &BStr,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Result<bundle_uri::List, String>>, Error> {
+        if self.version() != Version::V2 || !self.capabilities().contains("bundle-uri") {
+            return Ok(None);
+        }
+        let request = bundle_uri::encode_request(&self.preamble());
+        let reply = self.connection.exchange(&request, progress)?;
+        Ok(Some(bundle_uri::read_list(reply, base)?))
     }
 
     /// The lines at the head of every command, as far as the far side takes them.

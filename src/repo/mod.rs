@@ -18,6 +18,7 @@ pub mod reference;
 pub mod revision;
 pub mod shallow;
 pub mod sign;
+mod temporary;
 
 pub use config::Config;
 pub use date::parse_date;
@@ -26,6 +27,7 @@ pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
 pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Snapshot, Target};
+pub use temporary::TemporaryFile;
 
 /// An opened repository.
 ///

@@ -8,7 +8,7 @@ use gitr::protocol::fetch::{self, Ack, Deepen, Features, Have, MultiAck, Reply, 
 use gitr::protocol::ls_refs::{self, Preamble};
 use gitr::protocol::pktline::{Reader, write_data};
 use gitr::protocol::sideband::{Demux, SidebandWriter};
-use gitr::protocol::{Advertisement, Capabilities, Ref, Version, bundle};
+use gitr::protocol::{Advertisement, Capabilities, Ref, Version, bundle, bundle_uri};
 use gix_hash::{Kind, ObjectId};
 use proptest::collection::vec;
 use proptest::option;
@@ -264,6 +264,7 @@ fn every_decoder(bytes: &[u8]) {
     left(&|input| Reply::read_v2(input).is_ok());
     left(&|input| Reply::read_v2_sideband_all(input, &mut Discard).is_ok());
     left(&|input| bundle::Header::read(input).is_ok());
+    left(&|input| bundle_uri::read_list(input, "https://example.com/a".into()).is_ok());
     left(&|input| {
         let mut discard = Discard;
         let progress = Shared::new(&mut discard);

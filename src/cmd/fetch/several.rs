@@ -111,7 +111,15 @@ impl Run<'_> {
     /// The command line of the fetch from one of many, which its reflogs show.
     fn command_for(&self, name: &BString) -> Result<Command, CommandError> {
         let mut command = self.context.own_command()?;
-        command.args(["fetch", "--append", "--no-auto-gc", "--no-write-commit-graph"]);
+        // bundles were looked for already
+        command.args([
+            "-c",
+            "fetch.bundleURI=",
+            "fetch",
+            "--append",
+            "--no-auto-gc",
+            "--no-write-commit-graph",
+        ]);
         command.args(self.inherited());
         command.arg(&*name.to_os_str_lossy());
         Ok(command)

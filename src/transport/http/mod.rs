@@ -27,6 +27,7 @@ mod client;
 mod cookie;
 mod date;
 mod digest;
+mod download;
 mod failure;
 mod matching;
 mod netrc;
@@ -41,6 +42,8 @@ pub mod trace;
 
 #[cfg(test)]
 mod tests;
+
+pub use download::Download;
 
 use auth::Authentication;
 use client::{Client, Repeat, Response};
@@ -59,11 +62,24 @@ pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<
 }
 
 fn site(url: &Url, settings: &dyn Settings, options: Options) -> Result<Site, Error> {
-    let text = url.text.to_str().map_err(|_| Error::Url("the URL is not valid UTF-8".into()))?;
-    let base = base(text);
+    let settings_here = HttpSettings::read(settings, text_of(url)?, &options)?;
+    site_with(url, settings_here, settings, options)
+}
+
+fn text_of(url: &Url) -> Result<&str, Error> {
+    url.text.to_str().map_err(|_| Error::Url("the URL is not valid UTF-8".into()))
+}
+
+/// As [`site`], with settings that were read before.
+fn site_with(
+    url: &Url,
+    settings_here: HttpSettings,
+    settings: &dyn Settings,
+    options: Options,
+) -> Result<Site, Error> {
+    let base = base(text_of(url)?);
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
-    let settings_here = HttpSettings::read(settings, text, &options)?;
     let jar = settings_here.cookie_file.as_deref().map(|file| cookie::Jar::load(file, SystemTime::now()));
     let configured = || Arc::new(Helpers::new(super::credentials(settings))) as Arc<dyn CredentialProvider>;
     let provider = options.credentials.unwrap_or_else(configured);
