@@ -98,6 +98,7 @@ impl Repo {
             threads: 2,
             size_max_bytes: 0,
             to_end: true,
+            fsck: None,
             shallow: &[],
         }
     }

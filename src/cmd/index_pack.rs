@@ -1,10 +1,11 @@
 //! `gitr index-pack`: an index for a pack, from a file or from standard input. `git-index-pack(1)`.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bstr::BString;
@@ -13,6 +14,7 @@ use gix_hash::ObjectId;
 use super::ui::Meters;
 use super::{CommandError, Context, Show, signal, ui};
 use crate::pack::examine::{self, Examined};
+use crate::pack::fsck::Rules;
 use crate::pack::index::Layout;
 use crate::pack::placement::Placement;
 use crate::pack::{self, Bases, Comparable, Links, Stored};
@@ -37,15 +39,16 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
     let repo = place.repository();
     arguments.check(repo.is_some())?;
     let objects = repo.map(Repository::objects).transpose()?;
+    let mut meters = context.meters(place.config(), Show { verbosity: 0, progress: Some(arguments.verbose) });
     let job = Job {
         objects,
         shallow: repo.map(Repository::shallow).transpose()?.unwrap_or_default(),
-        meters: context.meters(place.config(), Show { verbosity: 0, progress: Some(arguments.verbose) }),
+        rules: arguments.rules()?,
         hash: arguments.hash.or(repo.map(|repo| repo.object_hash)).unwrap_or(gix_hash::Kind::Sha1),
         place,
         arguments,
     };
-    job.run()
+    job.run(&mut meters)
 }
 
 /// Where the command runs.
@@ -77,16 +80,18 @@ struct Job {
     objects: Option<Objects>,
     shallow: Vec<ObjectId>,
     hash: gix_hash::Kind,
-    meters: Meters,
+    rules: Option<Rules>,
 }
 
 impl Job {
-    fn run(mut self) -> Result<u8, CommandError> {
+    fn run(self, meters: &mut Meters) -> Result<u8, CommandError> {
         let placement = self.placement()?;
+        let comparable = self.objects.as_ref().map(|objects| Comparable(objects));
+        let known = comparable.as_ref();
         let (id, links) = if self.arguments.stdin {
-            self.receive(&placement)?
+            self.receive(known, &placement, meters)?
         } else {
-            let examined = self.examine(&placement)?;
+            let examined = self.examine(known, &placement, meters)?;
             if let Some(verify) = self.arguments.verify {
                 verify::run(&examined, verify, &placement, self.pack_path())?;
                 return Ok(0);
@@ -100,39 +105,67 @@ impl Job {
             (true, true) => "keep\t",
         };
         ui::out(format!("{word}{id}").as_bytes())?;
-        Ok(u8::from(self.arguments.checks == Checks::Connected && !is_self_contained(&links)))
+        for missing in placement.missing_modules.into_iter().flat_map(RefCell::into_inner) {
+            ui::out(missing.to_string().as_bytes())?;
+        }
+        Ok(u8::from(self.arguments.connected && !is_self_contained(&links)))
     }
 
-    fn receive(&mut self, placement: &Placement) -> Result<(ObjectId, Links), CommandError> {
+    fn receive(
+        &self,
+        known: Option<&Comparable<'_>>,
+        placement: &Placement,
+        meters: &mut Meters,
+    ) -> Result<(ObjectId, Links), CommandError> {
         if let Some(path) = &placement.pack {
             check_new(path)?;
         }
         let header = self.arguments.pack_header.map(|header| header.to_vec()).unwrap_or_default();
         let input = io::Cursor::new(header).chain(io::stdin());
         let mut input = BufReader::with_capacity(READ_LEN, input);
-        let objects = self.objects.as_ref().map(|objects| objects as &dyn Bases);
-        let known = objects.map(Comparable);
-        let bases = if self.arguments.fix_thin { objects } else { known.as_ref().map(|known| known as _) };
-        let options = options(&self.arguments, (self.place.config(), self.hash), bases, &self.shallow)?;
-        let objects = self.place.repository().map(|repo| repo.objects_dir.clone()).unwrap_or_default();
-        let options = pack::Options { objects, ..options };
-        let received = pack::receive_at(&mut input, &options, placement, &mut self.meters)?;
+        let options = self.options(known)?;
+        let received = pack::receive_at(&mut input, &options, placement, meters)?;
         match received.stored {
             Stored::Pack { .. } | Stored::Loose | Stored::Nothing => Ok((received.pack_id, received.links)),
         }
     }
 
-    fn examine(&mut self, placement: &Placement) -> Result<Examined, CommandError> {
+    fn examine<'a>(
+        &'a self,
+        known: Option<&'a Comparable<'a>>,
+        placement: &Placement,
+        meters: &mut Meters,
+    ) -> Result<Examined<'a>, CommandError> {
         let path = self.pack_path().to_owned();
         let file = File::open(&path).map_err(|error| {
             let (path, reason) = (path.display(), reason(&error));
             CommandError::fatal(format!("could not open '{path}' for reading: {reason}"))
         })?;
+        let options = self.options(known)?;
+        Ok(examine::examine((&path, file), &options, placement, meters)?)
+    }
+
+    /// The options of both ways in.
+    fn options<'a>(&'a self, known: Option<&'a Comparable<'a>>) -> Result<pack::Options<'a>, CommandError> {
+        let arguments = &self.arguments;
+        let threads = match arguments.threads {
+            Some(threads) => threads,
+            None => threads(self.place.config())?,
+        };
         let objects = self.objects.as_ref().map(|objects| objects as &dyn Bases);
-        let known = objects.map(Comparable);
-        let bases = if self.arguments.fix_thin { objects } else { known.as_ref().map(|known| known as _) };
-        let options = options(&self.arguments, (self.place.config(), self.hash), bases, &self.shallow)?;
-        Ok(examine::examine((&path, file), &options, placement, &mut self.meters)?)
+        Ok(pack::Options {
+            objects: self.place.repository().map(|repo| repo.objects_dir.clone()).unwrap_or_default(),
+            object_hash: self.hash,
+            bases: if arguments.fix_thin { objects } else { known.map(|known| known as &dyn Bases) },
+            unpack_limit: 0,
+            keep: None,
+            promisor: arguments.promisor.as_ref().filter(|_| arguments.stdin).map(line),
+            threads,
+            size_max_bytes: arguments.input_size_max_bytes,
+            to_end: true,
+            fsck: self.rules.as_ref(),
+            shallow: &self.shallow,
+        })
     }
 
     /// The pack file of the command line.
@@ -162,7 +195,8 @@ impl Job {
             keep: arguments.keep.as_ref().map(line),
             promisor: arguments.promisor.as_ref().map(line),
             title: self.title(),
-            checks_links: matches!(arguments.checks, Checks::Strict(_) | Checks::Connected),
+            missing_modules: matches!(arguments.checks, Checks::Objects(_)).then(RefCell::default),
+            checks_links: arguments.connected || matches!(arguments.checks, Checks::Strict(_)),
             keeps_empty: true,
             ..Placement::default()
         })
@@ -194,31 +228,6 @@ impl Job {
 /// Whether nothing outside of the pack is named.
 fn is_self_contained(links: &Links) -> bool {
     [&links.commits, &links.trees, &links.blobs, &links.others].into_iter().all(Vec::is_empty)
-}
-
-/// The options of both ways in.
-fn options<'a>(
-    arguments: &Arguments,
-    (config, hash): (&Config, gix_hash::Kind),
-    bases: Option<&'a dyn Bases>,
-    shallow: &'a [ObjectId],
-) -> Result<pack::Options<'a>, CommandError> {
-    let threads = match arguments.threads {
-        Some(threads) => threads,
-        None => threads(config)?,
-    };
-    Ok(pack::Options {
-        objects: PathBuf::new(),
-        object_hash: hash,
-        bases,
-        unpack_limit: 0,
-        keep: None,
-        promisor: arguments.promisor.as_ref().filter(|_| arguments.stdin).map(line),
-        threads,
-        size_max_bytes: arguments.input_size_max_bytes,
-        to_end: true,
-        shallow,
-    })
 }
 
 /// `pack.threads`.

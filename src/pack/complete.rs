@@ -16,7 +16,7 @@ use crate::progress::Progress;
 pub(super) fn resolve_all(
     held: &mut Held,
     table: &mut Table,
-    found: &Found,
+    found: &Found<'_>,
     options: &Options<'_>,
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
@@ -60,7 +60,7 @@ impl SecondPass<'_> {
         &mut self,
         held: &mut Held,
         table: &mut Table,
-        found: &Found,
+        found: &Found<'_>,
         options: &Options<'_>,
     ) -> Result<(), Error> {
         let mut roots = roots_of(table, &self.family);

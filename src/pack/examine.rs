@@ -18,12 +18,12 @@ use crate::progress::Progress;
 /// Looks through the pack in the file at `path`, which stays as it is, and is read by nobody who shortens it.
 ///
 /// Everything in it is checked, as [`receive`](super::receive()) checks it.
-pub fn examine(
+pub fn examine<'a>(
     (path, file): (&Path, File),
-    options: &Options<'_>,
+    options: &Options<'a>,
     placement: &Placement,
     progress: &mut dyn Progress,
-) -> Result<Examined, Error> {
+) -> Result<Examined<'a>, Error> {
     let bytes = map::map(&file).map_err(Error::Read)?;
     let held = Held::There(file, path.to_owned());
     let known = look_through(&mut &bytes[..], held, (options, placement), progress)?;
@@ -35,7 +35,7 @@ pub fn examine(
 }
 
 /// A pack that was looked through.
-pub struct Examined(Known);
+pub struct Examined<'a>(Known<'a>);
 
 /// One object of a pack.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +54,7 @@ pub struct Object {
     pub delta: Option<(u32, ObjectId)>,
 }
 
-impl Examined {
+impl Examined<'_> {
     /// The checksum that ends the pack.
     pub fn pack_id(&self) -> ObjectId {
         self.0.pack_id

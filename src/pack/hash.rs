@@ -15,6 +15,11 @@ pub fn object_id(hash: gix_hash::Kind, kind: Kind, content: &[u8]) -> Result<Obj
     hasher.finish()
 }
 
+/// The ids of many objects, in their order: one call for all of them.
+pub fn object_ids(hash: gix_hash::Kind, objects: &[(Kind, &[u8])]) -> Vec<Result<ObjectId, CollisionAttack>> {
+    objects.iter().map(|(kind, content)| object_id(hash, *kind, content)).collect()
+}
+
 /// Computes the id of an object whose content comes in pieces.
 #[derive(Clone)]
 pub struct ObjectHasher(gix_hash::Hasher);

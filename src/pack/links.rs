@@ -9,6 +9,7 @@ use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind, TagRefIter, TreeRefIter, commit, tag};
 
 use super::Links;
+use super::fsck::{Checker, Rules};
 
 /// Ids that a [`Collector`] remembers so as not to store them again. Neighbouring trees name mostly the same
 /// objects, so few slots catch nearly all; they fit into a processor's second cache.
@@ -19,10 +20,12 @@ const PENDING_MAX: usize = 4096;
 
 /// All links found so far, of all threads.
 #[derive(Default)]
-pub struct Found {
+pub struct Found<'a> {
     sets: Mutex<Sets>,
     /// Commits whose parents are not to come: the shallow boundary.
     boundary: HashSet<ObjectId>,
+    /// Looks at each object for more than its links.
+    pub(super) checker: Checker<'a>,
 }
 
 /// The ids by what they are named as. The hash function of the sets is seeded at random, since the ids come from
@@ -35,10 +38,11 @@ struct Sets {
     others: HashSet<ObjectId>,
 }
 
-impl Found {
-    /// Nothing found yet; the parents of the commits in `boundary` are no links.
-    pub fn new(boundary: &[ObjectId]) -> Self {
-        Self { sets: Mutex::default(), boundary: boundary.iter().copied().collect() }
+impl<'a> Found<'a> {
+    /// Nothing found yet; the parents of the commits in `boundary` are no links. The objects are to obey `rules`.
+    pub fn new(boundary: &[ObjectId], rules: Option<&'a Rules>) -> Self {
+        let boundary = boundary.iter().copied().collect();
+        Self { sets: Mutex::default(), boundary, checker: Checker::new(rules) }
     }
 
     /// The links to objects that `is_in_pack` does not know, each list sorted.
@@ -60,7 +64,7 @@ impl Found {
 
 /// Collects the links of one thread's objects.
 pub struct Collector<'a> {
-    found: &'a Found,
+    found: &'a Found<'a>,
     hash: gix_hash::Kind,
     recent: Vec<Option<Link>>,
     pending: Vec<Link>,
@@ -77,7 +81,7 @@ enum Link {
 
 impl<'a> Collector<'a> {
     /// Collects into `found` from objects whose ids are of the kind `hash`.
-    pub fn new(found: &'a Found, hash: gix_hash::Kind) -> Self {
+    pub fn new(found: &'a Found<'a>, hash: gix_hash::Kind) -> Self {
         Self { found, hash, recent: vec![None; RECENT_SLOTS], pending: Vec::new() }
     }
 
@@ -92,7 +96,8 @@ impl<'a> Collector<'a> {
             Kind::Commit => self.collect_commit(id, content),
             Kind::Tag => self.collect_tag(content),
         }
-        .ok_or(Malformed(kind))
+        .ok_or(Malformed::Unreadable(kind))?;
+        self.found.checker.check(id, kind, content)
     }
 
     /// Hands what was collected to the common store; dropping the collector does so too.
@@ -174,10 +179,16 @@ impl Link {
     }
 }
 
-/// An object that names others cannot be read.
+/// An object is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("invalid {0}")]
-pub struct Malformed(pub Kind);
+pub enum Malformed {
+    /// It names others and cannot be read.
+    #[error("invalid {0}")]
+    Unreadable(Kind),
+    /// It is against the rules; which ones was noted.
+    #[error("fsck error in packed object")]
+    Unfit,
+}
 
 #[cfg(test)]
 mod tests {
@@ -231,7 +242,7 @@ mod tests {
     #[test]
     fn objects_that_cannot_be_read_are_refused() {
         for kind in [Kind::Commit, Kind::Tree, Kind::Tag] {
-            assert_eq!(links(&[(kind, b"zzz")]).unwrap_err(), Malformed(kind));
+            assert_eq!(links(&[(kind, b"zzz")]).unwrap_err(), Malformed::Unreadable(kind));
         }
     }
 }

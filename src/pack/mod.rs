@@ -23,6 +23,7 @@ pub mod delta;
 pub mod entry;
 pub mod enumerate;
 pub mod examine;
+pub mod fsck;
 pub mod hash;
 mod held;
 pub mod index;
@@ -31,12 +32,14 @@ pub mod links;
 mod loose;
 pub(crate) mod map;
 mod meter;
+mod naming;
 pub mod placement;
 pub mod produce;
 mod read;
 pub mod receive;
 mod resolve;
 pub mod source;
+mod special;
 mod store;
 mod stream;
 mod table;
@@ -102,6 +105,8 @@ pub struct Options<'a> {
     pub size_max_bytes: u64,
     /// Whether bytes after the pack's trailer are an error. False where the stream goes on, as a bare v0 pipe may.
     pub to_end: bool,
+    /// What objects are checked for beyond being readable; `None`: nothing (`transfer.fsckObjects`).
+    pub fsck: Option<&'a fsck::Rules>,
     /// The shallow boundary: commits whose parents need not be there.
     pub shallow: &'a [ObjectId],
 }

@@ -1,6 +1,6 @@
 //! Where a pack goes, and what stands beside it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 
 use bstr::BString;
@@ -25,6 +25,8 @@ pub struct Placement {
     pub made_keep: Cell<bool>,
     /// The content of a `.promisor` file, for a pack that is there already.
     pub promisor: Option<BString>,
+    /// Takes the `.gitmodules` blobs that are missing, which is then the caller's affair; `None`: that is an error.
+    pub missing_modules: Option<RefCell<Vec<ObjectId>>>,
     /// Whether what the pack refers to must be in it, or among [`Options::bases`](super::Options::bases).
     pub checks_links: bool,
     /// Whether a pack without objects is stored too.
@@ -43,6 +45,7 @@ impl Default for Placement {
             keep: None,
             made_keep: Cell::new(false),
             promisor: None,
+            missing_modules: None,
             checks_links: false,
             keeps_empty: false,
             title: "Receiving objects",

@@ -1,5 +1,7 @@
 //! The first pass over a pack: where entries begin and end, and the ids of objects that are no deltas.
 
+use std::sync::Arc;
+
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
@@ -9,22 +11,28 @@ use super::hash::ObjectHasher;
 use super::inflate::reserve;
 use super::links::{Collector, Found};
 use super::meter::Meter;
+use super::naming::Naming;
 use super::receive::BIG_FILE_THRESHOLD;
 use super::stream::Stream;
-use super::table::{Entry, NONE, Table, bad_object};
+use super::table::{Entry, NONE, Table, bad_object, unfit};
+
+/// Objects of at most so many bytes wait in memory for their ids.
+const WAITING_LEN_MAX: u64 = 512 * 1024;
 
 /// The first pass.
 pub(super) fn read_entries(
     stream: &mut Stream<'_>,
     count: u32,
     hash: gix_hash::Kind,
-    found: &Found,
+    found: &Found<'_>,
     meter: &mut Meter<'_>,
 ) -> Result<Table, Error> {
     let mut reader = EntryReader {
         table: Table::default(),
         hash,
         links: Collector::new(found, hash),
+        naming: Naming::new(found, hash),
+        spares: Vec::new(),
         whole: Vec::new(),
         done: 0,
     };
@@ -33,6 +41,7 @@ pub(super) fn read_entries(
         reader.done += 1;
         meter.update(reader.done, stream.offset())?;
     }
+    reader.name()?;
     reader.table.end = stream.offset();
     Ok(reader.table)
 }
@@ -42,7 +51,10 @@ struct EntryReader<'a> {
     table: Table,
     hash: gix_hash::Kind,
     links: Collector<'a>,
-    /// The present object, if it may name others.
+    /// Small objects, whose ids are computed for many at once, and buffers for others.
+    naming: Naming<'a>,
+    spares: Vec<Vec<u8>>,
+    /// The present object, if it may name others and is not small.
     whole: Vec<u8>,
     done: u64,
 }
@@ -70,6 +82,44 @@ impl EntryReader<'_> {
         }
         // Grows with what has come, not with what is declared.
         self.table.entries.push(entry);
+        if self.naming.is_full() { self.name() } else { Ok(()) }
+    }
+
+    /// Computes the ids of the small objects that wait for theirs.
+    fn name(&mut self) -> Result<(), Error> {
+        let spares = &mut self.spares;
+        let mut ids = Vec::new();
+        self.naming.name(&self.table, &mut |named| {
+            ids.push((named.resolved.entry, named.resolved.id));
+            spares.extend(Arc::try_unwrap(named.data));
+        })?;
+        for (index, id) in ids {
+            if let Some(entry) = self.table.entries.get_mut(index as usize) {
+                entry.id = id;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads an object that waits in memory for its id.
+    fn read_small(
+        &mut self,
+        kind: Kind,
+        entry: &mut Entry,
+        stream: &mut Stream<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<(), Error> {
+        let mut content = self.spares.pop().unwrap_or_default();
+        content.clear();
+        let (size, done) = (entry.size, self.done);
+        entry.crc32 = stream.inflate(entry.offset, size, &mut |made, bytes| {
+            reserve(&mut content, made.len(), size)?;
+            content.extend_from_slice(made);
+            meter.update(done, bytes)
+        })?;
+        entry.kind = Some(kind);
+        let index = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
+        self.naming.push((index, NONE), kind, Arc::new(content));
         Ok(())
     }
 
@@ -80,6 +130,9 @@ impl EntryReader<'_> {
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<(), Error> {
+        if entry.size <= WAITING_LEN_MAX {
+            return self.read_small(kind, entry, stream, meter);
+        }
         let (size, is_whole) = (entry.size, kind != Kind::Blob);
         if is_whole && size > BIG_FILE_THRESHOLD {
             return Err(bad_object(entry, format_args!("{kind} of {size} bytes is too large")));
@@ -98,7 +151,7 @@ impl EntryReader<'_> {
         })?;
         entry.id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
         entry.kind = Some(kind);
-        self.links.collect(&entry.id, kind, &self.whole).map_err(|error| bad_object(entry, error))
+        self.links.collect(&entry.id, kind, &self.whole).map_err(|error| unfit(Some(entry), error))
     }
 
     fn read_delta(

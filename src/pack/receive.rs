@@ -19,7 +19,7 @@ use super::read::read_entries;
 use super::stream::{Stream, is_at_end};
 use super::table::{Pack, Table};
 use super::temporary::Temporary;
-use super::{Error, Links, Options, Received, Stored, map, store, thin};
+use super::{Error, Links, Options, Received, Stored, map, special, store, thin};
 use crate::progress::{Discard, Progress};
 
 /// C git's `core.bigFileThreshold`, in bytes: larger blobs are never whole in memory unless they are a delta's base,
@@ -75,56 +75,81 @@ fn unpacks(count: u32, options: &Options<'_>) -> bool {
 }
 
 /// A pack of which everything is known.
-pub(super) struct Known {
+pub(super) struct Known<'a> {
     pub held: Held,
     pub table: Table,
     pub pack_id: ObjectId,
-    found: Found,
+    found: Found<'a>,
     /// The objects in the stream.
     pub count: u32,
     /// The bytes of the stream.
     bytes: u64,
 }
 
-/// Makes both passes over the pack in `input`.
-pub(super) fn look_through(
+/// Makes both passes over the pack in `input`, and tells `progress` what objects break which rules.
+pub(super) fn look_through<'a>(
+    input: &mut dyn BufRead,
+    held: Held,
+    (options, placement): (&Options<'a>, &Placement),
+    progress: &mut dyn Progress,
+) -> Result<Known<'a>, Error> {
+    let found = Found::new(options.shallow, options.fsck);
+    let passed = both_passes(input, held, (options, placement), (&found, &mut *progress));
+    let passed = passed.and_then(|passed| {
+        special::check(&passed, &found.checker, (options, placement))?;
+        Ok(passed)
+    });
+    found.checker.tell(progress);
+    let Passed { held, table, pack_id, count, bytes } = passed?;
+    Ok(Known { held, table, pack_id, found, count, bytes })
+}
+
+/// What both passes come to.
+pub(super) struct Passed {
+    pub held: Held,
+    pub table: Table,
+    pack_id: ObjectId,
+    count: u32,
+    bytes: u64,
+}
+
+fn both_passes(
     input: &mut dyn BufRead,
     held: Held,
     (options, placement): (&Options<'_>, &Placement),
-    progress: &mut dyn Progress,
-) -> Result<Known, Error> {
+    (found, progress): (&Found<'_>, &mut dyn Progress),
+) -> Result<Passed, Error> {
     let mut stream = Stream::new(&mut *input, held, options.object_hash, options.size_max_bytes);
     let count =
         decode_pack_header(stream.pack_header()?).map_err(|error| Error::BadPack(error.to_string()))?;
     let unpack = unpacks(count, options);
     let title = if unpack { UNPACKING } else { placement.title };
     let mut meter = Meter::new(progress, title, u64::from(count));
-    let found = Found::new(options.shallow);
-    let table = read_entries(&mut stream, count, options.object_hash, &found, &mut meter)?;
+    let table = read_entries(&mut stream, count, options.object_hash, found, &mut meter)?;
     let (held, pack_id, bytes) = stream.trailer()?;
     if options.to_end && !is_at_end(input)? {
         return Err(Error::BadPack("pack has junk at the end".into()));
     }
-    let mut known = Known { held, table, pack_id, found, count, bytes };
+    let mut passed = Passed { held, table, pack_id, count, bytes };
     if count == 0 {
-        return Ok(known);
+        return Ok(passed);
     }
     if !unpack {
         meter.end(u64::from(count), bytes)?;
     }
     let mut silent = Discard;
     let resolving: &mut dyn Progress = if unpack { &mut silent } else { progress };
-    resolve_all(&mut known.held, &mut known.table, &known.found, options, resolving)?;
-    if known.table.entries.len() > count as usize
+    resolve_all(&mut passed.held, &mut passed.table, found, options, resolving)?;
+    if passed.table.entries.len() > count as usize
         && !unpack
-        && let Some(file) = known.held.copied()
+        && let Some(file) = passed.held.copied()
     {
-        known.pack_id = thin::seal(file, &known.table, options.object_hash)?;
+        passed.pack_id = thin::seal(file, &passed.table, options.object_hash)?;
     }
-    Ok(known)
+    Ok(passed)
 }
 
-impl Known {
+impl Known<'_> {
     /// Puts the objects where they belong, after a last look at those that are there already.
     fn store(self, options: &Options<'_>, placement: &Placement, unpack: bool) -> Result<Received, Error> {
         self.check_collisions(options)?;

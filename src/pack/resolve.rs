@@ -24,7 +24,7 @@ const ROOTS_PER_THREAD: usize = 16;
 pub(super) fn resolve(
     pack: Pack<'_>,
     (family, roots): (&Family, &[u32]),
-    found: &Found,
+    found: &Found<'_>,
     threads: usize,
     tick: &mut dyn FnMut(u64) -> Result<(), Error>,
 ) -> Result<Vec<Resolved>, Error> {
@@ -62,7 +62,7 @@ pub(super) fn resolve(
 pub(super) struct Shared<'a> {
     pub pack: Pack<'a>,
     pub family: &'a Family,
-    pub found: &'a Found,
+    pub found: &'a Found<'a>,
     /// Set when the work is to end at once.
     pub stop: AtomicBool,
     /// Deltas resolved so far.
@@ -102,7 +102,7 @@ impl<'a> Shared<'a> {
     fn new(
         pack: Pack<'a>,
         (family, roots): (&'a Family, &'a [u32]),
-        found: &'a Found,
+        found: &'a Found<'a>,
         threads: usize,
     ) -> Self {
         Self {

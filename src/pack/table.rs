@@ -7,6 +7,7 @@ use gix_object::Kind;
 
 use super::index::Item;
 use super::inflate::Inflater;
+use super::links::Malformed;
 use super::{Error, delta};
 
 /// No entry: the base of an entry that is not a delta, or one that is not resolved.
@@ -158,6 +159,11 @@ impl Family {
         Ok(children)
     }
 
+    /// Whether there are deltas that name their base by id.
+    pub fn has_ids(&self) -> bool {
+        !self.by_id.is_empty()
+    }
+
     /// The bases named by id that no entry turned out to have, each once, in order.
     pub fn missing(&self) -> Vec<ObjectId> {
         let mut last = None;
@@ -248,6 +254,14 @@ impl<'a> Pack<'a> {
         let entry = self.table.entry(index).filter(|entry| entry.kept != NONE)?;
         let start = entry.kept as usize;
         self.table.kept.get(start..start.checked_add(usize::try_from(entry.size).ok()?)?)
+    }
+}
+
+/// The error for an object of `entry` that is not fit.
+pub(super) fn unfit(entry: Option<&Entry>, error: Malformed) -> Error {
+    match (entry, error) {
+        (Some(entry), Malformed::Unreadable(_)) => bad_object(entry, error),
+        (None, _) | (_, Malformed::Unfit) => Error::BadPack(error.to_string()),
     }
 }
 

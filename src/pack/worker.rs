@@ -7,11 +7,9 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
-use super::hash::object_id;
 use super::inflate::Inflater;
-use super::links::Collector;
+use super::naming::Naming;
 use super::resolve::Shared;
-use super::table::bad_object;
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
 /// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
@@ -19,6 +17,9 @@ const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// Buffers of this size are not worth keeping for another object, in bytes.
 const SPARE_LEN_MAX: usize = 256 * 1024;
+
+/// Buffers kept at once.
+const SPARES_MAX: usize = 64;
 
 /// A base and deltas to it.
 pub(super) struct Job {
@@ -41,8 +42,9 @@ pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     inflater: Inflater,
     delta: Vec<u8>,
-    spare: Option<Vec<u8>>,
-    links: Collector<'a>,
+    /// Buffers for further objects.
+    spares: Vec<Vec<u8>>,
+    naming: Naming<'a>,
     resolved: Vec<Resolved>,
     /// The path from a base to the delta at work.
     path: Vec<Frame>,
@@ -62,8 +64,8 @@ impl<'a> Worker<'a> {
             shared,
             inflater: Inflater::new(),
             delta: Vec::new(),
-            spare: None,
-            links: Collector::new(shared.found, shared.pack.hash),
+            spares: Vec::new(),
+            naming: Naming::new(shared.found, shared.pack.hash),
             resolved: Vec::new(),
             path: Vec::new(),
             live_bytes: 0,
@@ -80,6 +82,7 @@ impl<'a> Worker<'a> {
             } else if let Some(job) = self.shared.next_job() {
                 self.work(job)?;
             } else {
+                self.name()?;
                 return Ok(self.resolved);
             }
         }
@@ -94,7 +97,7 @@ impl<'a> Worker<'a> {
         if children.is_empty() {
             return Ok(None);
         }
-        let mut data = self.spare.take().unwrap_or_default();
+        let mut data = self.spares.pop().unwrap_or_default();
         pack.inflate(entry, &mut self.inflater, &mut data)?;
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
     }
@@ -123,25 +126,40 @@ impl<'a> Worker<'a> {
     fn resolve(&mut self, child: u32, kind: Kind) -> Result<(), Error> {
         let pack = self.shared.pack;
         let (base, data) = self.base()?;
-        let mut object = self.spare.take().unwrap_or_default();
+        let mut object = self.spares.pop().unwrap_or_default();
         pack.apply(child, &data, &mut object, (&mut self.inflater, &mut self.delta))?;
-        let id = object_id(pack.hash, kind, &object).map_err(|attack| Error::BadPack(attack.to_string()))?;
-        let links = self.links.collect(&id, kind, &object);
-        links.map_err(|error| match pack.table.entry(child) {
-            Some(entry) => bad_object(entry, error),
-            None => Error::BadPack(error.to_string()),
-        })?;
-        self.resolved.push(Resolved { entry: child, base, id, kind });
-        let _before = self.shared.done.fetch_add(1, Ordering::Relaxed);
         drop(data);
         self.release_spent();
+        let object = Arc::new(object);
+        self.naming.push((child, base), kind, Arc::clone(&object));
+        // Deltas that name their base by id are found once the id is known, the others at once.
+        let id = if self.shared.family.has_ids() { self.name()? } else { None };
+        if self.naming.is_full() {
+            let _last = self.name()?;
+        }
+        let id = id.unwrap_or(ObjectId::null(pack.hash));
         let children = self.shared.family.children(child, &id, pack.table)?;
         if children.is_empty() {
             self.keep_spare(object);
         } else {
-            self.push(Frame { entry: child, data: Some(Arc::new(object)), children });
+            self.push(Frame { entry: child, data: Some(object), children });
         }
         Ok(())
+    }
+
+    /// Computes the ids of the objects that wait for theirs; gives the last one.
+    fn name(&mut self) -> Result<Option<ObjectId>, Error> {
+        let table = self.shared.pack.table;
+        let (resolved, spares) = (&mut self.resolved, &mut self.spares);
+        let mut last = None;
+        let before = resolved.len();
+        self.naming.name(table, &mut |named| {
+            last = Some(named.resolved.id);
+            resolved.push(named.resolved);
+            spare(spares, named.data);
+        })?;
+        let _before = self.shared.done.fetch_add((resolved.len() - before) as u64, Ordering::Relaxed);
+        Ok(last)
     }
 
     /// The last object of the path, made again if it was dropped.
@@ -193,15 +211,11 @@ impl<'a> Worker<'a> {
     fn recycle(&mut self, data: Option<Arc<Vec<u8>>>) {
         let Some(data) = data else { return };
         self.live_bytes = self.live_bytes.saturating_sub(data.capacity());
-        if let Ok(buffer) = Arc::try_unwrap(data) {
-            self.keep_spare(buffer);
-        }
+        self.keep_spare(data);
     }
 
-    fn keep_spare(&mut self, buffer: Vec<u8>) {
-        if buffer.capacity() <= SPARE_LEN_MAX {
-            self.spare = Some(buffer);
-        }
+    fn keep_spare(&mut self, data: Arc<Vec<u8>>) {
+        spare(&mut self.spares, data);
     }
 
     /// Gives half of the deltas nearest to the start of the path to threads that have nothing to do: there the
@@ -217,5 +231,15 @@ impl<'a> Worker<'a> {
                 return;
             }
         }
+    }
+}
+
+/// Keeps the memory of `data` for another object, unless somebody still needs it.
+fn spare(spares: &mut Vec<Vec<u8>>, data: Arc<Vec<u8>>) {
+    if spares.len() < SPARES_MAX
+        && let Ok(buffer) = Arc::try_unwrap(data)
+        && buffer.capacity() <= SPARE_LEN_MAX
+    {
+        spares.push(buffer);
     }
 }

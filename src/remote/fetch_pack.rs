@@ -98,16 +98,19 @@ pub fn fetch_pack(
     shallow.extend(session.server_shallow().iter().copied().map(ShallowUpdate::Shallow));
     let old_boundary = repo.shallow()?;
     let boundary = if request.moves_boundary { new_boundary(&old_boundary, &shallow) } else { old_boundary };
+    let rules = repo.fsck_rules("fetch")?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
         object_hash: repo.object_hash,
         bases: (!request.tips.is_empty()).then_some(&bases as &dyn pack::Bases),
-        unpack_limit: request.unpack_limit,
+        // as C git, which has what is checked indexed
+        unpack_limit: if rules.is_some() { 0 } else { request.unpack_limit },
         keep: request.keep.clone(),
         promisor: request.promisor.clone(),
         threads: 0,
         size_max_bytes: 0,
         to_end: negotiated.side_band != SideBand::None,
+        fsck: rules.as_ref(),
         shallow: &boundary,
     };
     let input = session.connection().answer()?;

@@ -8,6 +8,7 @@ pub mod date;
 pub mod discover;
 pub mod environment;
 mod format;
+mod fsck;
 pub mod hook;
 mod index;
 pub mod init;

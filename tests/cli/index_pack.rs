@@ -204,3 +204,105 @@ fn a_thin_pack_is_completed() {
     sandbox.git(&twin.ours.join("new"), &["verify-pack", &name]).success();
     state::assert_sound(&sandbox, &twin.ours.join("new"));
 }
+
+/// Puts an object of `kind` into the repository `copy` of C git and a pack of it and of `others` into both directories, as
+/// `bad.pack`; gives its id.
+fn pack_of(sandbox: &Sandbox, twin: &Twin<'_>, (kind, content): (&str, &[u8]), others: &[&str]) -> String {
+    let copy = twin.theirs.join("copy");
+    let run = |arguments: &[&str], input: &[u8]| {
+        let mut command = sandbox.command(&Git::reference().program);
+        Run::with_input(command.args(arguments).current_dir(&copy), input).success()
+    };
+    let id = run(&["hash-object", "-t", kind, "-w", "--stdin", "--literally"], content).line();
+    let ids = [&[&*id], others].concat().join("\n") + "\n";
+    let pack = run(&["pack-objects", "-q", "--stdout"], ids.as_bytes()).stdout;
+    twin.prepare(|directory| fs::write(directory.join("bad.pack"), &pack).unwrap());
+    id
+}
+
+#[test]
+fn objects_against_the_rules_are_refused() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let tree = sandbox.git(&twin.theirs.join("copy"), &["rev-parse", "main^{tree}"]).success().line();
+    let head = sandbox.git(&twin.theirs.join("copy"), &["rev-parse", "main"]).success().line();
+    let commit = |who: &str| format!("tree {tree}\nauthor {who}\ncommitter A <a@b> 1 +0000\n\nm\n");
+    let tag = format!("object {head}\ntype commit\ntag a tag\n\nm\n");
+    let entry = |mode: &str, name: &str| {
+        let bytes = (0..20).map(|at| u8::from_str_radix(&tree[2 * at..2 * at + 2], 16).unwrap());
+        format!("{mode} {name}\0").into_bytes().into_iter().chain(bytes).collect::<Vec<_>>()
+    };
+    for (kind, content, status) in [
+        ("commit", commit("A U Thor").into_bytes(), 128),
+        ("commit", commit("A <a@b> 1 +0000").into_bytes(), 0),
+        ("tag", tag.into_bytes(), 0),
+        ("tree", entry("40000", ".GIT"), 128),
+        ("tree", entry("040000", "a"), 128),
+        ("tree", [entry("40000", "b"), entry("40000", "a")].concat(), 128),
+    ] {
+        pack_of(&sandbox, &twin, (kind, &content), &[&tree]);
+        let run = twin.run("new", &["index-pack", "--fsck-objects", "../bad.pack"]);
+        assert_eq!(run.status, status, "{run:?}");
+        let [ours, theirs] = [&twin.ours, &twin.theirs].map(|directory| directory.join("bad.idx").exists());
+        assert_eq!((ours, theirs), (status == 0, status == 0));
+        let all = ["hasDotgit", "zeroPaddedFilemode", "treeNotSorted", "missingEmail"];
+        let lenient = all.map(|name| format!("{name}=ignore")).join(",");
+        twin.done("new", &["index-pack", &format!("--fsck-objects={lenient}"), "../bad.pack"]);
+        twin.prepare(|directory| fs::remove_file(directory.join("bad.idx")).unwrap());
+        twin.prepare(|directory| fs::remove_file(directory.join("bad.rev")).unwrap());
+    }
+    assert_eq!(twin.run("", &["index-pack", "--strict=foo=error", "bad.pack"]).status, 128);
+    assert_eq!(twin.run("", &["index-pack", "--strict=missingEmail=foo", "bad.pack"]).status, 128);
+    assert_eq!(twin.run("", &["index-pack", "--strict=nulInHeader=warn", "bad.pack"]).status, 128);
+}
+
+#[test]
+fn submodules_against_the_rules_are_refused() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    for (content, status) in [
+        ("[submodule \"a\"]\n\tpath = a\n\turl = https://host/a\n", 0),
+        ("[submodule \"a\"]\n\turl = -x\n", 128),
+        ("[submodule \"a\"]\n\tpath = -x\n", 128),
+        ("[submodule \"a\"]\n\tupdate = !x\n", 128),
+        ("[submodule \"..\"]\n\tpath = x\n", 128),
+        ("[submodule \"a\n", 0),
+    ] {
+        let blob = pack_of(&sandbox, &twin, ("blob", content.as_bytes()), &[]);
+        let bytes = (0..20).map(|at| u8::from_str_radix(&blob[2 * at..2 * at + 2], 16).unwrap());
+        let tree = b"100644 .gitmodules\0".iter().copied().chain(bytes).collect::<Vec<_>>();
+        pack_of(&sandbox, &twin, ("tree", &tree), &[&blob]);
+        assert_eq!(twin.run("", &["index-pack", "--strict", "bad.pack"]).status, status, "{content}");
+        // The blob of another pack is the caller's affair. (Without a repository, git 2.47.3 crashes here.)
+        pack_of(&sandbox, &twin, ("tree", &tree), &[]);
+        let run = twin.done("new", &["index-pack", "--fsck-objects", "../bad.pack"]);
+        assert!(run.stdout.contains_str(&blob), "{run:?}");
+    }
+}
+
+#[test]
+fn a_fetch_checks_what_comes() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let copy = twin.theirs.join("copy");
+    let tree = sandbox.git(&copy, &["rev-parse", "main^{tree}"]).success().line();
+    let commit = format!("tree {tree}\nauthor A\ncommitter A <a@b> 1 +0000\n\nm\n");
+    let id = pack_of(&sandbox, &twin, ("commit", commit.as_bytes()), &[]);
+    sandbox.git(&copy, &["update-ref", "refs/heads/bad", &id]).success();
+    let url = copy.display().to_string();
+    for (setting, status) in [
+        ("transfer.fsckObjects=false", 0),
+        ("transfer.fsckObjects=true", 128),
+        ("fetch.fsckObjects=true", 128),
+    ] {
+        sandbox.git(&twin.ours, &["init", "-q", "--bare", setting]).success();
+        let run = sandbox.gitr(&twin.ours.join(setting), &["-c", setting, "fetch", "-q", &url, "bad:bad"]);
+        assert_eq!(run.status, status, "{run:?}");
+        assert_eq!(run.complains_of("missingEmail"), status != 0, "{run:?}");
+        assert_eq!(state::leftovers(&twin.ours.join(setting)), Vec::<PathBuf>::new());
+    }
+    let place = twin.ours.join("transfer.fsckObjects=true");
+    let lenient =
+        ["-c", "fetch.fsckObjects", "-c", "fetch.fsck.missingEmail=warn", "fetch", "-q", &url, "bad:bad"];
+    sandbox.gitr(&place, &lenient).success();
+}

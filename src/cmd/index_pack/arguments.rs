@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use crate::cmd::CommandError;
 use crate::pack::entry::PACK_HEADER_LEN;
+use crate::pack::fsck::Rules;
 use crate::pack::index::Layout;
 
 const USAGE: &str = "usage: git index-pack [-v] [-o <index-file>] [--keep | --keep=<msg>] [--[no-]rev-index] \
@@ -28,6 +29,8 @@ pub(super) struct Arguments {
     pub(super) rev_index: Option<bool>,
     pub(super) verify: Option<Verify>,
     pub(super) checks: Checks,
+    /// `--check-self-contained-and-connected`
+    pub(super) connected: bool,
     pub(super) threads: Option<usize>,
     pub(super) input_size_max_bytes: u64,
     pub(super) progress_title: Option<OsString>,
@@ -58,8 +61,6 @@ pub(super) enum Checks {
     Objects(BString),
     /// `--strict`
     Strict(BString),
-    /// `--check-self-contained-and-connected`
-    Connected,
 }
 
 impl Arguments {
@@ -102,7 +103,7 @@ impl Arguments {
             (b"--fix-thin", None) => self.fix_thin = true,
             (b"--strict", value) => self.checks = Checks::Strict(value.unwrap_or_default().into()),
             (b"--fsck-objects", value) => self.checks = Checks::Objects(value.unwrap_or_default().into()),
-            (b"--check-self-contained-and-connected", None) => self.checks = Checks::Connected,
+            (b"--check-self-contained-and-connected", None) => self.connected = true,
             (b"--verify", None) => self.verify = Some(Verify::Silent),
             (b"--verify-stat", None) => self.verify = Some(Verify::Objects),
             (b"--verify-stat-only", None) => self.verify = Some(Verify::Chains),
@@ -110,7 +111,7 @@ impl Arguments {
             (b"--promisor", value) => self.promisor = Some(text(value)),
             (b"--rev-index", None) => self.rev_index = Some(true),
             (b"--no-rev-index", None) => self.rev_index = Some(false),
-            // Seen in git 2.47.3: nothing more is shown than without it.
+            // The first one changes nothing that is shown, the second is for programs of git alone.
             (b"--show-resolving-progress" | b"--report-end-of-input", None) => {}
             (name, Some(value)) => self.number(name, value, word)?,
             (_, None) => return Err(misuse()),
@@ -136,13 +137,22 @@ impl Arguments {
         Ok(())
     }
 
+    /// The rules that objects are to obey, if they are to obey any.
+    pub(super) fn rules(&self) -> Result<Option<Rules>, CommandError> {
+        let mut rules = Rules::default();
+        match &self.checks {
+            Checks::None => return Ok(None),
+            Checks::Objects(list) | Checks::Strict(list) => {
+                rules.set_all(list.as_bstr()).map_err(CommandError::fatal)?;
+            }
+        }
+        Ok(Some(rules))
+    }
+
     /// What goes together.
     pub(super) fn check(&self, has_repository: bool) -> Result<(), CommandError> {
         if self.pack.is_none() && !self.stdin {
             return Err(misuse());
-        }
-        if matches!(self.checks, Checks::Objects(_) | Checks::Strict(_)) {
-            return Err(CommandError::fatal("gitr does not know the rules of fsck yet"));
         }
         if self.fix_thin && !self.stdin {
             return Err(CommandError::fatal("the option '--fix-thin' requires '--stdin'"));

@@ -9,7 +9,7 @@ use crate::pack::placement::Placement;
 
 /// Compares the indices beside `pack` with what the pack holds, and shows what was asked for.
 pub(super) fn run(
-    examined: &Examined,
+    examined: &Examined<'_>,
     verify: Verify,
     placement: &Placement,
     pack: &Path,

@@ -56,6 +56,7 @@ pub fn unbundle(
         return Err(Error::Usage(format!("mismatched algorithms: client {ours}; server {theirs}")));
     }
     let boundary = repo.shallow()?;
+    let rules = repo.fsck_rules("fetch")?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
         object_hash: repo.object_hash,
@@ -66,6 +67,7 @@ pub fn unbundle(
         threads: 0,
         size_max_bytes: 0,
         to_end: true,
+        fsck: rules.as_ref(),
         shallow: &boundary,
     };
     pack::receive(pack, &options, progress).map_err(|error| match error {

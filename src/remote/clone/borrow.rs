@@ -140,6 +140,8 @@ fn repack(
         threads: 0,
         size_max_bytes: 0,
         to_end: true,
+        // they were checked when they came, or are those of a neighbour
+        fsck: None,
         shallow: &boundary,
     };
     let (reader, writer) =

@@ -1,0 +1,83 @@
+//! The blobs that trees name `.gitmodules` and `.gitattributes`, which are checked once the whole pack is known: only then
+//! is it clear which ones they are.
+
+use std::collections::HashMap;
+
+use gix_hash::ObjectId;
+use gix_object::Kind;
+
+use super::fsck::{Checker, Special};
+use super::inflate::Inflater;
+use super::links::Malformed;
+use super::placement::Placement;
+use super::receive::Passed;
+use super::table::{Entry, Pack};
+use super::{Error, Options, map};
+
+/// Larger files of this kind are against the rules as such; they are not read, in bytes.
+const SIZE_MAX: u64 = 512 * 1024 * 1024;
+
+/// Checks the special blobs that `checker` has seen named in the pack.
+pub(super) fn check(
+    passed: &Passed,
+    checker: &Checker<'_>,
+    (options, placement): (&Options<'_>, &Placement),
+) -> Result<(), Error> {
+    let specials = checker.specials();
+    if specials.is_empty() {
+        return Ok(());
+    }
+    let wanted: HashMap<ObjectId, Option<u32>> = specials.iter().map(|(id, _)| (*id, None)).collect();
+    let places = places(wanted, &passed.table.entries);
+    let bytes = map::map(passed.held.file()).map_err(|source| passed.held.error(source))?;
+    let pack = Pack { table: &passed.table, bytes: &bytes, hash: options.object_hash };
+    let mut inflater = Inflater::new();
+    for (id, special) in specials {
+        let mut content = Vec::new();
+        let kind = match places.get(&id).copied().flatten().and_then(|at| Some((at, pack.table.entry(at)?))) {
+            Some((at, entry)) if entry.size <= SIZE_MAX => {
+                pack.object(at, &mut inflater, &mut content)?;
+                entry.kind
+            }
+            Some(_) => continue,
+            None => match options.bases {
+                Some(bases) => bases.find(&id, &mut content).map_err(Error::Read)?,
+                None => None,
+            },
+        };
+        if kind.is_none() && is_excused(id, special, (options, placement)) {
+            continue;
+        }
+        let object = kind.map(|kind| (kind, content.as_slice()));
+        checker.check_special(&id, special, object).map_err(|error| refused(kind, error))?;
+    }
+    Ok(())
+}
+
+/// Which entries have the ids in `wanted`.
+fn places(mut wanted: HashMap<ObjectId, Option<u32>>, entries: &[Entry]) -> HashMap<ObjectId, Option<u32>> {
+    for (index, entry) in (0..).zip(entries) {
+        if let Some(place) = wanted.get_mut(&entry.id) {
+            *place = Some(index);
+        }
+    }
+    wanted
+}
+
+/// Whether the blob `id` may be missing: the promisor has it, or the caller looks for it.
+fn is_excused(id: ObjectId, special: Special, (options, placement): (&Options<'_>, &Placement)) -> bool {
+    if let (Special::Modules, Some(missing)) = (special, &placement.missing_modules) {
+        missing.borrow_mut().push(id);
+        return true;
+    }
+    options.promisor.is_some()
+}
+
+fn refused(kind: Option<Kind>, error: Malformed) -> Error {
+    match (kind, error) {
+        (Some(Kind::Blob), error) | (_, error @ Malformed::Unreadable(_)) => {
+            Error::BadPack(error.to_string())
+        }
+        (_, Malformed::Unfit) => Error::BadPack("fsck error in pack objects".into()),
+    }
+}
