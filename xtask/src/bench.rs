@@ -35,6 +35,7 @@ pub(crate) fn run(source: &str) -> Result<()> {
     bench.print_head()?;
     bench.clone()?;
     bench.fetch_nothing()?;
+    bench.index_pack()?;
     for commits in PUSHED {
         bench.push(&format!("push {commits} commits"), Some(commits), TURNS)?;
     }
@@ -122,6 +123,22 @@ impl Bench {
         compare("fetch nothing", TURNS, |program| self.measure(program, &copy, &["fetch", "-q"]))
     }
 
+    /// An index for the pack that is there, with one thread and with two.
+    fn index_pack(&self) -> Result<()> {
+        let files = fs::read_dir(self.source.join("objects/pack"))?;
+        let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let pack = paths.find(|path| path.extension().is_some_and(|extension| extension == "pack"));
+        let pack = pack.context("the repository has no pack")?;
+        for threads in ["1", "2"] {
+            let option = format!("--threads={threads}");
+            compare(&format!("index-pack {option}"), TURNS_WHOLE, |program| {
+                let arguments = ["index-pack", &option, "-o", "bench.idx", &pack.to_string_lossy()];
+                self.measure(program, &self.directory, &arguments)
+            })?;
+        }
+        Ok(())
+    }
+
     /// A push of the last `commits` of the first-parent history, or of all of it.
     fn push(&self, title: &str, commits: Option<u32>, turns: usize) -> Result<()> {
         let template = self.fresh("template.git")?;
@@ -166,7 +183,7 @@ impl Bench {
         let before = self.relay.counts();
         let mut command = Command::new("/usr/bin/time");
         command.args(["-f", "%U %S %e %M", "-o"]).arg(&figures).arg(program);
-        let status = hermetic(&mut command).current_dir(place).args(arguments).status();
+        let status = hermetic(&mut command).current_dir(place).args(arguments).stdout(Stdio::null()).status();
         if !status.context("cannot run GNU time: install the package 'time'")?.success() {
             bail!("'{}' failed", arguments.join(" "));
         }
