@@ -39,10 +39,20 @@ pub(crate) fn child_ended(pid: u32, status: ExitStatus) {
 
 /// Does `work`, and tells when it begins and ends.
 pub(crate) fn region<T>(category: &str, label: &str, work: impl FnOnce() -> T) -> T {
-    tracing::trace!(target: TARGET, event = REGION_ENTER, category, label);
+    region_entered(category, label);
     let done = work();
-    tracing::trace!(target: TARGET, event = REGION_LEAVE, category, label);
+    region_left(category, label);
     done
+}
+
+/// Tells that a stretch of work begins which [`region`] cannot hold; [`region_left`] has to follow.
+pub(crate) fn region_entered(category: &str, label: &str) {
+    tracing::trace!(target: TARGET, event = REGION_ENTER, category, label);
+}
+
+/// Tells that it is over.
+pub(crate) fn region_left(category: &str, label: &str) {
+    tracing::trace!(target: TARGET, event = REGION_LEAVE, category, label);
 }
 
 /// Tells a fact.

@@ -108,8 +108,28 @@ impl Pull<'_> {
             ui::note("warning: ignoring --verify-signatures for rebase");
         }
         let upstream = self.useful_fork_point(current, onto, fork_point)?.unwrap_or(onto);
+        self.check_submodules(upstream, current)?;
         words.extend(["--onto".into(), onto.to_string().into(), upstream.to_string().into()]);
         self.git.run_or_explain(&words, "rebase FETCH_HEAD")
+    }
+
+    /// Refuses commits of ours that record other commits of submodules, where submodules are to come along.
+    fn check_submodules(&self, upstream: ObjectId, current: ObjectId) -> Result<(), CommandError> {
+        /// The mode of a submodule in a tree.
+        const GITLINK: &[u8] = b"160000";
+        if !options::recurses(self.parsed, self.repo)? {
+            return Ok(());
+        }
+        let range = format!("{upstream}..{current}");
+        // A first commit records nothing anew.
+        let words = ["-c", "log.showRoot=false", "log", "--raw", "--no-abbrev", "--format=", &range];
+        let listed = self.git.output(&words)?.unwrap_or_default();
+        // `:<mode> <mode> …`, the old one and the new one
+        let modes = listed.lines().filter_map(|line| line.strip_prefix(b":"));
+        if modes.flat_map(|line| line.split_str(" ").take(2)).any(|mode| mode == GITLINK) {
+            return Err(CommandError::fatal("cannot rebase with locally recorded submodule modifications"));
+        }
+        Ok(())
     }
 
     /// `fork_point`, unless it is where the branches meet anyway.

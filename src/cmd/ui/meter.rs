@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, T
 
 use super::{Terminal, message, note, raw, remote};
 use crate::progress::{Event, Progress};
+use crate::telemetry;
 
 /// Phases that are shown only if they take long.
 const DELAYED: [&str; 2] = ["Updating files", "Checking connectivity"];
@@ -93,6 +94,9 @@ impl Progress for Meters {
     }
 }
 
+/// The category of the stretches of work that meters are, as git tells of them.
+const REGION: &str = "progress";
+
 /// One meter.
 struct Meter {
     title: &'static str,
@@ -129,6 +133,7 @@ impl Meter {
             });
         bar.set_style(style);
         let started = Instant::now();
+        telemetry::region_entered(REGION, title);
         Self {
             title,
             bar,
@@ -213,6 +218,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
+        telemetry::region_left(REGION, self.title);
         // The bar has nothing more to draw.
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
     }
