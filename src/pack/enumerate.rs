@@ -1,5 +1,7 @@
 //! Which objects a pack is to hold: those that the wants reach and the haves do not.
 
+use std::collections::HashSet;
+
 use bstr::ByteSlice as _;
 use gix_hash::ObjectId;
 use gix_object::Kind;
@@ -9,12 +11,14 @@ use super::source::Source;
 use crate::progress::Progress;
 use boundary::Boundary;
 use count::Count;
+use filter::Filter;
 use tips::Tips;
 use trees::Missing;
 
 mod boundary;
 mod commits;
 mod count;
+pub mod filter;
 mod ids;
 mod tips;
 mod tree;
@@ -38,6 +42,8 @@ pub struct Wanted {
     /// Whether trees and blobs that are missing here are passed over because a promisor remote has them (a partial clone);
     /// else a missing object is an error.
     pub is_partial: bool,
+    /// What is left out of what the walk meets.
+    pub filter: Option<Filter>,
 }
 
 /// The objects of a pack, in git's order: commits and tags as the walk met them, then trees and blobs by path.
@@ -82,16 +88,21 @@ pub fn enumerate(
     let mut count = Count::new(progress);
     let mut boundary = Boundary::new(source);
     let mut tips = Tips::read(source, wanted, &mut boundary, &mut count)?;
+    let keeps_commits = wanted.filter.as_ref().is_none_or(Filter::keeps_commits);
+    let asked: HashSet<ObjectId> =
+        if keeps_commits { HashSet::new() } else { tips.commits.iter().map(|(id, _)| *id).collect() };
     let walked = walk_commits(source, wanted, &mut tips, &mut count)?;
     boundary.add_roots(walked.boundary);
 
     let mut found = Enumerated::default();
     let commits = walked.commits.iter().map(|(id, _)| (*id, Kind::Commit));
+    let commits = commits.filter(|(id, _)| keeps_commits || asked.contains(id));
     let tags = tips.tags.into_iter().map(|id| (id, Kind::Tag));
     found.objects = commits.chain(tags).map(|(id, kind)| Object { id, kind, name_hash: 0 }).collect();
     count.add(found.objects.len())?;
     let missing = if wanted.is_partial { Missing::IsPassedOver } else { Missing::IsError };
     let mut trees = trees::Walk::new(source, boundary, count, found).missing(missing).thin(wanted.thin);
+    trees = trees.filter(wanted.filter.as_ref());
     for (id, kind) in tips.others {
         if kind == Kind::Tree { trees.lone_tree(id)? } else { trees.lone_blob(id)? }
     }

@@ -47,16 +47,17 @@ mod temporary;
 mod thin;
 mod worker;
 
+pub use gix_object::Kind;
 pub use receive::{receive, receive_at};
 
 /// Gives objects that a thin pack's deltas are based on, and those that an incoming object may collide with.
 pub trait Bases: Sync {
     /// Puts the content of the object `id` into `out` and gives its kind; `None` if there is no such object.
-    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>>;
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>>;
     /// Whether the object `id` exists.
     fn contains(&self, id: &oid) -> bool;
     /// As [`find`](Self::find), for a base that a thin pack leaves out; `None` where packs must be complete.
-    fn find_base(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+    fn find_base(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>> {
         self.find(id, out)
     }
     /// Is told of all bases that are going to be asked for, and may bring at once what is not here yet.
@@ -69,7 +70,7 @@ pub trait Bases: Sync {
 pub struct Comparable<'a>(pub &'a dyn Bases);
 
 impl Bases for Comparable<'_> {
-    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+    fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>> {
         self.0.find(id, out)
     }
 
@@ -77,7 +78,7 @@ impl Bases for Comparable<'_> {
         self.0.contains(id)
     }
 
-    fn find_base(&self, _id: &oid, _out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
+    fn find_base(&self, _id: &oid, _out: &mut Vec<u8>) -> io::Result<Option<Kind>> {
         Ok(None)
     }
 }

@@ -62,11 +62,20 @@ impl Request {
     /// Reads one as a server does, beginning after the line `command=ls-refs`. As in C git, [`PREFIXES_MAX`] prefixes or
     /// more are as good as none.
     pub fn decode(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let (preamble, has_arguments) = Preamble::read(&mut Reader::new(input))?;
+        if has_arguments {
+            Self::decode_arguments(preamble, input)
+        } else {
+            Ok(Self { preamble, ..Self::default() })
+        }
+    }
+
+    /// Reads the arguments behind the delimiter, up to and with the flush-pkt.
+    pub fn decode_arguments(preamble: Preamble, input: &mut dyn BufRead) -> Result<Self, Error> {
         let mut reader = Reader::new(input);
-        let (preamble, arguments) = Preamble::read(&mut reader)?;
         let mut request = Self { preamble, ..Self::default() };
         let mut prefix_count = 0_usize;
-        while arguments && let Some(line) = read_argument(&mut reader)? {
+        while let Some(line) = read_argument(&mut reader)? {
             match line {
                 b"peel" => request.peel = true,
                 b"symrefs" => request.symrefs = true,
@@ -103,7 +112,7 @@ impl Preamble {
         }
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<(), Error> {
+    pub(super) fn take(&mut self, line: &[u8]) -> Result<(), Error> {
         match line.split_once_str("=") {
             Some((b"agent", value)) => self.agent = Some(value.into()),
             Some((b"session-id", value)) => self.session_id = Some(value.into()),
@@ -111,6 +120,9 @@ impl Preamble {
             Some((b"object-format", value)) => {
                 let unknown = || Error::Unsupported(format!("unknown object format '{}'", printable(value)));
                 self.object_format = Some(hash_kind(value).ok_or_else(unknown)?);
+            }
+            None if line == b"object-format" => {
+                return Err(Error::Unsupported("object-format capability requires an argument".into()));
             }
             _ => return Err(Error::Unsupported(format!("unknown capability '{}'", printable(line)))),
         }
@@ -143,7 +155,7 @@ impl Preamble {
 }
 
 /// The next argument of a v2 command, `None` at its flush-pkt.
-pub(super) fn read_argument<'r>(reader: &'r mut Reader<'_>) -> Result<Option<&'r [u8]>, Error> {
+pub fn read_argument<'r>(reader: &'r mut Reader<'_>) -> Result<Option<&'r [u8]>, Error> {
     check_request_len(reader)?;
     match reader.read()? {
         packet @ Packet::Data(_) => Ok(packet.line()),

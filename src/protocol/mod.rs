@@ -9,6 +9,7 @@ pub mod advertisement;
 pub mod bundle;
 pub mod bundle_uri;
 pub mod capability;
+pub mod command;
 pub mod fetch;
 pub mod ls_refs;
 pub mod pktline;
@@ -18,6 +19,9 @@ pub mod trace;
 
 pub use advertisement::Advertisement;
 pub use capability::Capabilities;
+
+/// gitprotocol-v2(5), "agent": what we call ourselves. The far side branches on `git/`, so it stands in front.
+pub const AGENT: &str = concat!("git/2.47.3-gitr-", env!("CARGO_PKG_VERSION"));
 
 /// The version of the wire protocol, `gitprotocol-v2(5)` and `gitprotocol-pack(5)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -209,7 +209,7 @@ pub(super) fn read_into(
 }
 
 /// `fill_buf` that goes on after a signal.
-pub(super) fn fill(input: &mut dyn BufRead) -> io::Result<&[u8]> {
+pub fn fill(input: &mut dyn BufRead) -> io::Result<&[u8]> {
     loop {
         match input.fill_buf() {
             Ok(_) => break,

@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::{Error, Far, RepoSettings, config, session_id};
+use super::{Error, Far, RepoSettings, config};
 use crate::progress::Progress;
 use crate::protocol::bundle_uri;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
+use crate::repo::session_id::session_id;
 use crate::telemetry;
 use crate::transport::{self, Connection, Transport, Url};
 
-/// gitprotocol-v2(5), "agent": what we call ourselves. Servers branch on `git/`, so it stands in front.
-pub const AGENT: &str = concat!("git/2.47.3-gitr-", env!("CARGO_PKG_VERSION"));
+pub use crate::protocol::AGENT;
 
 /// A connection whose far side has said what it can do.
 pub struct Session {
@@ -51,7 +51,7 @@ impl Session {
     ) -> Result<Self, Error> {
         let version = config::protocol_version(settings.config)?;
         let mut session = Self::open(transport, Service::UploadPack, version, progress)?;
-        session.own_id = session_id::new(settings)?;
+        session.own_id = session_id(settings.config, settings.env)?;
         session.set_server_options(server_options.to_vec())?;
         Ok(session)
     }
@@ -89,7 +89,7 @@ impl Session {
             let text = "support for protocol v2 not implemented yet";
             return Err(ProtocolError::Unsupported(text.into()).into());
         }
-        session.own_id = session_id::new(settings)?;
+        session.own_id = session_id(settings.config, settings.env)?;
         Ok(session)
     }
 

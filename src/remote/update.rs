@@ -350,19 +350,7 @@ fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
 
 /// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs.
 pub fn followed(repo: &Repository, name: &BString) -> (BString, Vec<BString>) {
-    /// As many as git follows.
-    const SYMREFS_MAX: usize = 5;
-    let mut name = name.clone();
-    let mut through = Vec::new();
-    for _ in 0..SYMREFS_MAX {
-        match repo.find_ref(name.as_bstr()) {
-            Ok(Some(crate::repo::Reference { target: Target::Symbolic(target), .. })) => {
-                through.push(std::mem::replace(&mut name, target));
-            }
-            Ok(_) | Err(_) => break,
-        }
-    }
-    (name, through)
+    repo.follow_ref(name.as_bstr())
 }
 
 /// The refs of ours that `refspecs` fill and whose source is no longer on the far side.

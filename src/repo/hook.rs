@@ -1,7 +1,7 @@
 //! Hooks: the user's programs that are asked or told at certain points. githooks(5).
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -11,6 +11,9 @@ use crate::telemetry;
 
 /// What the system says of a program that does not tell how to run it (`ENOEXEC`): git gives it to the shell.
 const NO_EXECUTABLE_FORMAT: i32 = 8;
+
+/// Bytes of a hook's output that are passed on at once: as git does, so that the client sees them early.
+const HEARD_LEN_MAX: usize = 128;
 
 /// An installed hook and what it runs in.
 #[derive(Debug, Clone)]
@@ -117,13 +120,73 @@ impl Hook {
         Ok(status)
     }
 
+    /// The hook as a server runs it: within the git directory, which `GIT_DIR` names, and with `env` around it.
+    #[must_use]
+    pub fn in_git_dir(self, git_dir: &Path, env: Environment) -> Self {
+        Self {
+            directory: git_dir.to_owned(),
+            git_dir: Some(PathBuf::from(".")),
+            env,
+            has_our_output: false,
+            ..self
+        }
+    }
+
+    /// As [`Self::run`], but what it writes, to either output, goes to `hear` as it comes.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started or heard.
+    pub fn run_heard(
+        &self,
+        arguments: &[&OsStr],
+        input: &[u8],
+        hear: &mut dyn FnMut(&[u8]),
+    ) -> Result<ExitStatus, Error> {
+        let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
+        let (mut output, writer) = io::pipe().map_err(failed)?;
+        let mut child = self.spawn_with(arguments, &|command| {
+            command.stdout(writer.try_clone()?).stderr(writer.try_clone()?);
+            Ok(())
+        });
+        // the end of its output is seen once nobody else has the pipe
+        drop(writer);
+        let child = child.as_mut().map_err(|error| failed(io::Error::from(error.kind())))?;
+        let stdin = child.stdin.take();
+        std::thread::scope(|scope| {
+            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+            let mut buffer = [0; HEARD_LEN_MAX];
+            loop {
+                match output.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(amount) => hear(buffer.get(..amount).unwrap_or_default()),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+        })?;
+        let status = child.wait().map_err(failed)?;
+        telemetry::child_ended(child.id(), status);
+        Ok(status)
+    }
+
     fn spawn(&self, arguments: &[&OsStr]) -> io::Result<Child> {
+        self.spawn_with(arguments, &|_| Ok(()))
+    }
+
+    fn spawn_with(
+        &self,
+        arguments: &[&OsStr],
+        prepare: &dyn Fn(&mut Command) -> io::Result<()>,
+    ) -> io::Result<Child> {
         let mut command = self.command(Command::new(&self.program), arguments);
+        prepare(&mut command)?;
         let child = match command.spawn() {
             Err(error) if error.raw_os_error() == Some(NO_EXECUTABLE_FORMAT) => {
                 let mut shell = Command::new("sh");
                 shell.arg(&self.program);
                 command = self.command(shell, arguments);
+                prepare(&mut command)?;
                 command.spawn()
             }
             outcome => outcome,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 pub mod checkout;
 pub mod config;
+pub mod connectivity;
 pub mod date;
 pub mod discover;
 pub mod environment;
@@ -15,8 +16,10 @@ pub mod init;
 mod lock;
 pub mod object;
 mod owner;
+pub mod pack_settings;
 pub mod reference;
 pub mod revision;
+pub mod session_id;
 pub mod shallow;
 pub mod sign;
 mod temporary;
@@ -27,7 +30,7 @@ pub use environment::Environment;
 pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
-pub use reference::{Edit, Expected, LogEntry, Reference, Rename, Snapshot, Target};
+pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Snapshot, Target};
 pub use temporary::TemporaryFile;
 
 /// An opened repository.

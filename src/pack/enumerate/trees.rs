@@ -1,13 +1,15 @@
 //! The walk over the trees of commits to be sent, for what the receiver lacks of them.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
 use super::boundary::{Boundary, Place};
 use super::count::Count;
-use super::ids::{IdSet, Seed};
+use super::filter::Filter;
+use super::ids::{IdMap, IdSet, Seed};
 use super::tree::{self, Entry, EntryKind};
 use super::{Enumerated, Object, fold_name};
 use crate::pack::Error;
@@ -37,13 +39,29 @@ pub(super) struct Walk<'a, 'p> {
     /// Trees that were compared with what the receiver has in a directory.
     compared: HashSet<(ObjectId, Place), Seed>,
     base_ids: IdSet,
+    filtered: Option<Filtered<'a>>,
     /// Buffers for trees to come.
     spare: Vec<Vec<u8>>,
+}
+
+/// A filter, and what it has decided.
+struct Filtered<'a> {
+    filter: &'a Filter,
+    /// Blobs that were left out, wherever that does not depend on where they are met.
+    left_out: IdSet,
+    /// How deep trees were met at least.
+    depths: IdMap<u64>,
+    /// Trees and the hashes of the paths at which they were met.
+    paths: HashSet<(ObjectId, u64), Seed>,
 }
 
 /// A tree of which a part was visited.
 struct Level {
     id: ObjectId,
+    /// How far below the tree of a commit.
+    depth: u64,
+    /// The path with a slash behind it; empty where nobody asks.
+    path: Vec<u8>,
     content: Vec<u8>,
     used: usize,
     /// The name hash of the path and the slash behind it.
@@ -82,6 +100,7 @@ impl<'a, 'p> Walk<'a, 'p> {
             seen: IdSet::default(),
             compared: HashSet::default(),
             base_ids: IdSet::default(),
+            filtered: None,
             spare: Vec::new(),
         }
     }
@@ -96,14 +115,37 @@ impl<'a, 'p> Walk<'a, 'p> {
         Self { is_thin, ..self }
     }
 
+    /// What is left out; nothing if nothing is said.
+    pub fn filter(self, filter: Option<&'a Filter>) -> Self {
+        let filtered = filter.map(|filter| Filtered {
+            filter,
+            left_out: IdSet::default(),
+            depths: IdMap::default(),
+            paths: HashSet::default(),
+        });
+        Self { filtered, ..self }
+    }
+
     /// Visits the tree of a commit.
     pub fn commit_tree(&mut self, id: ObjectId) -> Result<(), Error> {
+        if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(0)) {
+            return Ok(());
+        }
         let place = self.boundary.root();
         self.visit(id, place)
     }
 
-    /// Visits a tree that belongs to no commit.
+    /// Visits a tree that belongs to no commit, which is sent whatever the filter says.
     pub fn lone_tree(&mut self, id: ObjectId) -> Result<(), Error> {
+        if self.filtered.as_ref().is_some_and(|filtered| !filtered.keeps_tree(0)) {
+            if self.boundary.has(&id) || !self.seen.insert(id) {
+                return Ok(());
+            }
+            self.push(id, Kind::Tree, 0, Standing::Root(None))?;
+            if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(0)) {
+                return Ok(());
+            }
+        }
         self.visit(id, None)
     }
 
@@ -135,7 +177,8 @@ impl<'a, 'p> Walk<'a, 'p> {
         if self.boundary.has(&root) {
             return Ok(());
         }
-        let Some(level) = self.open(root, place, 0, Standing::Root(place))? else { return Ok(()) };
+        let above = Above { depth: 0, path: Vec::new() };
+        let Some(level) = self.open(root, place, 0, Standing::Root(place), above)? else { return Ok(()) };
         let mut levels = vec![level];
         while let Some(mut level) = levels.pop() {
             match self.next_tree(&mut level)? {
@@ -175,6 +218,11 @@ impl<'a, 'p> Walk<'a, 'p> {
             return Ok(());
         }
         let id = id.to_owned();
+        if let Some(filtered) = &mut self.filtered
+            && !filtered.keeps_blob(self.source, &id, level, entry.name)?
+        {
+            return Ok(());
+        }
         self.seen.insert(id);
         let name_hash = fold_name(level.name_hash, entry.name);
         self.send(id, Kind::Blob, name_hash, Standing::Below(level.place, entry.name))
@@ -188,9 +236,13 @@ impl<'a, 'p> Walk<'a, 'p> {
             }
             return Ok(None);
         }
+        let above = Above { depth: level.depth + 1, path: self.path_below(level, entry.name) };
+        if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(above.depth)) {
+            return Ok(None);
+        }
         let place = level.place.and_then(|place| self.boundary.enter(place, entry.name));
         let name_hash = fold_name(level.name_hash, entry.name);
-        self.open(id.to_owned(), place, name_hash, Standing::Below(level.place, entry.name))
+        self.open(id.to_owned(), place, name_hash, Standing::Below(level.place, entry.name), above)
     }
 
     /// Reads a tree that is not the receiver's, if there is something to do with it.
@@ -200,8 +252,9 @@ impl<'a, 'p> Walk<'a, 'p> {
         place: Option<Place>,
         name_hash: u32,
         standing: Standing<'_>,
+        above: Above,
     ) -> Result<Option<Level>, Error> {
-        let met = self.meet(id, place);
+        let met = self.meet(id, place, &above);
         if met == Met::Again {
             return Ok(None);
         }
@@ -216,7 +269,8 @@ impl<'a, 'p> Walk<'a, 'p> {
                 Missing::IsError => Err(Error::Missing { kind: "tree", id }),
             };
         }
-        if met == Met::First {
+        let is_kept = self.filtered.as_ref().is_none_or(|filtered| filtered.filter.keeps_trees());
+        if met == Met::First && is_kept {
             self.push(id, Kind::Tree, name_hash, standing)?;
         }
         if let Some(place) = place {
@@ -226,15 +280,22 @@ impl<'a, 'p> Walk<'a, 'p> {
             Standing::Root(_) => 0,
             Standing::Below(..) => fold_name(name_hash, b"/"),
         };
-        Ok(Some(Level { id, content, used: 0, name_hash, place }))
+        Ok(Some(Level { id, content, used: 0, name_hash, place, depth: above.depth, path: above.path }))
     }
 
-    fn meet(&mut self, id: ObjectId, place: Option<Place>) -> Met {
+    fn path_below(&self, level: &Level, name: &[u8]) -> Vec<u8> {
+        let minds_path = self.filtered.as_ref().is_some_and(|filtered| filtered.filter.minds_path());
+        if minds_path { [&level.path, name, b"/"].concat() } else { Vec::new() }
+    }
+
+    fn meet(&mut self, id: ObjectId, place: Option<Place>, above: &Above) -> Met {
+        let is_news = self.filtered.as_mut().is_some_and(|filtered| filtered.is_news(id, above));
         if self.seen.insert(id) {
             self.compared.extend(place.map(|place| (id, place)));
             return Met::First;
         }
         match place {
+            _ if is_news => Met::Elsewhere,
             Some(place) if self.compared.insert((id, place)) => Met::Elsewhere,
             Some(_) | None => Met::Again,
         }
@@ -285,5 +346,56 @@ impl<'a, 'p> Walk<'a, 'p> {
             }
             Standing::Root(None) | Standing::Below(None, _) => {}
         }
+    }
+}
+
+/// Where a tree stands, as far as a filter minds.
+struct Above {
+    depth: u64,
+    path: Vec<u8>,
+}
+
+impl Filtered<'_> {
+    fn keeps_tree(&self, depth: u64) -> bool {
+        self.filter.keeps_trees() && self.filter.enters(depth)
+    }
+
+    /// Whether a tree that was met before may have more to send where it is met now.
+    fn is_news(&mut self, id: ObjectId, above: &Above) -> bool {
+        let mut is_news = false;
+        if self.filter.minds_depth() {
+            let known = self.depths.get(&id).copied();
+            if known.is_none_or(|known| above.depth < known) {
+                self.depths.insert(id, above.depth);
+                is_news = known.is_some();
+            }
+        }
+        if self.filter.minds_path() {
+            let path = self.paths.hasher().hash_one(&above.path);
+            is_news |= self.paths.insert((id, path));
+        }
+        is_news
+    }
+
+    fn keeps_blob(
+        &mut self,
+        source: &dyn Source,
+        id: &ObjectId,
+        level: &Level,
+        name: &[u8],
+    ) -> Result<bool, Error> {
+        if self.left_out.contains(id) {
+            return Ok(false);
+        }
+        let depth = level.depth + 1;
+        let chosen = |patterns: &super::filter::Patterns| {
+            patterns.choose([&level.path, name].concat().as_slice().into())
+        };
+        let kept = self.filter.keeps_blob(source, id, depth, &chosen);
+        let kept = kept.map_err(|source| Error::Unreadable { id: *id, source })?;
+        if !kept && !self.filter.minds_depth() && !self.filter.minds_path() {
+            self.left_out.insert(*id);
+        }
+        Ok(kept)
     }
 }

@@ -135,10 +135,19 @@ impl Request {
 
     /// Reads a v2 command as a server does, beginning after the line `command=fetch`.
     pub fn decode_v2(input: &mut dyn BufRead) -> Result<Self, Error> {
+        let (preamble, has_arguments) = Preamble::read(&mut Reader::new(input))?;
+        if has_arguments {
+            Self::decode_arguments_v2(preamble, input)
+        } else {
+            Ok(Self { preamble, ..Self::default() })
+        }
+    }
+
+    /// Reads the arguments of a v2 command behind the delimiter, up to and with the flush-pkt.
+    pub fn decode_arguments_v2(preamble: Preamble, input: &mut dyn BufRead) -> Result<Self, Error> {
         let mut reader = Reader::new(input);
-        let (preamble, arguments) = Preamble::read(&mut reader)?;
         let mut request = Self { preamble, ..Self::default() };
-        while arguments && let Some(line) = read_argument(&mut reader)? {
+        while let Some(line) = read_argument(&mut reader)? {
             request.take_v2(line)?;
         }
         Ok(request)
@@ -146,8 +155,9 @@ impl Request {
 
     fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
         match line.split_once_str(" ") {
-            Some((b"want", hex)) => self.wants.push(expect_id(hex, line)?),
-            Some((b"have", hex)) => self.haves.push(expect_id(hex, line)?),
+            // git 2.47.3 looks no further than the id
+            Some((b"want", rest)) => self.wants.push(expect_id(first_word(rest), line)?),
+            Some((b"have", rest)) => self.haves.push(expect_id(first_word(rest), line)?),
             Some((b"want-ref", name)) => self.want_refs.push(name.into()),
             Some((b"packfile-uris", list)) => {
                 self.packfile_uris = list.split_str(",").map(BString::from).collect();
@@ -166,14 +176,16 @@ impl Request {
         match key {
             b"shallow" => self.shallow.push(parse_id(value).ok_or_else(|| invalid("shallow line"))?),
             b"deepen" => {
-                let depth =
-                    parse_number(value).filter(|depth| *depth > 0).ok_or_else(|| invalid("deepen"))?;
-                self.deepen.depth = depth;
+                let depth = parse_depth(value).filter(|depth| *depth > 0);
+                self.deepen.depth = depth.ok_or_else(|| invalid("deepen"))?;
             }
             b"deepen-since" => {
                 self.deepen.since = Some(parse_number(value).ok_or_else(|| invalid("deepen-since"))?);
             }
             b"deepen-not" => self.deepen.not.push(value.into()),
+            b"filter" if self.filter.is_some() => {
+                return Err(Error::Unsupported("multiple filter-specs cannot be combined".into()));
+            }
             b"filter" => self.filter = Some(value.into()),
             _ => return Err(unexpected_line(line)),
         }
@@ -204,29 +216,38 @@ impl Request {
     pub fn decode_wants_v0(input: &mut dyn BufRead) -> Result<Self, Error> {
         let mut reader = Reader::new(input);
         let mut request = Self::default();
+        let mut words = Capabilities::default();
         while let Some(line) = read_argument(&mut reader)? {
             match line.split_once_str(" ") {
-                Some((b"want", rest)) => request.take_want_v0(rest, line)?,
-                Some((key, value)) => request.take_boundary(key, value, line)?,
-                None => return Err(unexpected_line(line)),
+                Some((b"want", rest)) if request.wants.is_empty() => {
+                    words = Capabilities::from_list(rest.split_once_str(" ").map_or(b"", |(_, words)| words));
+                    request.wants.push(expect_id(first_word(rest), line)?);
+                    request.take_words_v0(&words);
+                }
+                Some((b"want", rest)) => request.wants.push(expect_id(first_word(rest), line)?),
+                Some((b"filter", _)) if !words.contains("filter") => {
+                    return Err(Error::Unsupported(
+                        "git upload-pack: filtering capability not negotiated".into(),
+                    ));
+                }
+                Some((
+                    key @ (b"shallow" | b"deepen" | b"deepen-since" | b"deepen-not" | b"filter"),
+                    value,
+                )) => {
+                    request.take_boundary(key, value, line)?;
+                }
+                _ => return Err(expected_id(line)),
             }
         }
         Ok(request)
     }
 
-    fn take_want_v0(&mut self, rest: &[u8], line: &[u8]) -> Result<(), Error> {
-        let (hex, words) = rest.split_once_str(" ").unwrap_or((rest, b""));
-        self.wants.push(expect_id(hex, line)?);
-        if self.wants.len() > 1 {
-            return Ok(());
-        }
-        let words = Capabilities::from_list(words);
-        self.features = Features::from_v0(&words);
+    fn take_words_v0(&mut self, words: &Capabilities) {
+        self.features = Features::from_v0(words);
         self.deepen.relative = words.contains("deepen-relative");
         self.preamble.agent = words.value("agent").map(Into::into);
         self.preamble.session_id = words.value("session-id").map(Into::into);
         self.preamble.object_format = words.value("object-format").and_then(|name| hash_kind(name));
-        Ok(())
     }
 
     fn words_v0(&self) -> Vec<BString> {
@@ -396,8 +417,26 @@ fn push_ids(out: &mut Vec<u8>, key: &str, ids: &[ObjectId]) {
 }
 
 fn expect_id(hex: &[u8], line: &[u8]) -> Result<ObjectId, Error> {
-    let text = || format!("expected to get oid, not '{}'", printable(line));
-    parse_id(hex).ok_or_else(|| Error::Malformed(text()))
+    parse_id(hex).ok_or_else(|| expected_id(line))
+}
+
+fn expected_id(line: &[u8]) -> Error {
+    Error::Malformed(format!("expected to get oid, not '{}'", printable(line)))
+}
+
+fn first_word(text: &[u8]) -> &[u8] {
+    text.split_once_str(" ").map_or(text, |(word, _)| word)
+}
+
+/// A depth as C's `strtol` reads it: decimal, octal behind a 0, hexadecimal behind a 0x (seen in git 2.47.3).
+fn parse_depth(digits: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(digits).ok()?;
+    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if text.len() > 1 && text.starts_with('0') => (text, 8),
+        None => (text, 10),
+    };
+    u32::from_str_radix(digits, radix).ok()
 }
 
 fn parse_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {

@@ -8,12 +8,12 @@ use crate::pack::produce;
 use crate::progress::Progress;
 use crate::protocol::Ref;
 use crate::protocol::push::{Command, Request};
-use crate::remote::pack_settings::pack_settings;
 use crate::remote::promisor::promisors;
 use crate::remote::push::{RefUpdate, Status};
 use crate::remote::session::AGENT;
 use crate::remote::{Error, Remote, Session};
 use crate::repo::Repository;
+use crate::repo::pack_settings::pack_settings;
 
 /// A pack to be made.
 pub(super) struct Pack {
@@ -123,6 +123,7 @@ pub(super) fn pack(
         receiver_shallow: session.server_shallow().to_vec(),
         thin: options.thin,
         is_partial: !promisors.is_empty(),
+        filter: None,
     };
     let ofs_delta = session.capabilities().contains("ofs-delta");
     let settings = pack_settings(repo, ofs_delta, progress)?;

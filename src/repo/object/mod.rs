@@ -157,6 +157,14 @@ impl Objects {
         Err(io::Error::new(io::ErrorKind::InvalidData, format!("too many nested tags at {id}")))
     }
 
+    /// The object that the tag `id` names; `None` if it is no tag, or one that cannot be read. `content` is a buffer.
+    pub fn tag_target(&self, id: &oid, content: &mut Vec<u8>) -> io::Result<Option<ObjectId>> {
+        Ok(match self.find(id, content)? {
+            Some(gix_object::Kind::Tag) => commit::tag_target(content, id.kind()),
+            Some(_) | None => None,
+        })
+    }
+
     /// Looks at the disk again, for packs that came since.
     pub fn refresh(&mut self) -> Result<(), Error> {
         self.stores.reopen()?;

@@ -6,7 +6,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::files::{Files, Loose, is_per_worktree, is_valid_name, path_bytes, read_loose_at};
 use super::packed::Packed;
-use super::{Reference, Target};
+use super::{Listed, Reference, Target};
 use crate::repo::Error;
 
 /// How deep directories below `refs` are entered. Names are shorter than any path the system takes, so only a loop
@@ -14,8 +14,14 @@ use crate::repo::Error;
 const DEPTH_MAX: usize = 256;
 
 impl Files {
-    /// All refs whose name begins with `prefix`, sorted.
+    /// All refs whose name begins with `prefix`, sorted, but for broken ones.
     pub(super) fn list(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
+        let all = self.list_all(prefix)?.into_iter();
+        Ok(all.filter(|listed| !listed.is_broken).map(|listed| listed.reference).collect())
+    }
+
+    /// All refs whose name begins with `prefix`, sorted.
+    pub(super) fn list_all(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
         // loose ones first: a ref that is packed in between is found twice rather than not at all
         let loose = self.loose_names(prefix)?;
         let mut read = Vec::with_capacity(loose.len());
@@ -25,7 +31,7 @@ impl Files {
                 read.push((name, content));
             }
         }
-        merge(&self.packed()?, prefix, read)
+        merge(&self.packed()?, prefix, read, self.object_hash)
     }
 
     /// The names of all loose refs that begin with `prefix`, sorted; what they hold has not been looked at.
@@ -81,7 +87,13 @@ pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result
 }
 
 /// Merges packed refs with the loose ones, which count more.
-fn merge(packed: &Packed, prefix: &BStr, loose: Vec<(BString, Loose)>) -> Result<Vec<Reference>, Error> {
+fn merge(
+    packed: &Packed,
+    prefix: &BStr,
+    loose: Vec<(BString, Loose)>,
+    object_hash: gix_hash::Kind,
+) -> Result<Vec<Listed>, Error> {
+    let listed = |(name, content)| listed(name, content, object_hash);
     let mut all = Vec::with_capacity(loose.len());
     let mut loose = loose.into_iter().peekable();
     for entry in packed.entries_from(prefix) {
@@ -89,22 +101,26 @@ fn merge(packed: &Packed, prefix: &BStr, loose: Vec<(BString, Loose)>) -> Result
         if !entry.name.starts_with(prefix) {
             break;
         }
-        while let Some((name, content)) = loose.next_if(|(name, _)| name.as_bstr() < entry.name) {
-            all.extend(reference(name, content));
+        while let Some(found) = loose.next_if(|(name, _)| name.as_bstr() < entry.name) {
+            all.extend(listed(found));
         }
         if loose.peek().is_none_or(|(name, _)| name.as_bstr() != entry.name) && is_valid_name(entry.name) {
-            all.push(entry.to_reference());
+            let reference = entry.to_reference();
+            let is_peeled = packed.fully_peeled || reference.peeled.is_some();
+            all.push(Listed { reference, is_broken: false, is_peeled });
         }
     }
-    all.extend(loose.filter_map(|(name, content)| reference(name, content)));
+    all.extend(loose.filter_map(listed));
     Ok(all)
 }
 
-fn reference(name: BString, content: Loose) -> Option<Reference> {
-    match content {
-        Loose::Found(target) => Some(Reference { name, target, peeled: None }),
-        Loose::Broken | Loose::Missing | Loose::Directory => None,
-    }
+fn listed(name: BString, content: Loose, object_hash: gix_hash::Kind) -> Option<Listed> {
+    let (target, is_broken) = match content {
+        Loose::Found(target) => (target, false),
+        Loose::Broken => (Target::Id(object_hash.null()), true),
+        Loose::Missing | Loose::Directory => return None,
+    };
+    Some(Listed { reference: Reference { name, target, peeled: None }, is_broken, is_peeled: false })
 }
 
 /// Adds the names of the files below `base/refs` that begin with `prefix`.

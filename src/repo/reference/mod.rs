@@ -53,6 +53,17 @@ pub struct Reference {
     pub peeled: Option<ObjectId>,
 }
 
+/// A ref as a list of all shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The ref; a broken one has the null id.
+    pub reference: Reference,
+    /// Whether its file is neither an id nor a symbolic ref.
+    pub is_broken: bool,
+    /// Whether [`Reference::peeled`] is all there is to know: without it, the ref is no annotated tag.
+    pub is_peeled: bool,
+}
+
 /// What a ref holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -99,11 +110,32 @@ impl Repository {
         self.ref_files().resolve(name, &mut None)
     }
 
+    /// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs. What cannot be read
+    /// leads nowhere.
+    pub fn follow_ref(&self, name: &BStr) -> (BString, Vec<BString>) {
+        let mut name = name.to_owned();
+        let mut through = Vec::new();
+        for _ in 0..files::SYMREF_DEPTH_MAX {
+            match self.find_ref(name.as_bstr()) {
+                Ok(Some(Reference { target: Target::Symbolic(target), .. })) => {
+                    through.push(std::mem::replace(&mut name, target));
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        (name, through)
+    }
+
     /// All refs whose name begins with `prefix` (all for an empty one; `HEAD` is not among them), sorted by name, each
     /// file read once and packed-refs once. Broken refs are left out; symbolic ones are listed also if what they name
     /// does not exist.
     pub fn refs(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
         self.ref_files().list(prefix)
+    }
+
+    /// As [`Self::refs`], with broken refs, and with what is known of tags: what a server shows.
+    pub fn all_refs(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
+        self.ref_files().list_all(prefix)
     }
 
     /// The branch `HEAD` names (full name), also if unborn; `None` if detached.
@@ -192,6 +224,18 @@ impl Repository {
         let is_dot_git = self.common_dir.file_name().is_some_and(|name| name == ".git");
         Ok(self.common_dir.parent().filter(|_| is_dot_git).map(Path::to_owned))
     }
+}
+
+/// What the refs of another repository hold: that of `git_dir`, whose objects are borrowed. What cannot be read holds
+/// nothing.
+pub fn tips_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Vec<ObjectId> {
+    let files = Files { git_dir: git_dir.to_owned(), common_dir: git_dir.to_owned(), object_hash };
+    let refs = files.list("refs/".into()).unwrap_or_default();
+    let id = |reference: Reference| match reference.target {
+        Target::Id(id) => Some(id),
+        Target::Symbolic(_) => None,
+    };
+    refs.into_iter().filter_map(id).collect()
 }
 
 fn bad_name(name: &BStr) -> Error {

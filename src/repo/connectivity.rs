@@ -58,7 +58,7 @@ pub struct Arrived<'a> {
 }
 
 /// Whether `tip` leads to one of `targets` before it leads to a commit in `known`.
-pub(super) fn reaches(
+pub(crate) fn reaches(
     objects: &mut Objects,
     tip: &ObjectId,
     known: &HashSet<ObjectId>,
@@ -71,7 +71,7 @@ pub(super) fn reaches(
 
 /// Adds to the second of `targets` those of the first that `tip` leads to before it leads to a commit in `known`; what lies
 /// behind them is not looked at.
-pub(super) fn collect_reached(
+pub(crate) fn collect_reached(
     objects: &mut Objects,
     tip: &ObjectId,
     known: &HashSet<ObjectId>,

@@ -2,10 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::Error;
+use super::{Error, Repository};
 use crate::pack::produce::Settings;
 use crate::progress::{Event, Progress};
-use crate::repo::Repository;
 
 /// The longest chain of deltas git makes.
 const DEPTH_MAX: i64 = 4095;
@@ -46,7 +45,7 @@ pub fn pack_settings(
     }
     let threads = integer("pack.threads")?.unwrap_or(0);
     let threads = usize::try_from(threads)
-        .map_err(|_| Error::Usage(format!("invalid number of threads specified ({threads})")))?;
+        .map_err(|_| Error::Config(format!("invalid number of threads specified ({threads})")))?;
     let delta_cache = integer("pack.deltaCacheSize")?.map(|bytes| u64::try_from(bytes).unwrap_or(0));
     Ok(Settings {
         object_hash: repo.object_hash,
@@ -71,7 +70,7 @@ fn compression(repo: &Repository) -> Result<i32, Error> {
     let level = |key: &str, name: &str| {
         let Some(level) = repo.config.integer(key)? else { return Ok(None) };
         if !LEVELS.contains(&level) {
-            return Err(Error::Usage(format!("bad {name} compression level {level}")));
+            return Err(Error::Config(format!("bad {name} compression level {level}")));
         }
         Ok(i32::try_from(level).ok())
     };
@@ -85,7 +84,7 @@ fn bytes(repo: &Repository, key: &str) -> Result<Option<u64>, Error> {
     let Some(value) = repo.config.integer(key)? else { return Ok(None) };
     let value = u64::try_from(value).map_err(|_| {
         let key = key.to_ascii_lowercase();
-        Error::Usage(format!("bad numeric config value '{value}' for '{key}': invalid unit"))
+        Error::Config(format!("bad numeric config value '{value}' for '{key}': invalid unit"))
     })?;
     Ok(Some(value))
 }

@@ -2,7 +2,7 @@
 
 use bstr::BString;
 
-use crate::remote::{Error, RepoSettings};
+use super::{Config, Environment, Error};
 
 /// Hexadecimal digits of the host's name.
 #[cfg(unix)]
@@ -13,12 +13,12 @@ const LOCALHOST: &str = "Localhost";
 
 /// The id of a session that begins now, if `transfer.advertiseSID` wishes for one. It looks like git's own, with the
 /// id of whoever started us (`GIT_TRACE2_PARENT_SID`) in front.
-pub(super) fn new(settings: &RepoSettings<'_>) -> Result<Option<BString>, Error> {
-    if !settings.config.boolean("transfer.advertiseSID")?.unwrap_or(false) {
+pub fn session_id(config: &Config, env: &Environment) -> Result<Option<BString>, Error> {
+    if !config.boolean("transfer.advertiseSID")?.unwrap_or(false) {
         return Ok(None);
     }
     let mut id = BString::default();
-    let parent = settings.env.get("GIT_TRACE2_PARENT_SID").map(std::ffi::OsStr::as_encoded_bytes);
+    let parent = env.get("GIT_TRACE2_PARENT_SID").map(std::ffi::OsStr::as_encoded_bytes);
     // the far side takes nothing but printable text
     if let Some(parent) =
         parent.filter(|parent| !parent.is_empty() && parent.iter().all(u8::is_ascii_graphic))
