@@ -34,8 +34,8 @@
 //! and hooks. They have a standard error of their own; see [`transport::ChildStderr`].
 //!
 //! The modules in reading order: [`protocol`] says what the bytes mean, [`transport`] how they travel,
-//! [`credential`] who the user is, [`pack`] takes packs in, [`repo`] is the only door to a repository and
-//! [`remote`] is what a fetch does to it.
+//! [`credential`] who the user is, [`pack`] takes packs in, [`repo`] is the only door to a repository,
+//! [`remote`] is what a fetch does to it and [`server`] the other side of the conversation.
 
 pub mod credential;
 pub mod pack;
@@ -43,6 +43,7 @@ pub mod progress;
 pub mod protocol;
 pub mod remote;
 pub mod repo;
+pub mod server;
 pub mod telemetry;
 pub mod transport;
 

@@ -7,7 +7,7 @@ use bstr::{BString, ByteSlice};
 use super::ui;
 use crate::repo::Config;
 use crate::repo::config::Scope;
-use crate::{pack, protocol, remote, repo, transport};
+use crate::{pack, protocol, remote, repo, server, transport};
 
 /// Why a command failed.
 #[derive(Debug)]
@@ -226,6 +226,17 @@ impl From<repo::Error> for CommandError {
         match error {
             repo::Error::Interrupted => Self::interrupted(),
             repo::Error::ConfigEntry { reason, message } => Self::fatal(message).with_error(reason),
+            error => Self::of(error),
+        }
+    }
+}
+
+impl From<server::Error> for CommandError {
+    fn from(error: server::Error) -> Self {
+        match error {
+            server::Error::Io(error) => error.into(),
+            server::Error::Protocol(error) => error.into(),
+            server::Error::Repo(error) => error.into(),
             error => Self::of(error),
         }
     }

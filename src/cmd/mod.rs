@@ -24,17 +24,21 @@ mod demo;
 mod error;
 mod fetch;
 mod global;
+mod http_backend;
 mod index_pack;
 mod installed;
 mod ls_remote;
 mod pull;
 mod push;
+mod receive_pack;
 mod remote;
 mod send_pack;
+mod service;
 mod signal;
 mod trace;
 mod transfer;
 pub mod ui;
+mod upload_pack;
 
 pub use error::CommandError;
 
@@ -55,6 +59,9 @@ const COMMANDS: &[(&str, &str)] = &[
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
     ("bundle", "Move objects and refs by archive"),
+    ("http-backend", "Server side implementation of Git over HTTP"),
+    ("receive-pack", "Receive what is pushed into the repository"),
+    ("upload-pack", "Send objects packed back to git-fetch-pack"),
     ("credential", "Retrieve and store user credentials"),
     ("demo", "Make a repository, serve it on this machine, clone it and push to it"),
 ];
@@ -63,9 +70,9 @@ const COMMANDS: &[(&str, &str)] = &[
 /// 129 wrong usage.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let all: Vec<OsString> = arguments.into_iter().collect();
-    let code = match global::parse(all.get(1..).unwrap_or_default())
-        .and_then(|invocation| dispatch(invocation, &all))
-    {
+    let called = all.first().and_then(|program| service::called_as(program));
+    let words: Vec<OsString> = called.into_iter().chain(all.iter().skip(1).cloned()).collect();
+    let code = match global::parse(&words).and_then(|invocation| dispatch(invocation, &all)) {
         Ok(code) => code,
         Err(error) => error.print(),
     };
@@ -88,6 +95,9 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
         "push" => push::run(&arguments, context),
         "remote" => remote::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),
+        "http-backend" => http_backend::run(&arguments, context),
+        "receive-pack" => receive_pack::run(&arguments, context),
+        "upload-pack" => upload_pack::run(&arguments, context),
         "demo" => demo::run(&arguments),
         "version" => {
             ui::out(VERSION.as_bytes())?;

@@ -18,6 +18,8 @@ mod ls_remote;
 mod options;
 mod push;
 mod remote;
+mod serve;
+mod serve_push;
 mod sources;
 mod ssh;
 mod web;

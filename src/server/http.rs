@@ -1,0 +1,299 @@
+//! git over HTTP, from a request to an answer, without a socket: what `git http-backend` does. gitprotocol-http(5),
+//! git-http-backend(1).
+//!
+//! Statuses, headers and their order are those of git 2.47.3, to the byte: an answer that begins well and fails later
+//! has, as there, the headers of both.
+
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+
+use bstr::{BStr, BString, ByteSlice};
+
+use self::body::Body;
+use self::route::Route;
+use super::Error;
+use super::enter::{Naming, enter, is_exported};
+use super::receive_pack::ReceivePack;
+use super::upload_pack::{Conversation, UploadPack, version_asked};
+use crate::protocol::{Service, Version, pktline};
+use crate::repo::config::Override;
+use crate::repo::{Environment, Repository};
+
+mod body;
+mod files;
+mod route;
+
+/// One request, as a CGI program is told of it.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// `GET`, `HEAD` or `POST`.
+    pub method: BString,
+    /// `HTTP/1.1` and the like.
+    pub protocol: BString,
+    /// The file that the path means, the part that names a service included.
+    pub path: PathBuf,
+    /// What follows the question mark.
+    pub query: BString,
+    /// `Content-Type`.
+    pub content_type: BString,
+    /// `Content-Encoding`.
+    pub content_encoding: BString,
+    /// `Content-Length`.
+    pub content_length: BString,
+    /// Who the web server says it is from.
+    pub user: Option<BString>,
+    /// From where.
+    pub address: Option<BString>,
+}
+
+/// What holds for all requests.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The environment, `GIT_PROTOCOL` and `GIT_NAMESPACE` included.
+    pub env: Environment,
+    /// `-c` values.
+    pub overrides: Vec<Override>,
+    /// Whether all repositories are served, or those alone that have the file `git-daemon-export-ok`.
+    pub exports_all: bool,
+}
+
+/// Takes an answer.
+pub trait Answer {
+    /// The headers, `Status` among them if it is not 200; the body follows. Called a second time, where C git has made the
+    /// mistake to begin anew, the headers are part of the body.
+    fn head(&mut self, headers: &[(String, String)]) -> io::Result<&mut (dyn Write + Send)>;
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was answered.
+    Done,
+    /// It was refused; the text is for the log.
+    Refused(String),
+    /// It failed after the answer had begun, or so that nothing of it can be told.
+    Failed(Error),
+}
+
+/// Why there is no answer to a request, but one that says so.
+enum Refusal {
+    /// A status, other headers, and what goes to the log.
+    Status(&'static str, Vec<(String, String)>, String),
+    /// 500.
+    Broken(Error),
+}
+
+impl<E: Into<Error>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Broken(error.into())
+    }
+}
+
+impl Site {
+    /// The headers of an answer to a request that makes no sense to us.
+    pub fn broken() -> Vec<(String, String)> {
+        let mut headers = vec![header("Status", "500 Internal Server Error")];
+        headers.extend(no_cache());
+        headers
+    }
+
+    /// Answers `request`, whose body is `input`.
+    pub fn serve(&self, request: &Request, input: &mut dyn BufRead, answer: &mut dyn Answer) -> Outcome {
+        let mut headers = Vec::new();
+        let refusal = match self.answer(request, input, answer, &mut headers) {
+            Ok(outcome) => return outcome,
+            Err(refusal) => refusal,
+        };
+        let (status, more, outcome) = match refusal {
+            Refusal::Status(status, more, log) => (status, more, Outcome::Refused(log)),
+            Refusal::Broken(error) => ("500 Internal Server Error", Vec::new(), Outcome::Failed(error)),
+        };
+        headers.push(header("Status", status));
+        let (body, more): (Vec<_>, Vec<_>) = more.into_iter().partition(|(name, _)| name.is_empty());
+        headers.extend(more);
+        headers.extend(no_cache());
+        let body = body.first().map(|(_, body)| body.as_bytes()).unwrap_or_default();
+        match answer.head(&headers).and_then(|out| out.write_all(body).and_then(|()| out.flush())) {
+            Ok(()) => outcome,
+            Err(error) => Outcome::Failed(error.into()),
+        }
+    }
+
+    fn answer(
+        &self,
+        request: &Request,
+        input: &mut dyn BufRead,
+        answer: &mut dyn Answer,
+        headers: &mut Vec<(String, String)>,
+    ) -> Result<Outcome, Refusal> {
+        check_path(request)?;
+        let (directory, route) = Route::find(request)?;
+        let repo = self.open(&directory)?;
+        match route {
+            Route::Advertisement => {
+                headers.extend(no_cache());
+                match parameter(request.query.as_ref(), b"service") {
+                    Some(service) => advertise(&repo, service.as_ref(), request, answer, headers),
+                    None => files::refs(&repo, answer, headers),
+                }
+            }
+            Route::Rpc(service) => rpc(&repo, service, request, input, answer),
+            Route::File(file) => files::send(&repo, &file, answer, headers),
+        }
+    }
+
+    fn open(&self, directory: &std::path::Path) -> Result<Repository, Refusal> {
+        let repo =
+            enter(directory, Naming::Lenient, &self.overrides, &self.env).map_err(|error| match error {
+                Error::Missing(path) => not_found(format!("Not a git repository: '{}'", path.display())),
+                error => Refusal::Broken(error),
+            })?;
+        if !self.exports_all && !is_exported(&repo) {
+            return Err(not_found(format!("Repository not exported: '{}'", directory.display())));
+        }
+        for key in ["http.uploadpack", "http.receivepack", "http.uploadarchive", "http.getanyfile"] {
+            repo.config.boolean(key)?;
+        }
+        Ok(repo)
+    }
+}
+
+/// `GET info/refs?service=…`.
+fn advertise(
+    repo: &Repository,
+    name: &BStr,
+    request: &Request,
+    answer: &mut dyn Answer,
+    headers: &mut Vec<(String, String)>,
+) -> Result<Outcome, Refusal> {
+    let service = select(repo, name, request)?;
+    headers.push(header("Content-Type", &format!("application/x-{}-advertisement", service.name())));
+    let out = answer.head(headers)?;
+    let version = version_asked(&repo.env);
+    if version != Version::V2 {
+        pktline::write_line(out, format!("# service={}", service.name()).as_bytes())?;
+        pktline::write_flush(out)?;
+    }
+    Ok(outcome(run(repo, service, Conversation::Advertisement, &mut io::empty(), out)))
+}
+
+/// `POST git-upload-pack` and `POST git-receive-pack`.
+fn rpc(
+    repo: &Repository,
+    service: &'static str,
+    request: &Request,
+    input: &mut dyn BufRead,
+    answer: &mut dyn Answer,
+) -> Result<Outcome, Refusal> {
+    let service = select(repo, service.into(), request)?;
+    let expected = format!("application/x-{}-request", service.name());
+    if request.content_type != expected.as_bytes() {
+        let body = format!(
+            "Expected POST with Content-Type '{expected}', but received '{}' instead.\n",
+            request.content_type
+        );
+        return Err(Refusal::Status("415 Unsupported Media Type", vec![header("", &body)], String::new()));
+    }
+    let mut headers = no_cache();
+    headers.push(header("Content-Type", &format!("application/x-{}-result", service.name())));
+    let out = answer.head(&headers)?;
+    // whatever goes wrong from here on, the answer has begun: as in C git, it is empty
+    let mut body = match Body::new(repo, service, request, input) {
+        Ok(body) => body,
+        Err(body::Unreadable::Length(text)) => return Err(Refusal::Broken(Error::Refused(text))),
+        Err(body::Unreadable::Other(error)) => return Ok(Outcome::Failed(error)),
+    };
+    Ok(outcome(run(repo, service, Conversation::Request, &mut body.reader(), out)))
+}
+
+fn outcome(served: Result<(), Error>) -> Outcome {
+    match served {
+        Ok(()) => Outcome::Done,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+fn run(
+    repo: &Repository,
+    service: Service,
+    conversation: Conversation,
+    input: &mut dyn BufRead,
+    out: &mut (dyn Write + Send),
+) -> Result<(), Error> {
+    match service {
+        Service::UploadPack => {
+            UploadPack::new(repo, conversation)?.serve(version_asked(&repo.env), input, out)
+        }
+        Service::ReceivePack => {
+            ReceivePack::new(repo, conversation)?.serve(version_asked(&repo.env), input, out)
+        }
+    }
+}
+
+/// The service called `name`, if it is one and is served.
+fn select(repo: &Repository, name: &BStr, request: &Request) -> Result<Service, Refusal> {
+    let service = match name.as_bytes() {
+        b"git-upload-pack" => Service::UploadPack,
+        b"git-upload-archive" => return Err(forbidden("Service not enabled: 'upload-archive'".into())),
+        b"git-receive-pack" => Service::ReceivePack,
+        _ => return Err(forbidden(format!("Unsupported service: '{name}'"))),
+    };
+    let is_known = request.user.as_ref().is_some_and(|user| !user.is_empty());
+    let enabled = match service {
+        Service::UploadPack => repo.config.boolean("http.uploadpack")?.unwrap_or(true),
+        Service::ReceivePack => repo.config.boolean("http.receivepack")?.unwrap_or(is_known),
+    };
+    if !enabled {
+        let name = service.name().strip_prefix("git-").unwrap_or_default();
+        return Err(forbidden(format!("Service not enabled: '{name}'")));
+    }
+    Ok(service)
+}
+
+/// Refuses paths that lead where no one looks: C git calls them aliased.
+fn check_path(request: &Request) -> Result<(), Refusal> {
+    let path = request.path.as_os_str().as_encoded_bytes();
+    let parts: Vec<&[u8]> = path.split_str("/").skip(1).collect();
+    let ends_so = matches!(parts.last(), Some(&(b"." | b"..")));
+    let inner = parts.split_last().map(|(_, inner)| inner).unwrap_or_default();
+    let is_aliased = inner.iter().any(|part| matches!(*part, b"" | b"." | b".."));
+    if is_aliased || ends_so {
+        let text = format!("'{}': aliased", request.path.display());
+        return Err(Refusal::Broken(Error::Refused(text)));
+    }
+    Ok(())
+}
+
+/// The last value of `name` in a query.
+fn parameter(query: &BStr, name: &[u8]) -> Option<BString> {
+    let pairs = query.split_str("&").filter_map(|pair| pair.split_once_str("="));
+    let values = pairs.filter(|(key, _)| decode(key) == name).map(|(_, value)| decode(value));
+    values.last()
+}
+
+/// The characters behind `%xx`, and spaces for plus signs.
+fn decode(text: &[u8]) -> BString {
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_encoding::percent_decode(&spaced).collect::<Vec<u8>>().into()
+}
+
+fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// The headers that keep an answer out of every cache.
+fn no_cache() -> Vec<(String, String)> {
+    vec![
+        header("Expires", "Fri, 01 Jan 1980 00:00:00 GMT"),
+        header("Pragma", "no-cache"),
+        header("Cache-Control", "no-cache, max-age=0, must-revalidate"),
+    ]
+}
+
+fn not_found(log: String) -> Refusal {
+    Refusal::Status("404 Not Found", Vec::new(), log)
+}
+
+fn forbidden(log: String) -> Refusal {
+    Refusal::Status("403 Forbidden", Vec::new(), log)
+}

@@ -1,0 +1,102 @@
+//! The body of a request: how long it is, and what it is packed in.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use bstr::ByteSlice;
+use flate2::bufread::GzDecoder;
+
+use super::Request;
+use crate::protocol::Service;
+use crate::repo::Repository;
+use crate::server::Error;
+
+/// Bytes of a request that is looked at as a whole, where nothing is configured: git-http-backend(1).
+const REQUEST_LEN_MAX: u64 = 10 * 1024 * 1024;
+
+/// A body that can be read.
+pub(super) struct Body<'a> {
+    stream: Box<dyn BufRead + 'a>,
+}
+
+/// Why a body cannot be read.
+pub(super) enum Unreadable {
+    /// Its length is no number.
+    Length(String),
+    Other(Error),
+}
+
+impl<'a> Body<'a> {
+    /// Takes the body of `request` from `input`. The wants and haves of a fetch are limited; a push streams.
+    pub(super) fn new(
+        repo: &Repository,
+        service: Service,
+        request: &Request,
+        input: &'a mut dyn BufRead,
+    ) -> Result<Self, Unreadable> {
+        let length = length(request)?;
+        let raw: Box<dyn BufRead + 'a> = match (length, service) {
+            (Some(length), _) => {
+                check(repo, service, length)?;
+                Box::new(input.take(length))
+            }
+            (None, Service::ReceivePack) => Box::new(input),
+            (None, Service::UploadPack) => {
+                let limit = limit(repo)?;
+                let mut whole = Vec::new();
+                let read = input.take(limit + 1).read_to_end(&mut whole);
+                read.map_err(|error| Unreadable::Other(error.into()))?;
+                check(repo, service, whole.len() as u64)?;
+                Box::new(io::Cursor::new(whole))
+            }
+        };
+        let is_packed = matches!(request.content_encoding.as_slice(), b"gzip" | b"x-gzip");
+        let stream = if is_packed { Box::new(BufReader::new(GzDecoder::new(raw))) } else { raw };
+        Ok(Self { stream })
+    }
+
+    pub(super) fn reader(&mut self) -> &mut (dyn BufRead + 'a) {
+        &mut *self.stream
+    }
+}
+
+/// The declared length; `None` if the body goes on to its end.
+fn length(request: &Request) -> Result<Option<u64>, Unreadable> {
+    let text = request.content_length.as_bstr();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bad = || Unreadable::Length(format!("failed to parse CONTENT_LENGTH: {text}"));
+    match text.strip_prefix(b"-") {
+        // as git 2.47.3 has it, less than nothing is as good as unknown
+        Some(digits) => size(digits).map(|_| None).ok_or_else(bad),
+        None => size(text).filter(|length| i64::try_from(*length).is_ok()).map(Some).ok_or_else(bad),
+    }
+}
+
+fn check(repo: &Repository, service: Service, length: u64) -> Result<(), Unreadable> {
+    let limit = limit(repo)?;
+    if service == Service::UploadPack && length > limit {
+        return Err(Unreadable::Other(Error::Refused(format!(
+            "request was larger than our maximum size ({limit}); try setting GIT_HTTP_MAX_REQUEST_BUFFER"
+        ))));
+    }
+    Ok(())
+}
+
+fn limit(repo: &Repository) -> Result<u64, Unreadable> {
+    let given = repo.env.get("GIT_HTTP_MAX_REQUEST_BUFFER").and_then(|text| size(text.as_encoded_bytes()));
+    let configured = repo.config.integer("http.maxRequestBuffer");
+    let configured = configured.map_err(|error| Unreadable::Other(error.into()))?;
+    Ok(given.or(configured.and_then(|limit| u64::try_from(limit).ok())).unwrap_or(REQUEST_LEN_MAX))
+}
+
+/// A number with or without a suffix k, m or g.
+fn size(text: &[u8]) -> Option<u64> {
+    let (digits, factor) = match text.split_last()? {
+        (b'k' | b'K', digits) => (digits, 1 << 10),
+        (b'm' | b'M', digits) => (digits, 1 << 20),
+        (b'g' | b'G', digits) => (digits, 1 << 30),
+        _ => (text, 1),
+    };
+    digits.to_str().ok()?.parse::<u64>().ok()?.checked_mul(factor)
+}

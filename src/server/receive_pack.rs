@@ -1,0 +1,219 @@
+//! Serving pushes: what `git receive-pack` does. gitprotocol-pack(5), "Pushing Data To a Server"; git-receive-pack(1).
+//!
+//! ```text
+//! advertise ── commands ── unpack into quarantine ── connectivity ── pre-receive
+//!                                 ── migrate ── update, one ref after the other ── report ── post-receive, post-update
+//! ```
+//!
+//! No object can be seen by others before `pre-receive` has agreed, and no ref moves to a commit whose history is not whole.
+
+use std::io::{BufRead, Write};
+
+use bstr::{BString, ByteSlice};
+
+use self::hooks::Hooks;
+use self::quarantine::Quarantine;
+use self::settings::Settings;
+use super::upload_pack::Conversation;
+use super::{Error, Served};
+use crate::protocol::Version;
+use crate::protocol::fetch::SideBand;
+use crate::protocol::pktline::{write_flush, write_line};
+use crate::protocol::push::{Command, RefReport, Report, Request};
+use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
+use crate::repo::Repository;
+
+mod advertise;
+mod checks;
+mod execute;
+mod hooks;
+mod quarantine;
+mod settings;
+mod unpack;
+
+/// The service for one repository.
+#[derive(Debug)]
+pub struct ReceivePack<'a> {
+    repo: &'a Repository,
+    refs: Served<'a>,
+    settings: Settings,
+    conversation: Conversation,
+}
+
+/// A command, and what became of it.
+#[derive(Debug)]
+struct Row {
+    command: Command,
+    /// Why it is not done.
+    error: Option<BString>,
+    /// Another command does it: the ref is a symbolic one to that of the other.
+    is_covered: bool,
+    /// The ref was to be deleted and is not there.
+    is_absent: bool,
+}
+
+impl Row {
+    fn is_open(&self) -> bool {
+        self.error.is_none() && !self.is_covered
+    }
+}
+
+impl<'a> ReceivePack<'a> {
+    /// Makes ready to serve `repo`, as its configuration says.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration makes no sense.
+    pub fn new(repo: &'a Repository, conversation: Conversation) -> Result<Self, Error> {
+        let settings = Settings::read(repo)?;
+        Ok(Self { repo, refs: Served::new(repo, "receive"), settings, conversation })
+    }
+
+    /// Holds the conversation in `version`, of which there is no 2: that is 0.
+    ///
+    /// # Errors
+    ///
+    /// Where the client can be told something it has been. A ref that is refused is no error.
+    pub fn serve(
+        &self,
+        version: Version,
+        input: &mut dyn BufRead,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Error> {
+        if self.conversation != Conversation::Request {
+            if version == Version::V1 {
+                write_line(out, b"version 1")?;
+            }
+            self.advertise(out)?;
+            out.flush()?;
+        }
+        if self.conversation == Conversation::Advertisement {
+            return Ok(());
+        }
+        let request = Request::decode(input, self.repo.object_hash)?;
+        if request.commands.is_empty() && request.certificate.is_none() {
+            return Ok(());
+        }
+        self.check(&request)?;
+        self.receive(&request, input, out)
+    }
+
+    /// Refuses what was not advertised.
+    fn check(&self, request: &Request) -> Result<(), Error> {
+        let own = self.repo.object_hash.to_string();
+        let format = value(request, "object-format=").unwrap_or(b"sha1");
+        if format != own.as_bytes() {
+            return Err(Error::Refused(format!("error: unsupported object format '{}'", format.as_bstr())));
+        }
+        if request.certificate.is_some() {
+            return Err(Error::Refused("push certificates are not accepted here".into()));
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &self,
+        request: &Request,
+        input: &mut dyn BufRead,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Error> {
+        let has = |word: &str| has(request, word);
+        let side_band = if has("side-band-64k") { SideBand::Large } else { SideBand::None };
+        let mut voice = Voice { out, side_band };
+        let mut rows = rows(&request.commands);
+        let needs_pack = rows.iter().any(|row| !row.command.new.is_null());
+        let quarantine = Quarantine::create(self.repo)?;
+        let unpacked = if needs_pack {
+            self.unpack(request, &quarantine, has("quiet"), input, &mut voice)
+        } else {
+            Ok(None)
+        };
+        let options = request.options.as_deref().unwrap_or_default();
+        let hooks = Hooks { repo: self.repo, options: options.to_vec() };
+        let unpack = match unpacked {
+            Ok(received) => {
+                self.execute(request, &mut rows, (quarantine, received), &hooks, &mut voice)?;
+                Ok(())
+            }
+            Err(unpack::Failure::Told(reason)) => {
+                for row in &mut rows {
+                    row.error = Some("unpacker error".into());
+                }
+                Err(reason)
+            }
+            Err(unpack::Failure::Broken(error)) => return Err(error),
+        };
+        let refs = rows.iter().map(report).collect();
+        let report = Report { unpack, refs };
+        if has("report-status-v2") || has("report-status") {
+            voice.report(&report, has("report-status-v2"))?;
+        }
+        hooks.afterwards(&rows, &mut voice)?;
+        voice.finish()
+    }
+}
+
+fn rows(commands: &[Command]) -> Vec<Row> {
+    let row = |command: &Command| Row {
+        command: command.clone(),
+        error: None,
+        is_covered: false,
+        is_absent: false,
+    };
+    commands.iter().map(row).collect()
+}
+
+fn report(row: &Row) -> RefReport {
+    let outcome = match &row.error {
+        Some(reason) => Err(reason.clone()),
+        None => Ok(Vec::new()),
+    };
+    RefReport { name: row.command.name.clone(), outcome }
+}
+
+/// Whether the client chose the capability `word`.
+fn has(request: &Request, word: &str) -> bool {
+    request.capabilities.iter().any(|known| known == word)
+}
+
+/// The value of the capability that begins with `key`.
+fn value<'r>(request: &'r Request, key: &str) -> Option<&'r [u8]> {
+    request.capabilities.iter().find_map(|word| word.strip_prefix(key.as_bytes()))
+}
+
+/// What the client hears.
+struct Voice<'a> {
+    out: &'a mut (dyn Write + Send),
+    side_band: SideBand,
+}
+
+impl Voice<'_> {
+    /// Says text that a person reads, at once. Without side-bands there is no way to.
+    fn tell(&mut self, text: &[u8]) -> Result<(), Error> {
+        SidebandWriter::new(self.out, self.side_band).write_band(TEXT, text)?;
+        Ok(self.out.flush()?)
+    }
+
+    /// Says an `error: …` line.
+    fn error(&mut self, text: &str) -> Result<(), Error> {
+        self.tell(format!("error: {text}\n").as_bytes())
+    }
+
+    /// Says a `warning: …` line.
+    fn warning(&mut self, text: &str) -> Result<(), Error> {
+        self.tell(format!("warning: {text}\n").as_bytes())
+    }
+
+    fn report(&mut self, report: &Report, is_v2: bool) -> Result<(), Error> {
+        let bytes = if is_v2 { report.encode() } else { report.encode_v1() };
+        SidebandWriter::new(self.out, self.side_band).write_band(DATA, &bytes)?;
+        Ok(self.out.flush()?)
+    }
+
+    fn finish(self) -> Result<(), Error> {
+        if self.side_band != SideBand::None {
+            write_flush(self.out)?;
+        }
+        Ok(self.out.flush()?)
+    }
+}

@@ -1,0 +1,214 @@
+//! The commands of a push, after its objects have arrived.
+
+use std::collections::HashMap;
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::hooks::Hooks;
+use super::quarantine::Quarantine;
+use super::{ReceivePack, Row, Voice, has};
+use crate::pack::{Received, Stored};
+use crate::protocol::push::Request;
+use crate::repo::connectivity::{Arrived, first_missing};
+use crate::repo::{Edit, Expected, Target};
+use crate::server::Error;
+
+/// The reflog message of a push: as git 2.47.3 has it.
+const MESSAGE: &str = "push";
+
+impl ReceivePack<'_> {
+    /// Checks everything, asks the hooks, makes the objects visible and moves the refs; `rows` tell what came of each.
+    pub(super) fn execute(
+        &self,
+        request: &Request,
+        rows: &mut [Row],
+        (quarantine, received): (Quarantine, Option<Received>),
+        hooks: &Hooks<'_>,
+        voice: &mut Voice<'_>,
+    ) -> Result<(), Error> {
+        self.check_connected(request, rows, (&quarantine, received.as_ref()), voice)?;
+        self.reject_hidden(rows);
+        self.check_aliases(rows, voice)?;
+        if !hooks.before(rows, quarantine.environment(&self.repo.env), voice)? {
+            fail_open(rows, "pre-receive hook declined");
+            return Ok(());
+        }
+        if let Err(error) = quarantine.migrate() {
+            voice.error(&format!("unable to migrate objects to permanent storage: {error}"))?;
+            fail_open(rows, "unable to migrate objects to permanent storage");
+            return Ok(());
+        }
+        let is_atomic = has(request, "atomic");
+        if is_atomic {
+            self.update_atomically(rows, hooks, voice)
+        } else {
+            self.update_each(rows, hooks, voice)
+        }
+    }
+
+    /// No ref moves to what is not whole.
+    fn check_connected(
+        &self,
+        request: &Request,
+        rows: &mut [Row],
+        (quarantine, received): (&Quarantine, Option<&Received>),
+        voice: &mut Voice<'_>,
+    ) -> Result<(), Error> {
+        let tips: Vec<ObjectId> = rows.iter().map(|row| row.command.new).filter(|id| !id.is_null()).collect();
+        if tips.is_empty() {
+            return Ok(());
+        }
+        let mut objects = quarantine.objects(self.repo)?;
+        let before = self.repo.objects()?;
+        let known = self.known()?;
+        let old_tips: Vec<ObjectId> = tips.iter().filter(|id| before.contains(id)).copied().collect();
+        let arrived = received
+            .filter(|received| !matches!(received.stored, Stored::Nothing))
+            .map(|received| Arrived { links: &received.links, old_tips: &old_tips });
+        if first_missing(&mut objects, &tips, &known, arrived).map_err(Error::object)?.is_none() {
+            return Ok(());
+        }
+        for row in rows.iter_mut().filter(|row| !row.command.new.is_null()) {
+            let tip = [row.command.new];
+            if let Some(missing) = first_missing(&mut objects, &tip, &known, None).map_err(Error::object)? {
+                voice.tell(format!("fatal: bad object {missing}\n").as_bytes())?;
+                let is_cut = !request.shallow.is_empty();
+                row.error = Some(
+                    if is_cut { "shallow update not allowed" } else { "missing necessary objects" }.into(),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What our refs hold: history that is whole.
+    fn known(&self) -> Result<Vec<ObjectId>, Error> {
+        let mut ids = Vec::new();
+        for listed in self.repo.all_refs("".into())? {
+            if let (Target::Id(id), false) = (listed.reference.target, listed.is_broken) {
+                ids.push(id);
+            }
+        }
+        ids.extend(self.repo.resolve_ref("HEAD".into())?);
+        Ok(ids)
+    }
+
+    fn reject_hidden(&self, rows: &mut [Row]) {
+        for row in rows.iter_mut().filter(|row| row.is_open()) {
+            if self.refs.hides(row.command.name.as_bstr()) {
+                let what = if row.command.new.is_null() {
+                    "deny deleting a hidden ref"
+                } else {
+                    "deny updating a hidden ref"
+                };
+                row.error = Some(what.into());
+            }
+        }
+    }
+
+    /// Where a symbolic ref and the one that it leads to are both pushed, they have to be pushed alike, and one of the two
+    /// does it.
+    fn check_aliases(&self, rows: &mut [Row], voice: &mut Voice<'_>) -> Result<(), Error> {
+        let places: HashMap<BString, usize> =
+            rows.iter().enumerate().map(|(place, row)| (row.command.name.clone(), place)).collect();
+        for place in 0..rows.len() {
+            let Some(row) = rows.get(place).filter(|row| row.is_open()) else { continue };
+            let full = self.refs.full_name(row.command.name.as_bstr());
+            let (name, new, old) = (row.command.name.clone(), row.command.new, row.command.old);
+            let (target, through) = self.repo.follow_ref(full.as_bstr());
+            if through.is_empty() {
+                continue;
+            }
+            let Some(shown) = self.refs.strip(target.as_bstr()) else { continue };
+            let Some(other) = places.get(shown).copied() else { continue };
+            let Some(row) = rows.get(other) else { continue };
+            if (row.command.new, row.command.old) == (new, old) {
+                if let Some(row) = rows.get_mut(place) {
+                    row.is_covered = true;
+                }
+                continue;
+            }
+            voice.error(&format!(
+                "refusing inconsistent update between symref '{name}' and its target '{shown}'"
+            ))?;
+            for place in [place, other] {
+                if let Some(row) = rows.get_mut(place) {
+                    row.error = Some("inconsistent aliased update".into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn update_each(&self, rows: &mut [Row], hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<(), Error> {
+        for row in rows.iter_mut().filter(|row| row.is_open()) {
+            let Some(edit) = self.edit(row, hooks, voice)? else { continue };
+            if let Err(error) = self.repo.update_refs(&[edit]) {
+                voice.error(&error.to_string())?;
+                let is_deleted = row.command.new.is_null();
+                row.error = Some(if is_deleted { "failed to delete" } else { "failed to update ref" }.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn update_atomically(
+        &self,
+        rows: &mut [Row],
+        hooks: &Hooks<'_>,
+        voice: &mut Voice<'_>,
+    ) -> Result<(), Error> {
+        let mut edits = Vec::new();
+        for row in rows.iter_mut().filter(|row| row.is_open()) {
+            edits.extend(self.edit(row, hooks, voice)?);
+            if row.error.is_some() {
+                break;
+            }
+        }
+        if rows.iter().any(|row| row.error.is_some()) {
+            fail_open(rows, "atomic push failure");
+        } else if let Err(error) = self.repo.update_refs(&edits) {
+            voice.error(&error.to_string())?;
+            fail_open(rows, "atomic transaction failed");
+        }
+        Ok(())
+    }
+
+    /// The change of one ref, once everything speaks for it; else its row says what does not.
+    fn edit(&self, row: &mut Row, hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<Option<Edit>, Error> {
+        row.error = self.refusal(&row.command, voice)?;
+        if row.error.is_some() {
+            return Ok(None);
+        }
+        if !hooks.update(row, voice)? {
+            voice.error(&format!("hook declined to update {}", row.command.name))?;
+            row.error = Some("hook declined".into());
+            return Ok(None);
+        }
+        let command = &row.command;
+        let full = self.refs.full_name(command.name.as_bstr());
+        let is_deleted = command.new.is_null();
+        if is_deleted && self.repo.find_ref(full.as_bstr())?.is_none() {
+            voice.warning("deleting a non-existent ref")?;
+            row.is_absent = true;
+            return Ok(None);
+        }
+        let (name, through) =
+            if is_deleted { (full, Vec::new()) } else { self.repo.follow_ref(full.as_bstr()) };
+        let expected = if command.old.is_null() { Expected::Missing } else { Expected::Id(command.old) };
+        Ok(Some(Edit {
+            name,
+            new: (!is_deleted).then_some(Target::Id(command.new)),
+            expected: if is_deleted && command.old.is_null() { Expected::Any } else { expected },
+            message: (!is_deleted).then(|| MESSAGE.into()),
+            through,
+        }))
+    }
+}
+
+fn fail_open(rows: &mut [Row], reason: &str) {
+    for row in rows.iter_mut().filter(|row| row.error.is_none()) {
+        row.error = Some(reason.into());
+    }
+}

@@ -1,0 +1,98 @@
+//! The hooks of a push. githooks(5).
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use bstr::BString;
+
+use super::{Row, Voice};
+use crate::protocol::fetch::SideBand;
+use crate::repo::{Environment, Repository};
+use crate::server::Error;
+
+/// What the hooks run in.
+pub(super) struct Hooks<'a> {
+    pub repo: &'a Repository,
+    /// What `git push -o` said.
+    pub options: Vec<BString>,
+}
+
+impl Hooks<'_> {
+    /// Asks `pre-receive`, in an environment in which the new objects can be seen; whether it agrees.
+    pub(super) fn before(
+        &self,
+        rows: &[Row],
+        env: Environment,
+        voice: &mut Voice<'_>,
+    ) -> Result<bool, Error> {
+        let lines = lines(rows.iter().filter(|row| row.is_open()));
+        if lines.is_empty() {
+            return Ok(true);
+        }
+        self.run("pre-receive", &[], &lines, self.with_options(env), voice)
+    }
+
+    /// Asks `update` about one ref; whether it agrees.
+    pub(super) fn update(&self, row: &Row, voice: &mut Voice<'_>) -> Result<bool, Error> {
+        let command = &row.command;
+        let (old, new) = (command.old.to_string(), command.new.to_string());
+        let arguments = [OsStr::from_bytes(&command.name), OsStr::new(&old), OsStr::new(&new)];
+        self.run("update", &arguments, b"", self.repo.env.clone(), voice)
+    }
+
+    /// Tells `post-receive` and `post-update` what was done. What they think of it changes nothing.
+    pub(super) fn afterwards(&self, rows: &[Row], voice: &mut Voice<'_>) -> Result<(), Error> {
+        let done: Vec<&Row> = rows.iter().filter(|row| row.error.is_none() && !row.is_absent).collect();
+        if done.is_empty() {
+            return Ok(());
+        }
+        let lines = lines(done.iter().copied());
+        self.run("post-receive", &[], &lines, self.with_options(self.repo.env.clone()), voice)?;
+        let names: Vec<&OsStr> = done.iter().map(|row| OsStr::from_bytes(&row.command.name)).collect();
+        self.run("post-update", &names, b"", self.repo.env.clone(), voice)?;
+        Ok(())
+    }
+
+    /// Runs the hook `name`, if there is one; whether it agrees. What it writes is for the client.
+    fn run(
+        &self,
+        name: &str,
+        arguments: &[&OsStr],
+        input: &[u8],
+        env: Environment,
+        voice: &mut Voice<'_>,
+    ) -> Result<bool, Error> {
+        let Some(hook) = self.repo.hook(name)? else { return Ok(true) };
+        let hook = hook.in_git_dir(&self.repo.git_dir, env);
+        if voice.side_band == SideBand::None {
+            return Ok(hook.run(arguments, input)?.success());
+        }
+        let mut failure = None;
+        let status = hook.run_heard(arguments, input, &mut |text| {
+            if failure.is_none() {
+                failure = voice.tell(text).err();
+            }
+        })?;
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(status.success()),
+        }
+    }
+
+    fn with_options(&self, mut env: Environment) -> Environment {
+        env.set("GIT_PUSH_OPTION_COUNT", self.options.len().to_string());
+        for (number, option) in self.options.iter().enumerate() {
+            env.set(format!("GIT_PUSH_OPTION_{number}"), OsString::from(OsStr::from_bytes(option)));
+        }
+        env
+    }
+}
+
+/// `<old> <new> <ref>`, a line each.
+fn lines<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<u8> {
+    let line = |row: &Row| {
+        let command = &row.command;
+        [format!("{} {} ", command.old, command.new).as_bytes(), &command.name, b"\n"].concat()
+    };
+    rows.flat_map(line).collect()
+}

@@ -1,0 +1,90 @@
+//! Where what is received waits until it is welcome. git-receive-pack(1), "QUARANTINE ENVIRONMENT".
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::repo::{Environment, Error, Objects, Repository};
+
+/// An `objects` directory of its own, removed when dropped.
+#[derive(Debug)]
+pub(super) struct Quarantine {
+    directory: tempfile::TempDir,
+    /// Where its content belongs.
+    objects: PathBuf,
+    /// Alternates that hold already.
+    alternates: Option<OsString>,
+}
+
+impl Quarantine {
+    pub(super) fn create(repo: &Repository) -> Result<Self, Error> {
+        let objects = repo.objects_dir.clone();
+        let failed = |source| Error::Io { action: "unable to create", path: objects.clone(), source };
+        let absolute = std::path::absolute(&objects).map_err(failed)?;
+        let directory = tempfile::Builder::new().prefix("tmp_objdir-incoming-").tempdir_in(&absolute);
+        let directory = directory.map_err(failed)?;
+        fs::create_dir(directory.path().join("pack")).map_err(failed)?;
+        let alternates = repo.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES").map(OsStr::to_owned);
+        Ok(Self { directory, objects: absolute, alternates })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The environment in which its objects can be seen.
+    pub(super) fn environment(&self, env: &Environment) -> Environment {
+        let mut env = env.clone();
+        let mut alternates = self.objects.clone().into_os_string();
+        if let Some(others) = &self.alternates {
+            alternates.push(":");
+            alternates.push(others);
+        }
+        env.set("GIT_OBJECT_DIRECTORY", self.path());
+        env.set("GIT_ALTERNATE_OBJECT_DIRECTORIES", alternates);
+        env.set("GIT_QUARANTINE_PATH", self.path());
+        env
+    }
+
+    /// The objects of `repo` and those that wait.
+    pub(super) fn objects(&self, repo: &Repository) -> Result<Objects, Error> {
+        let env = self.environment(&repo.env);
+        Repository::open(&repo.git_dir, repo.work_tree.as_deref(), &[], &env)?.objects()
+    }
+
+    /// Puts everything where it belongs. Loose objects first, packs before their indices, so that nobody finds an object
+    /// that names one he cannot find.
+    pub(super) fn migrate(self) -> io::Result<()> {
+        for entry in fs::read_dir(self.path())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name != "pack" {
+                fs::create_dir_all(self.objects.join(&name))?;
+                move_all(&entry.path(), &self.objects.join(&name), |_| 0)?;
+            }
+        }
+        let target = self.objects.join("pack");
+        fs::create_dir_all(&target)?;
+        move_all(&self.path().join("pack"), &target, |path| {
+            let extension = path.extension().unwrap_or_default();
+            ["keep", "pack", "rev", "idx"].iter().position(|known| extension == *known).unwrap_or(0)
+        })
+    }
+}
+
+/// Moves the files of one directory into another, those of the lowest `rank` first. What is there already stays.
+fn move_all(from: &Path, to: &Path, rank: impl Fn(&Path) -> usize) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(from)? {
+        files.push(entry?.path());
+    }
+    files.sort_by_key(|path| rank(path));
+    for file in files {
+        let target = to.join(file.file_name().unwrap_or_default());
+        if !target.exists() {
+            fs::rename(&file, &target)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! What a receive-pack allows, from the configuration. git-config(1), "receive.*".
+
+use bstr::BString;
+
+use crate::repo::session_id::session_id;
+use crate::repo::{Config, Error, Repository};
+
+/// Packs of fewer objects become loose ones, where `receive.unpackLimit` is not set.
+const UNPACK_LIMIT: i64 = 100;
+
+/// The configuration of one service.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub denies_deletes: bool,
+    pub denies_non_fast_forwards: bool,
+    pub current: Deny,
+    pub delete_current: Deny,
+    pub has_atomic: bool,
+    pub has_push_options: bool,
+    pub has_ofs_delta: bool,
+    pub unpack_limit: u32,
+    /// 0: no limit.
+    pub input_size_max: u64,
+    pub session_id: Option<BString>,
+}
+
+/// What is done about a change of the branch that is checked out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deny {
+    /// Nothing is configured: it is refused, with an explanation.
+    Unconfigured,
+    Ignore,
+    Warn,
+    Refuse,
+    /// `updateInstead`.
+    UpdateInstead,
+}
+
+impl Settings {
+    pub(super) fn read(repo: &Repository) -> Result<Self, Error> {
+        let config = &repo.config;
+        let is = |key: &str, default: bool| config.boolean(key).map(|value| value.unwrap_or(default));
+        for key in ["receive.fsckObjects", "transfer.fsckObjects"] {
+            // what is asked for and not done would be worse than nothing
+            if config.boolean(key)? == Some(true) {
+                return Err(Error::Config(format!(
+                    "{key} is set, and received objects cannot be checked yet"
+                )));
+            }
+            if config.boolean(key)?.is_some() {
+                break;
+            }
+        }
+        let integer = |key: &str| config.integer(key);
+        let limit =
+            integer("receive.unpackLimit")?.or(integer("transfer.unpackLimit")?).unwrap_or(UNPACK_LIMIT);
+        let size = integer("receive.maxInputSize")?.unwrap_or(0);
+        Ok(Self {
+            denies_deletes: is("receive.denyDeletes", false)?,
+            denies_non_fast_forwards: is("receive.denyNonFastForwards", false)?,
+            current: Deny::read(config, "receive.denyCurrentBranch")?,
+            delete_current: Deny::read(config, "receive.denyDeleteCurrent")?,
+            has_atomic: is("receive.advertiseAtomic", true)?,
+            has_push_options: is("receive.advertisePushOptions", false)?,
+            has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,
+            unpack_limit: u32::try_from(limit).unwrap_or(0),
+            input_size_max: u64::try_from(size).unwrap_or(0),
+            session_id: session_id(config, &repo.env)?,
+        })
+    }
+}
+
+impl Deny {
+    fn read(config: &Config, key: &str) -> Result<Self, Error> {
+        let Some(word) = config.string(key) else { return Ok(Self::Unconfigured) };
+        match word.to_ascii_lowercase().as_slice() {
+            b"ignore" => return Ok(Self::Ignore),
+            b"warn" => return Ok(Self::Warn),
+            b"refuse" => return Ok(Self::Refuse),
+            b"updateinstead" => return Ok(Self::UpdateInstead),
+            _ => {}
+        }
+        Ok(if config.boolean(key)?.unwrap_or(false) { Self::Refuse } else { Self::Ignore })
+    }
+}

@@ -1,0 +1,116 @@
+//! The pack of a push, taken into quarantine.
+
+use std::io::BufRead;
+use std::ops::ControlFlow;
+
+use bstr::BString;
+
+use super::quarantine::Quarantine;
+use super::{ReceivePack, Voice};
+use crate::pack::{self, Options, Received};
+use crate::progress::{Event, Progress};
+use crate::protocol::push::Request;
+use crate::server::Error;
+
+/// The phase that the client hears of.
+const RESOLVING: &str = "Resolving deltas";
+
+/// Why there is no pack.
+pub(super) enum Failure {
+    /// The report says so.
+    Told(BString),
+    /// The client cannot be reached.
+    Broken(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Broken(error)
+    }
+}
+
+impl ReceivePack<'_> {
+    /// Takes the pack of `request` from `input`.
+    pub(super) fn unpack(
+        &self,
+        request: &Request,
+        quarantine: &Quarantine,
+        is_quiet: bool,
+        input: &mut dyn BufRead,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<Received>, Failure> {
+        check_header(input)?;
+        let objects = self.repo.objects().map_err(Error::from)?;
+        let options = Options {
+            objects: quarantine.path().to_owned(),
+            object_hash: self.repo.object_hash,
+            bases: Some(&objects),
+            unpack_limit: self.settings.unpack_limit,
+            keep: None,
+            promisor: None,
+            threads: 0,
+            size_max_bytes: self.settings.input_size_max,
+            to_end: false,
+            fsck: None,
+            shallow: &request.shallow,
+        };
+        let mut progress = Told { voice, is_quiet, percent: None, failure: None };
+        let received = pack::receive(input, &options, &mut progress);
+        if let Some(error) = progress.failure {
+            return Err(error.into());
+        }
+        match received {
+            Ok(received) => Ok(Some(received)),
+            Err(error) => {
+                voice.tell(format!("fatal: {error}\n").as_bytes())?;
+                Err(Failure::Told("index-pack abnormal exit".into()))
+            }
+        }
+    }
+}
+
+/// Looks at the first bytes, whose absence git has words for.
+fn check_header(input: &mut dyn BufRead) -> Result<(), Failure> {
+    let start = crate::protocol::pktline::fill(input).map_err(|error| Failure::Broken(error.into()))?;
+    let text = match start {
+        [] => "eof before pack header was fully read",
+        start if b"PACK".starts_with(start.get(..4).unwrap_or(start)) => return Ok(()),
+        _ => "protocol error (pack signature mismatch detected)",
+    };
+    Err(Failure::Told(text.into()))
+}
+
+/// The meters of a push, on band 2.
+struct Told<'v, 'a> {
+    voice: &'v mut Voice<'a>,
+    is_quiet: bool,
+    percent: Option<(&'static str, u64)>,
+    failure: Option<Error>,
+}
+
+impl Progress for Told<'_, '_> {
+    fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        let (title, done, total, ending) = match event {
+            Event::Phase { title, done, total: Some(total), .. } => (title, done, total, "\r"),
+            Event::PhaseEnd { title, done, total: Some(total), .. } => (title, done, total, ", done.\n"),
+            _ => return ControlFlow::Continue(()),
+        };
+        let Some(percent) = done.saturating_mul(100).checked_div(total) else {
+            return ControlFlow::Continue(());
+        };
+        // as git does, nothing is said of objects that are unpacked, and the client counts for itself what it sends
+        let is_known = self.percent == Some((title, percent)) && ending == "\r";
+        if self.is_quiet || is_known || title != RESOLVING {
+            return ControlFlow::Continue(());
+        }
+        self.percent = Some((title, percent));
+        let text = format!("{title}: {percent:3}% ({done}/{total}){ending}");
+        match self.voice.tell(text.as_bytes()) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failure = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+}

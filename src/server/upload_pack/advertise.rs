@@ -1,0 +1,123 @@
+//! What a client hears first.
+
+use std::io::Write;
+
+use super::UploadPack;
+use super::settings::Unborn;
+use crate::protocol::pktline::{write_flush, write_line};
+use crate::protocol::{Advertisement, Capabilities, Version};
+use crate::server::{Error, agent};
+
+impl UploadPack<'_> {
+    /// v2: the commands, in the order of git 2.47.3.
+    pub(super) fn commands(&self) -> Advertisement {
+        let settings = &self.settings;
+        let mut capabilities = Capabilities::default();
+        let agent = agent(&self.repo.env);
+        capabilities.push_line(&[b"agent=", agent.as_slice()].concat());
+        let has_unborn = settings.unborn == Unborn::Advertise;
+        capabilities.push_line(if has_unborn { b"ls-refs=unborn" } else { b"ls-refs" });
+        let mut fetch = "fetch=shallow wait-for-done".to_owned();
+        for (word, is_there) in [
+            (" filter", settings.allows_filter),
+            (" ref-in-want", settings.has_ref_in_want),
+            (" sideband-all", settings.has_sideband_all),
+        ] {
+            fetch.push_str(if is_there { word } else { "" });
+        }
+        capabilities.push_line(fetch.as_bytes());
+        capabilities.push_line(b"server-option");
+        capabilities.push_line(format!("object-format={}", self.repo.object_hash).as_bytes());
+        if let Some(id) = &settings.session_id {
+            capabilities.push_line(&[b"session-id=", id.as_slice()].concat());
+        }
+        if settings.has_object_info {
+            capabilities.push_line(b"object-info");
+        }
+        if settings.has_bundle_uri {
+            capabilities.push_line(b"bundle-uri");
+        }
+        Advertisement::Commands { capabilities }
+    }
+
+    /// v0 and v1: the refs, the capabilities behind the first.
+    pub(super) fn advertise_refs(&self, version: Version, out: &mut dyn Write) -> Result<(), Error> {
+        if version == Version::V1 {
+            write_line(out, b"version 1")?;
+        }
+        let head = self.refs.head()?;
+        let symref = head.as_ref().and_then(|head| Some((head.id?, head.target.as_ref()?.clone())));
+        let list = self.capabilities_v0(symref.map(|(_, target)| target).as_deref());
+        let mut lines = Lines { out, list: Some(list) };
+        if let Some(id) = head.and_then(|head| head.id) {
+            lines.write(&id.to_string(), b"HEAD")?;
+        }
+        let objects = self.repo.objects()?;
+        self.refs.each(&["refs/".into()], &mut |served| {
+            if served.is_hidden {
+                return Ok(());
+            }
+            let peeled = served.peel(&objects);
+            lines.write(&served.id.to_string(), &served.name)?;
+            match peeled {
+                Some(peeled) => lines.write(&peeled.to_string(), &[&served.name, &b"^{}"[..]].concat()),
+                None => Ok(()),
+            }
+        })?;
+        if lines.list.is_some() {
+            lines.write(&self.repo.object_hash.null().to_string(), b"capabilities^{}")?;
+        }
+        let out = lines.out;
+        for id in self.repo.shallow()? {
+            write_line(out, format!("shallow {id}").as_bytes())?;
+        }
+        Ok(write_flush(out)?)
+    }
+
+    /// The words behind the NUL, in the order of git 2.47.3.
+    fn capabilities_v0(&self, head_target: Option<&Vec<u8>>) -> Vec<u8> {
+        let settings = &self.settings;
+        let mut list =
+            "multi_ack thin-pack side-band side-band-64k ofs-delta shallow deepen-since deepen-not \
+                        deepen-relative no-progress include-tag multi_ack_detailed"
+                .as_bytes()
+                .to_vec();
+        let mut add = |word: &[u8]| list.extend_from_slice(&[b" ", word].concat());
+        if settings.allows_tips {
+            add(b"allow-tip-sha1-in-want");
+        }
+        if settings.allows_reachable {
+            add(b"allow-reachable-sha1-in-want");
+        }
+        add(b"no-done");
+        if let Some(target) = head_target {
+            add(&[b"symref=HEAD:", target.as_slice()].concat());
+        }
+        if settings.allows_filter {
+            add(b"filter");
+        }
+        if let Some(id) = &settings.session_id {
+            add(&[b"session-id=", id.as_slice()].concat());
+        }
+        add(format!("object-format={}", self.repo.object_hash).as_bytes());
+        add(&[b"agent=", agent(&self.repo.env).as_slice()].concat());
+        list
+    }
+}
+
+/// Ref lines, the first of which has the capabilities.
+struct Lines<'a> {
+    out: &'a mut dyn Write,
+    list: Option<Vec<u8>>,
+}
+
+impl Lines<'_> {
+    fn write(&mut self, id: &str, name: &[u8]) -> Result<(), Error> {
+        let mut line = [id.as_bytes(), b" ", name].concat();
+        if let Some(list) = self.list.take() {
+            line.push(0);
+            line.extend_from_slice(&list);
+        }
+        Ok(write_line(self.out, &line)?)
+    }
+}

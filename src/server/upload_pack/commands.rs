@@ -1,0 +1,184 @@
+//! v2: the commands but for `fetch`. gitprotocol-v2(5), "Command Request".
+
+use std::io::{BufRead, Write};
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::UploadPack;
+use super::settings::Unborn;
+use crate::pack::Kind;
+use crate::pack::source::Source;
+use crate::protocol::command::Command;
+use crate::protocol::ls_refs::{self, Preamble, write_ref};
+use crate::protocol::pktline::{Packet, Reader};
+use crate::protocol::{self, Ref};
+use crate::server::{Error, Packets};
+
+/// Objects that one `object-info` may ask about.
+const OBJECT_INFO_MAX: usize = 1_000_000;
+
+impl UploadPack<'_> {
+    /// Serves one command; whether there was one.
+    pub(super) fn serve_command(
+        &self,
+        input: &mut dyn BufRead,
+        out: &mut (dyn Write + Send),
+    ) -> Result<bool, Error> {
+        let Some(command) = Command::read(input)? else { return Ok(false) };
+        let Command { name, preamble, has_arguments } = command;
+        self.check_preamble(&preamble)?;
+        match name.as_slice() {
+            b"ls-refs" => {
+                let request = if has_arguments {
+                    ls_refs::Request::decode_arguments(preamble, input)
+                        .map_err(|error| behind("ls-refs", error))?
+                } else {
+                    ls_refs::Request { preamble, ..ls_refs::Request::default() }
+                };
+                self.ls_refs(&request, out)?;
+            }
+            b"fetch" => self.fetch(preamble, has_arguments, input, out)?,
+            b"object-info" if self.settings.has_object_info => self.object_info(has_arguments, input, out)?,
+            b"bundle-uri" if self.settings.has_bundle_uri => self.bundle_uri(has_arguments, input, out)?,
+            _ => return Err(Error::Refused(format!("invalid command '{name}'"))),
+        }
+        Ok(true)
+    }
+
+    fn check_preamble(&self, preamble: &Preamble) -> Result<(), Error> {
+        if let (Some(id), None) = (&preamble.session_id, &self.settings.session_id) {
+            return Err(Error::Refused(format!("unknown capability 'session-id={id}'")));
+        }
+        let (server, client) =
+            (self.repo.object_hash, preamble.object_format.unwrap_or(gix_hash::Kind::Sha1));
+        if server != client {
+            let text = format!("mismatched object format: server {server}; client {client}");
+            return Err(Error::Refused(text));
+        }
+        Ok(())
+    }
+
+    fn ls_refs(&self, request: &ls_refs::Request, out: &mut dyn Write) -> Result<(), Error> {
+        let objects = self.repo.objects()?;
+        let wants_head = request.prefixes.is_empty()
+            || request.prefixes.iter().any(|prefix| b"HEAD".starts_with(prefix.as_slice()));
+        if let Some(head) = self.refs.head()?.filter(|_| wants_head) {
+            let target = head.target.filter(|_| request.symrefs);
+            let shows_unborn = request.unborn && self.settings.unborn != Unborn::Ignore && target.is_some();
+            if head.id.is_some() || shows_unborn {
+                let name = BString::from("HEAD");
+                let message = Ref { name, id: head.id, peeled: None, symref_target: target };
+                let peeled = head.id.filter(|_| request.peel).and_then(|id| peeled(&objects, &id));
+                write_ref(out, &Ref { peeled, ..message })?;
+            }
+        }
+        self.refs.each(&request.prefixes, &mut |served| {
+            if served.is_hidden {
+                return Ok(());
+            }
+            let peeled = if request.peel { served.peel(&objects) } else { None };
+            Ok(write_ref(out, &served.message(peeled, request.symrefs))?)
+        })?;
+        Ok(Packets { out, in_bands: false }.flush()?)
+    }
+
+    /// gitprotocol-v2(5), "object-info".
+    fn object_info(
+        &self,
+        has_arguments: bool,
+        input: &mut dyn BufRead,
+        out: &mut dyn Write,
+    ) -> Result<(), Error> {
+        let mut packets = Packets { out, in_bands: false };
+        let mut asks_size = false;
+        let mut ids: Vec<BString> = Vec::new();
+        let mut unexpected = None;
+        let mut reader = Reader::new(input);
+        while has_arguments && let Some(line) = argument("object-info", &mut reader)? {
+            match line.strip_prefix(b"oid ") {
+                None if line == b"size" => asks_size = true,
+                Some(id) if ids.len() < OBJECT_INFO_MAX => ids.push(id.into()),
+                _ => unexpected = Some(BString::from(line)),
+            }
+        }
+        // seen in git 2.47.3: the error is told, and the answer ends as any other
+        if let Some(line) = unexpected {
+            packets.data(format!("ERR object-info: unexpected line: '{line}'").as_bytes())?;
+            return Ok(packets.flush()?);
+        }
+        let objects = self.repo.objects()?;
+        if asks_size {
+            packets.data(b"size")?;
+        }
+        for hex in ids {
+            let Some(id) = ObjectId::from_hex(&hex).ok().filter(|id| id.kind() == self.repo.object_hash)
+            else {
+                let text = format!("ERR object-info: protocol error, expected to get oid, not '{hex}'");
+                packets.data(text.as_bytes())?;
+                continue;
+            };
+            let mut line = id.to_string();
+            if asks_size {
+                line.push(' ');
+                let header = objects.header(&id).ok().flatten();
+                line.extend(header.map(|(_, size)| size.to_string()));
+            }
+            packets.data(line.as_bytes())?;
+        }
+        Ok(packets.flush()?)
+    }
+
+    /// gitprotocol-v2(5), "bundle-uri": what the configuration says of bundles.
+    fn bundle_uri(
+        &self,
+        has_arguments: bool,
+        input: &mut dyn BufRead,
+        out: &mut dyn Write,
+    ) -> Result<(), Error> {
+        let mut reader = Reader::new(input);
+        if has_arguments && let Some(line) = argument("bundle-uri", &mut reader)? {
+            let text = format!("bundle-uri: unexpected argument: '{}'", line.as_bstr());
+            return Err(Error::Refused(text));
+        }
+        let mut packets = Packets { out, in_bands: false };
+        for (subsection, key, value) in self.repo.config.section("bundle") {
+            let middle = subsection.map(|name| format!("{name}.")).unwrap_or_default();
+            let value = value.unwrap_or_default();
+            packets.data(&[format!("bundle.{middle}{key}=").as_bytes(), &value].concat())?;
+        }
+        Ok(packets.flush()?)
+    }
+}
+
+/// The next argument, `None` at the flush-pkt.
+fn argument<'r>(command: &str, reader: &'r mut Reader<'_>) -> Result<Option<&'r [u8]>, Error> {
+    match reader.read()? {
+        packet @ Packet::Data(_) => Ok(packet.line()),
+        Packet::Flush => Ok(None),
+        Packet::Delimiter | Packet::ResponseEnd => {
+            Err(Error::Refused(format!("expected flush after {command} arguments")))
+        }
+    }
+}
+
+/// An error among the arguments of a command, in the words of git 2.47.3.
+pub(super) fn behind(command: &str, error: protocol::Error) -> Error {
+    match error {
+        protocol::Error::Malformed(text) => match text.strip_prefix("unexpected '") {
+            Some("0001'" | "0002'") => Error::Refused(format!("expected flush after {command} arguments")),
+            Some(line) => Error::Refused(format!("unexpected line: '{line}")),
+            None if text.starts_with("invalid shallow line") => Error::Refused(text),
+            None => match text.strip_prefix("invalid deepen") {
+                Some(rest) => Error::Refused(format!("Invalid deepen{rest}")),
+                None => Error::Refused(format!("git upload-pack: protocol error, {text}")),
+            },
+        },
+        error => error.into(),
+    }
+}
+
+fn peeled(objects: &crate::repo::Objects, id: &ObjectId) -> Option<ObjectId> {
+    let is_tag = matches!(objects.kind(id), Ok(Some(Kind::Tag)));
+    if is_tag { objects.peel(id).ok().flatten().map(|(id, _)| id) } else { None }
+}

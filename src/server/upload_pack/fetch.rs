@@ -1,0 +1,272 @@
+//! v2: the command `fetch`. gitprotocol-v2(5), "fetch".
+
+use std::io::{BufRead, Write};
+
+use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::UploadPack;
+use super::commands::behind;
+use super::common::{Common, Told};
+use super::deepen::{Cut, INFINITE, client_boundary};
+use super::send::Job;
+use crate::protocol::fetch::{Deepen, FilterSpec, Request, ShallowUpdate, SideBand};
+use crate::protocol::ls_refs::Preamble;
+use crate::repo::Objects;
+use crate::server::{Error, Packets};
+
+impl UploadPack<'_> {
+    /// Serves one fetch.
+    pub(super) fn fetch(
+        &self,
+        preamble: Preamble,
+        has_arguments: bool,
+        input: &mut dyn BufRead,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Error> {
+        let mut state = State::ReadArguments;
+        loop {
+            state = match state {
+                State::ReadArguments => self.read_arguments(preamble.clone(), has_arguments, input, out)?,
+                State::SendAcknowledgments(asked) => asked.send_acknowledgments(out)?,
+                State::SendPack(asked) => self.answer(*asked, out)?,
+                State::Done => return Ok(()),
+            }
+        }
+    }
+
+    fn read_arguments(
+        &self,
+        preamble: Preamble,
+        has_arguments: bool,
+        input: &mut dyn BufRead,
+        out: &mut dyn Write,
+    ) -> Result<State, Error> {
+        let request = if has_arguments {
+            Request::decode_arguments_v2(preamble, input).map_err(|error| behind("fetch", error))?
+        } else {
+            Request { preamble, ..Request::default() }
+        };
+        self.check_allowed(&request)?;
+        let objects = self.repo.objects()?;
+        let mut packets = Packets { out, in_bands: request.features.sideband_all };
+        let wanted_refs = self.look_up(&request, &objects, &mut packets)?;
+        let filter = self.filter_of(&request, &mut packets)?;
+        let excluded = self.excluded(&request.deepen)?;
+        let client_boundary = client_boundary(&request, &objects)?;
+        let has_wants = !request.wants.is_empty() || !request.want_refs.is_empty();
+        let has_haves = !request.haves.is_empty();
+        if !has_wants && !request.features.wait_for_done {
+            return Ok(State::Done);
+        }
+        let asked = Box::new(Asked {
+            request,
+            wanted_refs,
+            client_boundary,
+            excluded,
+            filter,
+            common: Common::new(objects),
+        });
+        Ok(if has_haves { State::SendAcknowledgments(asked) } else { State::SendPack(asked) })
+    }
+
+    /// Refuses arguments that were not advertised.
+    fn check_allowed(&self, request: &Request) -> Result<(), Error> {
+        let settings = &self.settings;
+        let unexpected = |line: BString| Error::Refused(format!("unexpected line: '{line}'"));
+        if let Some(filter) = request.filter.as_ref().filter(|_| !settings.allows_filter) {
+            return Err(unexpected(format!("filter {filter}").into()));
+        }
+        if let Some(name) = request.want_refs.first().filter(|_| !settings.has_ref_in_want) {
+            return Err(unexpected(format!("want-ref {name}").into()));
+        }
+        if request.features.sideband_all && !settings.has_sideband_all {
+            return Err(unexpected("sideband-all".into()));
+        }
+        if let Some(name) = request.packfile_uris.first() {
+            return Err(unexpected(format!("packfile-uris {name}").into()));
+        }
+        Ok(())
+    }
+
+    /// Looks up what is wanted; the refs wanted by name are given with what they hold.
+    fn look_up(
+        &self,
+        request: &Request,
+        objects: &Objects,
+        packets: &mut Packets<'_>,
+    ) -> Result<Vec<(ObjectId, BString)>, Error> {
+        if let Some(id) = request.wants.iter().find(|id| !objects.contains(id)) {
+            return Err(packets.refuse(
+                &format!("upload-pack: not our ref {id}"),
+                format!("git upload-pack: not our ref {id}"),
+            ));
+        }
+        let mut found: Vec<(ObjectId, BString)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for name in &request.want_refs {
+            if !seen.insert(name) {
+                let text = format!("duplicate want-ref {name}");
+                return Err(packets.refuse(&text, text.clone()));
+            }
+            let Some(id) = self.refs.find(name.as_bstr())? else {
+                let text = format!("unknown ref {name}");
+                return Err(packets.refuse(&text, text.clone()));
+            };
+            found.push((id, name.clone()));
+        }
+        Ok(found)
+    }
+
+    /// The filter, if there is one.
+    pub(super) fn filter_of(
+        &self,
+        request: &Request,
+        packets: &mut Packets<'_>,
+    ) -> Result<Option<FilterSpec>, Error> {
+        let Some(spec) = &request.filter else { return Ok(None) };
+        let spec = FilterSpec::parse(spec.as_bstr()).map_err(Error::Refused)?;
+        match self.filter_refusal(&spec) {
+            None => Ok(Some(spec)),
+            Some(text) => Err(packets.refuse(&text, text.clone())),
+        }
+    }
+
+    fn answer(&self, asked: Asked, out: &mut (dyn Write + Send)) -> Result<State, Error> {
+        let mut wants = asked.wants();
+        let Asked { request, wanted_refs, client_boundary, excluded, filter, common } = asked;
+        let mut packets = Packets { out: &mut *out, in_bands: request.features.sideband_all };
+        if !wanted_refs.is_empty() {
+            packets.line(b"wanted-refs")?;
+            for (id, name) in &wanted_refs {
+                packets.line(&[id.to_string().as_bytes(), b" ", name].concat())?;
+            }
+            packets.delimiter()?;
+        }
+        let cut =
+            self.shallow_info((&request.deepen, &excluded), &wants, client_boundary.clone(), &mut packets)?;
+        packets.line(b"packfile")?;
+        let mut features = request.features;
+        features.side_band = SideBand::Large;
+        wants.extend(cut.more_wants);
+        let mut haves = common.haves;
+        haves.extend(cut.more_haves);
+        let filter = filter.map(|spec| self.filter(&spec, &self.repo.objects()?)).transpose()?;
+        let job =
+            Job { wants, haves, boundary: cut.boundary, receiver_shallow: client_boundary, filter, features };
+        self.send_pack(job, out)?;
+        Ok(State::Done)
+    }
+
+    /// Tells how the boundary moves, if the client has one or gets one.
+    fn shallow_info(
+        &self,
+        (deepen, excluded): (&Deepen, &[ObjectId]),
+        wants: &[ObjectId],
+        client: Vec<ObjectId>,
+        packets: &mut Packets<'_>,
+    ) -> Result<Cut, Error> {
+        let is_asked = *deepen != Deepen { relative: deepen.relative, ..Deepen::default() };
+        let is_shallow = !self.repo.shallow()?.is_empty();
+        if !is_asked && client.is_empty() && !is_shallow {
+            return Ok(Cut::default());
+        }
+        packets.line(b"shallow-info")?;
+        let cut = if is_asked {
+            self.deepen(deepen, excluded, wants, client)
+        } else if is_shallow {
+            self.deepen(&Deepen { depth: INFINITE, ..Deepen::default() }, &[], wants, client)
+        } else {
+            Ok(Cut::unmoved(client))
+        };
+        let cut = cut.inspect_err(|_| {
+            // the line is on its way, as in git 2.47.3
+            let _sent_or_gone = packets.out.flush();
+        })?;
+        for update in &cut.updates {
+            packets.data(shown(*update).as_bytes())?;
+        }
+        packets.delimiter()?;
+        Ok(cut)
+    }
+
+    /// Moves the boundary.
+    pub(super) fn deepen(
+        &self,
+        deepen: &Deepen,
+        excluded: &[ObjectId],
+        wants: &[ObjectId],
+        client: Vec<ObjectId>,
+    ) -> Result<Cut, Error> {
+        if deepen.depth > 0 && (deepen.since.is_some() || !deepen.not.is_empty()) {
+            let text = "git upload-pack: deepen and deepen-since (or deepen-not) cannot be used together";
+            return Err(Error::Refused(text.into()));
+        }
+        Ok(Cut::new(self.repo, wants, client, deepen, excluded)?)
+    }
+}
+
+/// Where a fetch stands.
+enum State {
+    ReadArguments,
+    SendAcknowledgments(Box<Asked>),
+    SendPack(Box<Asked>),
+    Done,
+}
+
+/// What was asked for, and what is known of it.
+struct Asked {
+    request: Request,
+    wanted_refs: Vec<(ObjectId, BString)>,
+    client_boundary: Vec<ObjectId>,
+    /// What `deepen-not` names.
+    excluded: Vec<ObjectId>,
+    filter: Option<FilterSpec>,
+    common: Common,
+}
+
+impl Asked {
+    /// Tells what both sides have, and whether that is enough.
+    fn send_acknowledgments(mut self: Box<Self>, out: &mut dyn Write) -> Result<State, Error> {
+        let features = self.request.features;
+        let haves = std::mem::take(&mut self.request.haves);
+        let mut common = Vec::new();
+        for id in haves {
+            if self.common.have(id) == Told::News {
+                common.push(id);
+            }
+        }
+        if self.request.done {
+            return Ok(State::SendPack(self));
+        }
+        let mut packets = Packets { out, in_bands: features.sideband_all };
+        packets.line(b"acknowledgments")?;
+        for id in &common {
+            packets.line(format!("ACK {id}").as_bytes())?;
+        }
+        if common.is_empty() {
+            packets.line(b"NAK")?;
+        }
+        let wants = self.wants();
+        if features.wait_for_done || !self.common.is_enough(&wants).map_err(Error::object)? {
+            packets.flush()?;
+            return Ok(State::Done);
+        }
+        packets.line(b"ready")?;
+        packets.delimiter()?;
+        Ok(State::SendPack(self))
+    }
+
+    /// All that is wanted, by id or by name.
+    fn wants(&self) -> Vec<ObjectId> {
+        let by_name = self.wanted_refs.iter().map(|(id, _)| *id);
+        self.request.wants.iter().copied().chain(by_name).collect()
+    }
+}
+
+fn shown(update: ShallowUpdate) -> String {
+    match update {
+        ShallowUpdate::Shallow(id) => format!("shallow {id}"),
+        ShallowUpdate::Unshallow(id) => format!("unshallow {id}"),
+    }
+}

@@ -1,0 +1,168 @@
+//! `gitr receive-pack` serves pushes of C git's clients: what they see, and what is in the repository afterwards, is what
+//! there would be with C git's.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::support::{Format, Git, Run, Sandbox, Stream, build, sandbox, state};
+
+/// A repository to push from, and two equal ones to push to: one behind C git's server, one behind gitr's.
+struct Pushed<'a> {
+    sandbox: Sandbox,
+    client: &'a Git,
+}
+
+impl<'a> Pushed<'a> {
+    fn new(client: &'a Git, format: Format) -> Self {
+        let sandbox = Sandbox::new();
+        for name in ["work.git", "theirs.git", "ours.git"] {
+            build::project(&sandbox, &sandbox.path(name), format, 12);
+        }
+        Self { sandbox, client }
+    }
+
+    fn places(&self) -> [PathBuf; 2] {
+        ["theirs.git", "ours.git"].map(|name| self.sandbox.path(name))
+    }
+
+    /// Changes both repositories that are pushed to.
+    fn prepare(&self, change: impl Fn(&Sandbox, &Path)) {
+        for place in self.places() {
+            change(&self.sandbox, &place);
+        }
+    }
+
+    fn configure(&self, key: &str, value: &str) {
+        self.prepare(|sandbox, place| drop(sandbox.git(place, &["config", key, value]).success()));
+    }
+
+    fn hook(&self, name: &str, script: &str) {
+        self.prepare(|_, place| {
+            fs::create_dir_all(place.join("hooks")).unwrap();
+            let file = place.join("hooks").join(name);
+            fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        });
+    }
+
+    fn grow(&self, commits: std::ops::Range<usize>) {
+        let mut stream = Stream::onto("main");
+        stream.history(commits);
+        stream.import(&self.sandbox, &self.sandbox.path("work.git"));
+    }
+
+    /// Pushes to both; the client has to see the same, and both repositories have to be the same afterwards.
+    #[track_caller]
+    fn same(&self, arguments: &[&str]) -> Run {
+        let gitr = format!("--receive-pack='{}' receive-pack", sandbox::gitr_program().display());
+        let [theirs, ours] = [("theirs.git", "--receive-pack=git receive-pack"), ("ours.git", gitr.as_str())]
+            .map(|(name, program)| {
+                let url = format!("file://{}", self.sandbox.path(name).display());
+                let words = ["push", program, &url].into_iter().chain(arguments.iter().copied());
+                self.sandbox.git_of(self.client, &self.sandbox.path("work.git"), &words.collect::<Vec<_>>())
+            });
+        let told = |run: &Run| {
+            let text = format!("{}\n{}\n{}", run.status, run.stdout, run.stderr);
+            text.replace("theirs.git", "X.git").replace("ours.git", "X.git")
+        };
+        assert_eq!(told(&ours), told(&theirs), "{arguments:?}: {ours:?}");
+        let [theirs, here] = self.places().map(|place| self.state(&place));
+        assert_eq!(here, theirs, "{arguments:?}");
+        self.sandbox.git(&self.sandbox.path("ours.git"), &["fsck", "--strict"]).success();
+        ours
+    }
+
+    fn state(&self, place: &Path) -> String {
+        let refs = self.sandbox.git(place, &["for-each-ref"]).success().stdout;
+        let objects =
+            self.sandbox.git(place, &["cat-file", "--batch-all-objects", "--batch-check"]).success();
+        let left: Vec<PathBuf> = state::everything(place)
+            .into_iter()
+            .filter(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                name.starts_with("tmp_") || path.extension().is_some_and(|extension| extension == "lock")
+            })
+            .collect();
+        let logs = self.sandbox.git(place, &["reflog", "show", "--all", "--format=%H %gd %gs"]).stdout;
+        format!("{refs}{}{logs}{left:?}", objects.stdout)
+    }
+}
+
+#[test]
+fn pushes_do_what_c_git_does() {
+    for client in Git::all() {
+        let pushed = Pushed::new(client, Format::Sha1);
+        pushed.configure("core.logAllRefUpdates", "true");
+        pushed.grow(12..20);
+        pushed.same(&["main", "main:refs/heads/new/one", "v1.0:refs/tags/other"]);
+        pushed.same(&["main"]);
+        pushed.grow(20..140);
+        pushed.same(&["-q", "main"]);
+        pushed.same(&[":new/one", ":refs/tags/other"]);
+        pushed.same(&["main~3:main"]);
+        pushed.same(&["+main~3:main"]);
+        pushed.same(&["--atomic", "main", "main:refs/heads/new/two"]);
+        pushed.same(&["main:refs/heads/new"]);
+        pushed.same(&["--atomic", "main:refs/heads/three", "main:refs/heads/new"]);
+        pushed.same(&[":main"]);
+        pushed.same(&["main:refs/heads/a", "--push-option=x"]);
+    }
+}
+
+#[test]
+fn pushes_of_sha256_are_those_of_c_git() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha256);
+    pushed.grow(12..20);
+    pushed.same(&["main", "main:refs/heads/new", ":topic"]);
+}
+
+#[test]
+fn the_configuration_refuses_what_it_refuses_in_c_git() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.denyDeletes", "true");
+    pushed.same(&[":topic"]);
+    pushed.configure("receive.denyNonFastForwards", "true");
+    pushed.same(&["+main~2:main"]);
+    pushed.configure("receive.hideRefs", "refs/heads/topic");
+    pushed.same(&["main:refs/heads/topic", "main:refs/heads/x"]);
+    pushed.configure("receive.advertiseAtomic", "false");
+    pushed.same(&["--atomic", "main:refs/heads/y"]);
+    pushed.configure("receive.advertisePushOptions", "true");
+    pushed.same(&["-o", "one", "main:refs/heads/z"]);
+    pushed.prepare(|sandbox, place| {
+        drop(sandbox.git(place, &["symbolic-ref", "refs/heads/alias", "refs/heads/main"]).success());
+    });
+    pushed.grow(12..13);
+    pushed.same(&["main:refs/heads/alias"]);
+    pushed.configure("receive.unpackLimit", "1");
+    pushed.grow(13..15);
+    pushed.same(&["main"]);
+    pushed.configure("core.bare", "false");
+    pushed.prepare(|sandbox, place| drop(sandbox.git(place, &["config", "core.worktree", ".."]).success()));
+    pushed.grow(15..16);
+    pushed.same(&["main"]);
+    for value in ["refuse", "warn"] {
+        pushed.configure("receive.denyCurrentBranch", value);
+        pushed.same(&["main"]);
+    }
+}
+
+#[test]
+fn hooks_are_asked_and_told_as_c_git_asks_them() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.advertisePushOptions", "true");
+    let told = "cat; pwd | sed s/theirs/ours/; env | grep ^GIT_PUSH | sort; echo \"$GIT_DIR $#: $*\"";
+    pushed
+        .hook("pre-receive", &format!("echo before; test -n \"$GIT_QUARANTINE_PATH\" && echo waits; {told}"));
+    pushed.hook("update", "echo \"update $1\" >&2; test $1 != refs/heads/bad");
+    pushed
+        .hook("post-receive", &format!("echo after; test -z \"$GIT_QUARANTINE_PATH\" || echo waits; {told}"));
+    pushed.hook("post-update", "echo \"last: $*\"");
+    pushed.grow(12..14);
+    pushed.same(&["-o", "a=1", "-o", "b", "main", "main:refs/heads/bad", "main:refs/heads/good"]);
+    pushed.same(&["--atomic", "main:refs/heads/bad", "main:refs/heads/better"]);
+    pushed.hook("pre-receive", "echo no; exit 1");
+    pushed.grow(14..16);
+    pushed.same(&["main", "main:refs/heads/more"]);
+}
