@@ -20,6 +20,7 @@ mod bundle;
 mod children;
 mod clone;
 mod credential;
+mod daemon;
 mod demo;
 mod error;
 mod fetch;
@@ -59,6 +60,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
     ("bundle", "Move objects and refs by archive"),
+    ("daemon", "A really simple server for Git repositories"),
     ("http-backend", "Server side implementation of Git over HTTP"),
     ("receive-pack", "Receive what is pushed into the repository"),
     ("upload-pack", "Send objects packed back to git-fetch-pack"),
@@ -95,6 +97,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
         "push" => push::run(&arguments, context),
         "remote" => remote::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),
+        "daemon" => daemon::run(&arguments, context),
         "http-backend" => http_backend::run(&arguments, context),
         "receive-pack" => receive_pack::run(&arguments, context),
         "upload-pack" => upload_pack::run(&arguments, context),

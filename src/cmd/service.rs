@@ -17,10 +17,11 @@ use crate::server::enter::{Naming, enter};
 use crate::server::upload_pack::Conversation;
 
 /// The programs that C git installs under a name of their own: an ssh server runs `git-upload-pack '<path>'`.
-const PROGRAMS: [(&str, &str); 3] = [
+const PROGRAMS: [(&str, &str); 4] = [
     ("git-upload-pack", "upload-pack"),
     ("git-receive-pack", "receive-pack"),
     ("git-http-backend", "http-backend"),
+    ("git-daemon", "daemon"),
 ];
 
 /// The command that the name of the program stands for.
@@ -76,6 +77,11 @@ impl Input {
     pub(super) fn stdin(patience: Option<Duration>) -> io::Result<Self> {
         let file: OwnedFd = rustix::stdio::stdin().try_clone_to_owned()?;
         Ok(Self { file: file.into(), patience })
+    }
+
+    /// From now on, each read may take so long.
+    pub(super) fn wait(&mut self, patience: Option<Duration>) {
+        self.patience = patience;
     }
 }
 

@@ -12,6 +12,7 @@ use crate::protocol::pktline;
 use crate::protocol::sideband::{self, SidebandWriter};
 use crate::{pack, protocol, repo};
 
+pub mod daemon;
 pub mod enter;
 mod hidden;
 pub mod http;

@@ -20,6 +20,7 @@ mod push;
 mod remote;
 mod serve;
 mod serve_push;
+mod serve_transport;
 mod sources;
 mod ssh;
 mod web;
