@@ -4,13 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bstr::BString;
 
 use super::{CommandError, Context, service, ui};
 use crate::repo::Environment;
-use crate::server::http::{Answer, Outcome, Request, Site};
+use crate::server::http::{Answer, Outcome, Request, Site, path_below};
 
 /// Runs `gitr http-backend`: the request is in the environment and on standard input, the answer goes to standard output.
 pub(super) fn run(_arguments: &[OsString], mut context: Context) -> Result<u8, CommandError> {
@@ -33,6 +33,10 @@ pub(super) fn run(_arguments: &[OsString], mut context: Context) -> Result<u8, C
             if !log.is_empty() {
                 ui::safe_note(log.as_bytes());
             }
+            0
+        }
+        Outcome::Broken(error) => {
+            ui::message("fatal", error.to_string().as_bytes().into());
             0
         }
         Outcome::Failed(error) => {
@@ -67,9 +71,7 @@ fn path(env: &Environment) -> Result<PathBuf, String> {
     if let Some(root) = env.get("GIT_PROJECT_ROOT").filter(is_given) {
         let below = env.get("PATH_INFO").filter(is_given);
         let below = below.ok_or("GIT_PROJECT_ROOT is set but PATH_INFO is not")?;
-        let root = root.as_bytes().strip_suffix(b"/").unwrap_or(root.as_bytes());
-        let below = below.as_bytes().strip_prefix(b"/").unwrap_or(below.as_bytes());
-        return Ok(PathBuf::from(OsStr::from_bytes(&[root, b"/", below].concat())));
+        return path_below(Path::new(root), below.as_bytes()).map_err(|error| error.to_string());
     }
     let translated = env.get("PATH_TRANSLATED").filter(is_given);
     translated.map(PathBuf::from).ok_or_else(|| "No GIT_PROJECT_ROOT or PATH_TRANSLATED from server".into())

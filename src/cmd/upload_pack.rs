@@ -52,7 +52,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
     let served = UploadPack::new(&repo, conversation)?.serve(version_asked(&repo.env), &mut input, &mut out);
     if let Err(crate::server::Error::Pack { reason }) = &served {
-        ui::note(format!("error: git upload-pack: {reason}"));
+        // in git it is another program that makes the pack, and has its own words
+        ui::message("fatal", reason.to_string().as_bytes().into());
+        ui::note("error: git upload-pack: git-pack-objects died with error.");
     }
     Ok(served.map(|()| 0)?)
 }

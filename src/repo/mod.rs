@@ -14,6 +14,7 @@ pub mod hook;
 mod index;
 pub mod init;
 mod lock;
+mod maintenance;
 pub mod object;
 mod owner;
 pub mod pack_settings;

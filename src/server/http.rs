@@ -4,8 +4,10 @@
 //! Statuses, headers and their order are those of git 2.47.3, to the byte: an answer that begins well and fails later
 //! has, as there, the headers of both.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
-use std::path::PathBuf;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -30,7 +32,7 @@ pub struct Request {
     pub method: BString,
     /// `HTTP/1.1` and the like.
     pub protocol: BString,
-    /// The file that the path means, the part that names a service included.
+    /// The file that the path means, the part that names a service included: see [`path_below`].
     pub path: PathBuf,
     /// What follows the question mark.
     pub query: BString,
@@ -71,7 +73,9 @@ pub enum Outcome {
     Done,
     /// It was refused; the text is for the log.
     Refused(String),
-    /// It failed after the answer had begun, or so that nothing of it can be told.
+    /// It was not understood, or the repository is not as it should be: 500, or an answer that broke off.
+    Broken(Error),
+    /// The service failed after the answer had begun.
     Failed(Error),
 }
 
@@ -106,7 +110,7 @@ impl Site {
         };
         let (status, more, outcome) = match refusal {
             Refusal::Status(status, more, log) => (status, more, Outcome::Refused(log)),
-            Refusal::Broken(error) => ("500 Internal Server Error", Vec::new(), Outcome::Failed(error)),
+            Refusal::Broken(error) => ("500 Internal Server Error", Vec::new(), Outcome::Broken(error)),
         };
         headers.push(header("Status", status));
         let (body, more): (Vec<_>, Vec<_>) = more.into_iter().partition(|(name, _)| name.is_empty());
@@ -126,7 +130,6 @@ impl Site {
         answer: &mut dyn Answer,
         headers: &mut Vec<(String, String)>,
     ) -> Result<Outcome, Refusal> {
-        check_path(request)?;
         let (directory, route) = Route::find(request)?;
         let repo = self.open(&directory)?;
         match route {
@@ -142,7 +145,7 @@ impl Site {
         }
     }
 
-    fn open(&self, directory: &std::path::Path) -> Result<Repository, Refusal> {
+    fn open(&self, directory: &Path) -> Result<Repository, Refusal> {
         let repo =
             enter(directory, Naming::Lenient, &self.overrides, &self.env).map_err(|error| match error {
                 Error::Missing(path) => not_found(format!("Not a git repository: '{}'", path.display())),
@@ -201,7 +204,7 @@ fn rpc(
     let mut body = match Body::new(repo, service, request, input) {
         Ok(body) => body,
         Err(body::Unreadable::Length(text)) => return Err(Refusal::Broken(Error::Refused(text))),
-        Err(body::Unreadable::Other(error)) => return Ok(Outcome::Failed(error)),
+        Err(body::Unreadable::Other(error)) => return Ok(Outcome::Broken(error)),
     };
     Ok(outcome(run(repo, service, Conversation::Request, &mut body.reader(), out)))
 }
@@ -250,18 +253,22 @@ fn select(repo: &Repository, name: &BStr, request: &Request) -> Result<Service, 
     Ok(service)
 }
 
-/// Refuses paths that lead where no one looks: C git calls them aliased.
-fn check_path(request: &Request) -> Result<(), Refusal> {
-    let path = request.path.as_os_str().as_encoded_bytes();
-    let parts: Vec<&[u8]> = path.split_str("/").skip(1).collect();
+/// Where `info`, the path of a URL, leads below `root`.
+///
+/// # Errors
+///
+/// If it has parts that lead elsewhere than it seems: C git calls them aliased.
+pub fn path_below(root: &Path, info: &[u8]) -> Result<PathBuf, Error> {
+    let root = root.as_os_str().as_bytes();
+    let info = info.strip_prefix(b"/").unwrap_or(info);
+    let path = [root.strip_suffix(b"/").unwrap_or(root), b"/", info].concat();
+    let parts: Vec<&[u8]> = info.split_str("/").collect();
     let ends_so = matches!(parts.last(), Some(&(b"." | b"..")));
     let inner = parts.split_last().map(|(_, inner)| inner).unwrap_or_default();
-    let is_aliased = inner.iter().any(|part| matches!(*part, b"" | b"." | b".."));
-    if is_aliased || ends_so {
-        let text = format!("'{}': aliased", request.path.display());
-        return Err(Refusal::Broken(Error::Refused(text)));
+    if ends_so || inner.iter().any(|part| matches!(*part, b"" | b"." | b"..")) {
+        return Err(Error::Refused(format!("'{}': aliased", path.as_bstr())));
     }
-    Ok(())
+    Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// The last value of `name` in a query.

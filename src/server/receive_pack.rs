@@ -149,7 +149,20 @@ impl<'a> ReceivePack<'a> {
             voice.report(&report, has("report-status-v2"))?;
         }
         hooks.afterwards(&rows, &mut voice)?;
+        if self.settings.maintains {
+            self.maintain(&mut voice)?;
+        }
         voice.finish()
+    }
+
+    fn maintain(&self, voice: &mut Voice<'_>) -> Result<(), Error> {
+        let mut failure = None;
+        self.repo.maintain(&mut |text| {
+            if failure.is_none() {
+                failure = voice.tell(text).err();
+            }
+        })?;
+        failure.map_or(Ok(()), Err)
     }
 }
 

@@ -156,6 +156,21 @@ impl<'a> Served<'a> {
         }))
     }
 
+    /// What the refs outside of the namespace hold.
+    pub(super) fn outside(&self) -> Result<Vec<ObjectId>, Error> {
+        if self.namespace.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = self.repo.all_refs("".into())?.into_iter();
+        let others =
+            all.filter(|listed| !listed.is_broken && self.strip(listed.reference.name.as_ref()).is_none());
+        let ids = others.filter_map(|listed| match listed.reference.target {
+            Target::Id(id) => Some(id),
+            Target::Symbolic(_) => None,
+        });
+        Ok(ids.collect())
+    }
+
     /// Whether the ref that clients call `name` is hidden.
     pub(super) fn hides(&self, name: &BStr) -> bool {
         self.hidden.hides(Some(name), self.full_name(name).as_ref())

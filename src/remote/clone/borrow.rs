@@ -13,8 +13,8 @@ use crate::pack;
 use crate::pack::enumerate::{Wanted, enumerate};
 use crate::pack::produce::{Settings, produce};
 use crate::progress::{Discard, Event, Progress};
-use crate::remote::pack_settings::pack_settings;
 use crate::remote::{Error, connectivity};
+use crate::repo::pack_settings::pack_settings;
 use crate::repo::{Objects, Repository, discover};
 
 /// A repository on this machine to borrow from.

@@ -226,11 +226,11 @@ impl Repository {
     }
 }
 
-/// What the refs of another repository hold: that of `git_dir`, whose objects are borrowed. What cannot be read holds
-/// nothing.
-pub fn tips_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Vec<ObjectId> {
+/// What the refs of another repository hold whose names begin with `prefix`: that of `git_dir`, whose objects are borrowed.
+/// What cannot be read holds nothing.
+pub fn tips_of(git_dir: &Path, prefix: &BStr, object_hash: gix_hash::Kind) -> Vec<ObjectId> {
     let files = Files { git_dir: git_dir.to_owned(), common_dir: git_dir.to_owned(), object_hash };
-    let refs = files.list("refs/".into()).unwrap_or_default();
+    let refs = files.list(prefix).unwrap_or_default();
     let id = |reference: Reference| match reference.target {
         Target::Id(id) => Some(id),
         Target::Symbolic(_) => None,

@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 use std::io::Write;
 
+use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::ReceivePack;
 use crate::protocol::pktline::{write_flush, write_line};
+use crate::repo::reference::tips_of;
 use crate::server::{Error, agent};
 
 /// What stands for the name of a ref that a client needs to know nothing more of: gitprotocol-pack(5).
@@ -27,15 +29,15 @@ impl ReceivePack<'_> {
         let mut told = HashSet::new();
         let mut is_empty = true;
         self.refs.each(&["refs/".into()], &mut |served| {
-            let is_news = told.insert(served.id);
-            is_empty &= served.is_hidden && !is_news;
-            match served.is_hidden {
-                true if is_news => write(served.id, HAVE),
-                true => Ok(()),
-                false => write(served.id, &served.name),
+            if served.is_hidden {
+                return Ok(());
             }
+            told.insert(served.id);
+            is_empty = false;
+            write(served.id, &served.name)
         })?;
-        for id in self.borrowed()? {
+        let others = self.refs.outside()?.into_iter().chain(self.borrowed()?);
+        for id in others {
             if told.insert(id) {
                 is_empty = false;
                 write(id, HAVE)?;
@@ -50,12 +52,17 @@ impl ReceivePack<'_> {
         Ok(write_flush(out)?)
     }
 
-    /// The tips of the repositories whose objects we borrow.
+    /// The tips of the repositories whose objects we borrow; `core.alternateRefsPrefixes` may narrow them down.
     fn borrowed(&self) -> Result<Vec<ObjectId>, Error> {
         let mut tips = Vec::new();
+        let prefixes =
+            self.repo.config.string("core.alternateRefsPrefixes").unwrap_or_else(|| "refs/".into());
         for objects in self.repo.objects()?.alternates() {
             let Some(git_dir) = objects.parent() else { continue };
-            tips.extend(crate::repo::reference::tips_of(git_dir, self.repo.object_hash));
+            for prefix in prefixes.fields() {
+                let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+                tips.extend(tips_of(git_dir, prefix.as_bstr(), self.repo.object_hash));
+            }
         }
         Ok(tips)
     }

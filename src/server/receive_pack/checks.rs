@@ -41,7 +41,7 @@ impl ReceivePack<'_> {
     /// What speaks against `command`, as the report says it; the client hears more.
     pub(super) fn refusal(&self, command: &Command, voice: &mut Voice<'_>) -> Result<Option<BString>, Error> {
         let name = &command.name;
-        if !is_name(name) {
+        if !is_name(name, command.new.is_null()) {
             voice.error(&format!("refusing to update funny ref '{name}' remotely"))?;
             return Ok(Some("funny refname".into()));
         }
@@ -141,10 +141,10 @@ impl ReceivePack<'_> {
     }
 }
 
-/// Whether a ref may have this name here.
-fn is_name(name: &BString) -> bool {
+/// Whether a ref may have this name here: two parts below `refs/`, unless it is to go.
+fn is_name(name: &BString, is_deleted: bool) -> bool {
     name.strip_prefix(b"refs/").is_some_and(|rest| {
         let is_valid = gix_validate::reference::name(name.as_bstr()).is_ok();
-        is_valid && !rest.is_empty()
+        is_valid && !rest.is_empty() && (is_deleted || rest.contains(&b'/'))
     })
 }

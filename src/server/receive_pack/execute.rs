@@ -30,6 +30,10 @@ impl ReceivePack<'_> {
         self.check_connected(request, rows, (&quarantine, received.as_ref()), voice)?;
         self.reject_hidden(rows);
         self.check_aliases(rows, voice)?;
+        if !rows.iter().any(Row::is_open) {
+            // what nothing will lead to is not kept
+            return Ok(());
+        }
         if !hooks.before(rows, quarantine.environment(&self.repo.env), voice)? {
             fail_open(rows, "pre-receive hook declined");
             return Ok(());

@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub unpack_limit: u32,
     /// 0: no limit.
     pub input_size_max: u64,
+    /// `git maintenance` has a look afterwards.
+    pub maintains: bool,
     pub session_id: Option<BString>,
 }
 
@@ -65,6 +67,7 @@ impl Settings {
             has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,
             unpack_limit: u32::try_from(limit).unwrap_or(0),
             input_size_max: u64::try_from(size).unwrap_or(0),
+            maintains: is("receive.autogc", true)?,
             session_id: session_id(config, &repo.env)?,
         })
     }
