@@ -117,6 +117,25 @@ fn pushes_of_sha256_are_those_of_c_git() {
     pushed.same(&["main", "main:refs/heads/new", ":topic"]);
 }
 
+/// A commit whose author has no address: with few objects, and with many.
+#[test]
+fn objects_against_the_rules_are_refused() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.fsckObjects", "true");
+    let work = pushed.sandbox.path("work.git");
+    let tree = pushed.sandbox.git(&work, &["rev-parse", "main^{tree}"]).success().line();
+    let text = format!("tree {tree}\nauthor A 1700000000 +0000\ncommitter A <a@x> 1700000000 +0000\n\nbad\n");
+    fs::write(pushed.sandbox.path("bad"), text).unwrap();
+    let file = pushed.sandbox.path("bad").display().to_string();
+    let bad = pushed.sandbox.git(&work, &["hash-object", "-t", "commit", "-w", "--literally", &file]);
+    pushed.sandbox.git(&work, &["update-ref", "refs/heads/bad", &bad.success().line()]).success();
+    let run = pushed.same(&["bad"]);
+    assert!(run.complains_of("missingEmail"), "{run:?}");
+    pushed.same(&["main"]);
+    pushed.configure("receive.unpackLimit", "1");
+    pushed.same(&["bad", "main:refs/heads/new"]);
+}
+
 #[test]
 fn the_configuration_refuses_what_it_refuses_in_c_git() {
     let pushed = Pushed::new(Git::reference(), Format::Sha1);

@@ -2,6 +2,7 @@
 
 use bstr::BString;
 
+use crate::pack::fsck::Rules;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, Repository};
 
@@ -21,6 +22,8 @@ pub(super) struct Settings {
     pub unpack_limit: u32,
     /// 0: no limit.
     pub input_size_max: u64,
+    /// What received objects are checked for.
+    pub fsck: Option<Rules>,
     /// `git maintenance` has a look afterwards.
     pub maintains: bool,
     pub session_id: Option<BString>,
@@ -42,17 +45,6 @@ impl Settings {
     pub(super) fn read(repo: &Repository) -> Result<Self, Error> {
         let config = &repo.config;
         let is = |key: &str, default: bool| config.boolean(key).map(|value| value.unwrap_or(default));
-        for key in ["receive.fsckObjects", "transfer.fsckObjects"] {
-            // what is asked for and not done would be worse than nothing
-            if config.boolean(key)? == Some(true) {
-                return Err(Error::Config(format!(
-                    "{key} is set, and received objects cannot be checked yet"
-                )));
-            }
-            if config.boolean(key)?.is_some() {
-                break;
-            }
-        }
         let integer = |key: &str| config.integer(key);
         let limit =
             integer("receive.unpackLimit")?.or(integer("transfer.unpackLimit")?).unwrap_or(UNPACK_LIMIT);
@@ -67,6 +59,7 @@ impl Settings {
             has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,
             unpack_limit: u32::try_from(limit).unwrap_or(0),
             input_size_max: u64::try_from(size).unwrap_or(0),
+            fsck: repo.fsck_rules("receive")?,
             maintains: is("receive.autogc", true)?,
             session_id: session_id(config, &repo.env)?,
         })

@@ -39,7 +39,10 @@ impl ReceivePack<'_> {
         input: &mut dyn BufRead,
         voice: &mut Voice<'_>,
     ) -> Result<Option<Received>, Failure> {
-        check_header(input)?;
+        let program = match check_header(input)? {
+            Some(count) if count < self.settings.unpack_limit => "unpack-objects",
+            Some(_) | None => "index-pack",
+        };
         let objects = self.repo.objects().map_err(Error::from)?;
         let options = Options {
             objects: quarantine.path().to_owned(),
@@ -51,7 +54,7 @@ impl ReceivePack<'_> {
             threads: 0,
             size_max_bytes: self.settings.input_size_max,
             to_end: false,
-            fsck: None,
+            fsck: self.settings.fsck.as_ref(),
             shallow: &request.shallow,
         };
         let mut progress = Told { voice, is_quiet, percent: None, failure: None };
@@ -63,18 +66,22 @@ impl ReceivePack<'_> {
             Ok(received) => Ok(Some(received)),
             Err(error) => {
                 voice.tell(format!("fatal: {error}\n").as_bytes())?;
-                Err(Failure::Told("index-pack abnormal exit".into()))
+                Err(Failure::Told(format!("{program} abnormal exit").into()))
             }
         }
     }
 }
 
-/// Looks at the first bytes, whose absence git has words for.
-fn check_header(input: &mut dyn BufRead) -> Result<(), Failure> {
+/// Looks at the first bytes, whose absence git has words for. Gives the number of objects, if it has come already: it decides
+/// which program C git would start.
+fn check_header(input: &mut dyn BufRead) -> Result<Option<u32>, Failure> {
     let start = crate::protocol::pktline::fill(input).map_err(|error| Failure::Broken(error.into()))?;
     let text = match start {
         [] => "eof before pack header was fully read",
-        start if b"PACK".starts_with(start.get(..4).unwrap_or(start)) => return Ok(()),
+        start if b"PACK".starts_with(start.get(..4).unwrap_or(start)) => {
+            let count = start.get(8..12).and_then(|count| count.try_into().ok());
+            return Ok(count.map(u32::from_be_bytes));
+        }
         _ => "protocol error (pack signature mismatch detected)",
     };
     Err(Failure::Told(text.into()))
@@ -90,6 +97,11 @@ struct Told<'v, 'a> {
 
 impl Progress for Told<'_, '_> {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Warning(text) => return self.tell(&format!("warning: {text}\n")),
+            Event::Error(text) => return self.tell(&format!("error: {text}\n")),
+            _ => {}
+        }
         let (title, done, total, ending) = match event {
             Event::Phase { title, done, total: Some(total), .. } => (title, done, total, "\r"),
             Event::PhaseEnd { title, done, total: Some(total), .. } => (title, done, total, ", done.\n"),
@@ -105,6 +117,12 @@ impl Progress for Told<'_, '_> {
         }
         self.percent = Some((title, percent));
         let text = format!("{title}: {percent:3}% ({done}/{total}){ending}");
+        self.tell(&text)
+    }
+}
+
+impl Told<'_, '_> {
+    fn tell(&mut self, text: &str) -> ControlFlow<()> {
         match self.voice.tell(text.as_bytes()) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
