@@ -36,7 +36,7 @@ fn cut_everywhere(order: &[&str]) {
         (row, deeds)
     };
     let (row, [theirs, ours]) = both("whole", Vec::new());
-    assert_eq!(compare(&row, &ours, &theirs, (0, 0)), None);
+    assert_eq!(compare(&row, &ours, &theirs, (0, 0), None), None);
     let answers: Vec<_> = gateway.seen().into_iter().map(|seen| seen.answer).collect();
     let mut wrong = Vec::new();
     for (number, answer) in answers.iter().enumerate() {
@@ -54,7 +54,7 @@ fn cut_everywhere(order: &[&str]) {
                 (false, true) => (1, end),
                 (false, false) => (end, end),
             };
-            let what = compare(&row, &ours, &theirs, ends);
+            let what = compare(&row, &ours, &theirs, ends, None);
             let len = answer.len();
             wrong.extend(what.map(|what| format!("answer {number} ends at {place} of {len}: {what}")));
         }

@@ -35,7 +35,7 @@ pub(super) struct Row {
     gate: Vec<Rule>,
     /// What stands before the host in the URL, and what before the path.
     user: &'static str,
-    below: &'static str,
+    below: String,
     /// Where it is, if not where all are.
     host: Option<&'static str>,
     scheme: Option<&'static str>,
@@ -45,8 +45,10 @@ pub(super) struct Row {
     helper: Option<&'static str>,
     /// How the three commands end.
     ends: [i32; 3],
-    /// How they end for C git, where it fails in a situation that gitr gets along with.
+    /// How they end for C git, where it does what gitr does not, or the other way round.
     git_ends: Option<[i32; 3]>,
+    /// How many requests gitr makes, where that is not just no more than C git's.
+    requests: Option<[usize; 3]>,
     /// Whether the words are the same too.
     words: Words,
     /// Whether gitr tells helpers more than C git does: what it can take, and what the server said.
@@ -68,13 +70,14 @@ pub(super) fn row(name: &'static str, gate: Vec<Rule>) -> Row {
         name,
         gate,
         user: "",
-        below: "git",
+        below: "git".to_owned(),
         host: None,
         scheme: None,
         settings: Vec::new(),
         helper: None,
         ends: [0; 3],
         git_ends: None,
+        requests: None,
         words: Words::Same,
         tells_more: false,
     }
@@ -88,11 +91,11 @@ impl Row {
 
     /// The repository is asked for where it was before.
     fn moved(self) -> Self {
-        Self { below: "moved/git", ..self }
+        self.below("moved/git")
     }
 
-    fn below(self, below: &'static str) -> Self {
-        Self { below, ..self }
+    fn below(self, below: impl Into<String>) -> Self {
+        Self { below: below.into(), ..self }
     }
 
     fn host(self, host: &'static str) -> Self {
@@ -125,6 +128,16 @@ impl Row {
     /// gitr does what C git fails in.
     fn where_git_fails(self, ends: [i32; 3]) -> Self {
         Self { git_ends: Some(ends), ..self }
+    }
+
+    /// C git does what gitr does not dare.
+    fn where_git_dares(self) -> Self {
+        Self { ends: [128; 3], git_ends: Some([0; 3]), ..self }
+    }
+
+    /// gitr makes so many requests, each time a situation is tried.
+    fn requests(self, requests: [usize; 3]) -> Self {
+        Self { requests: Some(requests), ..self }
     }
 
     fn tells_more(self) -> Self {
@@ -232,14 +245,14 @@ impl<'a> Bench<'a> {
         for row in rows {
             let url = place.url(&row);
             let ends = row.ends.into_iter().zip(row.git_ends.unwrap_or(row.ends));
-            for (order, ends) in ORDERS.iter().zip(ends) {
+            for (number, (order, ends)) in ORDERS.iter().zip(ends).enumerate() {
                 let twin = Twin::new(self.sandbox, 2, Vec::new());
                 let [theirs, ours] = [false, true].map(|is_ours| {
                     begin(&row);
                     let before = requests().len();
                     self.attempt((&twin, is_ours), &row, order, &url, &|| requests().split_off(before))
                 });
-                let differences = compare(&row, &ours, &theirs, ends);
+                let differences = compare(&row, &ours, &theirs, ends, row.requests.map(|all| all[number]));
                 wrong.extend(differences.map(|what| format!("{}: {}: {what}", row.name, order[0])));
             }
         }
@@ -303,22 +316,32 @@ impl<'a> Bench<'a> {
 }
 
 /// What differs that should not; `None` if nothing does. `ends` is how ours has to end, and theirs.
-fn compare(row: &Row, ours: &Deed, theirs: &Deed, ends: (i32, i32)) -> Option<String> {
+fn compare(
+    row: &Row,
+    ours: &Deed,
+    theirs: &Deed,
+    ends: (i32, i32),
+    requests: Option<usize>,
+) -> Option<String> {
     let told = || format!("\n{:?}\n{:#?}\n== git\n{:?}\n{:#?}", ours.run, ours.told, theirs.run, theirs.told);
     if (ours.run.status, theirs.run.status) != ends {
         return Some(format!("they do not end with {ends:?}{}", told()));
     }
-    if ends.0 != ends.1 {
-        return None; // what is done and what is not have nothing else in common
+    if requests.is_some_and(|requests| requests != ours.requests) {
+        return Some(format!("{} requests{}", ours.requests, told()));
     }
+    let is_alike = ends.0 == ends.1;
     let is_said = match row.words {
-        Words::Same => said(&ours.run) == said(&theirs.run),
+        Words::Same => !is_alike || said(&ours.run) == said(&theirs.run),
         Words::Own(words) => ours.run.complains_of(words),
     };
     if !is_said {
         return Some(format!("other words{}", told()));
     }
-    if ours.requests > theirs.requests {
+    if !is_alike {
+        return None; // what is done and what is not have nothing else in common
+    }
+    if requests.is_none() && ours.requests > theirs.requests {
         return Some(format!("more requests{}", told()));
     }
     let heard = |deed: &Deed| heard(row, &deed.heard);

@@ -3,16 +3,18 @@
 use std::fs;
 
 use super::{Bench, Place, Row, row};
+use crate::support::gateway::{Act, Gateway, Of, Place as Target, every};
+use crate::support::servers::port_of;
 use crate::support::servers::secure::Secure;
 use crate::support::servers::through::{Guard, Proxy};
-use crate::support::{Git, Run, Sandbox};
+use crate::support::{Git, Kind, Run, Sandbox};
 
 /// Alice in a helper, and in a URL.
 const ALICE: &str = "username=alice\npassword=open sesame\n";
 const ALICE_AT: &str = "alice:open%20sesame@";
 
-/// Goes through what `rows` makes for a server; its hosts other than `localhost` are names for the same.
-fn over_tls(rows: impl FnOnce(&Sandbox, &Secure) -> (Vec<Row>, Vec<Proxy>)) {
+/// Goes through what `rows` makes for a server, with what has to run meanwhile; its hosts other than `localhost` are names for the same.
+fn over_tls<T>(rows: impl FnOnce(&Sandbox, &Secure) -> (Vec<Row>, T)) {
     let sandbox = Sandbox::new();
     let Some(server) = Secure::start(&sandbox, Git::reference()) else { return };
     let bench = Bench::new(&sandbox);
@@ -63,7 +65,7 @@ fn certificates() {
                 .fails(),
             row("nothing but HTTP", Vec::new()).scheme("http").fails().own_words("fatal: "),
         ];
-        (rows, Vec::new())
+        (rows, ())
     });
 }
 
@@ -80,7 +82,7 @@ fn logins() {
             place("Basic, wrong", "basic").user("alice:wrong@").fails(),
             place("Digest, wrong", "digest").helper("username=alice\npassword=wrong\n").fails().tells_more(),
         ];
-        (rows, Vec::new())
+        (rows, ())
     });
 }
 
@@ -123,5 +125,57 @@ fn proxies() {
             running.push(squid);
         }
         (rows, running)
+    });
+}
+
+#[test]
+fn a_repository_that_has_moved_behind_tls_is_found() {
+    let sandbox = Sandbox::new();
+    let Some(server) = Secure::start(&sandbox, Git::reference()) else { return };
+    let bench = Bench::new(&sandbox);
+    Run::of(sandbox.command("chmod").args(["-R", "a+rwX"]).arg(sandbox.path("served"))).success();
+    let gateway = Gateway::before(server.port());
+    let moved = |name, status| {
+        let target = Target::Below(server.at("git", "").trim_end_matches('/').to_owned());
+        Row { gate: vec![every(Of::Any, Act::Redirect(status, target))], ..trusting(&server, name).moved() }
+    };
+    let requests = || {
+        let led = gateway.seen();
+        server.requests().into_iter().chain(led.iter().map(super::shown)).collect()
+    };
+    let rows = vec![
+        moved("301 to https", 301),
+        moved("302 to https", 302),
+        moved("307 to https", 307),
+        moved("308 to https", 308),
+        moved("none is followed to https", 302).with("http.followRedirects=false").fails(),
+        Row { settings: Vec::new(), ..moved("302 to https of an unknown authority", 302) }
+            .fails()
+            .own_words("unable to get local issuer certificate"),
+    ];
+    let place = Place { gateway_port: Some(gateway.port), base: String::new() };
+    bench.go_through(rows, &place, &|row| gateway.set(&row.gate), &requests);
+}
+
+#[test]
+fn nobody_is_led_out_of_tls() {
+    over_tls(|sandbox, server| {
+        let plain = Kind::Apache.start(sandbox, Git::reference());
+        let port = plain.as_ref().map_or(1, |plain| port_of(&plain.url("project.git")));
+        // C git follows, and its user's secrets and objects go over the wire for everybody to see
+        let moved = |name, status| {
+            trusting(server, name)
+                .below(format!("plain/{status}/{port}"))
+                .where_git_dares()
+                .own_words("redirect from https to http refused")
+                .requests([1; 3])
+        };
+        let rows = vec![
+            moved("301 to http", 301),
+            moved("302 to http", 302),
+            moved("307 to http", 307),
+            moved("308 to http", 308),
+        ];
+        (rows, plain)
     });
 }

@@ -79,3 +79,46 @@ fn answers_that_never_come() {
         ],
     );
 }
+
+#[test]
+fn what_passes_is_tried_again_on_request() {
+    let once = |name, act| row(name, vec![first(1, Of::Any, act)]);
+    let busy = |lines| Act::Say(503, lines, "");
+    let limited = Act::Say(429, "Retry-After: 0\r\n", "");
+    // C git 2.47.3 knows no `http.maxRetries` and ends at once
+    let patient = |row: Row| row.with("http.maxRetries=2").where_git_fails([128; 3]);
+    let told = "error: 503; trying again in 0.0 seconds (1 of 2)";
+    over_gateway(
+        Kind::Apache,
+        vec![
+            row("nothing is wrong", Vec::new()).requests([3, 3, 2]),
+            once("503, then well, without the setting", busy("Retry-After: 0\r\n")).fails().requests([1; 3]),
+            once("429, then well, without the setting", limited.clone()).fails().requests([1; 3]),
+            patient(once("503, then well", busy("")))
+                .own_words("warning: The requested URL returned error: 503; trying again in 0.")
+                .requests([4, 4, 3]),
+            patient(once("503 with a pause, then well", busy("Retry-After: 0\r\n")))
+                .own_words(told)
+                .requests([4, 4, 3]),
+            patient(once("429 with a pause, then well", limited.clone()))
+                .with("http.retryAfter=1000")
+                .own_words("error: 429; trying again in 0.0 seconds (1 of 2)")
+                .requests([4, 4, 3]),
+            once("429 with a pause that is too long", Act::Say(429, "Retry-After: 3\r\n", ""))
+                .with("http.maxRetries=2")
+                .with("http.maxRetryTime=2")
+                .fails()
+                .requests([1; 3]),
+            row("429 for ever", vec![every(Of::Any, limited)])
+                .with("http.maxRetries=2")
+                .fails()
+                .own_words("error: 429; trying again in 0.0 seconds (2 of 2)")
+                .requests([3; 3]),
+            row("503 for a POST", vec![first(1, Of::Post, busy("Retry-After: 0\r\n"))])
+                .with("http.maxRetries=2")
+                .ends([0, 0, 1])
+                .where_git_fails(NO_POST)
+                .requests([4, 4, 2]),
+        ],
+    );
+}

@@ -156,8 +156,12 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, modules: &Path,
          <Location /digest/>\nAuthType Digest\nAuthName git\nAuthUserFile {here}/digest\nRequire valid-user\n\
          </Location>\n"
     );
+    let moved = [301, 302, 307, 308].map(|status| {
+        format!("RedirectMatch {status} ^/plain/{status}/([0-9]+)/(.*)$ http://127.0.0.1:$1/git/$2\n")
+    });
+    let moved = moved.concat();
     let served = [
-        ("localhost", "server", ""),
+        ("localhost", "server", &*moved),
         ("expired.test", "expired", ""),
         ("wrong.test", "server", ""),
         ("client.test", "client", "SSLVerifyClient require\n"),
