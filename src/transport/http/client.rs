@@ -239,9 +239,12 @@ impl Shared {
             }
             Payload::Chunked(chunks) => (Outgoing::Chunks(chunks), None),
         };
+        let mut further = 1..dial::PROXY_CHALLENGES_MAX;
         loop {
             let (exchanged, answer) = self.exchange_once(request, &route, outgoing, spare.as_ref()).await?;
-            let (407, Some(proxy), Some(spare)) = (answer.status().as_u16(), &route.proxy, &spare) else {
+            let (407, Some(proxy), Some(spare), Some(_)) =
+                (answer.status().as_u16(), &route.proxy, &spare, further.next())
+            else {
                 return Ok((exchanged, answer));
             };
             let lines = header_values(answer.headers(), "proxy-authenticate");
@@ -385,9 +388,8 @@ pub(super) fn finish(answer: Box<dyn BufRead>) {
 fn header_map(lines: &[(String, String)]) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(lines.len());
     for (name, value) in lines {
-        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_bytes(value.as_bytes()))
-        {
-            let mut value = value;
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(mut value)) = (name.parse::<HeaderName>(), value) {
             // HTTP/2 compresses headers by what it saw before: secrets are left out of that
             let is_secret = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name);
             value.set_sensitive(is_secret);

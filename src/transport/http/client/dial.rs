@@ -38,7 +38,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(200);
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 32;
 /// Times that a proxy may ask who we are before it is believed not to know.
-const PROXY_CHALLENGES_MAX: usize = 3;
+pub(super) const PROXY_CHALLENGES_MAX: usize = 3;
 
 /// A stream and what was agreed on it.
 pub(super) struct Dialed {
