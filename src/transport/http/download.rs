@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::client::{LowSpeed, Repeat};
 use super::settings::{FollowRedirects, HttpSettings};
-use super::site::Call;
+use super::site::{Answer, Call};
 use super::{CHALLENGES_MAX, Error, Options, Settings, Url, base, site_with, text_of};
 use crate::progress::Progress;
 use crate::protocol::{Error as ProtocolError, Service, Version};
@@ -58,9 +58,10 @@ impl Download<'_> {
             let headers = site.headers((&[("Accept", "*/*")], &[], &[]), Service::UploadPack, Version::V0);
             let call = Call { headers: &headers, body: None, repeat: Repeat::Allowed, follow };
             let sent = site.send_patiently(&target, &call, progress);
-            let response = sent.map_err(|failure| site.no_access(&failure))?.response;
+            let Answer { response, url } = sent.map_err(|failure| site.no_access(&failure))?;
             match response.status {
-                401 => site.challenged(response)?,
+                // who asks elsewhere, where a redirect led, is told nothing, and has no say in what is known here
+                401 if site.authentication.covers(&url) => site.challenged(response)?,
                 200 => {
                     site.authentication.accepted();
                     return self.copy(response.body, out, progress);

@@ -18,6 +18,7 @@ mod backend;
 mod converse;
 mod redirect;
 mod retry;
+mod safety;
 mod server;
 #[cfg(unix)]
 mod socks;
