@@ -8,8 +8,12 @@ use url::{Host, Url};
 
 use super::date;
 
-/// Cookies that are kept; libcurl sends no more than 150 at once.
+/// Cookies that are kept.
 const COOKIES_MAX: usize = 1000;
+/// Cookies that are sent at once: as many as libcurl's.
+const SENT_MAX: usize = 150;
+/// The longest header that is sent: libcurl's, which is what most servers take.
+const HEADER_LEN_MAX: usize = 8190;
 /// The longest line that is read: libcurl's limit for a cookie.
 const LINE_LEN_MAX: usize = 5000;
 /// The most bytes of a file that are read.
@@ -84,9 +88,16 @@ impl Jar {
     pub(super) fn header(&self, url: &Url, now: SystemTime) -> Option<String> {
         let mut fitting: Vec<&Cookie> = self.cookies.iter().filter(|cookie| cookie.fits(url, now)).collect();
         fitting.sort_by_key(|cookie| std::cmp::Reverse(cookie.path.len()));
-        let pairs: Vec<String> =
-            fitting.iter().map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect();
-        (!pairs.is_empty()).then(|| pairs.join("; "))
+        let mut header = String::new();
+        for Cookie { name, value, .. } in fitting.into_iter().take(SENT_MAX) {
+            let mark = if header.is_empty() { "" } else { "; " };
+            let pair = format!("{mark}{name}={value}");
+            if header.len() + pair.len() > HEADER_LEN_MAX {
+                break;
+            }
+            header.push_str(&pair);
+        }
+        (!header.is_empty()).then_some(header)
     }
 
     /// Takes in the `Set-Cookie` lines of an answer from `url`.
@@ -179,9 +190,9 @@ fn parse_header(value: &str, now: SystemTime) -> Option<Cookie> {
     let mut parts = value.split(';');
     let (name, value) = parts.next()?.split_once('=')?;
     let (name, value) = (name.trim(), value.trim());
-    if name.is_empty()
-        || [name, value].iter().any(|text| text.contains(|letter: char| letter.is_ascii_control()))
-    {
+    // a tab would make a line of the file say something else
+    let is_broken = |text: &str| text.contains(|letter: char| letter.is_ascii_control());
+    if name.is_empty() || is_broken(name) || is_broken(value) {
         return None;
     }
     let mut cookie = Cookie {
@@ -199,6 +210,7 @@ fn parse_header(value: &str, now: SystemTime) -> Option<Cookie> {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
         let value = value.trim();
         match &*key.trim().to_ascii_lowercase() {
+            "domain" | "path" if is_broken(value) => return None,
             "domain" if !value.is_empty() => {
                 cookie.domain = value.trim_start_matches('.').to_ascii_lowercase();
                 cookie.has_subdomains = true;
@@ -298,6 +310,33 @@ mod tests {
             NOW,
         );
         assert_eq!(sent(&jar, "http://b.git.test/"), None);
+    }
+
+    #[test]
+    fn a_tab_gets_into_no_line_of_the_file() {
+        let mut jar = Jar::default();
+        let lines = [
+            "a=1; Path=/\tFALSE\t0\tb\t2",
+            "c=3; Domain=git.test\tTRUE",
+            "d\te=4",
+            "f=5; Path=/\r\nevil.test",
+        ];
+        jar.receive(&url("https://git.test/"), &lines.map(ToOwned::to_owned), NOW);
+        assert_eq!(jar.cookies, []);
+        jar.receive(&url("https://git.test/"), &["g=6;\tPath=/".to_owned()], NOW);
+        assert_eq!(sent(&jar, "https://git.test/").as_deref(), Some("g=6"));
+    }
+
+    #[test]
+    fn a_server_cannot_make_us_say_more_than_servers_take() {
+        let mut jar = Jar::default();
+        let small: Vec<String> = (0..200).map(|number| format!("{number}=x")).collect();
+        jar.receive(&url("https://git.test/"), &small, NOW);
+        assert_eq!(sent(&jar, "https://git.test/").unwrap().split("; ").count(), SENT_MAX);
+        let long: Vec<String> =
+            (0..9).map(|number| format!("{number}={}; Path=/x", "y".repeat(1500))).collect();
+        jar.receive(&url("https://git.test/"), &long, NOW);
+        assert_eq!(sent(&jar, "https://git.test/x").unwrap().len(), 5 * 1502 + 4 * 2);
     }
 
     #[test]
