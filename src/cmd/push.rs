@@ -139,7 +139,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if name.is_empty() {
         return Err(CommandError::fatal("bad repository ''"));
     }
-    let remote = Remote::from_config(&repo.config, name.as_bstr())?;
+    let remote = Remote::in_repository(&repo, name.as_bstr())?;
     check_credentials(&repo.config, &remote.urls)?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };
     let mut options = options::options(&parsed, &repo, &remote, show)?;

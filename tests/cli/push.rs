@@ -266,6 +266,27 @@ fn a_helper_is_told_of_each_ref() {
     assert_eq!(told.status, 255);
 }
 
+/// Files that describe remotes, from before the configuration did.
+#[test]
+fn old_files_tell_where_to_push_and_what() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    twin.prepare(|client| {
+        let place = |name: &str| client.join("copy/.git").join(name);
+        for directory in ["branches", "remotes"] {
+            std::fs::create_dir_all(place(directory)).unwrap();
+        }
+        std::fs::write(place("branches/plain"), "../served.git\n").unwrap();
+        std::fs::write(place("branches/other"), "../served.git#other\n").unwrap();
+        std::fs::write(place("remotes/old"), "URL: ../served.git\nPush: main:refs/heads/pushed\n").unwrap();
+    });
+    for name in ["plain", "other", "old"] {
+        let said = twin.done("copy", &["push", name]).stderr;
+        assert!(said.contains_str("-> "), "{said}");
+        same_server(&sandbox, &twin);
+    }
+}
+
 #[test]
 fn http_is_spoken_by_whoever_starts_send_pack() {
     let sandbox = sandbox();
