@@ -123,7 +123,7 @@ impl Foreign {
         self.listing.object_hash
     }
 
-    /// Whether [`Self::import`] must come first.
+    /// Whether the import must come first.
     pub fn imports(&self) -> bool {
         self.helper.imports()
     }

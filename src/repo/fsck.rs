@@ -10,7 +10,7 @@ impl Repository {
     /// The rules for objects that `command` takes in, `fetch` or `receive`; `None` if they are not checked.
     ///
     /// `<command>.fsckObjects` decides, else `transfer.fsckObjects`; `<command>.fsck.<msg-id>` changes severities, and
-    /// `<command>.fsck.skipList` names a file of objects that are let through. git-config(1), "fsck.<msg-id>".
+    /// `<command>.fsck.skipList` names a file of objects that are let through. git-config(1), "`fsck.<msg-id>`".
     pub fn fsck_rules(&self, command: &str) -> Result<Option<Rules>, Error> {
         let own = self.config.boolean(&format!("{command}.fsckObjects"))?;
         let is_wanted = match own {
