@@ -95,8 +95,8 @@ impl Bench {
         let figure = |name: &str| objects.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
         println!("\nprocessor: {model}, {count} threads at once");
         println!(
-            "programs: gitr {}, {}",
-            env!("CARGO_PKG_VERSION"),
+            "programs: {}, {}",
+            said_by(Program::Gitr, &self.source, &["version"])?,
             said_by_git(&self.source, &["version"])?
         );
         println!("repository: {} objects, {} kB packed", figure("in-pack: "), figure("size-pack: "));
@@ -330,10 +330,15 @@ fn git(place: &Path, arguments: &[&str]) -> Result<()> {
 
 /// What git says, without the end of its last line.
 fn said_by_git(place: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new("git");
+    said_by(Program::Git, place, arguments)
+}
+
+/// What `program` prints.
+fn said_by(program: Program, place: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new(program_path(program));
     let output = hermetic(&mut command).current_dir(place).args(arguments).output()?;
     if !output.status.success() {
-        bail!("'git {}' failed", arguments.join(" "));
+        bail!("'{}' failed", arguments.join(" "));
     }
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
 }
