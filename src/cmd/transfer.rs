@@ -7,6 +7,7 @@ use bstr::{BString, ByteSlice};
 
 use super::ui::Terminal;
 use super::{CommandError, Show, ui};
+use crate::pack::enumerate::FilterSpec;
 use crate::protocol::fetch::Deepen;
 use crate::repo::{Config, Environment, Objects, Repository};
 use crate::transport::{IpVersion, Url};
@@ -22,7 +23,7 @@ pub(super) fn bytes(text: &OsString) -> BString {
 /// `--filter`, any number, if git knows them.
 pub(super) fn filter(texts: &[OsString]) -> Result<Option<BString>, CommandError> {
     let specs: Vec<BString> = texts.iter().map(bytes).collect();
-    Ok(crate::remote::filter::combined(&specs)?)
+    FilterSpec::combined(&specs).map_err(CommandError::fatal)
 }
 
 /// `-4` and `-6`.

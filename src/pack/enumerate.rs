@@ -20,9 +20,12 @@ mod commits;
 mod count;
 pub mod filter;
 mod ids;
+mod spec;
 mod tips;
 mod tree;
 mod trees;
+
+pub use spec::FilterSpec;
 
 /// How many commits that the receiver has are taken for its boundary where our own history is cut off. The newest are
 /// most like what is sent.

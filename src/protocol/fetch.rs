@@ -5,10 +5,8 @@
 //! and HTTP only in which parts are sent again. The answer is a [`Reply`] in v2; in v0 it is [`Ack`]s and, in front of
 //! them, [`ShallowUpdate`]s.
 
-mod filter;
 mod reply;
 mod request;
 
-pub use filter::FilterSpec;
 pub use reply::{Ack, Reply, ShallowUpdate, read_shallow_v0, write_shallow_v0};
 pub use request::{Deepen, Features, Have, MultiAck, Request, SideBand, encode_haves_v0};

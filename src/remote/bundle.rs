@@ -17,7 +17,8 @@ use self::walk::Walked;
 use super::pack_settings::pack_settings;
 use super::promisor::{LazyFetch, enumerate_whole, promisors};
 use super::{Error, update};
-use crate::pack::enumerate::Wanted;
+use crate::pack::enumerate::filter::Filter;
+use crate::pack::enumerate::{FilterSpec, Wanted};
 use crate::pack::produce::produce;
 use crate::progress::{Event, Progress};
 use crate::protocol::Ref;
@@ -27,6 +28,7 @@ use crate::transport;
 
 mod arguments;
 mod check;
+mod grep;
 mod merge_base;
 mod revisions;
 mod walk;
@@ -55,14 +57,13 @@ impl Bundled {
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
         let revisions = Revisions::parse(repo, arguments, stdin, progress)?;
-        if revisions.filter.is_some() {
-            return Err(Error::Usage("filtered bundles cannot be made yet".into()));
-        }
-        let mut header = Header::new(repo.object_hash, revisions.filter.clone());
+        let filter = FilterSpec::combined(&revisions.filters).map_err(Error::Usage)?;
+        let mut header = Header::new(repo.object_hash, filter);
         if let Some(version) = version {
             header.version = checked_version(version, &header)?;
         }
         let mut objects = repo.objects()?;
+        let filter = filter_of(repo, &header, &objects)?;
         let walked = walk::walk(&mut objects, &revisions)?;
         for id in &walked.boundary {
             header.prerequisites.push((*id, subject(&objects, id)?));
@@ -85,7 +86,7 @@ impl Bundled {
         }
         let excluded = tips.iter().filter(|tip| tip.is_excluded).map(|tip| tip.id);
         let haves = excluded.chain(walked.boundary.iter().copied()).collect();
-        Ok(Self { header, wanted: Wanted { wants, haves, thin: true, ..Wanted::default() } })
+        Ok(Self { header, wanted: Wanted { wants, haves, thin: true, filter, ..Wanted::default() } })
     }
 
     /// Writes header and pack.
@@ -170,6 +171,13 @@ fn checked_version(version: i64, header: &Header) -> Result<u32, Error> {
         }
         Ok(_) | Err(_) => Err(Error::Usage(format!("unsupported bundle version {version}"))),
     }
+}
+
+/// What the pack behind `header` leaves out.
+fn filter_of(repo: &Repository, header: &Header, objects: &Objects) -> Result<Option<Filter>, Error> {
+    let Some(text) = &header.filter else { return Ok(None) };
+    let spec = FilterSpec::parse(text.as_bstr()).map_err(Error::Usage)?;
+    Ok(Some(repo.filter(&spec, objects)?))
 }
 
 /// Each name once.

@@ -205,6 +205,7 @@ impl<'a> Clone<'a> {
             None => (self.destination.make()?, self.init(source.object_hash())?),
         };
         self.write_remote_config(&repo, &plan)?;
+        let repo = self.with_promise(repo)?;
         add_alternates(&repo.objects_dir, &lenders)?;
         self.take_bundles(&repo, &mut source, progress)?;
         let came = self.take_objects(&repo, &mut source, &plan, progress)?;
@@ -234,6 +235,13 @@ impl<'a> Clone<'a> {
         Ok((guard, repo))
     }
 
+    /// Makes the remote of a partial clone a promisor: what is missing from now on is no damage.
+    fn with_promise(&self, repo: Repository) -> Result<Repository, Error> {
+        let Some(filter) = &self.options.filter else { return Ok(repo) };
+        fetch::write_promisor(&repo, self.options.origin.as_bstr(), Some(filter))?;
+        self.reopen(&repo)
+    }
+
     /// Brings the objects; whether they came as a pack in git's protocol.
     fn take_objects(
         &self,
@@ -242,9 +250,6 @@ impl<'a> Clone<'a> {
         plan: &Plan,
         progress: &mut dyn Progress,
     ) -> Result<bool, Error> {
-        if let Some(filter) = &self.options.filter {
-            fetch::write_promisor(repo, self.options.origin.as_bstr(), Some(filter))?;
-        }
         if let Source::Session { local: Some(objects), .. } = source {
             let links = match self.options.local {
                 Local::Share => {

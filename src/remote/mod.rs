@@ -19,7 +19,6 @@ pub mod far;
 pub mod fetch;
 pub mod fetch_head;
 pub mod fetch_pack;
-pub mod filter;
 mod history;
 mod legacy;
 pub mod listing;

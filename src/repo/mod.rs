@@ -8,6 +8,7 @@ pub mod connectivity;
 pub mod date;
 pub mod discover;
 pub mod environment;
+mod filter;
 mod format;
 mod fsck;
 pub mod hook;

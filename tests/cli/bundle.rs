@@ -53,6 +53,7 @@ fn what_cannot_be_put_into_a_bundle_is_refused() {
         &["create", "file", "--filter=bogus", "HEAD"],
         &["create", "--version=1", "file", "HEAD"],
         &["create", "--version=4", "file", "HEAD"],
+        &["create", "--version=2", "file", "--filter=blob:none", "HEAD"],
         &["create", "directory", "HEAD"],
         &["create", "nosuch/file", "HEAD"],
         &["create", "held", "HEAD"],

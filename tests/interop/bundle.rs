@@ -8,7 +8,7 @@ use bstr::ByteSlice;
 use crate::support::{Format, Git, Run, Sandbox, Twin, build, state};
 
 /// Ways to say what goes into a bundle, with which C git and gitr must come to the same header and objects.
-const ARGUMENTS: [&[&str]; 30] = [
+const ARGUMENTS: [&[&str]; 47] = [
     &["--all"],
     &["--branches", "--tags"],
     &["main"],
@@ -39,6 +39,23 @@ const ARGUMENTS: [&[&str]; 30] = [
     &["--first-parent", "-3", "main"],
     &["--ignore-missing", "nosuch", "main"],
     &["main~2"],
+    &["--no-walk", "main~1", "main"],
+    &["--no-walk=unsorted", "--all"],
+    &["--no-walk", "main~3..main"],
+    &["--no-walk", "--do-walk", "main"],
+    &["--grep=commit 1", "--all"],
+    &["--grep=nosuch", "--all"],
+    &["--grep", "^commit 1.$", "-i", "--branches"],
+    &["--invert-grep", "--grep=commit 19", "main"],
+    &["-F", "--grep=.", "main"],
+    &["-E", "--grep=(mm|x)it 1", "main"],
+    &["--author=A U Thor", "main~5..main"],
+    &["--committer=nobody", "--branches", "--tags"],
+    &["--all-match", "--grep=commit", "--grep=1", "main"],
+    &["--filter=blob:none", "--filter=tree:2", "--all"],
+    &["--filter=blob:limit=1k", "--no-filter", "main"],
+    &["--filter=bogus", "main"],
+    &["--filter=sparse:oid=nosuch", "main"],
 ];
 
 /// A sandbox with a bare project.

@@ -8,6 +8,7 @@ mod support;
 
 mod borrow;
 mod bundle;
+mod bundle_filter;
 mod bundle_uri;
 mod capabilities;
 mod clone;

@@ -10,10 +10,12 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 use gix_object::TagRefIter;
 
+use super::grep::{self, Grep};
 use super::unreadable;
+use crate::pack::enumerate::FilterSpec;
 use crate::progress::Progress;
+use crate::remote::Error;
 use crate::remote::refspec::wildmatch;
-use crate::remote::{Error, filter};
 use crate::repo::object::Commit;
 use crate::repo::{Objects, Repository, Target, parse_date};
 
@@ -21,11 +23,10 @@ use crate::repo::{Objects, Repository, Target, parse_date};
 const STDIN_LEN_MAX: u64 = 64 << 20;
 
 /// Options that say nothing about which commits are meant.
-const WITHOUT_EFFECT: [&str; 16] = [
+const WITHOUT_EFFECT: [&str; 15] = [
     "--author-date-order",
     "--boundary",
     "--date-order",
-    "--do-walk",
     "--full-history",
     "--in-commit-order",
     "--left-right",
@@ -47,7 +48,7 @@ pub(super) struct Revisions {
     pub(super) tips: Vec<Tip>,
     pub(super) limits: Limits,
     /// `--filter`: what the pack leaves out.
-    pub(super) filter: Option<BString>,
+    pub(super) filters: Vec<BString>,
 }
 
 /// One end of history.
@@ -74,6 +75,10 @@ pub(super) struct Limits {
     pub(super) first_parent: bool,
     parents_min: usize,
     parents_max: Option<usize>,
+    /// `--no-walk`: the tips alone, where nothing is left out.
+    pub(super) no_walk: bool,
+    /// `--grep` and its kin.
+    grep: Option<Grep>,
 }
 
 impl Limits {
@@ -82,8 +87,21 @@ impl Limits {
         self.since.is_some_and(|since| commit.date < since)
     }
 
-    /// Whether `commit` is one of those meant.
-    pub(super) fn takes(&self, commit: &Commit) -> bool {
+    /// Whether `commit`, which is `id`, is one of those meant.
+    pub(super) fn takes(&self, objects: &Objects, id: &ObjectId, commit: &Commit) -> Result<bool, Error> {
+        Ok(self.fits(commit) && self.says(objects, id)?)
+    }
+
+    /// Whether its message and its people are as they should be.
+    fn says(&self, objects: &Objects, id: &ObjectId) -> Result<bool, Error> {
+        let Some(grep) = &self.grep else { return Ok(true) };
+        let mut content = Vec::new();
+        objects.find(id, &mut content).map_err(unreadable)?;
+        Ok(grep.takes(&content))
+    }
+
+    /// Whether its date and its parents are.
+    fn fits(&self, commit: &Commit) -> bool {
         let parents = commit.parents.len();
         self.until.is_none_or(|until| commit.date <= until)
             && self.since_as_filter.is_none_or(|since| commit.date >= since)
@@ -125,11 +143,13 @@ impl Revisions {
             has_dashes: arguments.iter().any(|argument| argument == "--"),
             hidden: Vec::new(),
             default: None,
+            grep: grep::Asked::default(),
         };
         parser.parse(arguments, stdin)?;
         if let (true, Some(name)) = (parser.revisions.tips.is_empty(), parser.default.take()) {
             parser.argument(name.as_bstr())?;
         }
+        parser.revisions.limits.grep = parser.grep.compile()?;
         Ok(parser.revisions)
     }
 }
@@ -149,6 +169,7 @@ pub(super) struct Parser<'a> {
     /// Patterns of `--exclude` for the next option that takes in many refs.
     hidden: Vec<BString>,
     default: Option<BString>,
+    grep: grep::Asked,
 }
 
 impl Parser<'_> {
@@ -283,18 +304,20 @@ impl Parser<'_> {
 
     /// Options that limit the walk; false if it is another.
     fn limit(&mut self, option: &BStr, rest: &mut VecDeque<&BString>) -> Result<bool, Error> {
-        if WITHOUT_EFFECT.iter().any(|known| option == *known) {
+        if WITHOUT_EFFECT.iter().any(|known| option == *known) || self.grep.switch(option) {
             return Ok(true);
         }
         let limits = &mut self.revisions.limits;
         match option.as_bytes() {
             b"--ignore-missing" => self.ignores_missing = true,
+            b"--no-walk" | b"--no-walk=sorted" | b"--no-walk=unsorted" => limits.no_walk = true,
+            b"--do-walk" => limits.no_walk = false,
             b"--first-parent" => limits.first_parent = true,
             b"--merges" => limits.parents_min = 2,
             b"--no-merges" => limits.parents_max = Some(1),
             b"--no-min-parents" => limits.parents_min = 0,
             b"--no-max-parents" => limits.parents_max = None,
-            b"--no-filter" => self.revisions.filter = None,
+            b"--no-filter" => self.revisions.filters.clear(),
             _ => return self.valued(option, rest),
         }
         Ok(true)
@@ -319,6 +342,10 @@ impl Parser<'_> {
             None if name == "-n" => Err(Error::Usage("-n requires an argument".into())),
             None => Err(Error::Usage(format!("Option '{name}' requires a value"))),
         };
+        if let Some(patterns) = self.grep.patterns(&name) {
+            patterns.push(value()?.to_owned());
+            return Ok(true);
+        }
         let limits = &mut self.revisions.limits;
         match &*name {
             "--max-count" | "-n" => limits.max_count = usize::try_from(number(value()?)?).ok(),
@@ -332,9 +359,9 @@ impl Parser<'_> {
             "--max-parents" => limits.parents_max = usize::try_from(number(value()?)?).ok(),
             "--default" => self.default = Some(value()?.to_owned()),
             "--filter" if option != "--filter" => {
-                let spec = value()?;
-                filter::check(spec)?;
-                self.revisions.filter = Some(spec.to_owned());
+                let spec = value()?.to_owned();
+                FilterSpec::parse(spec.as_bstr()).map_err(Error::Usage)?;
+                self.revisions.filters.push(spec);
             }
             _ => return Ok(false),
         }

@@ -51,7 +51,7 @@ pub(super) fn walk(objects: &mut Objects, revisions: &Revisions) -> Result<Walke
     let mut skipped = 0;
     while max_count.is_none_or(|max| shown.ids.len() < max) {
         let Some((id, commit)) = next(&mut walk)? else { break };
-        if walk.excluded.contains(&id) || !revisions.limits.takes(&commit) {
+        if walk.excluded.contains(&id) || !revisions.limits.takes(walk.objects, &id, &commit)? {
             continue;
         }
         if skipped < skip {
@@ -192,7 +192,9 @@ impl<'a> Walk<'a> {
     fn next(&mut self) -> Result<Option<(ObjectId, Commit)>, Error> {
         while let Some((id, commit)) = self.pop() {
             if !self.limits.is_too_old(&commit) {
-                self.push_parents(id, &commit)?;
+                if !self.limits.no_walk {
+                    self.push_parents(id, &commit)?;
+                }
                 return Ok(Some((id, commit)));
             }
         }

@@ -11,6 +11,7 @@ use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
 use crate::remote::fetch_pack::{self, fetch_pack};
+use crate::remote::promisor::promisors;
 use crate::remote::{Error, connectivity, tip};
 use crate::repo::Objects;
 use crate::repo::shallow::ShallowLock;
@@ -43,7 +44,7 @@ impl Listed<'_> {
         }
         let old_tips: Vec<ObjectId> = wants.iter().filter(|want| objects.contains(want)).copied().collect();
         let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
-        let is_partial = request.promisor.is_some();
+        let is_partial = request.promisor.is_some() || self.is_partly_promised()?;
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
         let (received, shallow) = self.receive(objects, &request, progress)?;
@@ -77,6 +78,12 @@ impl Listed<'_> {
             lock.write(&boundary)?;
         }
         Ok(Some(Kept { _pack: Some(received.stored), _files: Vec::new() }))
+    }
+
+    /// Whether a bundle was filtered and somebody has promised what it leaves out.
+    fn is_partly_promised(&self) -> Result<bool, Error> {
+        let Source::Bundle(bundle) = &self.source else { return Ok(false) };
+        Ok(bundle.header.filter.is_some() && !promisors(self.fetch.repo)?.is_empty())
     }
 
     /// Whether all of `wants` is here with its history, and nothing else is asked for.

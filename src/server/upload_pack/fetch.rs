@@ -10,7 +10,8 @@ use super::commands::behind;
 use super::common::{Common, Told};
 use super::deepen::{Cut, INFINITE, client_boundary};
 use super::send::Job;
-use crate::protocol::fetch::{Deepen, FilterSpec, Request, ShallowUpdate, SideBand};
+use crate::pack::enumerate::FilterSpec;
+use crate::protocol::fetch::{Deepen, Request, ShallowUpdate, SideBand};
 use crate::protocol::ls_refs::Preamble;
 use crate::repo::Objects;
 use crate::server::{Error, Packets};
@@ -151,7 +152,7 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
-        let filter = filter.map(|spec| self.filter(&spec, &self.repo.objects()?)).transpose()?;
+        let filter = filter.map(|spec| self.repo.filter(&spec, &self.repo.objects()?)).transpose()?;
         let job =
             Job { wants, haves, boundary: cut.boundary, receiver_shallow: client_boundary, filter, features };
         self.send_pack(job, out)?;

@@ -52,7 +52,7 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
-        let filter = filter.map(|spec| self.filter(&spec, &objects)).transpose()?;
+        let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose()?;
         let features = request.features;
         self.send_pack(
             Job { wants, haves, boundary: cut.boundary, receiver_shallow: client, filter, features },
