@@ -14,6 +14,7 @@ use bstr::{BString, ByteSlice};
 use crate::repo::config::{Override, overrides_as_parameters};
 use crate::repo::discover::Discovery;
 use crate::repo::{Config, Environment, Repository};
+use crate::transport::OWN_PROGRAM;
 
 mod arguments;
 mod bundle;
@@ -85,6 +86,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, CommandError> {
     let global::Invocation { command, arguments, mut globals } = invocation;
     trace::start(&mut globals.env, all, &command);
+    if let Ok(program) = std::env::current_exe() {
+        globals.env.set(OWN_PROGRAM, program);
+    }
     let context = Context::new(globals);
     match command.as_str() {
         "bundle" => bundle::run(&arguments, context),

@@ -1,8 +1,10 @@
-//! A repository on this machine, served by `git-upload-pack` or `git-receive-pack` as a child.
+//! A repository on this machine, served by `git-upload-pack` or `git-receive-pack` as a child; where no git is installed, by
+//! the program that [`OWN_PROGRAM`](super::OWN_PROGRAM) names.
 //!
 //! The child checks who owns the repository (`safe.directory`) and says itself what is wrong with the path; what it
 //! writes to standard error goes where ours goes.
 
+use std::ffi::OsStr;
 use std::process::Command;
 
 use bstr::{BString, ByteSlice};
@@ -39,10 +41,12 @@ impl Local {
         let mut program = child::far_program(&self.options, service);
         let mut directory = None;
         if program == service.name() {
-            match self.find(service)? {
-                Place::Reachable => {}
-                Place::Directory(place) => directory = Some(place),
-                Place::Subcommand => program = service.name().replacen("git-", "git ", 1).into(),
+            match (self.programs.find(service.name(), &self.surroundings), self.programs.own()) {
+                (Some(Place::Reachable), _) => {}
+                (Some(Place::Directory(place)), _) => directory = Some(place),
+                (Some(Place::Subcommand), _) => program = service.name().replacen("git-", "git ", 1).into(),
+                (None, Some(own)) => program = own_service(own, service),
+                (None, None) => return Err(nobody_serves(service)),
             }
         }
         let snippet = BString::from([&program[..], b" ", &child::shell_quote(&self.path)].concat());
@@ -52,16 +56,20 @@ impl Local {
         }
         Ok(command)
     }
+}
 
-    /// Where the program of `service` is.
-    fn find(&self, service: Service) -> Result<Place, Error> {
-        let name = service.name();
-        self.programs.find(name, &self.surroundings).ok_or_else(|| {
-            Error::Program(format!(
-                "cannot run {name}: a local repository needs {name} or git in PATH, or GIT_EXEC_PATH to say where it is"
-            ))
-        })
-    }
+/// The snippet that has the program `own` serve.
+fn own_service(own: &OsStr, service: Service) -> BString {
+    let name = service.name();
+    let verb = name.strip_prefix("git-").unwrap_or(name);
+    [&child::shell_quote(own.as_encoded_bytes())[..], b" ", verb.as_bytes()].concat().into()
+}
+
+fn nobody_serves(service: Service) -> Error {
+    let name = service.name();
+    Error::Program(format!(
+        "cannot run {name}: a local repository needs {name} or git in PATH, or GIT_EXEC_PATH to say where it is"
+    ))
 }
 
 impl Transport for Local {
@@ -179,6 +187,27 @@ mod tests {
                 connection.close().expect("the script ends well");
                 assert_eq!(std::fs::read_to_string(&log).expect("we ran the script"), expected, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn where_no_git_is_the_program_that_is_named_serves() {
+        let sandbox = Sandbox::new();
+        let program = sandbox.script("our own", "#!/bin/sh\n/bin/echo \"$1 <$2>\"\n");
+        let mut settings = Table::new(
+            &[],
+            &[("PATH", "/nonexistent"), (super::super::OWN_PROGRAM, program.to_str().expect("text"))],
+        )
+        .within(&sandbox);
+        settings.children = Some(vec![("PATH".into(), "/nonexistent".into())]);
+        for (service, said) in
+            [(Service::UploadPack, "upload-pack <it's>\n"), (Service::ReceivePack, "receive-pack <it's>\n")]
+        {
+            let mut transport = open(&parse("it's"), &settings, Options::default()).expect("it opens");
+            let mut connection = transport.connect(service, Version::V2, &mut Discard).expect("it starts");
+            let mut heard = String::new();
+            connection.greeting().expect("a reader").read_to_string(&mut heard).expect("it ends");
+            assert_eq!(heard, said);
         }
     }
 

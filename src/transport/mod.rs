@@ -30,6 +30,7 @@ pub mod url;
 
 pub use child::TARGET as CHILD_TARGET;
 pub use credentials::credentials;
+pub use program::OWN_PROGRAM;
 pub use url::{Scheme, Url};
 
 /// Reaches the services of one repository.

@@ -9,6 +9,10 @@ use bstr::ByteSlice;
 use super::child::Surroundings;
 use super::{Options, Settings};
 
+/// Names a program that serves a repository of this machine where no git is installed: it is called with the name of the
+/// service, such as `upload-pack`, and the path. The command names itself.
+pub const OWN_PROGRAM: &str = "GITR_PROGRAM";
+
 /// Looks for programs as git does: in `PATH`, in `GIT_EXEC_PATH` and where the `git` in `PATH` keeps its own.
 #[derive(Debug)]
 pub(super) struct Programs {
@@ -17,6 +21,8 @@ pub(super) struct Programs {
     search_path: Option<OsString>,
     /// `GIT_EXEC_PATH`.
     exec_path: Option<OsString>,
+    /// [`OWN_PROGRAM`].
+    own: Option<OsString>,
 }
 
 /// Where a program is.
@@ -36,7 +42,13 @@ impl Programs {
             directory: options.directory.clone(),
             search_path: settings.env("PATH"),
             exec_path: settings.env("GIT_EXEC_PATH"),
+            own: settings.env(OWN_PROGRAM).filter(|program| !program.is_empty()),
         }
+    }
+
+    /// The program that serves repositories where git has none.
+    pub(super) fn own(&self) -> Option<&OsStr> {
+        self.own.as_deref()
     }
 
     /// Where the program `name` is; `None` if there is not even a `git` to ask.

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alone;
 mod borrow;
 mod bundle;
 mod bundle_filter;
