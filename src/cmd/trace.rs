@@ -8,6 +8,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use bstr::ByteSlice;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -27,6 +28,8 @@ use event::EventLog;
 const PROGRAMS: &str = "GIT_TRACE";
 /// The variable that says where the packets go.
 const PACKET: &str = "GIT_TRACE_PACKET";
+/// The variable that says where packs go that are received.
+const PACKFILE: &str = "GIT_TRACE_PACKFILE";
 /// The variable that says where the requests and answers over HTTP go.
 const CURL: &str = "GIT_TRACE_CURL";
 
@@ -46,14 +49,16 @@ pub(super) fn start(env: &mut Environment, arguments: &[OsString], command: &str
     let trace = Trace {
         programs: sink(env, PROGRAMS),
         packets: sink(env, PACKET),
+        packs: sink(env, PACKFILE),
+        is_redacted: env.get("GIT_TRACE_REDACT").is_none() || env.is_true("GIT_TRACE_REDACT"),
         requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
         events: EventLog::open(env, arguments, command),
         command: command.to_owned(),
         shows_data: !is_verbose && env.get("GIT_TRACE_CURL_NO_DATA").is_none(),
         is_bare: env.is_true("GIT_TRACE_BARE"),
     };
-    let is_wanted = trace.programs.is_some() || trace.packets.is_some() || trace.requests.is_some();
-    if is_wanted || trace.events.is_some() {
+    let sinks = [&trace.programs, &trace.packets, &trace.packs, &trace.requests];
+    if sinks.into_iter().any(Option::is_some) || trace.events.is_some() {
         // A program that embeds the command and listens itself goes first.
         let _listening_already = tracing::subscriber::set_global_default(trace);
     }
@@ -91,6 +96,9 @@ impl Sink {
 struct Trace {
     programs: Option<Sink>,
     packets: Option<Sink>,
+    packs: Option<Sink>,
+    /// Whether addresses of packs are cut, since knowing them may be all it takes to have them.
+    is_redacted: bool,
     requests: Option<Sink>,
     events: Option<EventLog>,
     command: String,
@@ -131,6 +139,9 @@ impl Trace {
         let mut line = format!("{prefix}packet: {reader:>12}{} ", packet.direction).into_bytes();
         if packet.bytes.starts_with(b"PACK") || packet.bytes.starts_with(b"\x01PACK") {
             line.extend_from_slice(b"PACK ...");
+        } else if let Some(end) = path_of_pack(&packet.bytes).filter(|_| self.is_redacted) {
+            escape(packet.bytes.get(..end).unwrap_or_default(), &mut line);
+            line.extend_from_slice(b"<redacted>");
         } else {
             escape(&packet.bytes, &mut line);
         }
@@ -172,6 +183,17 @@ impl Trace {
     }
 }
 
+/// Where the path begins in a line of packfile-uris, `<id> <uri>`, if `packet` is one: gitprotocol-v2(5).
+fn path_of_pack(packet: &[u8]) -> Option<usize> {
+    let line = packet.strip_prefix(b"\x01").unwrap_or(packet);
+    let (id, uri) = line.split_once_str(" ")?;
+    let rest = uri.strip_prefix(b"http://").or_else(|| uri.strip_prefix(b"https://"))?;
+    let slash = rest.find_byte(b'/')?;
+    let is_id = [40, 64].contains(&id.len()) && id.iter().all(u8::is_ascii_hexdigit);
+    let path = rest.get(slash + 1..)?.trim_ascii_end();
+    (is_id && !path.is_empty()).then(|| packet.len() - rest.len() + slash + 1)
+}
+
 /// With dots in the place of what is no printable ASCII.
 fn printable(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|&byte| if matches!(byte, b' '..=b'~') { byte } else { b'.' }).collect()
@@ -182,6 +204,7 @@ impl Subscriber for Trace {
         match metadata.target() {
             CHILD_TARGET => self.programs.is_some(),
             packet::TARGET => self.packets.is_some(),
+            packet::PACKFILE_TARGET => self.packs.is_some(),
             http::TARGET => self.requests.is_some(),
             telemetry::TARGET | COMMAND_TARGET => self.events.is_some(),
             _ => false,
@@ -192,6 +215,11 @@ impl Subscriber for Trace {
         let (sink, lines) = match event.metadata().target() {
             CHILD_TARGET => (&self.programs, self.program(event)),
             packet::TARGET => (&self.packets, self.packet(event)),
+            packet::PACKFILE_TARGET => {
+                let mut fields = Fields::default();
+                event.record(&mut fields);
+                (&self.packs, fields.bytes)
+            }
             http::TARGET => (&self.requests, self.request(event)),
             _ => return self.measure(event),
         };
@@ -328,6 +356,22 @@ mod tests {
         let mut line = Vec::new();
         escape(b"HEAD\0multi_ack\n\xff\n", &mut line);
         assert_eq!(line, b"HEAD\\0multi_ack\\377");
+    }
+
+    #[test]
+    fn addresses_of_packs_have_a_path() {
+        let id = "1".repeat(40);
+        for (uri, shown) in
+            [("https://h:1/p.pack", Some("https://h:1/")), ("http://h/", None), ("ftp://h/p", None)]
+        {
+            for band in ["", "\x01"] {
+                let packet = format!("{band}{id} {uri}\n");
+                let end = path_of_pack(packet.as_bytes());
+                let expected = shown.map(|shown| format!("{band}{id} {shown}"));
+                assert_eq!(end.and_then(|end| packet.get(..end)), expected.as_deref(), "{uri}");
+            }
+        }
+        assert_eq!(path_of_pack(b"deadbeef http://h/p"), None);
     }
 
     #[test]

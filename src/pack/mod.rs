@@ -49,6 +49,7 @@ mod worker;
 
 pub use gix_object::Kind;
 pub use receive::{receive, receive_at};
+pub use special::check_modules;
 
 /// Gives objects that a thin pack's deltas are based on, and those that an incoming object may collide with.
 pub trait Bases: Sync {
@@ -149,6 +150,16 @@ pub struct Keep(
     #[expect(dead_code, reason = "it is there to be dropped")]
     gix_tempfile::Handle<gix_tempfile::handle::Closed>,
 );
+
+impl Links {
+    /// Adds what the objects of another pack refer to. What is in the one pack may be among the links of the other.
+    pub fn extend(&mut self, other: Self) {
+        self.commits.extend(other.commits);
+        self.trees.extend(other.trees);
+        self.blobs.extend(other.blobs);
+        self.others.extend(other.others);
+    }
+}
 
 /// What objects refer to outside of their pack: what must exist for the pack's history to be connected.
 #[derive(Debug, Default)]

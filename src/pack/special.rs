@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-use super::fsck::{Checker, Special};
+use super::fsck::{Checker, Rules, Special};
 use super::inflate::Inflater;
 use super::links::Malformed;
 use super::placement::Placement;
 use super::receive::Passed;
 use super::table::{Entry, Pack};
-use super::{Error, Options, map};
+use super::{Bases, Error, Options, map};
+use crate::progress::Progress;
 
 /// Larger files of this kind are against the rules as such; they are not read, in bytes.
 const SIZE_MAX: u64 = 512 * 1024 * 1024;
@@ -52,6 +53,28 @@ pub(super) fn check(
         checker.check_special(&id, special, object).map_err(|error| refused(kind, error))?;
     }
     Ok(())
+}
+
+/// Checks the blobs `ids`, which trees name `.gitmodules` and which came after the pack of these trees.
+///
+/// # Errors
+///
+/// [`Error::BadPack`] where one is missing or against the rules.
+pub fn check_modules(
+    ids: &[ObjectId],
+    rules: &Rules,
+    bases: &dyn Bases,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let checker = Checker::new(Some(rules));
+    let outcome = ids.iter().try_for_each(|id| {
+        let mut content = Vec::new();
+        let kind = bases.find(id, &mut content).map_err(Error::Read)?;
+        let object = kind.map(|kind| (kind, content.as_slice()));
+        checker.check_special(id, Special::Modules, object).map_err(|error| refused(kind, error))
+    });
+    checker.tell(progress);
+    outcome
 }
 
 /// Which entries have the ids in `wanted`.

@@ -115,6 +115,7 @@ impl Read for Demux<'_, '_> {
         if amount == 0 {
             return Err(self.hang_up().into());
         }
+        trace::pack(buf.get(..amount).unwrap_or_default());
         self.remaining -= amount;
         self.position += amount as u64;
         Ok(amount)
@@ -136,6 +137,8 @@ impl BufRead for Demux<'_, '_> {
 
     fn consume(&mut self, amount: usize) {
         let amount = amount.min(self.remaining);
+        // what was given out is still there
+        trace::pack(self.input.fill_buf().ok().and_then(|bytes| bytes.get(..amount)).unwrap_or_default());
         self.input.consume(amount);
         self.remaining -= amount;
         self.position += amount as u64;

@@ -7,6 +7,15 @@ use super::pktline::{self, Packet};
 /// `>`) and `packet` (bytes: the data, or the four digits of a special packet).
 pub const TARGET: &str = "gitr::packet";
 
+/// The target of the events that show a pack as it is taken from side-bands, in as many as it takes. Their field is `pack`
+/// (bytes).
+pub const PACKFILE_TARGET: &str = "gitr::packfile";
+
+/// Shows bytes of a pack that was read.
+pub(crate) fn pack(bytes: &[u8]) {
+    tracing::trace!(target: PACKFILE_TARGET, pack = bytes);
+}
+
 /// Tells of a packet that was read.
 pub(crate) fn received(packet: Packet<'_>) {
     tracing::trace!(target: TARGET, reader = "", direction = "<", packet = bytes_of(packet));

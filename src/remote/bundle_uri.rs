@@ -12,7 +12,7 @@
 //! ```
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -28,6 +28,8 @@ use crate::transport::{self, Scheme, Url};
 
 mod store;
 mod token;
+
+pub(super) use store::Unseen;
 
 /// Lists within lists: git's number.
 const DEPTH_MAX: usize = 4;
@@ -271,7 +273,7 @@ impl<'a> Bundles<'a> {
             return Ok(None);
         };
         self.downloads_left = left;
-        match self.get(&url) {
+        match download(&url, (self.repo, self.remote, self.options), BUNDLE_LEN_MAX, self.progress) {
             Ok(file) => Ok(Some((Got::Downloaded(file), Trust::of(&url)))),
             Err(error) if error.is_interrupted() => Err(Error::Interrupted),
             Err(error) => {
@@ -279,22 +281,6 @@ impl<'a> Bundles<'a> {
                 Ok(None)
             }
         }
-    }
-
-    fn get(&mut self, url: &Url) -> Result<TemporaryFile, Error> {
-        let directory = self.repo.objects_dir.clone();
-        let failed =
-            |source| Error::Io { action: "unable to create a file in", path: directory.clone(), source };
-        let mut file = TemporaryFile::create(&directory).map_err(failed)?;
-        let settings = RepoSettings { config: &self.repo.config, env: &self.repo.env };
-        let download = Download {
-            settings: &settings,
-            options: transport::Options { remote: None, ..self.options.clone() },
-            remote: self.remote,
-            len_max: BUNDLE_LEN_MAX,
-        };
-        download.get(url, &mut file, &mut store::Unseen(self.progress))?;
-        Ok(file)
     }
 
     /// Remembers how new the newest bundle is that was taken in.
@@ -310,6 +296,25 @@ impl<'a> Bundles<'a> {
     fn tell(&mut self, event: Event<'_>) -> Result<(), Error> {
         if self.progress.report(event).is_break() { Err(Error::Interrupted) } else { Ok(()) }
     }
+}
+
+/// Downloads what is at `url` for `repo`, up to `len_max` bytes of it. `remote` and `options` are those of the repository
+/// that it is for.
+pub(super) fn download(
+    url: &Url,
+    (repo, remote, options): (&Repository, Option<&Url>, &transport::Options),
+    len_max: u64,
+    progress: &mut dyn Progress,
+) -> Result<TemporaryFile, Error> {
+    let directory = &repo.objects_dir;
+    let failed = |source| Error::Io { action: "unable to write a file in", path: directory.clone(), source };
+    let mut file = TemporaryFile::create(directory).map_err(failed)?;
+    let settings = RepoSettings { config: &repo.config, env: &repo.env };
+    let options = transport::Options { remote: None, ..options.clone() };
+    let download = Download { settings: &settings, options, remote, len_max };
+    download.get(url, &mut file, &mut Unseen(progress))?;
+    file.flush().map_err(failed)?;
+    Ok(file)
 }
 
 /// `uri` for messages: without user and password.

@@ -317,6 +317,8 @@ impl<'a> Clone<'a> {
             include_tag: self.is_single_branch(),
             moves_boundary: true,
             no_progress: self.options.no_progress,
+            remote: Some(self.parsed.clone()),
+            transport: self.options.transport.clone(),
             promisor: is_promisor.then(|| promisor_text(source, plan)),
             ..fetch_pack::Request::default()
         }

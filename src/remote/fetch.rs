@@ -117,7 +117,7 @@ enum Source {
 /// What keeps new packs until the refs have moved: our own guard, or those of a helper program.
 #[derive(Default)]
 struct Kept {
-    _pack: Option<Stored>,
+    _packs: Vec<Stored>,
     _files: Vec<KeepFile>,
 }
 

@@ -10,6 +10,7 @@
 //!
 //! What differs between the versions is one module each: `v2` and `v0`.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::BufRead;
 
@@ -21,12 +22,15 @@ use super::negotiate::{Acked, Algorithm, Negotiator};
 use super::promisor::PromisedBases;
 use super::{Error, Session};
 use crate::pack;
+use crate::pack::placement::Placement;
 use crate::progress::{Event, Progress, Shared};
 use crate::protocol::fetch::{Deepen, ShallowUpdate, SideBand};
 use crate::protocol::sideband::{self, Demux};
 use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository};
+use crate::transport::{self, Url};
 
+mod elsewhere;
 mod v0;
 mod v2;
 
@@ -63,6 +67,10 @@ pub struct Request {
     pub keep: Option<BString>,
     /// Whether the shallow boundary may move as the server says: in a clone, and where it was asked to.
     pub moves_boundary: bool,
+    /// The URL of the remote, if it is known: who it is decides about packs that it names elsewhere.
+    pub remote: Option<Url>,
+    /// How such packs are reached.
+    pub transport: transport::Options,
 }
 
 /// What a fetch brought.
@@ -70,6 +78,8 @@ pub struct Request {
 pub struct Fetched {
     /// The pack.
     pub pack: pack::Received,
+    /// Packs that came from elsewhere, and what guards them. Their links are among those of [`Self::pack`].
+    pub others: Vec<pack::Stored>,
     /// How the shallow boundary moved; not yet written.
     pub shallow: Vec<ShallowUpdate>,
 }
@@ -89,10 +99,12 @@ pub fn fetch_pack(
         prepare(negotiator.as_mut(), &mut objects, advertised, request).map_err(unreadable)?;
     }
     let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator };
+    let protocols = elsewhere::protocols(repo, request);
     let negotiated = match session.version() {
-        Version::V2 => v2::negotiate(session, request, ours, progress)?,
+        Version::V2 => v2::negotiate(session, (request, &protocols), ours, progress)?,
         Version::V0 | Version::V1 => v0::negotiate(session, request, ours, progress)?,
     };
+    let elsewhere = elsewhere::checked(&negotiated.elsewhere, &protocols, repo.object_hash)?;
     let bases = PromisedBases::new(repo)?;
     let mut shallow = negotiated.shallow;
     shallow.extend(session.server_shallow().iter().copied().map(ShallowUpdate::Shallow));
@@ -104,7 +116,7 @@ pub fn fetch_pack(
         object_hash: repo.object_hash,
         bases: (!request.tips.is_empty()).then_some(&bases as &dyn pack::Bases),
         // as C git, which has what is checked indexed
-        unpack_limit: if rules.is_some() { 0 } else { request.unpack_limit },
+        unpack_limit: if rules.is_some() || !elsewhere.is_empty() { 0 } else { request.unpack_limit },
         keep: request.keep.clone(),
         promisor: request.promisor.clone(),
         threads: 0,
@@ -114,14 +126,29 @@ pub fn fetch_pack(
         shallow: &boundary,
     };
     let input = session.connection().answer()?;
-    let pack = receive(input, negotiated.side_band, &options, progress)?;
-    Ok(Fetched { pack, shallow })
+    let missing_modules = (!elsewhere.is_empty()).then(RefCell::default);
+    let placement = Placement { missing_modules, ..Placement::default() };
+    let mut pack = receive(input, negotiated.side_band, (&options, &placement), progress)?;
+    let mut others = Vec::new();
+    if !elsewhere.is_empty() {
+        for received in elsewhere::receive(&elsewhere, (repo, request), &options, progress)? {
+            pack.links.extend(received.links);
+            others.push(received.stored);
+        }
+        let missing = placement.missing_modules.map(RefCell::into_inner).unwrap_or_default();
+        if let Some(rules) = &rules {
+            pack::check_modules(&missing, rules, &repo.objects()?, progress)?;
+        }
+    }
+    Ok(Fetched { pack, others, shallow })
 }
 
 /// What the negotiation of either version comes to: the pack stands next on the wire.
 struct Negotiated {
     shallow: Vec<ShallowUpdate>,
     side_band: SideBand,
+    /// Packs that are to be fetched elsewhere.
+    elsewhere: Vec<(ObjectId, BString)>,
 }
 
 /// Our side of a negotiation.
@@ -273,15 +300,15 @@ fn complete_commits(
 fn receive(
     input: &mut dyn BufRead,
     side_band: SideBand,
-    options: &pack::Options<'_>,
+    (options, placement): (&pack::Options<'_>, &Placement),
     progress: &mut dyn Progress,
 ) -> Result<pack::Received, Error> {
     if side_band == SideBand::None {
-        return Ok(pack::receive(input, options, progress)?);
+        return Ok(pack::receive_at(input, options, placement, progress)?);
     }
     let shared = Shared::new(progress);
     let mut demux = Demux::new(input, &shared);
-    let received = match pack::receive(&mut demux, options, &mut shared.handle()) {
+    let received = match pack::receive_at(&mut demux, options, placement, &mut shared.handle()) {
         Ok(received) => received,
         Err(pack::Error::Read(source)) => return Err(sideband::into_protocol_error(source).into()),
         Err(error) => {

@@ -149,6 +149,8 @@ impl LazyFetch<'_> {
             filter: Some("blob:none".into()),
             promisor: Some(BString::default()),
             no_progress: *no_progress,
+            remote: Some(url),
+            transport: (*transport).clone(),
             ..fetch_pack::Request::default()
         };
         fetch_pack(&mut session, repo, &[], &request, progress)?;

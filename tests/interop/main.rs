@@ -18,6 +18,7 @@ mod helper;
 mod http;
 mod ls_remote;
 mod options;
+mod packfile_uri;
 mod push;
 mod remote;
 mod serve;

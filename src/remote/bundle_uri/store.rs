@@ -114,7 +114,7 @@ fn is_whole(
 }
 
 /// Shows nothing of what is done on the way, as git does; the work can still be stopped.
-pub(super) struct Unseen<'a>(pub &'a mut dyn Progress);
+pub(in crate::remote) struct Unseen<'a>(pub &'a mut dyn Progress);
 
 impl Progress for Unseen<'_> {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {

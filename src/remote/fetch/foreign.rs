@@ -41,7 +41,7 @@ impl Listed<'_> {
         let Source::Foreign(foreign) = &mut self.source else { return Ok(Kept::default()) };
         let keep = foreign.fetch(&self.map, progress)?.keep;
         self.check_foreign(objects, known)?;
-        Ok(Kept { _pack: None, _files: keep })
+        Ok(Kept { _packs: Vec::new(), _files: keep })
     }
 
     /// Checks what the program has brought. It may have moved the shallow boundary, so everything is looked at anew.

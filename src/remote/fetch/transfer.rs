@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use gix_hash::ObjectId;
 
 use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit, wanted};
-use crate::pack::Received;
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
-use crate::remote::fetch_pack::{self, fetch_pack};
+use crate::remote::fetch_pack::{self, Fetched, fetch_pack};
 use crate::remote::promisor::promisors;
 use crate::remote::{Error, connectivity, tip};
 use crate::repo::Objects;
@@ -47,7 +46,7 @@ impl Listed<'_> {
         let is_partial = request.promisor.is_some() || self.is_partly_promised()?;
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
-        let (received, shallow) = self.receive(objects, &request, progress)?;
+        let Fetched { pack: received, mut others, shallow } = self.receive(objects, &request, progress)?;
         objects.refresh()?;
         let foreign = if lock.is_some() {
             HashSet::new()
@@ -77,7 +76,8 @@ impl Listed<'_> {
         if let Some((lock, boundary)) = cut.moved {
             lock.write(&boundary)?;
         }
-        Ok(Some(Kept { _pack: Some(received.stored), _files: Vec::new() }))
+        others.push(received.stored);
+        Ok(Some(Kept { _packs: others, _files: Vec::new() }))
     }
 
     /// Whether a bundle was filtered and somebody has promised what it leaves out.
@@ -103,15 +103,13 @@ impl Listed<'_> {
         objects: &mut Objects,
         request: &fetch_pack::Request,
         progress: &mut dyn Progress,
-    ) -> Result<(Received, Vec<ShallowUpdate>), Error> {
+    ) -> Result<Fetched, Error> {
         let repo = self.fetch.repo;
         match &mut self.source {
-            Source::Session(session) => {
-                let fetched = fetch_pack(session, repo, &self.refs, request, progress)?;
-                Ok((fetched.pack, fetched.shallow))
-            }
+            Source::Session(session) => fetch_pack(session, repo, &self.refs, request, progress),
             Source::Bundle(bundle) => {
-                Ok((unbundle_file(repo, objects, bundle, request, progress)?, Vec::new()))
+                let pack = unbundle_file(repo, objects, bundle, request, progress)?;
+                Ok(Fetched { pack, others: Vec::new(), shallow: Vec::new() })
             }
             Source::Foreign(_) => Err(Error::Usage("a helper program brings no pack".into())),
         }
@@ -200,6 +198,8 @@ impl Listed<'_> {
             no_progress: options.no_progress,
             keep: Some(keep_text()),
             moves_boundary: self.fetch.deepens() || options.update_shallow,
+            remote: Some(remote.location()?),
+            transport: options.transport.clone(),
         })
     }
 }

@@ -52,7 +52,7 @@ pub(super) fn negotiate(
         named: HashSet::new(),
     };
     let shallow = conversation.run(ours)?;
-    Ok(Negotiated { shallow, side_band: features.side_band })
+    Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new() })
 }
 
 /// The best of what the server can do. `gitprotocol-capabilities(5)`.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bstr::BString;
 use gix_hash::ObjectId;
 
 use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
@@ -15,11 +16,11 @@ const ROUND_LEN_LARGE: usize = 16384;
 /// Talks until the pack stands next on the wire.
 pub(super) fn negotiate(
     session: &mut Session,
-    request: &Request,
+    (request, protocols): (&Request, &[BString]),
     mut ours: Ours<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Negotiated, Error> {
-    let mut round = first_request(session, request, &ours);
+    let mut round = first_request(session, request, &ours, protocols);
     let mut common: Vec<ObjectId> = Vec::new();
     let mut named = HashSet::new();
     let mut round_len = ROUND_LEN_FIRST;
@@ -31,9 +32,14 @@ pub(super) fn negotiate(
         round.haves.clone_from(&common);
         round.haves.extend(haves);
         let input = session.connection().exchange(&round.encode_v2(), progress)?;
-        let reply = Reply::read_v2(input)?;
+        let reply = if round.features.sideband_all {
+            Reply::read_v2_sideband_all(input, progress)?
+        } else {
+            Reply::read_v2(input)?
+        };
         if reply.pack {
-            return Ok(Negotiated { shallow: reply.shallow, side_band: SideBand::Large });
+            let Reply { shallow, packfile_uris: elsewhere, .. } = reply;
+            return Ok(Negotiated { shallow, side_band: SideBand::Large, elsewhere });
         }
         if round.done {
             return Err(unexpected_end());
@@ -53,14 +59,21 @@ pub(super) fn negotiate(
     }
 }
 
-fn first_request(session: &Session, request: &Request, ours: &Ours<'_>) -> fetch::Request {
+fn first_request(
+    session: &Session,
+    request: &Request,
+    ours: &Ours<'_>,
+    protocols: &[BString],
+) -> fetch::Request {
     let features = Features {
         thin_pack: true,
         ofs_delta: true,
         no_progress: request.no_progress,
         include_tag: request.include_tag,
+        sideband_all: session.capabilities().supports("fetch", "sideband-all"),
         ..Features::default()
     };
+    let knows_uris = session.capabilities().supports("fetch", "packfile-uris");
     let is_shallow = session.capabilities().supports("fetch", "shallow");
     fetch::Request {
         preamble: session.preamble(),
@@ -68,6 +81,7 @@ fn first_request(session: &Session, request: &Request, ours: &Ours<'_>) -> fetch
         shallow: if is_shallow { ours.shallow.clone() } else { Vec::new() },
         deepen: request.deepen.clone(),
         filter: request.filter.clone().filter(|_| supports_filter(session)),
+        packfile_uris: if knows_uris { protocols.to_vec() } else { Vec::new() },
         features,
         ..fetch::Request::default()
     }
