@@ -35,9 +35,10 @@
 //!
 //! The modules in reading order: [`protocol`] says what the bytes mean, [`transport`] how they travel,
 //! [`credential`] who the user is, [`pack`] takes packs in, [`repo`] is the only door to a repository,
-//! [`remote`] is what a fetch does to it and [`server`] the other side of the conversation.
+//! [`remote`] is what a fetch does to it, [`server`] the other side of the conversation and [`listen`] its sockets.
 
 pub mod credential;
+pub mod listen;
 pub mod pack;
 pub mod progress;
 pub mod protocol;

@@ -10,7 +10,7 @@ use bstr::BString;
 
 use super::{CommandError, Context, service, ui};
 use crate::repo::Environment;
-use crate::server::http::{Answer, Outcome, Request, Site, path_below};
+use crate::server::http::{Answer, Outcome, Request, Site, introduce, path_below};
 
 /// Runs `gitr http-backend`: the request is in the environment and on standard input, the answer goes to standard output.
 pub(super) fn run(_arguments: &[OsString], mut context: Context) -> Result<u8, CommandError> {
@@ -25,7 +25,7 @@ pub(super) fn run(_arguments: &[OsString], mut context: Context) -> Result<u8, C
     };
     prepare(&mut context.env, &request);
     let exports_all = context.env.get("GIT_HTTP_EXPORT_ALL").is_some();
-    let site = Site { exports_all, env: context.env, overrides: context.overrides };
+    let site = Site { exports_all, env: context.env, overrides: context.overrides, ..Site::default() };
     let mut input = BufReader::new(service::Input::stdin(None)?);
     Ok(match site.serve(&request, &mut input, &mut answer) {
         Outcome::Done => 0,
@@ -84,15 +84,7 @@ fn prepare(env: &mut Environment, request: &Request) {
     {
         env.set("GIT_PROTOCOL", protocol);
     }
-    let is_given = |value: &&BString| !value.is_empty();
-    let user = request.user.as_ref().filter(is_given).map_or("anonymous".into(), ToString::to_string);
-    let address = request.address.as_ref().filter(is_given).map_or("(none)".into(), ToString::to_string);
-    if env.get("GIT_COMMITTER_NAME").is_none() {
-        env.set("GIT_COMMITTER_NAME", user.clone());
-    }
-    if env.get("GIT_COMMITTER_EMAIL").is_none() {
-        env.set("GIT_COMMITTER_EMAIL", format!("{user}@http.{address}"));
-    }
+    introduce(env, request);
 }
 
 /// The answer, as RFC 3875 has it.

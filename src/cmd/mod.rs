@@ -35,6 +35,7 @@ mod push;
 mod receive_pack;
 mod remote;
 mod send_pack;
+mod serve;
 mod service;
 mod signal;
 mod trace;
@@ -62,6 +63,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("index-pack", "Build pack index file for an existing packed archive"),
     ("bundle", "Move objects and refs by archive"),
     ("daemon", "A really simple server for Git repositories"),
+    ("serve", "Serve repositories over HTTP"),
     ("http-backend", "Server side implementation of Git over HTTP"),
     ("receive-pack", "Receive what is pushed into the repository"),
     ("upload-pack", "Send objects packed back to git-fetch-pack"),
@@ -101,6 +103,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
         "push" => push::run(&arguments, context),
         "remote" => remote::run(&arguments, context),
         "send-pack" => send_pack::run(&arguments, context),
+        "serve" => serve::run(&arguments, context),
         "daemon" => daemon::run(&arguments, context),
         "http-backend" => http_backend::run(&arguments, context),
         "receive-pack" => receive_pack::run(&arguments, context),

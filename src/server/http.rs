@@ -8,15 +8,16 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
 
 use self::body::Body;
 use self::route::Route;
-use super::Error;
 use super::enter::{Naming, enter, is_exported};
 use super::receive_pack::ReceivePack;
 use super::upload_pack::{Conversation, UploadPack, version_asked};
+use super::{Error, Watch};
 use crate::protocol::{Service, Version, pktline};
 use crate::repo::config::Override;
 use crate::repo::{Environment, Repository};
@@ -57,6 +58,26 @@ pub struct Site {
     pub overrides: Vec<Override>,
     /// Whether all repositories are served, or those alone that have the file `git-daemon-export-ok`.
     pub exports_all: bool,
+    /// Who may push where `http.receivepack` does not say.
+    pub pushes: Pushes,
+    /// Only repositories that are below this, once symbolic links are followed. It has none itself.
+    pub confined_to: Option<PathBuf>,
+    /// Whether hidden refs are kept from clients of the dumb protocol, too. C git shows them.
+    pub hides_from_dumb: bool,
+    /// Limits, stops and hears of the work.
+    pub watch: Arc<Watch>,
+}
+
+/// Who may push to a repository that says nothing of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Pushes {
+    /// Whoever the web server knows by name: git-http-backend(1).
+    #[default]
+    Known,
+    /// Everybody.
+    All,
+    /// Nobody.
+    None,
 }
 
 /// Takes an answer.
@@ -136,11 +157,11 @@ impl Site {
             Route::Advertisement => {
                 headers.extend(no_cache());
                 match parameter(request.query.as_ref(), b"service") {
-                    Some(service) => advertise(&repo, service.as_ref(), request, answer, headers),
-                    None => files::refs(&repo, answer, headers),
+                    Some(service) => self.advertise(&repo, service.as_ref(), request, answer, headers),
+                    None => files::refs(&repo, self.hides_from_dumb, answer, headers),
                 }
             }
-            Route::Rpc(service) => rpc(&repo, service, request, input, answer),
+            Route::Rpc(service) => self.rpc(&repo, service, request, input, answer),
             Route::File(file) => files::send(&repo, &file, answer, headers),
         }
     }
@@ -151,6 +172,11 @@ impl Site {
                 Error::Missing(path) => not_found(format!("Not a git repository: '{}'", path.display())),
                 error => Refusal::Broken(error),
             })?;
+        if let Some(root) = &self.confined_to
+            && !repo.git_dir.canonicalize().is_ok_and(|path| path.starts_with(root))
+        {
+            return Err(not_found(format!("Leads out of what is served: '{}'", directory.display())));
+        }
         if !self.exports_all && !is_exported(&repo) {
             return Err(not_found(format!("Repository not exported: '{}'", directory.display())));
         }
@@ -159,54 +185,100 @@ impl Site {
         }
         Ok(repo)
     }
-}
 
-/// `GET info/refs?service=…`.
-fn advertise(
-    repo: &Repository,
-    name: &BStr,
-    request: &Request,
-    answer: &mut dyn Answer,
-    headers: &mut Vec<(String, String)>,
-) -> Result<Outcome, Refusal> {
-    let service = select(repo, name, request)?;
-    headers.push(header("Content-Type", &format!("application/x-{}-advertisement", service.name())));
-    let out = answer.head(headers)?;
-    let version = version_asked(&repo.env);
-    if version != Version::V2 {
-        pktline::write_line(out, format!("# service={}", service.name()).as_bytes())?;
-        pktline::write_flush(out)?;
+    /// `GET info/refs?service=…`.
+    fn advertise(
+        &self,
+        repo: &Repository,
+        name: &BStr,
+        request: &Request,
+        answer: &mut dyn Answer,
+        headers: &mut Vec<(String, String)>,
+    ) -> Result<Outcome, Refusal> {
+        let service = self.select(repo, name, request)?;
+        headers.push(header("Content-Type", &format!("application/x-{}-advertisement", service.name())));
+        let out = answer.head(headers)?;
+        let version = version_asked(&repo.env);
+        if version != Version::V2 {
+            pktline::write_line(out, format!("# service={}", service.name()).as_bytes())?;
+            pktline::write_flush(out)?;
+        }
+        Ok(outcome(self.run(repo, service, Conversation::Advertisement, (&mut io::empty(), out))))
     }
-    Ok(outcome(run(repo, service, Conversation::Advertisement, &mut io::empty(), out)))
-}
 
-/// `POST git-upload-pack` and `POST git-receive-pack`.
-fn rpc(
-    repo: &Repository,
-    service: &'static str,
-    request: &Request,
-    input: &mut dyn BufRead,
-    answer: &mut dyn Answer,
-) -> Result<Outcome, Refusal> {
-    let service = select(repo, service.into(), request)?;
-    let expected = format!("application/x-{}-request", service.name());
-    if request.content_type != expected.as_bytes() {
-        let body = format!(
-            "Expected POST with Content-Type '{expected}', but received '{}' instead.\n",
-            request.content_type
-        );
-        return Err(Refusal::Status("415 Unsupported Media Type", vec![header("", &body)], String::new()));
+    /// `POST git-upload-pack` and `POST git-receive-pack`.
+    fn rpc(
+        &self,
+        repo: &Repository,
+        service: &'static str,
+        request: &Request,
+        input: &mut dyn BufRead,
+        answer: &mut dyn Answer,
+    ) -> Result<Outcome, Refusal> {
+        let service = self.select(repo, service.into(), request)?;
+        let expected = format!("application/x-{}-request", service.name());
+        if request.content_type != expected.as_bytes() {
+            let body = format!(
+                "Expected POST with Content-Type '{expected}', but received '{}' instead.\n",
+                request.content_type
+            );
+            return Err(Refusal::Status(
+                "415 Unsupported Media Type",
+                vec![header("", &body)],
+                String::new(),
+            ));
+        }
+        let mut headers = no_cache();
+        headers.push(header("Content-Type", &format!("application/x-{}-result", service.name())));
+        let out = answer.head(&headers)?;
+        // whatever goes wrong from here on, the answer has begun: as in C git, it is empty
+        let mut body = match Body::new((repo, &self.watch), service, request, input) {
+            Ok(body) => body,
+            Err(body::Unreadable::Length(text)) => return Err(Refusal::Broken(Error::Refused(text))),
+            Err(body::Unreadable::Other(error)) => return Ok(Outcome::Broken(error)),
+        };
+        Ok(outcome(self.run(repo, service, Conversation::Request, (body.reader(), out))))
     }
-    let mut headers = no_cache();
-    headers.push(header("Content-Type", &format!("application/x-{}-result", service.name())));
-    let out = answer.head(&headers)?;
-    // whatever goes wrong from here on, the answer has begun: as in C git, it is empty
-    let mut body = match Body::new(repo, service, request, input) {
-        Ok(body) => body,
-        Err(body::Unreadable::Length(text)) => return Err(Refusal::Broken(Error::Refused(text))),
-        Err(body::Unreadable::Other(error)) => return Ok(Outcome::Broken(error)),
-    };
-    Ok(outcome(run(repo, service, Conversation::Request, &mut body.reader(), out)))
+
+    fn run(
+        &self,
+        repo: &Repository,
+        service: Service,
+        conversation: Conversation,
+        (input, out): (&mut dyn BufRead, &mut (dyn Write + Send)),
+    ) -> Result<(), Error> {
+        let version = version_asked(&repo.env);
+        match service {
+            Service::UploadPack => {
+                UploadPack::new(repo, conversation)?.watched(&self.watch).serve(version, input, out)
+            }
+            Service::ReceivePack => ReceivePack::new(repo, conversation)?.serve(version, input, out),
+        }
+    }
+
+    /// The service called `name`, if it is one and is served.
+    fn select(&self, repo: &Repository, name: &BStr, request: &Request) -> Result<Service, Refusal> {
+        let service = match name.as_bytes() {
+            b"git-upload-pack" => Service::UploadPack,
+            b"git-upload-archive" => return Err(forbidden("Service not enabled: 'upload-archive'".into())),
+            b"git-receive-pack" => Service::ReceivePack,
+            _ => return Err(forbidden(format!("Unsupported service: '{name}'"))),
+        };
+        let may_push = match self.pushes {
+            Pushes::Known => request.user.as_ref().is_some_and(|user| !user.is_empty()),
+            Pushes::All => true,
+            Pushes::None => false,
+        };
+        let enabled = match service {
+            Service::UploadPack => repo.config.boolean("http.uploadpack")?.unwrap_or(true),
+            Service::ReceivePack => repo.config.boolean("http.receivepack")?.unwrap_or(may_push),
+        };
+        if !enabled {
+            let name = service.name().strip_prefix("git-").unwrap_or_default();
+            return Err(forbidden(format!("Service not enabled: '{name}'")));
+        }
+        Ok(service)
+    }
 }
 
 fn outcome(served: Result<(), Error>) -> Outcome {
@@ -216,41 +288,17 @@ fn outcome(served: Result<(), Error>) -> Outcome {
     }
 }
 
-fn run(
-    repo: &Repository,
-    service: Service,
-    conversation: Conversation,
-    input: &mut dyn BufRead,
-    out: &mut (dyn Write + Send),
-) -> Result<(), Error> {
-    match service {
-        Service::UploadPack => {
-            UploadPack::new(repo, conversation)?.serve(version_asked(&repo.env), input, out)
-        }
-        Service::ReceivePack => {
-            ReceivePack::new(repo, conversation)?.serve(version_asked(&repo.env), input, out)
-        }
+/// Tells hooks and reflogs by `env` who makes `request`: git-http-backend(1), "ENVIRONMENT".
+pub fn introduce(env: &mut Environment, request: &Request) {
+    let is_given = |value: &&BString| !value.is_empty();
+    let user = request.user.as_ref().filter(is_given).map_or("anonymous".into(), ToString::to_string);
+    let address = request.address.as_ref().filter(is_given).map_or("(none)".into(), ToString::to_string);
+    if env.get("GIT_COMMITTER_NAME").is_none() {
+        env.set("GIT_COMMITTER_NAME", user.clone());
     }
-}
-
-/// The service called `name`, if it is one and is served.
-fn select(repo: &Repository, name: &BStr, request: &Request) -> Result<Service, Refusal> {
-    let service = match name.as_bytes() {
-        b"git-upload-pack" => Service::UploadPack,
-        b"git-upload-archive" => return Err(forbidden("Service not enabled: 'upload-archive'".into())),
-        b"git-receive-pack" => Service::ReceivePack,
-        _ => return Err(forbidden(format!("Unsupported service: '{name}'"))),
-    };
-    let is_known = request.user.as_ref().is_some_and(|user| !user.is_empty());
-    let enabled = match service {
-        Service::UploadPack => repo.config.boolean("http.uploadpack")?.unwrap_or(true),
-        Service::ReceivePack => repo.config.boolean("http.receivepack")?.unwrap_or(is_known),
-    };
-    if !enabled {
-        let name = service.name().strip_prefix("git-").unwrap_or_default();
-        return Err(forbidden(format!("Service not enabled: '{name}'")));
+    if env.get("GIT_COMMITTER_EMAIL").is_none() {
+        env.set("GIT_COMMITTER_EMAIL", format!("{user}@http.{address}"));
     }
-    Ok(service)
 }
 
 /// Where `info`, the path of a URL, leads below `root`.

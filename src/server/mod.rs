@@ -19,10 +19,12 @@ pub mod http;
 pub mod receive_pack;
 mod refs;
 pub mod upload_pack;
+pub mod watch;
 
 pub use receive_pack::ReceivePack;
 pub use refs::Served;
 pub use upload_pack::UploadPack;
+pub use watch::Watch;
 
 /// What can go wrong while a request is served, sorted by whose fault it is.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,9 @@ pub enum Error {
     /// They asked for what they do not get, or for nonsense; the text is what git prints behind `fatal: `.
     #[error("{0}")]
     Refused(String),
+    /// They asked for more than is served.
+    #[error("{0}")]
+    TooMuch(String),
     /// The pack could not be made. They have been told no more than that; `reason` is for us.
     #[error("git upload-pack: aborting due to possible repository corruption on the remote side.")]
     Pack {

@@ -11,11 +11,12 @@
 //! In v0 and v1 the refs are told first, then there is one such walk, and the acknowledgments are given line by line.
 
 use std::io::{BufRead, Write};
+use std::sync::Arc;
 
 use bstr::ByteSlice;
 
 use self::settings::Settings;
-use super::{Error, Served};
+use super::{Error, Served, Watch};
 use crate::protocol::Version;
 use crate::repo::{Environment, Repository};
 
@@ -49,6 +50,7 @@ pub struct UploadPack<'a> {
     refs: Served<'a>,
     settings: Settings,
     conversation: Conversation,
+    watch: Arc<Watch>,
 }
 
 impl<'a> UploadPack<'a> {
@@ -59,7 +61,20 @@ impl<'a> UploadPack<'a> {
     /// If the configuration makes no sense.
     pub fn new(repo: &'a Repository, conversation: Conversation) -> Result<Self, Error> {
         let settings = Settings::read(repo)?;
-        Ok(Self { repo, refs: Served::new(repo, "uploadpack"), settings, conversation })
+        Ok(Self {
+            repo,
+            refs: Served::new(repo, "uploadpack"),
+            settings,
+            conversation,
+            watch: Arc::default(),
+        })
+    }
+
+    /// Lets `watch` limit and stop the work, and hear of it.
+    #[must_use]
+    pub fn watched(mut self, watch: &Arc<Watch>) -> Self {
+        self.watch = Arc::clone(watch);
+        self
     }
 
     /// Holds the conversation in `version`, reading requests from `input` and writing answers to `out`. Each answer is

@@ -51,6 +51,13 @@ fn fetched_over_http_from_gitr() {
     fetched(Kind::Lighttpd, 0, Format::Sha1);
 }
 
+#[test]
+fn fetched_from_gitr_serve() {
+    fetched(Kind::GitrServe, 2, Format::Sha1);
+    fetched(Kind::GitrServe, 1, Format::Sha256);
+    fetched(Kind::GitrServe, 0, Format::Sha1);
+}
+
 /// A branch is pushed by both clients, one after the other.
 fn pushed(kind: Kind) {
     let Some(case) = Case::new(kind, server(), 2, Format::Sha1) else { return };
@@ -77,7 +84,7 @@ fn pushed(kind: Kind) {
 
 #[test]
 fn pushed_to_gitr() {
-    for kind in [Kind::Daemon, Kind::Ssh, Kind::Apache] {
+    for kind in [Kind::Daemon, Kind::Ssh, Kind::Apache, Kind::GitrServe] {
         pushed(kind);
     }
 }

@@ -1,17 +1,23 @@
 //! The body of a request: how long it is, and what it is packed in.
 
+use std::cell::Cell;
 use std::io::{self, BufRead, BufReader, Read};
+use std::rc::Rc;
 
 use bstr::ByteSlice;
 use flate2::bufread::GzDecoder;
 
-use super::Request;
+use super::{Request, Watch};
 use crate::protocol::Service;
 use crate::repo::Repository;
 use crate::server::Error;
+use crate::server::watch::Limits;
 
 /// Bytes of a request that is looked at as a whole, where nothing is configured: git-http-backend(1).
 const REQUEST_LEN_MAX: u64 = 10 * 1024 * 1024;
+
+/// Bytes that may be inflated as if they were so many: what is short is no burden.
+const SMALL: u64 = 1024;
 
 /// A body that can be read.
 pub(super) struct Body<'a> {
@@ -28,7 +34,7 @@ pub(super) enum Unreadable {
 impl<'a> Body<'a> {
     /// Takes the body of `request` from `input`. The wants and haves of a fetch are limited; a push streams.
     pub(super) fn new(
-        repo: &Repository,
+        (repo, watch): (&Repository, &'a Watch),
         service: Service,
         request: &Request,
         input: &'a mut dyn BufRead,
@@ -50,12 +56,81 @@ impl<'a> Body<'a> {
             }
         };
         let is_packed = matches!(request.content_encoding.as_slice(), b"gzip" | b"x-gzip");
-        let stream = if is_packed { Box::new(BufReader::new(GzDecoder::new(raw))) } else { raw };
-        Ok(Self { stream })
+        let limits = match service {
+            Service::UploadPack => watch.limits(),
+            // what is pushed has a limit of its own, receive.maxInputSize
+            Service::ReceivePack => Limits { request_len: u64::MAX, ..watch.limits() },
+        };
+        if !is_packed && limits.request_len == u64::MAX {
+            return Ok(Self { stream: raw });
+        }
+        let taken = Rc::new(Cell::new(0));
+        let counted = Counted { raw, taken: Rc::clone(&taken) };
+        let inflated: Box<dyn Read + 'a> =
+            if is_packed { Box::new(GzDecoder::new(counted)) } else { Box::new(counted) };
+        let bounded = Bounded { inflated, is_packed, taken, given: 0, limits, watch };
+        Ok(Self { stream: Box::new(BufReader::new(bounded)) })
     }
 
     pub(super) fn reader(&mut self) -> &mut (dyn BufRead + 'a) {
         &mut *self.stream
+    }
+}
+
+/// Bytes on their way into the inflater.
+struct Counted<'a> {
+    raw: Box<dyn BufRead + 'a>,
+    taken: Rc<Cell<u64>>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.raw.read(buffer)?;
+        self.taken.set(self.taken.get().saturating_add(length as u64));
+        Ok(length)
+    }
+}
+
+impl BufRead for Counted<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.raw.fill_buf()
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.taken.set(self.taken.get().saturating_add(length as u64));
+        self.raw.consume(length);
+    }
+}
+
+/// Bytes that came out of it, which are not to be too many.
+struct Bounded<'a> {
+    inflated: Box<dyn Read + 'a>,
+    is_packed: bool,
+    taken: Rc<Cell<u64>>,
+    given: u64,
+    limits: Limits,
+    watch: &'a Watch,
+}
+
+impl Bounded<'_> {
+    fn too_long(&self, limit: &'static str) -> io::Error {
+        self.watch.limited(limit);
+        io::Error::other("the request is longer than is served here")
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inflated.read(buffer)?;
+        self.given = self.given.saturating_add(length as u64);
+        let at_most = self.taken.get().max(SMALL).saturating_mul(self.limits.inflation);
+        if self.is_packed && self.given > at_most {
+            return Err(self.too_long("inflation"));
+        }
+        if self.given > self.limits.request_len {
+            return Err(self.too_long("request-bytes"));
+        }
+        Ok(length)
     }
 }
 
@@ -76,7 +151,7 @@ fn length(request: &Request) -> Result<Option<u64>, Unreadable> {
 fn check(repo: &Repository, service: Service, length: u64) -> Result<(), Unreadable> {
     let limit = limit(repo)?;
     if service == Service::UploadPack && length > limit {
-        return Err(Unreadable::Other(Error::Refused(format!(
+        return Err(Unreadable::Other(Error::TooMuch(format!(
             "request was larger than our maximum size ({limit}); try setting GIT_HTTP_MAX_REQUEST_BUFFER"
         ))));
     }

@@ -44,9 +44,10 @@ pub(super) fn send(
     }
 }
 
-/// Sends the refs as lines, hidden ones too, as git 2.47.3 does: who cannot have them has no use for them.
+/// Sends the refs as lines; unless `hides` is set hidden ones too, as git 2.47.3 does.
 pub(super) fn refs(
     repo: &Repository,
+    hides: bool,
     answer: &mut dyn Answer,
     headers: &mut Headers,
 ) -> Result<Outcome, Refusal> {
@@ -54,6 +55,9 @@ pub(super) fn refs(
     let objects = repo.objects()?;
     let mut lines = Vec::new();
     crate::server::Served::new(repo, "uploadpack").each(&["refs/".into()], &mut |served| {
+        if hides && served.is_hidden {
+            return Ok(());
+        }
         let peeled = served.peel(&objects);
         writeln!(lines, "{}\t{}", served.id, served.name)?;
         if let Some(peeled) = peeled {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::UploadPack;
@@ -13,6 +13,7 @@ use crate::protocol::command::Command;
 use crate::protocol::ls_refs::{self, Preamble, write_ref};
 use crate::protocol::pktline::{Packet, Reader};
 use crate::protocol::{self, Ref};
+use crate::server::watch::Phase;
 use crate::server::{Error, Packets};
 
 /// Objects that one `object-info` may ask about.
@@ -25,8 +26,10 @@ impl UploadPack<'_> {
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<bool, Error> {
-        let Some(command) = Command::read(input)? else { return Ok(false) };
+        let read = self.watch.during(Phase::Parse, || Command::read(input));
+        let Some(command) = read? else { return Ok(false) };
         let Command { name, preamble, has_arguments } = command;
+        self.watch.command(known(name.as_ref()), &preamble)?;
         self.check_preamble(&preamble)?;
         match name.as_slice() {
             b"ls-refs" => {
@@ -36,6 +39,7 @@ impl UploadPack<'_> {
                 } else {
                     ls_refs::Request { preamble, ..ls_refs::Request::default() }
                 };
+                self.watch.ls_refs(&request)?;
                 self.ls_refs(&request, out)?;
             }
             b"fetch" => self.fetch(preamble, has_arguments, input, out)?,
@@ -149,6 +153,12 @@ impl UploadPack<'_> {
         }
         Ok(packets.flush()?)
     }
+}
+
+/// The name for logs, which have no room for what clients make up.
+fn known(command: &BStr) -> &'static str {
+    let names = ["ls-refs", "fetch", "object-info", "bundle-uri"];
+    names.into_iter().find(|name| command == *name).unwrap_or("unknown")
 }
 
 /// The next argument, `None` at the flush-pkt.

@@ -14,7 +14,8 @@ use crate::pack::enumerate::FilterSpec;
 use crate::protocol::fetch::{Deepen, Request, ShallowUpdate, SideBand};
 use crate::protocol::ls_refs::Preamble;
 use crate::repo::Objects;
-use crate::server::{Error, Packets};
+use crate::server::watch::Phase;
+use crate::server::{Error, Packets, Watch};
 
 impl UploadPack<'_> {
     /// Serves one fetch.
@@ -29,7 +30,9 @@ impl UploadPack<'_> {
         loop {
             state = match state {
                 State::ReadArguments => self.read_arguments(preamble.clone(), has_arguments, input, out)?,
-                State::SendAcknowledgments(asked) => asked.send_acknowledgments(out)?,
+                State::SendAcknowledgments(asked) => {
+                    self.watch.during(Phase::Negotiate, || asked.send_acknowledgments(&self.watch, out))?
+                }
                 State::SendPack(asked) => self.answer(*asked, out)?,
                 State::Done => return Ok(()),
             }
@@ -44,10 +47,12 @@ impl UploadPack<'_> {
         out: &mut dyn Write,
     ) -> Result<State, Error> {
         let request = if has_arguments {
-            Request::decode_arguments_v2(preamble, input).map_err(|error| behind("fetch", error))?
+            let decode = || Request::decode_arguments_v2(preamble, input);
+            self.watch.during(Phase::Parse, decode).map_err(|error| behind("fetch", error))?
         } else {
             Request { preamble, ..Request::default() }
         };
+        self.watch.fetch(&request)?;
         self.check_allowed(&request)?;
         let objects = self.repo.objects()?;
         let mut packets = Packets { out, in_bands: request.features.sideband_all };
@@ -127,6 +132,7 @@ impl UploadPack<'_> {
     ) -> Result<Option<FilterSpec>, Error> {
         let Some(spec) = &request.filter else { return Ok(None) };
         let spec = FilterSpec::parse(spec.as_bstr()).map_err(Error::Refused)?;
+        self.watch.tell(|account| account.filter = Some(spec.kind()));
         match self.filter_refusal(&spec) {
             None => Ok(Some(spec)),
             Some(text) => Err(packets.refuse(&text, text.clone())),
@@ -228,7 +234,7 @@ struct Asked {
 
 impl Asked {
     /// Tells what both sides have, and whether that is enough.
-    fn send_acknowledgments(mut self: Box<Self>, out: &mut dyn Write) -> Result<State, Error> {
+    fn send_acknowledgments(mut self: Box<Self>, watch: &Watch, out: &mut dyn Write) -> Result<State, Error> {
         let features = self.request.features;
         let haves = std::mem::take(&mut self.request.haves);
         let mut common = Vec::new();
@@ -237,6 +243,7 @@ impl Asked {
                 common.push(id);
             }
         }
+        watch.tell(|account| account.common = self.common.haves.len());
         if self.request.done {
             return Ok(State::SendPack(self));
         }

@@ -18,13 +18,17 @@ use crate::protocol::fetch::{Features, SideBand};
 use crate::protocol::sideband::{DATA, ERROR, SidebandWriter, TEXT};
 use crate::repo::pack_settings::pack_settings;
 use crate::repo::{Objects, Repository};
-use crate::server::{Error, Served};
+use crate::server::watch::Phase;
+use crate::server::{Error, Served, Watch};
 
 /// What a client is told when its pack cannot be made: nothing of our disk.
 const GIVING_UP: &str = "aborting due to possible repository corruption on the remote side.";
 
 /// The phase that clients do not hear of: they count for themselves what arrives.
 const UNTOLD: &str = "Writing objects";
+
+/// The phase in which deltas are searched.
+const DELTAS: &str = "Compressing objects";
 
 /// How often a phase that gets no further by a percent is told.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -77,7 +81,13 @@ impl UploadPack<'_> {
     }
 
     fn make(&self, job: Job, bands: &Mutex<Bands<'_>>) -> Result<(), Error> {
-        let mut progress = Told { bands, shows: !job.features.no_progress, last: None };
+        let mut progress = Told {
+            bands,
+            shows: !job.features.no_progress,
+            last: None,
+            watch: &self.watch,
+            enumerated: None,
+        };
         let settings = pack_settings(self.repo, job.features.ofs_delta, &mut progress)?;
         let source = source(self.repo, &job.boundary)?;
         let includes_tags = job.features.include_tag;
@@ -90,12 +100,20 @@ impl UploadPack<'_> {
             filter: job.filter,
         };
         let failed = |reason| Error::Pack { reason };
-        let mut objects = enumerate(&source, &wanted, &mut progress).map_err(failed)?;
+        let select = || enumerate(&source, &wanted, &mut progress).map_err(failed);
+        let mut objects = self.watch.during(Phase::Select, select)?;
         if includes_tags {
             add_tags(&self.refs, &source, &mut objects)?;
         }
         let mut data = Data(bands);
-        produce(&source, objects, &settings, &mut data, &mut progress).map(drop).map_err(failed)
+        let begun = Instant::now();
+        progress.enumerated = Some(begun);
+        let produced = produce(&source, objects, &settings, &mut data, &mut progress).map_err(failed)?;
+        self.watch.tell(|account| account.pack = Some(produced));
+        let searched = progress.enumerated.unwrap_or(begun);
+        self.watch.took(Phase::Delta, searched - begun);
+        self.watch.took(Phase::Write, searched.elapsed());
+        Ok(())
     }
 }
 
@@ -213,6 +231,9 @@ struct Told<'m, 'a> {
     shows: bool,
     /// What was told last: the phase, its percent, when.
     last: Option<(&'static str, Option<u64>, Instant)>,
+    watch: &'m Watch,
+    /// When what is sent was known; later, when its deltas were.
+    enumerated: Option<Instant>,
 }
 
 impl Told<'_, '_> {
@@ -255,9 +276,15 @@ impl Told<'_, '_> {
 
 impl Progress for Told<'_, '_> {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        if let Event::PhaseEnd { title: DELTAS, .. } = event
+            && self.enumerated.is_some()
+        {
+            self.enumerated = Some(Instant::now());
+        }
         let line = if self.shows { self.line(event) } else { None };
         let mut bands = lock(self.bands);
         let told = match line {
+            _ if self.watch.is_stopped() => Err(io::ErrorKind::BrokenPipe.into()),
             Some(line) => bands.tell(&line),
             None => bands.keep_alive(),
         };
@@ -303,7 +330,8 @@ mod tests {
             keep_alive: None,
             failure: None,
         });
-        let mut progress = Told { bands: &bands, shows, last: None };
+        let watch = Watch::default();
+        let mut progress = Told { bands: &bands, shows, last: None, watch: &watch, enumerated: None };
         for event in events {
             assert!(progress.report(*event).is_continue());
         }

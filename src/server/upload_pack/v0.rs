@@ -12,6 +12,7 @@ use super::{Conversation, UploadPack};
 use crate::protocol;
 use crate::protocol::fetch::{Deepen, Have, MultiAck, Request, write_shallow_v0};
 use crate::protocol::pktline::{fill, write_line};
+use crate::server::watch::Phase;
 use crate::server::{Error, Packets};
 
 impl UploadPack<'_> {
@@ -21,10 +22,14 @@ impl UploadPack<'_> {
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<(), Error> {
-        let request = Request::decode_wants_v0(input).map_err(|error| behind("upload-pack", error))?;
+        let decode = || Request::decode_wants_v0(input);
+        let request =
+            self.watch.during(Phase::Parse, decode).map_err(|error| behind("upload-pack", error))?;
         if request.wants.is_empty() {
             return Ok(());
         }
+        self.watch.command("fetch", &request.preamble)?;
+        self.watch.fetch(&request)?;
         let mut objects = self.repo.objects()?;
         let mut packets = Packets { out: &mut *out, in_bands: false };
         let missing = request.wants.iter().find(|id| !objects.contains(id)).copied();
@@ -45,7 +50,10 @@ impl UploadPack<'_> {
             return Ok(());
         }
         let mut common = Common::new(self.repo.objects()?);
-        if !self.acknowledge(&request, &mut common, input, out)? {
+        let acknowledge = || self.acknowledge(&request, &mut common, input, out);
+        let is_enough = self.watch.during(Phase::Negotiate, acknowledge)?;
+        self.watch.tell(|account| account.common = common.haves.len());
+        if !is_enough {
             return Ok(());
         }
         let mut wants = request.wants;
@@ -90,7 +98,10 @@ impl UploadPack<'_> {
         loop {
             match Have::read_v0(input).map_err(not_a_have)? {
                 None => return Err(protocol::Error::UnexpectedEof { position: 0 }.into()),
-                Some(Have::Have(id)) => round.have(id)?,
+                Some(Have::Have(id)) => {
+                    self.watch.have()?;
+                    round.have(id)?;
+                }
                 Some(Have::Flush) => {
                     if round.flush()? {
                         return Ok(true);

@@ -18,6 +18,7 @@ mod lighttpd;
 mod local;
 mod nginx;
 pub mod secure;
+pub mod serve;
 pub mod ssh;
 pub mod through;
 
@@ -78,12 +79,14 @@ pub enum Kind {
     Jgit,
     /// dulwich's server of `git://`, whichever git is asked for.
     Dulwich,
+    /// `gitr serve`, whichever git is asked for.
+    GitrServe,
 }
 
 impl Kind {
     /// Whether it is reached by `http://`.
     pub fn is_http(self) -> bool {
-        matches!(self, Self::Apache | Self::Lighttpd | Self::Nginx)
+        matches!(self, Self::Apache | Self::Lighttpd | Self::Nginx | Self::GitrServe)
     }
 
     /// Starts a server of this kind that hands out `served/` of `sandbox` with the programs of `git`; `None`, after
@@ -100,6 +103,9 @@ impl Kind {
             Self::Bundle => Some(Box::new(bundle::Bundle::new(sandbox, git))),
             Self::Jgit => jgit::Jgit::start(sandbox).map(|server| Box::new(server) as _),
             Self::Dulwich => dulwich::Dulwich::start(sandbox).map(|server| Box::new(server) as _),
+            Self::GitrServe => {
+                Some(Box::new(serve::GitrServe::start(sandbox, &["--enable-receive-pack=anybody"])))
+            }
         }
     }
 }

@@ -1,0 +1,279 @@
+//! Bodies between sockets, which wait for nothing, and workers, which wait for everything: channels with an end.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::sync::{mpsc, oneshot};
+
+use super::exchange::Finish;
+use super::work::Slot;
+use crate::server::Watch;
+use crate::server::http::Answer;
+
+/// Pieces of a body that wait on their way.
+pub(super) const PIECES_MAX: usize = 16;
+/// Bytes of a piece of an answer.
+const PIECE_LEN: usize = 65_536;
+/// Answers below this are not worth compressing.
+const COMPRESSED_MIN: usize = 1024;
+
+/// The headers of an answer, `Status` among them if it is not 200.
+pub(super) type Headers = Vec<(String, String)>;
+
+/// A part of an answer.
+#[derive(Debug)]
+pub(super) enum Piece {
+    Data(Bytes),
+    /// The answer is whole.
+    End,
+}
+
+/// The body of a request, as a worker reads it.
+pub(super) struct Inlet {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    piece: Bytes,
+    slot: Option<Arc<Slot>>,
+}
+
+impl Inlet {
+    pub(super) fn new(pieces: mpsc::Receiver<io::Result<Bytes>>, slot: Option<Arc<Slot>>) -> Self {
+        Self { pieces, piece: Bytes::new(), slot }
+    }
+
+    fn next(&mut self) -> Option<io::Result<Bytes>> {
+        if let Ok(piece) = self.pieces.try_recv() {
+            return Some(piece);
+        }
+        let pieces = &mut self.pieces;
+        match &self.slot {
+            Some(slot) => slot.without(|| pieces.blocking_recv()),
+            None => pieces.blocking_recv(),
+        }
+    }
+}
+
+impl Read for Inlet {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            match self.next() {
+                Some(piece) => self.piece = piece?,
+                None => return Ok(0),
+            }
+        }
+        let piece = self.piece.split_to(buffer.len().min(self.piece.len()));
+        let (taken, _) = buffer.split_at_mut_checked(piece.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        taken.copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+/// An answer, as a worker writes it. The head goes out with the first byte of the body, so that an answer that fails
+/// before is another one.
+pub(super) struct Outlet {
+    head: Option<(Headers, oneshot::Sender<Headers>)>,
+    buffer: Vec<u8>,
+    pieces: mpsc::Sender<Piece>,
+    packer: Option<GzEncoder<Vec<u8>>>,
+    pub slot: Option<Arc<Slot>>,
+    pub watch: Arc<Watch>,
+    /// Whether there is to be no body: `HEAD`.
+    pub is_head: bool,
+    /// Whether the client takes gzip, and the answer is one that gains by it.
+    pub may_pack: bool,
+    pub sent: Arc<AtomicU64>,
+}
+
+impl Outlet {
+    pub(super) fn new(
+        head: oneshot::Sender<Headers>,
+        pieces: mpsc::Sender<Piece>,
+        watch: Arc<Watch>,
+    ) -> Self {
+        Self {
+            head: Some((Headers::new(), head)),
+            buffer: Vec::new(),
+            pieces,
+            packer: None,
+            slot: None,
+            watch,
+            is_head: false,
+            may_pack: false,
+            sent: Arc::default(),
+        }
+    }
+
+    /// The headers that wait for the first byte; `None` if they are on their way.
+    pub(super) fn waiting(&self) -> Option<&Headers> {
+        self.head.as_ref().map(|(headers, _)| headers)
+    }
+
+    /// Puts another answer in the place of one of which nothing was sent.
+    pub(super) fn replace(&mut self, headers: Headers, body: &[u8]) {
+        if let Some((waiting, _)) = &mut self.head {
+            *waiting = headers;
+            self.buffer = body.to_vec();
+            self.may_pack = false;
+        }
+    }
+
+    /// Sends what is left.
+    pub(super) fn finish(mut self, finish: Finish) -> io::Result<()> {
+        self.push()?;
+        if let Some(packer) = self.packer.take() {
+            let rest = packer.finish()?;
+            self.send(rest)?;
+        }
+        match finish {
+            Finish::Whole => self.wait_for_room(Piece::End),
+            // the client is to see that something is missing
+            Finish::Cut => Ok(()),
+        }
+    }
+
+    /// Sends the head, if it was not yet, and what is buffered.
+    fn push(&mut self) -> io::Result<()> {
+        if let Some((mut headers, sender)) = self.head.take() {
+            let is_plain = headers.iter().all(|(name, _)| name != "Status");
+            if self.may_pack && is_plain && self.buffer.len() >= COMPRESSED_MIN && !self.is_head {
+                headers.retain(|(name, _)| name != "Content-Length");
+                headers.push(("Content-Encoding".into(), "gzip".into()));
+                self.packer = Some(GzEncoder::new(Vec::new(), Compression::fast()));
+            }
+            if self.may_pack {
+                headers.push(("Vary".into(), "Accept-Encoding".into()));
+            }
+            sender.send(headers).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        }
+        let bytes = std::mem::take(&mut self.buffer);
+        match &mut self.packer {
+            None => self.send(bytes),
+            Some(packer) => {
+                packer.write_all(&bytes)?;
+                let ready = std::mem::take(packer.get_mut());
+                self.send(ready)
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        if bytes.is_empty() || self.is_head {
+            return Ok(());
+        }
+        self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.wait_for_room(Piece::Data(bytes.into()))
+    }
+
+    fn wait_for_room(&self, piece: Piece) -> io::Result<()> {
+        let piece = match self.pieces.try_send(piece) {
+            Ok(()) => return Ok(()),
+            Err(mpsc::error::TrySendError::Full(piece)) => piece,
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let sent = match &self.slot {
+            Some(slot) => slot.without(|| self.pieces.blocking_send(piece)),
+            None => self.pieces.blocking_send(piece),
+        };
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Answer for Outlet {
+    fn head(&mut self, headers: &[(String, String)]) -> io::Result<&mut (dyn Write + Send)> {
+        if let Some((waiting, _)) = &mut self.head {
+            // an answer that begins anew is another one
+            self.buffer.clear();
+            *waiting = headers.to_vec();
+        }
+        Ok(self)
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.watch.is_stopped() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE_LEN {
+            self.push()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.watch.is_stopped() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        if self.buffer.is_empty() { Ok(()) } else { self.push() }
+    }
+}
+
+/// The body of an answer, as it goes to the socket.
+pub(super) enum Outgoing {
+    /// All of it is here.
+    Whole(Bytes),
+    /// A worker makes it; what is held is told when the body is over or nobody wants it any more.
+    Piped { pieces: mpsc::Receiver<Piece>, end: Box<dyn End> },
+    /// It is over.
+    Done,
+}
+
+/// Hears how a body ends; dropped without a word, the client is gone.
+pub(super) trait End: Send {
+    /// All of it was handed over.
+    fn whole(&mut self);
+    /// Whoever made it stopped in the middle.
+    fn cut(&mut self);
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let (next, is_over) = match &mut *self {
+            Self::Done => (None, true),
+            Self::Whole(bytes) => (Some(Ok(Frame::data(std::mem::take(bytes)))), true),
+            Self::Piped { pieces, end } => match ready!(pieces.poll_recv(context)) {
+                Some(Piece::Data(bytes)) => (Some(Ok(Frame::data(bytes))), false),
+                Some(Piece::End) => {
+                    end.whole();
+                    (None, true)
+                }
+                None => {
+                    end.cut();
+                    (Some(Err(io::ErrorKind::UnexpectedEof.into())), true)
+                }
+            },
+        };
+        if is_over {
+            *self = Self::Done;
+        }
+        Poll::Ready(next)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Done => true,
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Piped { .. } => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Done => SizeHint::with_exact(0),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Piped { .. } => SizeHint::default(),
+        }
+    }
+}

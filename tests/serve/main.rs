@@ -1,0 +1,23 @@
+//! `gitr serve`: what its clients get from it, C git's and those that mean no good, and what it does for those who run it.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panicking")]
+#![allow(clippy::print_stderr, reason = "skips are told on stderr")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod client;
+mod clients;
+mod http;
+mod limits;
+mod operation;
+
+use support::servers::serve::GitrServe;
+use support::{Format, Sandbox, build};
+
+/// A sandbox with a project of some commits in it, and a server of it.
+fn served(options: &[&str]) -> (Sandbox, GitrServe) {
+    let sandbox = Sandbox::new();
+    build::project(&sandbox, &sandbox.path("served/project.git"), Format::Sha1, 30);
+    let server = GitrServe::start(&sandbox, options);
+    (sandbox, server)
+}
