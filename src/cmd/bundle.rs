@@ -115,7 +115,7 @@ fn create(arguments: &[OsString], context: &Context) -> Result<u8, CommandError>
     if file == "-" {
         let bundled = bundled(&repo, &revisions, version, &mut meters)?;
         let mut out = BufWriter::new(io::stdout());
-        bundled.write(&repo, &mut out, &mut meters)?;
+        written(bundled.write(&repo, &mut out, &mut meters))?;
         out.flush()?;
         return Ok(0);
     }
@@ -123,7 +123,7 @@ fn create(arguments: &[OsString], context: &Context) -> Result<u8, CommandError>
     let lock = LockFile::hold(path)?;
     let bundled = bundled(&repo, &revisions, version, &mut meters)?;
     let mut out = BufWriter::new(lock);
-    bundled.write(&repo, &mut out, &mut meters)?;
+    written(bundled.write(&repo, &mut out, &mut meters))?;
     let lock = out.into_inner().map_err(|error| cannot_create(path, error.error()))?;
     lock.commit().map_err(|error| cannot_create(path, &error))?;
     Ok(0)
@@ -136,6 +136,17 @@ fn bundled(
     progress: &mut dyn Progress,
 ) -> Result<Bundled, CommandError> {
     Ok(Bundled::new(repo, revisions, &mut io::stdin().lock(), version, progress)?)
+}
+
+/// What a promisor did not send is told as by git, which packs in a child.
+fn written(result: Result<(), Error>) -> Result<(), CommandError> {
+    match result {
+        Err(error @ Error::NotPromised(_)) => {
+            CommandError::from(error).print();
+            Err(CommandError::silent(1).with_error("pack-objects died"))
+        }
+        result => Ok(result?),
+    }
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> CommandError {
@@ -153,7 +164,7 @@ fn verify(arguments: &[OsString], context: &Context) -> Result<u8, CommandError>
         return Err(CommandError::silent(1).with_error("need a repository to verify a bundle"));
     };
     let header = &opened.header;
-    let checked = check_prerequisites(&repo, &mut repo.objects()?, header);
+    let checked = check_prerequisites(&repo, &mut repo.objects()?.here(), header);
     // what is here and not connected is no reason for git to say less of the bundle
     let is_missing = matches!(&checked, Err(Error::Prerequisites(lines)) if lines.len() > 1);
     if is_missing && quiet {
@@ -212,7 +223,7 @@ fn take(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {
     let show = Show { verbosity: 0, progress: Some(parsed.values.progress) };
     let mut meters = context.meters(&repo.config, show);
     let bundle = (&opened.header, &mut opened.pack as &mut dyn BufRead);
-    unbundle(&repo, &mut repo.objects()?, bundle, None, &mut Unbundling(&mut meters))?;
+    unbundle(&repo, &mut repo.objects()?.here(), bundle, None, &mut Unbundling(&mut meters))?;
     drop(meters);
     print_refs(&opened.header, names)?;
     Ok(0)

@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicBool;
 
 use bstr::{BString, ByteSlice};
 
+use crate::remote::promisor;
 use crate::repo::config::{Override, overrides_as_parameters};
 use crate::repo::discover::Discovery;
 use crate::repo::{Config, Environment, Repository};
@@ -174,7 +175,22 @@ impl Context {
             bare: self.bare,
             overrides: self.overrides.clone(),
         };
-        Ok(Repository::discover(&discovery, &self.env)?)
+        let mut repo = Repository::discover(&discovery, &self.env)?;
+        self.fetch_lazily(&mut repo)?;
+        Ok(repo)
+    }
+
+    /// Has what a filter left out fetched when it is read. git fetches in a child, which shows its progress whatever the
+    /// command was told.
+    fn fetch_lazily(&self, repo: &mut Repository) -> Result<(), CommandError> {
+        if !repo.is_partial()? {
+            return Ok(());
+        }
+        let is_quiet = repo.config.boolean("promisor.quiet")?.unwrap_or(false);
+        let show = Show { verbosity: -i8::from(is_quiet), progress: None };
+        let is_seen = show.is_progress_shown(&Terminal::new(&self.env));
+        let meters = self.meters(&repo.config, show);
+        Ok(promisor::fetch_lazily(repo, Box::new(meters), is_seen)?)
     }
 
     /// The configuration that holds where there is no repository.

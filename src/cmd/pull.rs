@@ -167,7 +167,7 @@ impl Pull<'_> {
             let id = head.to_string();
             return self.git.run(&["merge", "--ff-only", "--verify-signatures", &id]);
         }
-        if !pull::is_empty_work_tree(self.repo) || pull::has_promisor(&self.repo.config)? {
+        if !pull::is_empty_work_tree(self.repo) {
             if self.move_work_tree(None, head)? {
                 pull::set_head(self.repo, head, fetched)?;
                 return Ok(0);

@@ -99,7 +99,8 @@ pub struct Options<'a> {
     /// The content of a `.keep` file to write beside the pack, if it stays one, which guards it from `git gc` until
     /// [`Keep`] is dropped.
     pub keep: Option<BString>,
-    /// The content of a `.promisor` file to write beside the pack: it came from a promisor remote.
+    /// The content of a `.promisor` file to write beside the pack, which always stays one: it came from a promisor remote. The
+    /// file is empty where the pack has fewer objects than `unpack_limit`.
     pub promisor: Option<BString>,
     /// Threads that resolve deltas; 0 means one for each processor.
     pub threads: usize,

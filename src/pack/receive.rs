@@ -175,7 +175,8 @@ impl Known<'_> {
         };
         match self.held {
             Held::Copied(file) => {
-                store::store_pack(file, (&mut items, &self.pack_id), options, placement).map(received)
+                store::store_pack(file, (&mut items, &self.pack_id, self.count), options, placement)
+                    .map(received)
             }
             Held::There(..) => Ok(received(Stored::Nothing)),
         }

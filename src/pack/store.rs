@@ -22,7 +22,7 @@ use super::{Bases, Error, Keep, Options, Stored};
 /// A pack of the same name that is there already stays. On an error nothing is left behind.
 pub(super) fn store_pack(
     file: Temporary,
-    (items, pack_id): (&mut [Item], &ObjectId),
+    (items, pack_id, count): (&mut [Item], &ObjectId, u32),
     options: &Options<'_>,
     placement: &Placement,
 ) -> Result<Stored, Error> {
@@ -34,7 +34,11 @@ pub(super) fn store_pack(
         Some(content) => keep(names.keep.clone(), content)?,
         None => None,
     };
-    placed.mark(placement, options.promisor.as_ref(), &names)?;
+    let silent = bstr::BString::default();
+    // seen in git 2.47.3
+    let promisor =
+        options.promisor.as_ref().map(|text| if count < options.unpack_limit { &silent } else { text });
+    placed.mark(placement, promisor, &names)?;
     let path = names.pack.clone();
     if placement.pack.is_some() || !(path.exists() && names.idx.exists()) {
         placed.rename(file, path.clone())?;

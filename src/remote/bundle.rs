@@ -97,7 +97,7 @@ impl Bundled {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         let settings = pack_settings(repo, true, progress)?;
-        let mut objects = repo.objects()?;
+        let mut objects = repo.objects()?.here();
         let remotes = promisors(repo)?;
         self.wanted.is_partial = !remotes.is_empty();
         let transport = transport::Options::default();

@@ -316,6 +316,7 @@ impl<'a> Clone<'a> {
             // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
             include_tag: self.is_single_branch(),
             moves_boundary: true,
+            is_kept: true,
             no_progress: self.options.no_progress,
             remote: Some(self.parsed.clone()),
             transport: self.options.transport.clone(),

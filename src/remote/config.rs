@@ -34,7 +34,7 @@ pub struct Remote {
     pub upload_pack: Option<BString>,
     /// `remote.<name>.receivepack`.
     pub receive_pack: Option<BString>,
-    /// `remote.<name>.promisor`: objects that are missing may be asked for later.
+    /// `remote.<name>.promisor`, which a filter implies: objects that are missing may be asked for later.
     pub promisor: bool,
     /// `remote.<name>.partialclonefilter`.
     pub filter: Option<BString>,
@@ -172,6 +172,7 @@ impl Remote {
         self.upload_pack = config.string(&key("uploadpack"));
         self.filter = config.string(&key("partialclonefilter"));
         self.promisor = config.boolean(&key("promisor"))?.unwrap_or(false)
+            || self.filter.is_some()
             || config.string("extensions.partialClone").is_some_and(|promisor| promisor == name);
         // of the two that mean the same the later counts
         let skips = [key("skipFetchAll"), key("skipDefaultUpdate")];

@@ -119,6 +119,8 @@ enum Source {
 struct Kept {
     _packs: Vec<Stored>,
     _files: Vec<KeepFile>,
+    /// Commits without parents that no ref of ours may lead to: see [`Listed::transfer`].
+    foreign: HashSet<ObjectId>,
 }
 
 /// The objects are here and connected; the refs are as they were.
@@ -133,7 +135,7 @@ pub struct Transferred<'a> {
     ours: Snapshot,
     known: Vec<ObjectId>,
     /// Guards the new pack until the refs have moved.
-    _kept: Option<Kept>,
+    kept: Option<Kept>,
 }
 
 /// What a fetch did to the refs.
@@ -372,7 +374,7 @@ impl<'a> Listed<'a> {
         let repo = self.fetch.repo;
         let ours = repo.ref_snapshot()?;
         self.fetch.check_checked_out(&self.map, &ours)?;
-        let mut objects = repo.objects()?;
+        let mut objects = repo.objects()?.here();
         let follows_tags = self.follows_tags();
         if follows_tags {
             let followed = self.tags_to_follow(&objects)?;
@@ -396,6 +398,7 @@ impl<'a> Listed<'a> {
                 return Err(error);
             }
         };
+        let objects = objects.or_promised(repo);
         let Self { fetch, source, refs, map, stale, .. } = self;
         match source {
             Source::Session(session) if kept.is_some() => session.close_after_pack()?,
@@ -403,7 +406,7 @@ impl<'a> Listed<'a> {
             Source::Foreign(foreign) => foreign.close(),
             Source::Bundle(_) => {}
         }
-        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, _kept: kept })
+        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, kept })
     }
 
     fn follows_tags(&self) -> bool {

@@ -61,6 +61,8 @@ pub struct Request {
     pub no_progress: bool,
     /// See [`pack::Options::unpack_limit`].
     pub unpack_limit: u32,
+    /// Whether the pack is kept as it is because somebody said so, or is that of a clone.
+    pub is_kept: bool,
     /// See [`pack::Options::promisor`].
     pub promisor: Option<BString>,
     /// See [`pack::Options::keep`].
@@ -93,7 +95,7 @@ pub fn fetch_pack(
     progress: &mut dyn Progress,
 ) -> Result<Fetched, Error> {
     check_features(session, request, progress)?;
-    let mut objects = repo.objects()?;
+    let mut objects = repo.objects()?.here();
     let mut negotiator = request.algorithm.negotiator();
     if !request.tips.is_empty() {
         prepare(negotiator.as_mut(), &mut objects, advertised, request).map_err(unreadable)?;

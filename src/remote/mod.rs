@@ -24,7 +24,7 @@ mod legacy;
 pub mod listing;
 mod local_clone;
 pub mod negotiate;
-mod promisor;
+pub mod promisor;
 pub mod pull;
 pub mod push;
 pub mod ref_map;

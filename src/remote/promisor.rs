@@ -1,32 +1,75 @@
 //! Objects that a filter left out, once they are needed after all. `git-config(1)`, `remote.<name>.promisor`;
 //! `partial-clone` in git's technical documentation.
 
+use std::fmt;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::fetch_pack::{self, fetch_pack};
-use super::{Error, Remote, RepoSettings, Session, config};
+use super::{Error, Remote, RepoSettings, Session, far};
 use crate::pack::Bases;
 use crate::pack::enumerate::{Enumerated, Wanted, enumerate};
 use crate::progress::{Discard, Event, Progress};
+use crate::protocol::fetch::Deepen;
+use crate::repo::object::Promisor;
 use crate::repo::{Objects, Repository};
-use crate::transport::{self, Url};
+use crate::transport;
 
 /// The remotes that have promised what is not here, in the order they are asked: that of the configuration, the one of
 /// `extensions.partialClone` last.
 pub(super) fn promisors(repo: &Repository) -> Result<Vec<Remote>, Error> {
     let last = repo.config.string("extensions.partialClone");
-    let mut names = Vec::new();
-    for name in config::names(&repo.config) {
-        let key = BString::from([b"remote.", name.as_bytes(), b".promisor"].concat());
-        if last.as_ref() != Some(&name) && repo.config.boolean(&key.to_str_lossy())? == Some(true) {
-            names.push(name);
-        }
-    }
+    let mut names = repo.promisor_names()?;
+    names.retain(|name| last.as_ref() != Some(name));
     names.extend(last);
     names.iter().map(|name| Remote::from_config(&repo.config, name.as_bstr())).collect()
+}
+
+/// What is said where `GIT_NO_LAZY_FETCH` forbids what is about to be done.
+const DISABLED: &str = "lazy fetching disabled; some objects may not be available";
+
+/// Has what a filter left out fetched as soon as it is read, wherever objects of `repo` are read from now on; `progress`
+/// hears of it, and `is_seen` says whether somebody looks at it. Nothing changes where no remote has promised anything, or
+/// `GIT_NO_LAZY_FETCH` forbids it.
+///
+/// # Errors
+///
+/// If the configuration of remotes makes no sense.
+pub fn fetch_lazily(repo: &mut Repository, progress: Box<dyn Progress>, is_seen: bool) -> Result<(), Error> {
+    if repo.is_partial()? && !repo.env.is_true("GIT_NO_LAZY_FETCH") {
+        let lazy = Lazy { repo: repo.clone(), progress: Mutex::new(progress), is_seen };
+        repo.promisor = Some(Arc::new(lazy));
+    }
+    Ok(())
+}
+
+/// Asks the promisors of a repository. Its own reads fetch nothing, so that no request leads to another.
+struct Lazy {
+    repo: Repository,
+    progress: Mutex<Box<dyn Progress>>,
+    is_seen: bool,
+}
+
+impl fmt::Debug for Lazy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lazy").field("git_dir", &self.repo.git_dir).finish_non_exhaustive()
+    }
+}
+
+impl Promisor for Lazy {
+    fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {
+        let repo = &self.repo;
+        let transport = transport::Options::default();
+        let lazy = LazyFetch { repo, transport: &transport, server_options: &[], no_progress: !self.is_seen };
+        // whoever panicked while something was shown has left nothing half done here
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut objects = repo.objects().map_err(io::Error::other)?;
+        let remotes = promisors(repo).map_err(io::Error::other)?;
+        lazy.ask_any(&remotes, &mut objects, ids.to_vec(), progress.as_mut()).map_err(io::Error::other)
+    }
 }
 
 /// The objects of a repository for a pack that builds on them: what a filter left out is fetched, all in one request.
@@ -41,7 +84,7 @@ impl<'a> PromisedBases<'a> {
     pub(super) fn new(repo: &'a Repository) -> Result<Self, Error> {
         let is_allowed = !repo.env.is_true("GIT_NO_LAZY_FETCH");
         let promisors = if is_allowed { promisors(repo)? } else { Vec::new() };
-        Ok(Self { repo, objects: repo.objects()?, promisors })
+        Ok(Self { repo, objects: repo.objects()?.here(), promisors })
     }
 }
 
@@ -87,6 +130,9 @@ pub(super) fn enumerate_whole(
     }
 }
 
+/// What is asked for comes without the files below it, as in C git.
+const NOTHING_BELOW: &str = "blob:none";
+
 /// How promisors are asked.
 pub(super) struct LazyFetch<'a> {
     pub(super) repo: &'a Repository,
@@ -109,6 +155,10 @@ impl LazyFetch<'_> {
         mut wants: Vec<ObjectId>,
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
+        if self.repo.env.is_true("GIT_NO_LAZY_FETCH") {
+            tell(progress, Event::Warning(DISABLED))?;
+            return wants.first().map_or(Ok(()), |id| Err(Error::NotPromised(*id)));
+        }
         for remote in remotes {
             let transport = transport::Options {
                 remote: remote.name.clone(),
@@ -118,10 +168,7 @@ impl LazyFetch<'_> {
             match (LazyFetch { transport: &transport, ..*self }).ask_one(remote, wants.clone(), progress) {
                 Ok(()) => {}
                 Err(error) if error.is_interrupted() => return Err(error),
-                Err(error) if progress.report(Event::Fatal(&error.to_string())).is_break() => {
-                    return Err(Error::Interrupted);
-                }
-                Err(_told) => {}
+                Err(error) => tell(progress, Event::Fatal(&error.to_string()))?,
             }
             objects.refresh()?;
             wants.retain(|id| !objects.contains(id));
@@ -140,13 +187,15 @@ impl LazyFetch<'_> {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         let Self { repo, transport, server_options, no_progress } = self;
-        let text = remote.urls.first().ok_or_else(|| Error::Usage("no URL".into()))?;
         let settings = RepoSettings { config: &repo.config, env: &repo.env };
-        let url = Url::parse(text.as_bstr())?;
-        let mut session = Session::connect(&url, &settings, (*transport).clone(), server_options, progress)?;
+        let url = remote.location()?;
+        let filter = Some(BString::from(NOTHING_BELOW));
+        let mut options = (*transport).clone();
+        far::wishes(&mut options, &Deepen::default(), filter.as_ref(), &repo.git_dir);
+        let mut session = Session::connect(&url, &settings, options, server_options, progress)?;
         let request = fetch_pack::Request {
             wants,
-            filter: Some("blob:none".into()),
+            filter,
             promisor: Some(BString::default()),
             no_progress: *no_progress,
             remote: Some(url),
@@ -156,4 +205,29 @@ impl LazyFetch<'_> {
         fetch_pack(&mut session, repo, &[], &request, progress)?;
         session.close_after_pack()
     }
+}
+
+impl LazyFetch<'_> {
+    /// Fetches what the files of `tree` need and is not here: directories first, then all files at once. What is in `old` as
+    /// well is not asked for.
+    pub(super) fn bring_files(
+        &self,
+        tree: &ObjectId,
+        old: Option<&ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let remotes = promisors(self.repo)?;
+        loop {
+            // each round brings what it asks for or fails
+            let missing = self.repo.missing_for_checkout(tree, old)?;
+            if missing.is_empty() {
+                return Ok(());
+            }
+            self.ask_any(&remotes, &mut self.repo.objects()?.here(), missing, progress)?;
+        }
+    }
+}
+
+fn tell(progress: &mut dyn Progress, event: Event<'_>) -> Result<(), Error> {
+    if progress.report(event).is_break() { Err(Error::Interrupted) } else { Ok(()) }
 }

@@ -4,12 +4,13 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::Error;
-use super::config::names;
+use super::promisor::LazyFetch;
 use super::update::{followed, is_ancestor};
 use crate::progress::Progress;
 use crate::repo::checkout::Outcome;
 use crate::repo::checkout::forward::Forwarded;
-use crate::repo::{Config, Edit, Expected, Repository, Target};
+use crate::repo::{Edit, Expected, Repository, Target};
+use crate::transport;
 
 /// How what is to be merged stands to our branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,20 +90,6 @@ pub fn is_empty_work_tree(repo: &Repository) -> bool {
     !has_others && !repo.git_path("index").exists()
 }
 
-/// Whether any remote may have objects that are not here.
-///
-/// # Errors
-///
-/// If a value of the configuration makes no sense.
-pub fn has_promisor(config: &Config) -> Result<bool, Error> {
-    for name in names(config) {
-        if config.boolean(&format!("remote.{name}.promisor"))?.unwrap_or(false) {
-            return Ok(true);
-        }
-    }
-    Ok(config.string("extensions.partialClone").is_some())
-}
-
 /// As [`set_head`], after the files of `head` have filled the empty work tree. Where a file cannot be written the branch
 /// stays what it is.
 ///
@@ -118,6 +105,7 @@ pub fn begin(
     let id = commit_of(repo, head)?;
     let commit = repo.objects()?.commit(&id).map_err(unreadable)?;
     let commit = commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?;
+    bring_files(repo, &commit.tree, None, progress)?;
     let outcome = repo.checkout(&commit.tree, progress)?;
     if outcome.errors.is_empty() {
         set_head(repo, id, fetched)?;
@@ -154,9 +142,6 @@ pub fn forward(
     new: ObjectId,
     progress: &mut dyn Progress,
 ) -> Result<Forwarded, Error> {
-    if has_promisor(&repo.config)? {
-        return Ok(Forwarded::Special);
-    }
     let mut objects = repo.objects()?;
     let mut tree = |id: Option<ObjectId>| -> Result<ObjectId, Error> {
         let Some(id) = id else { return Ok(ObjectId::empty_tree(repo.object_hash)) };
@@ -166,7 +151,23 @@ pub fn forward(
         Ok(commit.tree)
     };
     let (from, to) = (tree(old)?, tree(Some(new))?);
+    bring_files(repo, &to, Some(&from), progress)?;
     Ok(repo.forward(&from, &to, progress)?)
+}
+
+/// Fetches at once what a filter left out of the files of `tree` and that are not those of `old`.
+fn bring_files(
+    repo: &Repository,
+    tree: &ObjectId,
+    old: Option<&ObjectId>,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    if !repo.is_partial()? || repo.config.boolean("core.sparseCheckout")?.unwrap_or(false) {
+        return Ok(());
+    }
+    let transport = transport::Options::default();
+    let lazy = LazyFetch { repo, transport: &transport, server_options: &[], no_progress: true };
+    lazy.bring_files(tree, old, progress)
 }
 
 /// Moves the branch that is checked out from `old` to `new`, and remembers `old` as `ORIG_HEAD`.

@@ -313,7 +313,7 @@ impl<'a> Connected<'a> {
         let mut targets = Targets::new(&self.advertised, repo.object_hash);
         let matcher = Matcher { repo, locals, refspecs, mirror: options.mirror, prune: options.prune };
         matcher.apply(&mut targets)?;
-        let mut objects = repo.objects()?;
+        let mut objects = repo.objects()?.here();
         if options.follow_tags {
             follow::add_tags(&mut targets, locals, &mut objects)?;
         }

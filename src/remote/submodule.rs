@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
+use gix_object::Kind;
 
 use super::push::submodule::changed::{Changed, changed_by_name};
 use super::push::submodule::{environment, ids_below, refuse_symlinks, walk};
@@ -112,7 +113,14 @@ impl<'a> Superproject<'a> {
         known: &[ObjectId],
     ) -> Result<Self, Error> {
         let modules = modules(repo)?;
-        let changed = if tips.is_empty() { Vec::new() } else { changed_by_name(repo, tips, known.to_vec())? };
+        // where no submodule is known, git does not look for changes of any
+        let names_any = |config: &Config| config.section("submodule").iter().any(|(name, ..)| name.is_some());
+        let has_any = names_any(&modules) || names_any(&repo.config);
+        let changed = if has_any && !tips.is_empty() {
+            changed_by_name(repo, tips, known.to_vec())?
+        } else {
+            Vec::new()
+        };
         let mut superproject = Self { repo, choice, default, modules, changed: Vec::new() };
         for change in changed {
             if !superproject.has_all(&change)? {
@@ -286,14 +294,24 @@ impl<'a> Superproject<'a> {
 /// `.gitmodules` of the work tree; empty where there is none.
 fn modules(repo: &Repository) -> Result<Config, Error> {
     let name = Path::new(".gitmodules");
-    match &repo.work_tree {
-        Some(top) => Ok(Config::from_file(&top.join(name), name, &repo.env)?),
-        None => Ok(Config::from_bytes(b"", name, &repo.env)?),
+    let mut content = Vec::new();
+    if let Some(top) = &repo.work_tree {
+        let file = top.join(name);
+        if file.exists() {
+            return Ok(Config::from_file(&file, name, &repo.env)?);
+        }
+        if let Some(id) = repo.resolve_revision("HEAD:.gitmodules".into())? {
+            let found = repo.objects()?.find(&id, &mut content);
+            if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
+                content.clear();
+            }
+        }
     }
+    Ok(Config::from_bytes(&content, name, &repo.env)?)
 }
 
 fn is_commit(objects: &crate::repo::Objects, id: &ObjectId) -> bool {
-    matches!(objects.kind(id), Ok(Some(gix_object::Kind::Commit)))
+    matches!(objects.kind(id), Ok(Some(Kind::Commit)))
 }
 
 fn is_empty(directory: &Path) -> bool {

@@ -3,7 +3,7 @@
 //! What a pack refers to beyond itself was collected while its objects were in hand ([`pack::Links`]), so that only
 //! these few have to be looked up here, and not the whole of what was received. What was here before is not taken on
 //! trust, since a pack that was refused may still lie about: a commit must lead to one of our refs, and below a tree
-//! everything is looked at.
+//! everything is looked at. In a partial clone what a promisor sent is whole: it has what is missing.
 //!
 //! [`pack::Links`]: crate::pack::Links
 
@@ -28,12 +28,15 @@ pub fn first_missing(
     let Some(Arrived { links, old_tips }) = arrived else {
         return Walk::new(objects, &known).first_missing(tips);
     };
-    if let Some(missing) = tips.iter().chain(&links.blobs).find(|id| !objects.contains(id)) {
+    if let Some(missing) = tips.iter().find(|id| !objects.contains(id)) {
+        return Ok(Some(*missing));
+    }
+    if let Some(missing) = links.blobs.iter().find(|id| is_missing(objects, id)) {
         return Ok(Some(*missing));
     }
     for commit in &links.commits {
         // What a commit names as its parent must be one.
-        if objects.commit(commit)?.is_none() {
+        if objects.commit(commit)?.is_none() && is_missing(objects, commit) {
             return Ok(Some(*commit));
         }
     }
@@ -46,6 +49,11 @@ pub fn first_missing(
     let starts: Vec<ObjectId> =
         [&links.commits, &links.others, old_tips].into_iter().flatten().copied().collect();
     Walk::new(objects, &known).first_missing(&starts)
+}
+
+/// Whether `id` is neither here nor promised by a remote.
+fn is_missing(objects: &Objects, id: &ObjectId) -> bool {
+    !objects.contains(id) && !objects.is_promised(id)
 }
 
 /// What is known of a pack that has just come in.
@@ -137,8 +145,11 @@ impl<'a> Walk<'a> {
 
     /// Begins at `tip`, which may be a tag, a tree or a blob as well.
     fn start(&mut self, tip: ObjectId) -> io::Result<Option<ObjectId>> {
+        if self.objects.is_from_promisor(&tip) {
+            return Ok(None);
+        }
         match self.objects.peel(&tip)? {
-            None => Ok(Some(tip)),
+            None => Ok(is_missing(self.objects, &tip).then_some(tip)),
             Some((id, Kind::Commit)) => {
                 self.push(id, false)?;
                 Ok(None)
@@ -184,7 +195,8 @@ impl<'a> Walk<'a> {
                 unchecked.push((commit.tree, commit.parents.first().copied()));
             }
             for parent in commit.parents {
-                if !self.push(parent, is_whole)? {
+                let is_settled = !is_whole && self.objects.is_from_promisor(&parent);
+                if !is_settled && !self.push(parent, is_whole)? && is_missing(self.objects, &parent) {
                     return Ok(Some(parent));
                 }
             }
@@ -206,10 +218,15 @@ impl<'a> Walk<'a> {
     fn tree_missing(&mut self, tree: &ObjectId, before: Option<&ObjectId>) -> io::Result<Option<ObjectId>> {
         let mut stack = vec![(*tree, before.copied())];
         while let Some((tree, before)) = stack.pop() {
-            if Some(tree) == before || !self.checked.insert(tree) {
+            if Some(tree) == before || !self.checked.insert(tree) || self.objects.is_from_promisor(&tree) {
                 continue;
             }
-            let Some(entries) = entries(self.objects, &tree)? else { return Ok(Some(tree)) };
+            let Some(entries) = entries(self.objects, &tree)? else {
+                if is_missing(self.objects, &tree) {
+                    return Ok(Some(tree));
+                }
+                continue;
+            };
             let old = match before {
                 Some(before) => entries_by_name(self.objects, &before)?,
                 None => HashMap::new(),
@@ -219,7 +236,7 @@ impl<'a> Walk<'a> {
                 match entry.kind {
                     EntryKind::Tree => stack.push((entry.id, old_id)),
                     EntryKind::File if old_id == Some(entry.id) => {}
-                    EntryKind::File if !self.objects.contains(&entry.id) => return Ok(Some(entry.id)),
+                    EntryKind::File if is_missing(self.objects, &entry.id) => return Ok(Some(entry.id)),
                     EntryKind::File | EntryKind::Submodule => {}
                 }
             }

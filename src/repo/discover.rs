@@ -131,6 +131,7 @@ fn open(
         object_hash: own.object_hash,
         config,
         env: env.clone(),
+        promisor: None,
     })
 }
 

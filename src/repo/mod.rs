@@ -1,6 +1,9 @@
 //! The only door to `.git` and the work tree.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use bstr::BString;
 
 pub mod checkout;
 pub mod config;
@@ -38,7 +41,7 @@ pub use temporary::TemporaryFile;
 /// An opened repository.
 ///
 /// It holds paths and configuration, no open file; refs and objects are read when asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Repository {
     /// `.git`, or that of this work tree (`.git/worktrees/<name>`).
     pub git_dir: PathBuf,
@@ -54,6 +57,8 @@ pub struct Repository {
     pub config: Config,
     /// The environment it was opened in.
     pub env: Environment,
+    /// Who brings what a filter left out when it is read; nobody unless somebody is put here.
+    pub promisor: Option<Arc<dyn object::Promisor>>,
 }
 
 /// What can go wrong with a repository, sorted by whose fault it is. The messages are git's.
@@ -113,6 +118,35 @@ impl Repository {
     /// The file `name` that all work trees share, such as `shallow` or `packed-refs`.
     pub fn common_path(&self, name: &str) -> PathBuf {
         self.common_dir.join(name)
+    }
+
+    /// Whether any remote may have objects that are not here, because a filter left them out: git-config(1),
+    /// `remote.<name>.promisor` and `remote.<name>.partialclonefilter`.
+    ///
+    /// # Errors
+    ///
+    /// If a value of the configuration makes no sense.
+    pub fn is_partial(&self) -> Result<bool, Error> {
+        Ok(!self.promisor_names()?.is_empty() || self.config.string("extensions.partialClone").is_some())
+    }
+
+    /// The remotes that the configuration makes promisors, in the order in which it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::is_partial`].
+    pub fn promisor_names(&self) -> Result<Vec<BString>, Error> {
+        let mut names = Vec::new();
+        for (name, key, _) in self.config.section("remote") {
+            let Some(name) = name.filter(|name| !names.contains(name)) else { continue };
+            let is_promisor = match key.as_str() {
+                "promisor" => self.config.boolean(&format!("remote.{name}.promisor"))?.unwrap_or(false),
+                "partialclonefilter" => true,
+                _ => false,
+            };
+            names.extend(is_promisor.then_some(name));
+        }
+        Ok(names)
     }
 
     /// Whether there is no work tree.

@@ -113,6 +113,7 @@ mod tests {
             object_hash: gix_hash::Kind::Sha1,
             config,
             env,
+            promisor: None,
         }
     }
 

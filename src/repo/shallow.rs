@@ -106,6 +106,7 @@ mod tests {
             object_hash: gix_hash::Kind::Sha1,
             config: Config::default(),
             env: Environment::default(),
+            promisor: None,
         }
     }
 

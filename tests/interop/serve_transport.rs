@@ -7,7 +7,7 @@ use crate::support::{Case, Format, Git, Kind, Stream, build, sandbox};
 use crate::{clone, fetch, ls_remote};
 
 /// gitr in the place of C git: its server programs under the names that servers call them by.
-fn server() -> &'static Git {
+pub fn server() -> &'static Git {
     static SERVER: OnceLock<Git> = OnceLock::new();
     SERVER.get_or_init(|| {
         let exec_path: PathBuf = tempfile::tempdir().expect("there is room").keep();

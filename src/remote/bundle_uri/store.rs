@@ -12,7 +12,6 @@ use crate::pack::Stored;
 use crate::progress::{Event, Progress};
 use crate::protocol::bundle::Header;
 use crate::remote::connectivity::{Arrived, first_missing};
-use crate::remote::promisor::promisors;
 use crate::remote::{Error, bundle, fetch};
 use crate::repo::{Edit, Expected, Objects, Repository, Target};
 
@@ -41,11 +40,11 @@ impl Bundles<'_> {
 
     fn take(&mut self, path: &Path) -> Result<(), Error> {
         let (header, mut pack) = open_bundle(path)?;
-        let is_partial = !promisors(self.repo)?.is_empty();
+        let is_partial = self.repo.is_partial()?;
         if header.filter.is_some() && !is_partial {
             return Err(Error::Usage("bundle-uri: a filtered bundle is of no use in a full clone".into()));
         }
-        let mut objects = self.repo.objects()?;
+        let mut objects = self.repo.objects()?.here();
         let old_tips: Vec<ObjectId> =
             branches(&header).map(|(_, id)| id).filter(|id| objects.contains(id)).collect();
         let input = (&header, &mut pack as &mut dyn BufRead);

@@ -1,13 +1,15 @@
 //! The last step of a fetch: refs move and `FETCH_HEAD` is written.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use bstr::{BStr, ByteSlice};
+use gix_hash::ObjectId;
 
 use super::{Fetch, Outcome, Transferred, tags_missing};
 use crate::remote::ref_map::{FetchHead, Mapping};
 use crate::remote::update::{self, RefUpdate};
-use crate::remote::{Error, fetch_head};
+use crate::remote::{Error, connectivity, fetch_head};
 
 impl Transferred<'_> {
     /// The URL as messages show it.
@@ -24,14 +26,14 @@ impl Transferred<'_> {
         let mut updates = self.decide(&asked)?;
         outcome.forced_check = start.elapsed();
         if self.fetch.options.atomic {
-            let arrived = self.arrived_tags(&asked)?;
+            let arrived = self.arrived_tags(&asked, &outcome.known)?;
             updates.extend(self.decide(&arrived)?);
             outcome.updates = updates;
             return self.apply_together(&[asked, arrived].concat(), outcome);
         }
         self.apply(&asked, updates, &mut outcome)?;
         // Their refs are looked up again: tags that were asked for are there now.
-        let arrived = self.arrived_tags(&asked)?;
+        let arrived = self.arrived_tags(&asked, &outcome.known)?;
         let updates = self.decide(&arrived)?;
         self.apply(&arrived, updates, &mut outcome)?;
         Ok(outcome)
@@ -54,13 +56,23 @@ impl Transferred<'_> {
     }
 
     /// Tags whose objects came with the pack, which could not be known before.
-    fn arrived_tags(&self, asked: &[Mapping]) -> Result<Vec<Mapping>, Error> {
+    fn arrived_tags(&mut self, asked: &[Mapping], known: &[ObjectId]) -> Result<Vec<Mapping>, Error> {
         if !self.follows_tags || self.fetch.options.dry_run {
             return Ok(Vec::new());
         }
         let mut tags = tags_missing(self.fetch.repo, &self.refs, asked, &self.objects)?;
         tags.retain(|tag| self.objects.contains(&tag.id));
-        Ok(tags)
+        let foreign = self.kept.as_ref().map(|kept| &kept.foreign).filter(|foreign| !foreign.is_empty());
+        let Some(foreign) = foreign else { return Ok(tags) };
+        // of history that is cut for the far side alone no ref is made, asked for or not
+        let known: HashSet<ObjectId> = known.iter().copied().collect();
+        let mut whole = Vec::new();
+        for tag in tags {
+            let is_cut = connectivity::reaches(&mut self.objects, &tag.id, &known, foreign)
+                .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
+            whole.extend((!is_cut).then_some(tag));
+        }
+        Ok(whole)
     }
 
     fn decide(&mut self, map: &[Mapping]) -> Result<Vec<RefUpdate>, Error> {

@@ -23,7 +23,7 @@ impl Fetch<'_> {
     ) -> Result<(), Error> {
         let mut names: Vec<BString> = map.iter().map(|mapping| mapping.remote.clone()).collect();
         if self.follows_tags(tags) {
-            let followed = tags_missing(self.repo, refs, map, &self.repo.objects()?)?;
+            let followed = tags_missing(self.repo, refs, map, &self.repo.objects()?.here())?;
             names.extend(followed.into_iter().map(|tag| tag.remote));
         }
         foreign.import(self.repo, &names)
@@ -41,12 +41,12 @@ impl Listed<'_> {
         let Source::Foreign(foreign) = &mut self.source else { return Ok(Kept::default()) };
         let keep = foreign.fetch(&self.map, progress)?.keep;
         self.check_foreign(objects, known)?;
-        Ok(Kept { _packs: Vec::new(), _files: keep })
+        Ok(Kept { _files: keep, ..Kept::default() })
     }
 
     /// Checks what the program has brought. It may have moved the shallow boundary, so everything is looked at anew.
     fn check_foreign(&self, objects: &mut Objects, known: &[ObjectId]) -> Result<(), Error> {
-        *objects = self.fetch.repo.objects()?;
+        *objects = self.fetch.repo.objects()?.here();
         if self.fetch.filter().is_some() {
             return Ok(());
         }

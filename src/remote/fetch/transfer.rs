@@ -58,7 +58,7 @@ impl Listed<'_> {
             None => self.accept(objects, &wants, known, foreign)?,
         };
         if let Some((_, boundary)) = &cut.moved {
-            *objects = self.fetch.repo.objects_within(boundary.clone())?;
+            *objects = self.fetch.repo.objects_within(boundary.clone())?.here();
         }
         let wants = self.without_foreign_roots(objects, wants, known, &cut.foreign, progress)?;
         let arrived = Arrived { links: &received.links, old_tips: &old_tips };
@@ -77,7 +77,7 @@ impl Listed<'_> {
             lock.write(&boundary)?;
         }
         others.push(received.stored);
-        Ok(Some(Kept { _packs: others, _files: Vec::new() }))
+        Ok(Some(Kept { _packs: others, _files: Vec::new(), foreign: cut.foreign }))
     }
 
     /// Whether a bundle was filtered and somebody has promised what it leaves out.
@@ -183,15 +183,16 @@ impl Listed<'_> {
     fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
         let Fetch { repo, remote, options, .. } = &self.fetch;
         let filter = self.fetch.filter();
-        let promisor = (remote.promisor || filter.is_some()).then(|| promisor_text(&self.map));
-        let packs_only = promisor.is_some() || options.keep;
+        // as git: what is asked for without a filter is whole, whoever sends it
+        let promisor = filter.is_some().then(|| promisor_text(&self.map));
         Ok(fetch_pack::Request {
             wants,
             tips: if options.refetch { Vec::new() } else { known.to_vec() },
             negotiation_tips: None,
             algorithm: algorithm(repo)?,
             deepen: options.deepen.clone(),
-            unpack_limit: if packs_only { 0 } else { unpack_limit(repo)? },
+            is_kept: options.keep,
+            unpack_limit: if options.keep { 0 } else { unpack_limit(repo)? },
             promisor,
             filter,
             include_tag: self.follows_tags(),

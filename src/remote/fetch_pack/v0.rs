@@ -7,7 +7,7 @@ use std::io::BufRead;
 use gix_hash::ObjectId;
 
 use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
-use crate::progress::Progress;
+use crate::progress::{Event, Progress};
 use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
 };
@@ -15,7 +15,8 @@ use crate::protocol::ls_refs::Preamble;
 use crate::protocol::pktline;
 use crate::remote::{Error, Session};
 
-/// On a pipe rounds grow twofold up to this length and then by as much (seen in git 2.47.3).
+/// On a pipe no round is longer than this, and one is on its way while the answer to the last is read (seen in git 2.47.3):
+/// what waits in the pipe stays little.
 const ROUND_LEN_PIPE: usize = 32;
 /// Over HTTP rounds grow twofold up to this length and then by a tenth (seen in git 2.47.3).
 const ROUND_LEN_LARGE: usize = 16384;
@@ -50,8 +51,11 @@ pub(super) fn negotiate(
         opening,
         common: Vec::new(),
         named: HashSet::new(),
+        sent_count: 0,
+        unanswered: 0,
+        has_common: false,
     };
-    let shallow = conversation.run(ours)?;
+    let shallow = conversation.run(ours, !request.is_kept)?;
     Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new() })
 }
 
@@ -101,6 +105,12 @@ struct Conversation<'a> {
     common: Vec<ObjectId>,
     /// The ids in `common`.
     named: HashSet<ObjectId>,
+    /// How many haves were sent.
+    sent_count: usize,
+    /// How many rounds were sent whose answer was not read yet.
+    unanswered: usize,
+    /// Whether the far side has anything that we have.
+    has_common: bool,
 }
 
 /// What the answers to one round come to.
@@ -117,33 +127,39 @@ enum Answered {
 }
 
 impl Conversation<'_> {
-    fn run(mut self, mut ours: Ours<'_>) -> Result<Vec<ShallowUpdate>, Error> {
+    /// `warns` says whether a user should hear that nothing is common.
+    fn run(mut self, mut ours: Ours<'_>, warns: bool) -> Result<Vec<ShallowUpdate>, Error> {
         let shallow = if self.deepens { self.exchange_boundary()? } else { Vec::new() };
-        let mut round_len = ROUND_LEN_FIRST;
+        // Without multi_ack each common have may be acknowledged, and nothing ends the list: one at a time.
+        let is_single = self.features.multi_ack == MultiAck::None;
+        let mut round_len = if is_single { 1 } else { ROUND_LEN_FIRST };
         let mut in_vain = 0;
         let mut is_acknowledged = false;
         let mut last = Answered::GoOn { news: false };
-        loop {
-            // Without multi_ack each common have may be acknowledged, and nothing ends the list: one at a time.
-            let is_single = self.features.multi_ack == MultiAck::None;
-            let haves = ours.haves(if is_single { 1 } else { round_len })?;
-            if haves.is_empty() {
-                break;
+        let rest = loop {
+            let haves = ours.haves(round_len)?;
+            self.sent_count += haves.len();
+            if haves.len() < round_len {
+                break haves;
             }
             in_vain += haves.len();
             last = self.exchange_round(&haves, &mut ours)?;
             match last {
                 Answered::GoOn { news: true } => (in_vain, is_acknowledged) = (0, true),
                 Answered::GoOn { news: false } => {}
-                Answered::Ready | Answered::Only => break,
+                Answered::Ready | Answered::Only => break Vec::new(),
                 Answered::Pack => return Ok(shallow),
             }
             if is_acknowledged && in_vain >= IN_VAIN_MAX {
-                break;
+                break Vec::new();
             }
-            round_len = self.next_len(round_len);
+            round_len = if is_single { 1 } else { self.next_len(round_len) };
+        };
+        self.exchange_done(&rest, last)?;
+        let is_news = warns && self.sent_count > 0 && !self.has_common;
+        if is_news && self.progress.report(Event::Warning("no common commits")).is_break() {
+            return Err(Error::Interrupted);
         }
-        self.exchange_done(last)?;
         Ok(shallow)
     }
 
@@ -159,11 +175,17 @@ impl Conversation<'_> {
         encode_haves_v0(haves, &mut body);
         pktline::write_flush(&mut body).map_err(crate::protocol::Error::Io)?;
         let input = self.session.connection().exchange(&body, self.progress)?;
+        self.unanswered += 1;
+        if self.is_stateful && self.features.multi_ack != MultiAck::None && self.unanswered == 1 {
+            return Ok(Answered::GoOn { news: false });
+        }
         if self.deepens && !self.is_stateful {
             read_shallow_v0(input)?;
         }
         let mut common = Vec::new();
         let answered = read_acknowledgments(input, self.features, ours, &mut common)?;
+        self.unanswered -= 1;
+        self.has_common |= !common.is_empty();
         for id in common {
             self.remember(id);
         }
@@ -176,9 +198,10 @@ impl Conversation<'_> {
         }
     }
 
-    /// Says that no more haves come, and reads up to the pack.
-    fn exchange_done(&mut self, last: Answered) -> Result<(), Error> {
+    /// Says that no more haves come than `haves`, and reads up to the pack.
+    fn exchange_done(&mut self, haves: &[ObjectId], last: Answered) -> Result<(), Error> {
         let mut body = self.body();
+        encode_haves_v0(haves, &mut body);
         pktline::write_line(&mut body, b"done").map_err(crate::protocol::Error::Io)?;
         let input = self.session.connection().exchange(&body, self.progress)?;
         if self.deepens && !self.is_stateful {
@@ -189,8 +212,13 @@ impl Conversation<'_> {
         }
         loop {
             match Ack::read_v0(input)? {
-                Ack::Nak | Ack::Final(_) => return Ok(()),
-                Ack::Continue(_) | Ack::Common(_) | Ack::Ready(_) => {}
+                Ack::Nak if self.unanswered > 0 => self.unanswered -= 1,
+                Ack::Nak => return Ok(()),
+                Ack::Final(_) => {
+                    self.has_common = true;
+                    return Ok(());
+                }
+                Ack::Continue(_) | Ack::Common(_) | Ack::Ready(_) => self.has_common = true,
             }
         }
     }
@@ -207,8 +235,8 @@ impl Conversation<'_> {
 
     fn next_len(&self, len: usize) -> usize {
         match (self.is_stateful, len) {
-            (true, len) if len < ROUND_LEN_PIPE => len * 2,
-            (true, len) => len + ROUND_LEN_PIPE,
+            (true, _) if self.sent_count < ROUND_LEN_PIPE => ROUND_LEN_PIPE - self.sent_count,
+            (true, _) => ROUND_LEN_PIPE,
             (false, len) if len < ROUND_LEN_LARGE => len * 2,
             (false, len) => len * 11 / 10,
         }

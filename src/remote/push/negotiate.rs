@@ -110,7 +110,7 @@ struct Ours {
 impl Ours {
     fn new(repo: &Repository, tips: &[ObjectId], algorithm: Algorithm) -> Result<Self, Error> {
         let mut ours =
-            Self { tips: Vec::new(), objects: repo.objects()?, negotiator: algorithm.negotiator() };
+            Self { tips: Vec::new(), objects: repo.objects()?.here(), negotiator: algorithm.negotiator() };
         for tip in tips {
             if let Some((id, Kind::Commit)) = ours.objects.peel(tip).map_err(unreadable)? {
                 ours.negotiator.add_tip(id, &mut RepoHistory(&mut ours.objects)).map_err(unreadable)?;

@@ -61,7 +61,7 @@ pub fn preview(
     let matcher = Matcher { repo, locals: &locals, refspecs: &sourced, mirror: false, prune: false };
     let mut targets = Targets::new(advertised, repo.object_hash);
     told.extend(matcher.apply_all(&mut targets)?);
-    let mut objects = repo.objects()?;
+    let mut objects = repo.objects()?.here();
     let wished = targets.list.iter().filter_map(|target| Some((target, target.wish.as_ref()?)));
     let rows = wished.map(|(target, wish)| {
         let planned = planned(&mut objects, target, wish)?;

@@ -75,7 +75,7 @@ fn send_with(
     (form, hear): (Form, Hear<'_>),
     shared: &Shared<'_>,
 ) -> Result<(), Error> {
-    let source = maker.repo.objects()?;
+    let source = maker.repo.objects()?.here();
     let (writer, reader) = pipe();
     let stopper = reader.stopper();
     let mut body = Body { request: Cursor::new(request), pack: reader, is_said: false };

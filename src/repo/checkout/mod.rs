@@ -119,10 +119,22 @@ impl Repository {
         checkout(&place, tree, &self.checkout_options()?, progress)
     }
 
-    /// The blobs of `tree` that are not in the object database, each once, in the order of their paths: what a partial
-    /// clone has to fetch before [`Repository::checkout`].
-    pub fn missing_blobs(&self, tree: &ObjectId) -> Result<Vec<ObjectId>, Error> {
-        missing_blobs(&self.objects_dir, tree, &self.checkout_options()?)
+    /// What a partial clone has to fetch before [`Repository::checkout`] of `tree`, or before [`Repository::forward`] from
+    /// `old`, since it is not in the object database: the trees or, once all of these are here, the blobs, each once, in the
+    /// order of their paths.
+    pub fn missing_for_checkout(
+        &self,
+        tree: &ObjectId,
+        old: Option<&ObjectId>,
+    ) -> Result<Vec<ObjectId>, Error> {
+        let mut missing = Vec::new();
+        for tree in [Some(tree), old].into_iter().flatten() {
+            missing.extend(missing_trees(&self.objects_dir, tree)?);
+        }
+        if missing.is_empty() {
+            missing = missing_blobs(&self.objects_dir, tree, old, &self.checkout_options()?)?;
+        }
+        Ok(missing)
     }
 }
 
@@ -157,19 +169,54 @@ pub fn checkout(
     Ok(outcome)
 }
 
-/// Does what [`Repository::missing_blobs`] says, with everything given.
-pub fn missing_blobs(objects_dir: &Path, tree: &oid, options: &Options) -> Result<Vec<ObjectId>, Error> {
+/// The trees at or below `tree` that are not in the object database. One that cannot be read is not among them.
+pub fn missing_trees(objects_dir: &Path, tree: &oid) -> Result<Vec<ObjectId>, Error> {
+    use gix_object::Find as _;
     let mut objects = open(objects_dir, tree.kind())?;
-    let mut listing = tree::list(&objects, tree, options.protection).map_err(|failure| match failure {
-        tree::Failure::Path(path) => Error::Refused(format!("invalid path '{path}'")),
-        tree::Failure::Other(error) => error,
-    })?;
+    objects.refresh_never();
+    let mut missing = Vec::new();
+    let mut seen = HashSet::from([tree.to_owned()]);
+    let mut ahead = vec![tree.to_owned()];
+    let mut content = Vec::new();
+    while let Some(id) = ahead.pop() {
+        match objects.try_find(&id, &mut content) {
+            Ok(None) if !id.is_empty_tree() => missing.push(id),
+            Ok(Some(object)) if object.kind == gix_object::Kind::Tree => {
+                let entries = gix_object::TreeRefIter::from_bytes(object.data, id.kind());
+                let trees = entries.filter_map(Result::ok).filter(|entry| entry.mode.is_tree());
+                ahead.extend(trees.map(|entry| entry.oid.to_owned()).filter(|below| seen.insert(*below)));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(missing)
+}
+
+/// The blobs of `tree` that are not in the object database and that `old` does not have at the same path.
+pub fn missing_blobs(
+    objects_dir: &Path,
+    tree: &oid,
+    old: Option<&ObjectId>,
+    options: &Options,
+) -> Result<Vec<ObjectId>, Error> {
+    let mut objects = open(objects_dir, tree.kind())?;
+    let list = |tree: &oid| {
+        tree::list(&objects, tree, options.protection).map_err(|failure| match failure {
+            tree::Failure::Path(path) => Error::Refused(format!("invalid path '{path}'")),
+            tree::Failure::Other(error) => error,
+        })
+    };
+    let mut listing = list(tree)?;
+    let old = old.map(|old| list(old)).transpose()?.unwrap_or_default();
     if options.top_only {
         skip_below_top(&mut listing.entries);
     }
     objects.refresh_never();
+    let here: HashSet<_> = old.entries.iter().map(|entry| (&entry.path, entry.id)).collect();
     let mut seen = HashSet::new();
-    let is_needed = |entry: &&index::Entry| entry.mode != index::Mode::Gitlink && !entry.is_skipped;
+    let is_needed = |entry: &&index::Entry| {
+        entry.mode != index::Mode::Gitlink && !entry.is_skipped && !here.contains(&(&entry.path, entry.id))
+    };
     let blobs = listing.entries.iter().filter(is_needed).map(|entry| entry.id);
     Ok(blobs.filter(|id| seen.insert(*id) && !gix_object::Exists::exists(&objects, id)).collect())
 }

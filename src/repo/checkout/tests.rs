@@ -534,7 +534,7 @@ fn missing_blobs_are_named_before_and_during_a_checkout() {
     sandbox.commit_tree(&tree);
     let clone = sandbox.clone_bare_work_tree("ours", &[]);
     let lost_id = ObjectId::from_hex(lost.as_bytes()).expect("an id");
-    let missing = missing_blobs(&clone.join(".git/objects"), &sandbox.tree(), &Options::default());
+    let missing = missing_blobs(&clone.join(".git/objects"), &sandbox.tree(), None, &Options::default());
     assert_eq!(missing.expect("listed"), [lost_id]);
     let outcome = sandbox.check_out(&clone, &Options::default()).expect("checkout");
     let reasons: Vec<_> = outcome.errors.iter().map(|(_, reason)| reason.as_str()).collect();

@@ -31,7 +31,7 @@ pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
 /// All configuration that holds in one place: system, global, local, work tree, environment and command line, with
 /// includes resolved; the last definition of a key wins. Includes `git -c` values ([`Override`]),
 /// `GIT_CONFIG_COUNT/KEY_n/VALUE_n` and `GIT_CONFIG_PARAMETERS`.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Config {
     entries: Vec<Entry>,
     /// Canonical key to the places of its values, in order of definition.

@@ -14,6 +14,7 @@ use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
 use packs::Packs;
+use promise::Promise;
 use stores::{Places, Stores};
 
 mod commit;
@@ -21,10 +22,12 @@ mod decode;
 mod pack;
 mod packs;
 mod prefix;
+mod promise;
 mod source;
 mod stores;
 
 pub use crate::pack::source::Commit;
+pub use promise::Promisor;
 
 /// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.
 const TAGS_MAX: usize = 1_000;
@@ -47,13 +50,15 @@ pub struct Objects {
     graph: Arc<OnceLock<Option<gix_commitgraph::Graph>>>,
     shallow: Arc<[ObjectId]>,
     commits: HashMap<ObjectId, Commit>,
+    promise: Promise,
 }
 
 impl Repository {
     /// Opens the object database. Replace refs are not applied; commits of the shallow file have no parents.
     ///
     /// Alternates come from `info/alternates` and from `GIT_ALTERNATE_OBJECT_DIRECTORIES`. The commit-graph is read
-    /// unless `core.commitGraph` is false or the repository is shallow.
+    /// unless `core.commitGraph` is false or the repository is shallow. What a filter left out is fetched when it is read, if
+    /// the repository has somebody who does that.
     pub fn objects(&self) -> Result<Objects, Error> {
         self.objects_within(self.shallow()?)
     }
@@ -67,7 +72,8 @@ impl Repository {
             object_hash: self.object_hash,
         };
         let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
-        Objects::open(places, boundary, graph)
+        let objects = Objects::open(places, boundary, graph)?;
+        Ok(if self.is_partial()? { objects.with_promise(self.promisor.clone()) } else { objects })
     }
 }
 
@@ -79,7 +85,14 @@ impl Objects {
         let packs = Arc::new(Packs::new(places.object_hash));
         let stores = Stores::open(places)?;
         let graph = if use_graph && shallow.is_empty() { OnceLock::new() } else { OnceLock::from(None) };
-        Ok(Self { stores, packs, graph: Arc::new(graph), shallow: shallow.into(), commits: HashMap::new() })
+        Ok(Self {
+            stores,
+            packs,
+            graph: Arc::new(graph),
+            shallow: shallow.into(),
+            commits: HashMap::new(),
+            promise: Promise::default(),
+        })
     }
 
     /// Opens `objects_dir` without shallow boundary, for the tests of this module and its neighbours.
@@ -102,12 +115,14 @@ impl Objects {
             out.clear();
             return Ok(Some(gix_object::Kind::Tree));
         }
-        if let Some(kind) = self.packs.read(id, &self.stores, out) {
-            return Ok(Some(kind));
-        }
-        self.stores.look_up(|handle| {
-            let found = handle.try_find(id, out).map_err(io::Error::other)?;
-            Ok(found.map(|data| data.kind))
+        self.find_or_bring(id, || {
+            if let Some(kind) = self.packs.read(id, &self.stores, out) {
+                return Ok(Some(kind));
+            }
+            self.stores.look_up(|handle| {
+                let found = handle.try_find(id, out).map_err(io::Error::other)?;
+                Ok(found.map(|data| data.kind))
+            })
         })
     }
 
@@ -117,9 +132,11 @@ impl Objects {
         if id.is_empty_tree() {
             return Ok(Some(gix_object::Kind::Tree));
         }
-        self.stores.look_up(|handle| {
-            let found = handle.try_header(id).map_err(io::Error::other)?;
-            Ok(found.map(|header| header.kind()))
+        self.find_or_bring(id, || {
+            self.stores.look_up(|handle| {
+                let found = handle.try_header(id).map_err(io::Error::other)?;
+                Ok(found.map(|header| header.kind()))
+            })
         })
     }
 
@@ -167,6 +184,10 @@ impl Objects {
 
     /// Looks at the disk again, for packs that came since.
     pub fn refresh(&mut self) -> Result<(), Error> {
+        self.look_again()
+    }
+
+    fn look_again(&self) -> Result<(), Error> {
         self.stores.reopen()?;
         self.packs.refresh(&self.stores);
         Ok(())
@@ -251,6 +272,9 @@ impl crate::pack::Bases for Objects {
     }
     fn contains(&self, id: &oid) -> bool {
         Self::contains(self, id)
+    }
+    fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {
+        Self::bring(self, ids)
     }
 }
 

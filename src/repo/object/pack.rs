@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gix_hash::{ObjectId, oid};
+use gix_object::Kind;
 
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
 use crate::pack::map;
@@ -123,6 +124,25 @@ impl Pack {
     /// Where the entry of `id` begins.
     pub(super) fn offset_of(&self, id: &oid) -> Option<u64> {
         Some(self.index.pack_offset_at_index(self.index.lookup(id)?))
+    }
+
+    /// All objects and where their entries begin, in the order of the index.
+    pub(super) fn objects(&self) -> impl Iterator<Item = (ObjectId, u64)> {
+        self.index.iter().map(|entry| (entry.oid, entry.pack_offset))
+    }
+
+    /// What kind of object the entry at `offset` holds, found without inflating anything; `None` if its base is elsewhere.
+    pub(super) fn kind_at(&self, mut offset: u64) -> Option<Kind> {
+        loop {
+            // a base stands in front of what builds on it, or is found by its id: in a pack that was indexed they end
+            offset = match self.entry_header(offset)?.0.content {
+                Content::Object(kind) => return Some(kind),
+                Content::OfsDelta { distance } => {
+                    offset.checked_sub(distance).filter(|base| *base < offset)?
+                }
+                Content::RefDelta { base } => self.offset_of(&base).filter(|base| *base < offset)?,
+            };
+        }
     }
 
     /// The header of the entry from `offset` to `end`, and its length in bytes.

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use gix_hash::oid;
+use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
 use super::decode::Decoder;
 use super::pack::Pack;
 use super::stores::Stores;
+use crate::pack::Links;
+use crate::pack::links::{Collector, Found};
 use crate::pack::source::Location;
 
 /// Decoders that wait for the next thread, each with its cache; more than these are dropped after use.
@@ -39,6 +41,8 @@ struct Slot {
     pack: OnceLock<Option<Arc<Pack>>>,
     /// Whether it was found to be gone, which is worth a look into the directories once.
     is_gone: AtomicBool,
+    /// Whether a `.promisor` file is beside it; nothing until it was looked for.
+    promisor: OnceLock<bool>,
 }
 
 impl Packs {
@@ -83,6 +87,35 @@ impl Packs {
         slot.and_then(|slot| slot.pack.get()?.clone()).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("no pack has the number {number}"))
         })
+    }
+
+    /// Whether `id` is in a pack that a promisor sent.
+    pub(super) fn is_from_promisor(&self, id: &oid, stores: &Stores) -> bool {
+        let known = self.known(stores);
+        let mut packs = known.iter().filter(|slot| slot.is_from_promisor());
+        packs.any(|slot| slot.pack(self.object_hash).is_some_and(|pack| pack.offset_of(id).is_some()))
+    }
+
+    /// What the objects in packs of promisors refer to and that is not here. Objects that cannot be read refer to nothing.
+    pub(super) fn links_of_promisors(&self, stores: &Stores, is_here: &dyn Fn(&ObjectId) -> bool) -> Links {
+        let found = Found::new(&[], None);
+        let mut collector = Collector::new(&found, self.object_hash);
+        let mut decoder = Decoder::new();
+        let mut content = Vec::new();
+        for (number, slot) in self.known(stores).iter().enumerate() {
+            let pack = slot.pack(self.object_hash).filter(|_| slot.is_from_promisor());
+            let (Some(pack), Ok(number)) = (pack, u32::try_from(number)) else { continue };
+            for (id, offset) in pack.objects() {
+                if pack.kind_at(offset) == Some(Kind::Blob) {
+                    continue;
+                }
+                if let Some(kind) = decoder.read(pack, number, offset, &mut content) {
+                    let _links_or_none = collector.collect(&id, kind, &content);
+                }
+            }
+        }
+        drop(collector);
+        found.outside(is_here)
     }
 
     /// Reads the directories again, for packs that came since.
@@ -138,12 +171,16 @@ struct Gone;
 
 impl Slot {
     fn new(index: PathBuf) -> Self {
-        Self { index, pack: OnceLock::new(), is_gone: AtomicBool::new(false) }
+        Self { index, pack: OnceLock::new(), is_gone: AtomicBool::new(false), promisor: OnceLock::new() }
     }
 
     /// The opened pack; `None` if it is broken or gone.
     fn pack(&self, object_hash: gix_hash::Kind) -> Option<&Pack> {
         self.pack.get_or_init(|| Pack::open(&self.index, object_hash).map(Arc::new)).as_deref()
+    }
+
+    fn is_from_promisor(&self) -> bool {
+        *self.promisor.get_or_init(|| self.index.with_extension("promisor").exists())
     }
 }
 

@@ -471,3 +471,69 @@ fn a_stream_that_is_cut_off_is_an_error() {
     let mut stream = objects.open_stream(&id(top, "HEAD:file")).unwrap().unwrap();
     assert!(stream.read_to_end(&mut Vec::new()).is_err());
 }
+
+/// Remembers what it was asked for, and gets it from another repository.
+#[derive(Debug)]
+struct Lender {
+    from: PathBuf,
+    to: PathBuf,
+    asked: std::sync::Mutex<Vec<Vec<ObjectId>>>,
+}
+
+impl Promisor for Lender {
+    fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {
+        self.asked.lock().unwrap().push(ids.to_vec());
+        for id in ids {
+            let kind = git(&self.from, &["cat-file", "-t", &id.to_string()]);
+            let content = Command::new("git")
+                .args(["-C".as_ref(), self.from.as_os_str(), "cat-file".as_ref(), kind.as_ref()])
+                .arg(id.to_string())
+                .output()?;
+            std::fs::write(self.to.join("object"), content.stdout)?;
+            git(&self.to, &["hash-object", "-w", "-t", &kind, "object"]);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_promised_is_fetched_when_it_is_read() {
+    let whole = repository("sha1");
+    let partial = tempfile::tempdir().unwrap();
+    git(partial.path(), &["init", "-q"]);
+    let tip = id(whole.path(), "main");
+    let file = id(whole.path(), "main:file");
+    let lender = Arc::new(Lender {
+        from: whole.path().to_owned(),
+        to: partial.path().to_owned(),
+        asked: std::sync::Mutex::default(),
+    });
+    let objects = Objects::open_for_test(partial.path().join(".git/objects"), gix_hash::Kind::Sha1);
+    let objects = objects.with_promise(Some(lender.clone()));
+    let mut content = Vec::new();
+    assert!(!objects.contains(&file), "whether it is here is no reason to fetch it");
+    assert_eq!(objects.clone().here().find(&file, &mut content).unwrap(), None);
+    assert_eq!(objects.find(&file, &mut content).unwrap(), Some(gix_object::Kind::Blob));
+    let tree = objects.commit(&tip).unwrap().unwrap().tree;
+    objects.bring(&[tip, tree, tree.kind().null()]).unwrap();
+    assert_eq!(objects.kind(&tree).unwrap(), Some(gix_object::Kind::Tree));
+    assert_eq!(*lender.asked.lock().unwrap(), [[file], [tip], [tree]]);
+}
+
+#[test]
+fn what_packs_of_promisors_name_was_promised() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    let file = id(top, "main:file");
+    let filtered = top.join("filtered");
+    git(top, &["config", "uploadpack.allowFilter", "true"]);
+    let url = format!("file://{}", top.display());
+    git(top, &["clone", "-q", "--bare", "--filter=blob:none", &url, "filtered"]);
+    let objects = Objects::open_for_test(filtered.join("objects"), gix_hash::Kind::Sha1);
+    assert!(!objects.is_promised(&file), "nobody has promised anything");
+    let objects = objects.with_promise(None);
+    let tip = id(top, "main");
+    assert!(objects.is_from_promisor(&tip) && !objects.is_from_promisor(&file));
+    assert!(objects.is_promised(&file) && !objects.is_promised(&file.kind().null()));
+}

@@ -27,6 +27,7 @@ pub(super) fn changed(
 ) -> Result<BTreeMap<BString, Vec<ObjectId>>, Error> {
     let mut objects = repo.objects()?;
     let commits = new_commits(&mut objects, tips, &known)?;
+    bring_trees(&mut objects, &commits)?;
     let mut finder = Finder { repo, objects, names: BTreeMap::new(), current: None };
     let mut found: BTreeMap<BString, Vec<ObjectId>> = BTreeMap::new();
     for id in commits {
@@ -62,6 +63,7 @@ pub(in crate::remote) fn changed_by_name(
 ) -> Result<Vec<Changed>, Error> {
     let mut objects = repo.objects()?;
     let commits = new_commits(&mut objects, tips, &known)?;
+    bring_trees(&mut objects, &commits)?;
     let mut finder = Finder { repo, objects, names: BTreeMap::new(), current: None };
     let mut found: Vec<Changed> = Vec::new();
     for commit in commits {
@@ -78,6 +80,21 @@ pub(in crate::remote) fn changed_by_name(
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(found)
+}
+
+/// Fetches the directories of `commits` and of their parents that a filter left out, all at once.
+fn bring_trees(objects: &mut Objects, commits: &[ObjectId]) -> Result<(), Error> {
+    let mut trees = Vec::new();
+    for id in commits {
+        let Some(commit) = objects.commit(id).map_err(unreadable)? else { continue };
+        trees.push(commit.tree);
+        for parent in &commit.parents {
+            trees.extend(objects.commit(parent).map_err(unreadable)?.map(|parent| parent.tree));
+        }
+    }
+    trees.sort_unstable();
+    trees.dedup();
+    objects.bring(&trees).map_err(unreadable)
 }
 
 /// Looks into the commits of a superproject.
