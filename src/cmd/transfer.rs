@@ -9,6 +9,7 @@ use super::ui::Terminal;
 use super::{CommandError, Show, ui};
 use crate::pack::enumerate::FilterSpec;
 use crate::protocol::fetch::Deepen;
+use crate::remote::accept::AUTO;
 use crate::repo::{Config, Environment, Objects, Repository};
 use crate::transport::{IpVersion, Url};
 
@@ -22,6 +23,11 @@ pub(super) fn bytes(text: &OsString) -> BString {
 
 /// `--filter`, any number, if git knows them.
 pub(super) fn filter(texts: &[OsString]) -> Result<Option<BString>, CommandError> {
+    if let [only] = texts
+        && only == AUTO
+    {
+        return Ok(Some(AUTO.into()));
+    }
     let specs: Vec<BString> = texts.iter().map(bytes).collect();
     FilterSpec::combined(&specs).map_err(CommandError::fatal)
 }

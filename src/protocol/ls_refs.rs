@@ -19,6 +19,9 @@ pub struct Preamble {
     pub session_id: Option<BString>,
     /// `server-option=`, any number.
     pub server_options: Vec<BString>,
+    /// `promisor-remote=`: the names of remotes that the server named and the client accepts, see
+    /// [`promisor_remote`](super::promisor_remote).
+    pub promisor_remote: Option<BString>,
 }
 
 /// Asks for refs.
@@ -117,6 +120,7 @@ impl Preamble {
             Some((b"agent", value)) => self.agent = Some(value.into()),
             Some((b"session-id", value)) => self.session_id = Some(value.into()),
             Some((b"server-option", value)) => self.server_options.push(value.into()),
+            Some((b"promisor-remote", value)) => self.promisor_remote = Some(value.into()),
             Some((b"object-format", value)) => {
                 let unknown = || Error::Unsupported(format!("unknown object format '{}'", printable(value)));
                 self.object_format = Some(hash_kind(value).ok_or_else(unknown)?);
@@ -144,6 +148,12 @@ impl Preamble {
     pub(super) fn push_object_format(&self, out: &mut Vec<u8>) {
         if let Some(hash) = self.object_format {
             push_line(out, &[b"object-format=", hash.to_string().as_bytes()]);
+        }
+    }
+
+    pub(super) fn push_promisor_remote(&self, out: &mut Vec<u8>) {
+        if let Some(names) = &self.promisor_remote {
+            push_line(out, &[b"promisor-remote=", names]);
         }
     }
 

@@ -13,6 +13,7 @@ pub mod command;
 pub mod fetch;
 pub mod ls_refs;
 pub mod pktline;
+pub mod promisor_remote;
 pub mod push;
 pub mod sideband;
 pub mod trace;

@@ -20,7 +20,7 @@ use gix_hash::ObjectId;
 use super::history::RepoHistory;
 use super::negotiate::{Acked, Algorithm, Negotiator};
 use super::promisor::PromisedBases;
-use super::{Error, Session};
+use super::{Error, Session, accept};
 use crate::pack;
 use crate::pack::placement::Placement;
 use crate::progress::{Event, Progress, Shared};
@@ -55,6 +55,8 @@ pub struct Request {
     pub deepen: Deepen,
     /// The filter of a partial clone.
     pub filter: Option<BString>,
+    /// The promisor remotes of the server that are accepted; the configuration decides when it is asked.
+    pub accepted: Vec<BString>,
     /// Whether tags that point to what is sent should come along.
     pub include_tag: bool,
     /// Whether nobody looks at the server's progress.
@@ -95,6 +97,14 @@ pub fn fetch_pack(
     progress: &mut dyn Progress,
 ) -> Result<Fetched, Error> {
     check_features(session, request, progress)?;
+    let accepted = accept::decide(session, repo, request.filter.as_ref(), progress)?;
+    let with_accepted;
+    let request = if accepted.names.is_empty() && accepted.filter == request.filter {
+        request
+    } else {
+        with_accepted = Request { filter: accepted.filter, accepted: accepted.names, ..request.clone() };
+        &with_accepted
+    };
     let mut objects = repo.objects()?.here();
     let mut negotiator = request.algorithm.negotiator();
     if !request.tips.is_empty() {

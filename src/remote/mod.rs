@@ -10,6 +10,7 @@
 use bstr::BString;
 use gix_hash::ObjectId;
 
+pub mod accept;
 pub mod bundle;
 pub mod bundle_uri;
 pub mod clone;

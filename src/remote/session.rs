@@ -239,6 +239,7 @@ impl Session {
             object_format: capabilities.contains("object-format").then_some(self.object_hash),
             session_id: self.session_id().cloned(),
             server_options: self.server_options.clone(),
+            promisor_remote: None,
         }
     }
 

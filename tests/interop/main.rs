@@ -21,14 +21,17 @@ mod ls_remote;
 mod options;
 mod packfile_uri;
 mod partial;
+mod promisor_remote;
 mod push;
 mod remote;
+mod remotes;
 mod serve;
 mod serve_push;
 mod serve_transport;
 mod shallow;
 mod sources;
 mod ssh;
+mod tables;
 mod web;
 
 use support::{Case, Kind, over};

@@ -26,6 +26,7 @@ fn preamble() -> impl Strategy<Value = Preamble> {
     let hash = prop_oneof![Just(Kind::Sha1), Just(Kind::Sha256)];
     (option::of(word()), option::of(hash), option::of(word()), vec(word(), 0..3)).prop_map(
         |(agent, object_format, session_id, server_options)| Preamble {
+            promisor_remote: None,
             agent,
             object_format,
             session_id,

@@ -108,6 +108,7 @@ impl Request {
         self.preamble.push_agent(&mut out);
         self.preamble.push_session_id(&mut out);
         self.preamble.push_server_options(&mut out);
+        self.preamble.push_promisor_remote(&mut out);
         self.preamble.push_object_format(&mut out);
         out.extend_from_slice(b"0001");
         for (word, asked) in self.features.v2_words() {

@@ -189,6 +189,7 @@ impl Listed<'_> {
             wants,
             tips: if options.refetch { Vec::new() } else { known.to_vec() },
             negotiation_tips: None,
+            accepted: Vec::new(),
             algorithm: algorithm(repo)?,
             deepen: options.deepen.clone(),
             is_kept: options.keep,

@@ -8,6 +8,8 @@ use gix_hash::ObjectId;
 use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
 use crate::progress::Progress;
 use crate::protocol::fetch::{self, Features, Reply, SideBand};
+use crate::protocol::ls_refs::Preamble;
+use crate::protocol::promisor_remote;
 use crate::remote::{Error, Session};
 
 /// Rounds longer than this grow by a tenth instead of twofold (seen in git 2.47.3).
@@ -74,9 +76,11 @@ fn first_request(
         ..Features::default()
     };
     let knows_uris = session.capabilities().supports("fetch", "packfile-uris");
+    let names = promisor_remote::encode_names(&request.accepted);
+    let promisor_remote = Some(names).filter(|names| !names.is_empty());
     let is_shallow = session.capabilities().supports("fetch", "shallow");
     fetch::Request {
-        preamble: session.preamble(),
+        preamble: Preamble { promisor_remote, ..session.preamble() },
         wants: request.wants.clone(),
         shallow: if is_shallow { ours.shallow.clone() } else { Vec::new() },
         deepen: request.deepen.clone(),

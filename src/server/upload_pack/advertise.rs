@@ -5,6 +5,7 @@ use std::io::Write;
 use super::UploadPack;
 use super::settings::Unborn;
 use crate::protocol::pktline::{write_flush, write_line};
+use crate::protocol::promisor_remote;
 use crate::protocol::{Advertisement, Capabilities, Version};
 use crate::server::{Error, agent};
 
@@ -36,6 +37,10 @@ impl UploadPack<'_> {
         }
         if settings.has_bundle_uri {
             capabilities.push_line(b"bundle-uri");
+        }
+        if !settings.promisors.is_empty() {
+            let value = promisor_remote::encode(&settings.promisors);
+            capabilities.push_line(&[b"promisor-remote=", value.as_slice()].concat());
         }
         Advertisement::Commands { capabilities }
     }

@@ -54,6 +54,10 @@ impl UploadPack<'_> {
         if let (Some(id), None) = (&preamble.session_id, &self.settings.session_id) {
             return Err(Error::Refused(format!("unknown capability 'session-id={id}'")));
         }
+        if let Some(names) = preamble.promisor_remote.as_ref().filter(|_| self.settings.promisors.is_empty())
+        {
+            return Err(Error::Refused(format!("unknown capability 'promisor-remote={names}'")));
+        }
         let (server, client) =
             (self.repo.object_hash, preamble.object_format.unwrap_or(gix_hash::Kind::Sha1));
         if server != client {

@@ -13,6 +13,7 @@ use super::send::Job;
 use crate::pack::enumerate::FilterSpec;
 use crate::protocol::fetch::{Deepen, Request, ShallowUpdate, SideBand};
 use crate::protocol::ls_refs::Preamble;
+use crate::protocol::promisor_remote::decode_names;
 use crate::repo::Objects;
 use crate::server::watch::Phase;
 use crate::server::{Error, Packets, Watch};
@@ -159,10 +160,24 @@ impl UploadPack<'_> {
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
         let filter = filter.map(|spec| self.repo.filter(&spec, &self.repo.objects()?)).transpose()?;
-        let job =
-            Job { wants, haves, boundary: cut.boundary, receiver_shallow: client_boundary, filter, features };
+        let job = Job {
+            wants,
+            haves,
+            boundary: cut.boundary,
+            receiver_shallow: client_boundary,
+            filter,
+            features,
+            omits_promised: self.has_accepted(&request.preamble),
+        };
         self.send_pack(job, out)?;
         Ok(State::Done)
+    }
+
+    /// Whether the client gets what is missing here from one of the promisors that it was told of.
+    fn has_accepted(&self, preamble: &Preamble) -> bool {
+        let names = preamble.promisor_remote.as_ref().map(|names| decode_names(names.as_bstr()));
+        let is_ours = |name: &BString| self.settings.promisors.iter().any(|remote| remote.name == *name);
+        names.unwrap_or_default().iter().any(is_ours)
     }
 
     /// Tells how the boundary moves, if the client has one or gets one.

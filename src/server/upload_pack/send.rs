@@ -47,6 +47,8 @@ pub(super) struct Job {
     pub receiver_shallow: Vec<ObjectId>,
     pub filter: Option<Filter>,
     pub features: Features,
+    /// Whether what is missing here is left out, since the client gets it from who promised it.
+    pub omits_promised: bool,
 }
 
 impl UploadPack<'_> {
@@ -96,7 +98,7 @@ impl UploadPack<'_> {
             haves: job.haves,
             receiver_shallow: job.receiver_shallow,
             thin: job.features.thin_pack,
-            is_partial: false,
+            is_partial: job.omits_promised,
             filter: job.filter,
         };
         let failed = |reason| Error::Pack { reason };

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
+use crate::protocol::promisor_remote::PromisorRemote;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, Repository};
 
@@ -29,6 +30,8 @@ pub(super) struct Settings {
     pub keep_alive: Option<Duration>,
     pub session_id: Option<BString>,
     pub filters: Filters,
+    /// The promisor remotes that clients are told of (`promisor.advertise`).
+    pub promisors: Vec<PromisorRemote>,
 }
 
 /// `lsrefs.unborn`.
@@ -69,8 +72,26 @@ impl Settings {
                 .map(Duration::from_secs),
             session_id: session_id(config, &repo.env)?,
             filters: Filters::read(config)?,
+            promisors: if is("promisor.advertise")? { promisors(repo)? } else { Vec::new() },
         })
     }
+}
+
+/// The promisor remotes of `repo` that have a URL, with the fields that `promisor.sendFields` names.
+fn promisors(repo: &Repository) -> Result<Vec<PromisorRemote>, Error> {
+    let config = &repo.config;
+    let sent = config.string("promisor.sendFields").unwrap_or_default().to_ascii_lowercase();
+    let sent: Vec<&[u8]> = sent.fields_with(|letter| letter == ',' || letter.is_whitespace()).collect();
+    let mut remotes = Vec::new();
+    for name in repo.promisor_names()? {
+        let value =
+            |key: &str| config.string(&format!("remote.{name}.{key}")).filter(|value| !value.is_empty());
+        let field = |key: &str| value(key).filter(|_| sent.contains(&key.to_ascii_lowercase().as_bytes()));
+        let Some(url) = value("url") else { continue };
+        let (filter, token) = (field("partialCloneFilter"), field("token"));
+        remotes.push(PromisorRemote { name, url, filter, token });
+    }
+    Ok(remotes)
 }
 
 impl Unborn {

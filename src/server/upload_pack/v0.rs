@@ -63,7 +63,15 @@ impl UploadPack<'_> {
         let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose()?;
         let features = request.features;
         self.send_pack(
-            Job { wants, haves, boundary: cut.boundary, receiver_shallow: client, filter, features },
+            Job {
+                wants,
+                haves,
+                boundary: cut.boundary,
+                receiver_shallow: client,
+                filter,
+                features,
+                omits_promised: false,
+            },
             out,
         )
     }

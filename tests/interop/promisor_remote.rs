@@ -1,0 +1,151 @@
+//! Servers that lack large files and name who has them: the capability `promisor-remote`. C git 2.47 does not know it, so
+//! gitr talks to itself; that C git is not disturbed by it is seen as well.
+
+use std::path::PathBuf;
+
+use crate::support::{Format, Git, Run, Sandbox, Stream, build};
+
+/// Bytes of the file that the server lacks.
+const LARGE: usize = 60_000;
+
+/// `served/large.git` has everything, `served/project.git` all but the large file.
+fn serve(sandbox: &Sandbox) {
+    let large = sandbox.path("served/large.git");
+    build::empty(sandbox, &large, Format::Sha1);
+    let mut stream = Stream::new();
+    stream.commit("main", 0).file("small", "small\n").file("large", build::noise(LARGE));
+    stream.commit("main", 1).file("small", "smaller\n");
+    stream.import(sandbox, &large);
+    let served = sandbox.path("served");
+    let url = url_of(sandbox, "large.git");
+    let clone = ["clone", "-q", "--bare", "-o", "lop", "--filter=blob:limit=5k", &url, "project.git"];
+    sandbox.git(&served, &clone).success();
+    for (key, value) in [
+        ("promisor.advertise", "true"),
+        ("promisor.sendFields", "partialCloneFilter, token"),
+        ("remote.lop.token", "sesame"),
+    ] {
+        sandbox.git(&served.join("project.git"), &["config", key, value]).success();
+    }
+}
+
+fn url_of(sandbox: &Sandbox, name: &str) -> String {
+    format!("file://{}", sandbox.path("served").join(name).display())
+}
+
+/// Clones `project.git` from gitr's server by `program`, with the remote `lop` known to the client and `settings`.
+fn clone(sandbox: &Sandbox, program: PathBuf, settings: &[&str], filter: &str) -> Run {
+    let server = crate::serve_transport::server().exec_path.join("git-upload-pack");
+    let mut command = sandbox.command(program);
+    command.arg("clone").arg(format!("--upload-pack={}", server.display()));
+    let url = format!("remote.lop.url={}", url_of(sandbox, "large.git"));
+    for setting in ["remote.lop.promisor=true", &url].iter().chain(settings) {
+        command.args(["-c", setting]);
+    }
+    command.args([filter, &url_of(sandbox, "project.git"), "copy"]);
+    command.env("GIT_TRACE_PACKET", sandbox.path("packets"));
+    std::fs::remove_dir_all(sandbox.path("copy")).ok();
+    std::fs::remove_file(sandbox.path("packets")).ok();
+    Run::of(&mut command)
+}
+
+fn gitr() -> PathBuf {
+    crate::support::sandbox::gitr_program().into()
+}
+
+/// Whether the client said `text` to the server.
+fn has_said(sandbox: &Sandbox, text: &str) -> bool {
+    let packets = std::fs::read_to_string(sandbox.path("packets")).unwrap();
+    packets.lines().any(|line| line.contains("> ") && line.ends_with(text))
+}
+
+#[track_caller]
+fn assert_whole(sandbox: &Sandbox) {
+    let copy = sandbox.path("copy");
+    assert_eq!(std::fs::read(copy.join("large")).unwrap(), build::noise(LARGE));
+    sandbox.git(&copy, &["fsck", "--full"]).success();
+}
+
+#[test]
+fn what_is_accepted_need_not_be_sent() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    for policy in ["all", "knownName", "knownUrl", "KNOWNURL"] {
+        let setting = format!("promisor.acceptFromServer={policy}");
+        clone(&sandbox, gitr(), &[&setting], "--filter=blob:limit=1m").success();
+        assert!(has_said(&sandbox, "promisor-remote=lop"), "{policy}");
+        assert_whole(&sandbox);
+    }
+}
+
+#[test]
+fn what_is_not_accepted_has_to_be_sent() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    let elsewhere = "remote.lop.url=file:///elsewhere";
+    for settings in [
+        &[][..],
+        &["promisor.acceptFromServer=none"],
+        &["promisor.acceptFromServer=knownUrl", elsewhere],
+        &["promisor.acceptFromServer=all", "promisor.checkFields=token", "remote.lop.token=another"],
+        &["promisor.acceptFromServer=knownName", "promisor.checkFields=partialCloneFilter"],
+    ] {
+        let run = clone(&sandbox, gitr(), settings, "--filter=blob:limit=1m");
+        assert_ne!(run.status, 0, "{settings:?}: {run:?}");
+        assert!(!has_said(&sandbox, "promisor-remote=lop"), "{settings:?}");
+        assert!(!sandbox.path("copy").exists());
+    }
+    let run = clone(&sandbox, gitr(), &["promisor.acceptFromServer=bogus"], "--filter=blob:limit=1m");
+    assert!(
+        run.complains_of("unknown 'bogus' value for 'promisor.acceptFromServer' config option"),
+        "{run:?}"
+    );
+}
+
+#[test]
+fn fields_that_agree_are_accepted() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    let settings = [
+        "promisor.acceptFromServer=knownName",
+        "promisor.checkFields=partialCloneFilter token",
+        "remote.lop.partialCloneFilter=blob:limit=5120",
+        "remote.lop.token=sesame",
+    ];
+    clone(&sandbox, gitr(), &settings, "--filter=blob:limit=1m").success();
+    assert_whole(&sandbox);
+}
+
+/// The filter is the one of the remote that is accepted, and the next fetch finds it out anew.
+#[test]
+fn a_filter_comes_from_the_server() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    clone(&sandbox, gitr(), &["promisor.acceptFromServer=knownUrl"], "--filter=auto").success();
+    assert!(has_said(&sandbox, "filter blob:limit=5120"));
+    assert_whole(&sandbox);
+    let copy = sandbox.path("copy");
+    let kept = sandbox.git(&copy, &["config", "remote.origin.partialclonefilter"]).success();
+    assert_eq!(kept.line(), "auto");
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 2).file("more", "more\n").import(&sandbox, &sandbox.path("served/project.git"));
+    let server = crate::serve_transport::server().exec_path.join("git-upload-pack");
+    let option = format!("--upload-pack={}", server.display());
+    let mut command = sandbox.command(gitr());
+    command.current_dir(&copy).args(["fetch", &option]).env("GIT_TRACE_PACKET", sandbox.path("packets"));
+    Run::of(&mut command).success();
+    assert!(has_said(&sandbox, "filter blob:limit=5120"));
+    sandbox.git(&copy, &["fsck", "--full"]).success();
+}
+
+/// A client that knows nothing of it is served as before.
+#[test]
+fn other_clients_are_not_disturbed() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    for git in Git::all() {
+        clone(&sandbox, git.program.clone(), &["core.bare=true"], "--filter=blob:none").success();
+        assert!(!has_said(&sandbox, "promisor-remote=lop"));
+        sandbox.git(&sandbox.path("copy"), &["fsck", "--full"]).success();
+    }
+}
