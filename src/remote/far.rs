@@ -177,6 +177,17 @@ impl Foreign {
         Ok(self.helper.fetch(&wants, progress)?)
     }
 
+    /// Has the program bring the objects `ids`, and ends it.
+    pub(super) fn bring(mut self, ids: &[ObjectId], progress: &mut dyn Progress) -> Result<(), Error> {
+        if !self.helper.fetches() {
+            return Err(Error::Missing(format!("remote helper '{}' cannot fetch", self.helper.name())));
+        }
+        let wants: Vec<(ObjectId, BString)> = ids.iter().map(|id| (*id, id.to_string().into())).collect();
+        let _kept = self.helper.fetch(&wants, progress)?;
+        self.close();
+        Ok(())
+    }
+
     /// Tells the program what it has to know besides; it need not know what it is.
     pub(super) fn set(&mut self, name: &str, value: &str, progress: &mut dyn Progress) -> Result<(), Error> {
         let _known = self.helper.set(name, value.as_bytes().as_bstr(), progress)?;

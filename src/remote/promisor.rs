@@ -9,7 +9,7 @@ use bstr::{BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::fetch_pack::{self, fetch_pack};
-use super::{Error, Remote, RepoSettings, Session, far};
+use super::{Error, Far, Remote, RepoSettings, far};
 use crate::pack::Bases;
 use crate::pack::enumerate::{Enumerated, Wanted, enumerate};
 use crate::progress::{Discard, Event, Progress};
@@ -192,7 +192,11 @@ impl LazyFetch<'_> {
         let filter = Some(BString::from(NOTHING_BELOW));
         let mut options = (*transport).clone();
         far::wishes(&mut options, &Deepen::default(), filter.as_ref(), &repo.git_dir);
-        let mut session = Session::connect(&url, &settings, options, server_options, progress)?;
+        options.helper_options.push(("from-promisor", "1".into()));
+        let mut session = match Far::connect(&url, &settings, options, server_options, progress)? {
+            Far::Session(session) => session,
+            Far::Foreign(foreign) => return foreign.bring(&wants, progress),
+        };
         let request = fetch_pack::Request {
             wants,
             filter,

@@ -12,15 +12,34 @@ use super::{Error, Settings};
 ///
 /// [`Error::Url`] says `transport 'ext' not allowed`, or which setting cannot be understood.
 pub fn allowed(name: &BStr, settings: &dyn Settings) -> Result<(), Error> {
-    let is_allowed = match settings.env("GIT_ALLOW_PROTOCOL") {
-        Some(list) => list.as_encoded_bytes().split_str(":").any(|entry| entry == name.as_bytes()),
-        None => match policy(name, settings)? {
-            Policy::Always => true,
-            Policy::Never => false,
-            Policy::User => is_from_user(settings)?,
-        },
-    };
-    if is_allowed { Ok(()) } else { Err(Error::Url(format!("transport '{name}' not allowed"))) }
+    if is_allowed(name, settings, &|| is_from_user(settings))? {
+        return Ok(());
+    }
+    Err(Error::Url(format!("transport '{name}' not allowed")))
+}
+
+/// Whether the protocol `name` may be used for a URL that a server has named, such as that of a redirect.
+///
+/// # Errors
+///
+/// [`Error::Url`] says which setting cannot be understood.
+pub(super) fn allowed_unasked(name: &BStr, settings: &dyn Settings) -> Result<bool, Error> {
+    is_allowed(name, settings, &|| Ok(false))
+}
+
+fn is_allowed(
+    name: &BStr,
+    settings: &dyn Settings,
+    is_users: &dyn Fn() -> Result<bool, Error>,
+) -> Result<bool, Error> {
+    if let Some(list) = settings.env("GIT_ALLOW_PROTOCOL") {
+        return Ok(list.as_encoded_bytes().split_str(":").any(|entry| entry == name.as_bytes()));
+    }
+    match policy(name, settings)? {
+        Policy::Always => Ok(true),
+        Policy::Never => Ok(false),
+        Policy::User => is_users(),
+    }
 }
 
 /// When a protocol may be used.
@@ -104,6 +123,19 @@ mod tests {
             ("file", vec![], vec![("GIT_ALLOW_PROTOCOL", "https:ssh")], refused("file")),
         ] {
             assert_eq!(verdict(name, &Table::new(&config, &env)), expected, "{name} {config:?} {env:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_names_is_not_the_users() {
+        for (config, env, expected) in [
+            (("protocol.http.allow", "always"), vec![], true),
+            (("protocol.http.allow", "user"), vec![("GIT_PROTOCOL_FROM_USER", "1")], false),
+            (("protocol.allow", "user"), vec![], false),
+            (("protocol.http.allow", "user"), vec![("GIT_ALLOW_PROTOCOL", "http")], true),
+        ] {
+            let found = allowed_unasked("http".into(), &Table::new(&[config], &env));
+            assert_eq!(found.expect("it makes sense"), expected, "{config:?} {env:?}");
         }
     }
 

@@ -187,6 +187,29 @@ fn a_helper_that_speaks_in_streams() {
 }
 
 #[test]
+fn a_helper_brings_what_a_partial_clone_lacks() {
+    let sandbox = sandbox();
+    let twin = twin(&sandbox, 2);
+    let fetches =
+        COMMANDS.replace("option\\ dry-run*", "option\\ dry-run*|option\\ filter*|option\\ from-promisor*");
+    fs::write(sandbox.path("bin/git-remote-commands"), fetches).unwrap();
+    for client in [&twin.ours, &twin.theirs] {
+        let url = format!("file://{}", client.join("far.git").display());
+        let words = ["clone", "-q", "--bare", "--filter=blob:none", &url, "partial.git"];
+        sandbox.git(client, &words).success();
+        let partial = client.join("partial.git");
+        sandbox.git(&partial, &["config", "remote.origin.url", "commands::../far.git"]).success();
+        build::empty(&sandbox, &client.join("other.git"), Format::Sha1);
+    }
+    // the blobs have to be sent, and are not there
+    twin.done("partial.git", &["push", "-q", "../other.git", "main"]);
+    twin.same_objects("other.git");
+    // where the helper pushes itself nothing is negotiated beforehand
+    twin.done("partial.git", &["-c", "push.negotiate=true", "push", "origin", "main:refs/heads/again"]);
+    twin.same("far.git");
+}
+
+#[test]
 fn gits_own_ext() {
     let sandbox = sandbox();
     let twin = twin(&sandbox, 2);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::{Error, IpVersion, Options, Settings};
+use super::super::{Error, IpVersion, Options, Settings, policy};
 use super::client::{self, KeepAlive, LowSpeed, Pinned};
 use super::matching::{Matching, expand_home};
 use super::proxy::{self, Proxies};
@@ -36,6 +36,8 @@ pub(super) struct HttpSettings {
     pub(super) extra_headers: Vec<(String, String)>,
     /// `http.followRedirects`.
     pub(super) follow_redirects: FollowRedirects,
+    /// The schemes that redirects may lead to: `protocol.allow`.
+    pub(super) redirect_schemes: Vec<&'static str>,
     /// `http.postBuffer`: longer requests are sent in chunks.
     pub(super) post_buffer_len: u64,
     /// The languages in which the user would like to be answered.
@@ -80,6 +82,17 @@ pub(super) enum FollowRedirects {
     Never,
 }
 
+/// Of the schemes that are spoken here those that a server may send us to.
+fn redirect_schemes(settings: &dyn Settings) -> Result<Vec<&'static str>, Error> {
+    let mut schemes = Vec::new();
+    for scheme in ["http", "https"] {
+        if policy::allowed_unasked(scheme.into(), settings)? {
+            schemes.push(scheme);
+        }
+    }
+    Ok(schemes)
+}
+
 impl HttpSettings {
     /// Reads what holds for `url`, which is as the user wrote it.
     pub(super) fn read(settings: &dyn Settings, url: &str, options: &Options) -> Result<Self, Error> {
@@ -91,6 +104,7 @@ impl HttpSettings {
             is_smart: !source.env("GIT_SMART_HTTP").is_some_and(|word| is_off(&word)),
             extra_headers: matching.headers(),
             follow_redirects: source.follow_redirects()?,
+            redirect_schemes: redirect_schemes(settings)?,
             post_buffer_len: matching
                 .number("postbuffer")?
                 .map_or(POST_BUFFER_LEN_DEFAULT, |len| len.max(POST_BUFFER_LEN_MIN)),

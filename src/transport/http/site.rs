@@ -195,7 +195,7 @@ impl Site {
         for _ in 0..=REDIRECTS_MAX {
             let payload = call.body.map_or(Payload::Get, |bytes| Payload::Sized(bytes.to_vec()));
             let response = self.send_once(&url, call.headers, payload, call.repeat)?;
-            match redirect_target(&response, &url).filter(|_| call.follow) {
+            match self.redirect_target(&response, &url).filter(|_| call.follow) {
                 None => return Ok(Answer { response, url }),
                 Some(target) => {
                     url = target?;
@@ -204,6 +204,26 @@ impl Site {
             }
         }
         Err(Failure::new(47, format!("Maximum ({REDIRECTS_MAX}) redirects followed")))
+    }
+
+    /// Where `response`, the answer from `url`, sends us; `None` if it is no redirect. A target that must not be
+    /// followed is an error.
+    fn redirect_target(&self, response: &Response, url: &Url) -> Option<Result<Url, Failure>> {
+        if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+            return None;
+        }
+        let Ok(target) = url.join(response.header("location")?) else {
+            return Some(Err(Failure::new(3, "URL using bad/illegal format or missing URL")));
+        };
+        Some(match (url.scheme(), target.scheme()) {
+            ("https", "http") => {
+                Err(Failure::new(1, "redirect from https to http refused: it would expose the transfer"))
+            }
+            (_, other) if !self.settings.redirect_schemes.contains(&other) => {
+                Err(Failure::new(1, format!("Protocol \"{other}\" disabled in followed redirect")))
+            }
+            (_, _) => Ok(without_user(target)),
+        })
     }
 
     /// Sends a request to just this `url`, with the secrets that are meant for it and no others.
@@ -319,24 +339,6 @@ pub(super) fn unfolded(value: &str) -> String {
         }
     }
     text
-}
-
-/// Where `response`, the answer from `url`, sends us; `None` if it is no redirect. A target that must not be
-/// followed is an error.
-fn redirect_target(response: &Response, url: &Url) -> Option<Result<Url, Failure>> {
-    if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
-        return None;
-    }
-    let Ok(target) = url.join(response.header("location")?) else {
-        return Some(Err(Failure::new(3, "URL using bad/illegal format or missing URL")));
-    };
-    Some(match (url.scheme(), target.scheme()) {
-        ("https", "http") => {
-            Err(Failure::new(1, "redirect from https to http refused: it would expose the transfer"))
-        }
-        (_, "http" | "https") => Ok(without_user(target)),
-        (_, other) => Err(Failure::new(1, format!("Protocol \"{other}\" disabled in followed redirect"))),
-    })
 }
 
 /// A server must not choose the name under which we call at another.

@@ -36,6 +36,10 @@ fn a_repository_that_has_moved_is_found() {
             moved("to a file", 302, Place::Below("file:///etc".into()))
                 .fails()
                 .own_words("Protocol \"file\" disabled"),
+            moved("by a server, where only the user may say http", 302, Place::Port)
+                .with("protocol.http.allow=user")
+                .fails()
+                .own_words("Protocol \"http\" disabled"),
             moved("to what is no repository", 302, Place::Below("http://127.0.0.1:1/?".into())).fails(),
         ],
     );
