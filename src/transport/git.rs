@@ -48,7 +48,7 @@ impl Git {
         if ends_request(&authority) || ends_request(&url.path) {
             return Err(Error::Url("newline is forbidden in git:// hosts and repo paths".into()));
         }
-        let proxy = proxy_for(&url.host, settings);
+        let proxy = proxy_for(&authority, settings);
         if proxy.is_some() && url.host.starts_with(b"-") {
             return Err(Error::Url(format!("strange hostname '{}' blocked", url.host)));
         }
@@ -159,7 +159,8 @@ impl Transport for Git {
     }
 }
 
-/// `GIT_PROXY_COMMAND` for all hosts, else the first `core.gitProxy` that is meant for `host`.
+/// `GIT_PROXY_COMMAND` for all hosts, else the first `core.gitProxy` that is meant for `host`, which is followed by the port
+/// that the URL has: git 2.47.3 compares both.
 fn proxy_for(host: &BString, settings: &dyn Settings) -> Option<BString> {
     if let Some(program) = settings.env("GIT_PROXY_COMMAND") {
         return Some(BString::from(program.into_encoded_bytes())).filter(|program| !program.is_empty());

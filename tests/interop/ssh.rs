@@ -7,7 +7,7 @@ use bstr::ByteSlice;
 
 use crate::support::servers::Process;
 use crate::support::servers::ssh::Sshd;
-use crate::support::{Format, Git, Run, Sandbox, Serve, Stream, Twin, build, find_program, missing};
+use crate::support::{Format, Git, Run, Sandbox, Serve, Stream, Twin, build, find_program};
 
 /// The repository that is served.
 const NAME: &str = "r.git";
@@ -41,20 +41,49 @@ fn round(sandbox: &Sandbox, url: &str) {
 #[test]
 fn putty_reaches_what_openssh_does() {
     let Some((mut sandbox, server)) = served() else { return };
-    let (Some(plink), Some(puttygen)) = (find_program("plink"), find_program("puttygen")) else {
-        return missing("plink");
-    };
-    let directory = server.directory().to_owned();
-    let mut command = sandbox.command(puttygen);
-    let key = directory.join("user.ppk");
-    command.arg(directory.join("user")).args(["-O", "private", "-o"]).arg(&key);
-    Run::of(&mut command).success();
-    let mut command = sandbox.command("ssh-keygen");
-    let print = Run::of(command.args(["-l", "-f"]).arg(directory.join("host.pub"))).success().line();
-    let print = print.split(' ').nth(1).unwrap().to_owned();
-    let (plink, key) = (plink.display(), key.display());
-    sandbox.set("GIT_SSH_COMMAND", format!("{plink} -batch -i {key} -hostkey {print}"));
+    let Some(plink) = server.plink(&sandbox) else { return };
+    sandbox.set("GIT_SSH_COMMAND", plink.command());
     round(&sandbox, &server.url(NAME));
+}
+
+#[test]
+fn what_goes_wrong_is_told_in_plinks_own_words() {
+    let Some((mut sandbox, server)) = served() else { return };
+    let Some(plink) = server.plink(&sandbox) else { return };
+    let url = server.url(NAME);
+    let usual = plink.command();
+    let other = server.directory().join("other");
+    let mut command = sandbox.command("ssh-keygen");
+    Run::of(command.args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&other)).success();
+    let mut command = sandbox.command(find_program("puttygen").unwrap());
+    let wrong_file = server.directory().join("other.ppk");
+    Run::of(command.arg(&other).args(["-O", "private", "-o"]).arg(&wrong_file)).success();
+    let wrong_key = usual.replace("user.ppk", "other.ppk");
+    let unknown_host = usual.replace(&format!(" -hostkey {}", plink.host_key), "");
+    let wrong_host = usual.replace(&plink.host_key, &format!("SHA256:{}", "A".repeat(43)));
+    for (command, options) in [
+        (&*unknown_host, &[][..]),
+        (&wrong_host, &[]),
+        (&wrong_key, &[]),
+        (&usual, &["--upload-pack=nosuch-program"]),
+        (&usual, &["--upload-pack=exit 3;"]),
+        (&usual, &["--upload-pack=kill -9 $PPID;"]),
+        ("/nonexistent/plink", &[]),
+        ("nonexistent-plink", &[]),
+    ] {
+        sandbox.set("GIT_SSH_COMMAND", command);
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let words = [&["clone"], options, &[&*url, "copy"]].concat();
+        let (ours, theirs) = (twin.gitr("", &words), twin.git("", &words));
+        assert_eq!((ours.status, theirs.status), (128, 128), "{command}: {ours:?}");
+        // plink itself tells times and places
+        let last = |run: &Run| run.stderr.lines().rev().take(4).map(<[u8]>::to_vec).collect::<Vec<_>>();
+        assert_eq!(last(&ours), last(&theirs), "{command}: {ours:?} {theirs:?}");
+        assert!(!twin.ours.join("copy").exists());
+    }
+    sandbox.set("GIT_SSH_COMMAND", usual);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    quoted(&twin, &url);
 }
 
 #[test]
@@ -111,12 +140,17 @@ fn what_goes_wrong_is_told_in_the_programs_own_words() {
 fn a_text_in_front_is_quoted() {
     let Some((sandbox, server)) = served() else { return };
     let twin = Twin::new(&sandbox, 2, Vec::new());
-    let url = server.url(NAME);
-    let arguments = ["ls-remote", "--upload-pack=echo Welcome to this host; git-upload-pack", &url];
+    quoted(&twin, &server.url(NAME));
+    fs::remove_dir_all(&twin.ours).ok();
+}
+
+/// What the far side of `url` prints before git speaks there is shown.
+#[track_caller]
+fn quoted(twin: &Twin<'_>, url: &str) {
+    let arguments = ["ls-remote", "--upload-pack=echo Welcome to this host; git-upload-pack", url];
     let (ours, theirs) = (twin.gitr("", &arguments), twin.git("", &arguments));
     assert_eq!((ours.status, theirs.status), (128, 128));
     let first = |run: &Run| run.stderr.lines().find(|line| line.starts_with(b"fatal: ")).unwrap().to_vec();
     assert_eq!(first(&ours), first(&theirs));
     assert!(ours.complains_of("hint: the far side printed 'Welcome to this host' before git spoke there"));
-    fs::remove_dir_all(&twin.ours).ok();
 }

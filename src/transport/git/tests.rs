@@ -186,6 +186,7 @@ fn a_proxy_is_chosen_by_domain() {
         ("a.example.com", Some("/a b")),
         ("xexample.com", Some("/last")),
         ("example.com.x", Some("/last")),
+        ("a.example.com:77", Some("/last")),
     ] {
         let chosen = proxy_for(&host.into(), &Table::new(&config, &[]));
         assert_eq!(chosen, expected.map(BString::from), "{host}");

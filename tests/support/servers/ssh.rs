@@ -71,6 +71,40 @@ impl Sshd {
     }
 }
 
+impl Sshd {
+    /// The same for `PuTTY`'s plink, which has a key of its own form and is told the server's; `None`, after saying so, if it
+    /// is missing.
+    pub fn plink(&self, sandbox: &Sandbox) -> Option<Plink> {
+        let (program, puttygen) = (super::require("plink")?, super::require("puttygen")?);
+        let key = self.directory.join("user.ppk");
+        let mut command = sandbox.command(puttygen);
+        command.arg(self.directory.join("user")).args(["-O", "private", "-o"]).arg(&key);
+        Run::of(&mut command).success();
+        let mut command = sandbox.command("ssh-keygen");
+        let print = Run::of(command.args(["-l", "-f"]).arg(self.directory.join("host.pub"))).success().line();
+        let host_key = print.split(' ').nth(1).expect("the second word").to_owned();
+        Some(Plink { program, key, host_key })
+    }
+}
+
+/// How plink reaches a server.
+pub struct Plink {
+    /// The program.
+    pub program: PathBuf,
+    /// The file with the user's key.
+    pub key: PathBuf,
+    /// The fingerprint of the server's key.
+    pub host_key: String,
+}
+
+impl Plink {
+    /// The command line with these.
+    pub fn command(&self) -> String {
+        let Self { program, key, host_key } = self;
+        format!("{} -batch -i {} -hostkey {host_key}", program.display(), key.display())
+    }
+}
+
 impl Serve for Sshd {
     fn url(&self, name: &str) -> String {
         format!("ssh://127.0.0.1:{}{}", self.process.port, self.served.join(name).display())
