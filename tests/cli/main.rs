@@ -16,6 +16,7 @@ mod pull;
 mod push;
 mod refspecs;
 mod remote;
+mod rewrite;
 mod shapes;
 mod trace;
 

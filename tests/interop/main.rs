@@ -16,6 +16,7 @@ mod clone;
 mod daemon;
 mod fetch;
 mod helper;
+mod hostile;
 mod http;
 mod lazy;
 mod ls_remote;

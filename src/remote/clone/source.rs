@@ -167,25 +167,25 @@ pub(super) fn locate(
     })
 }
 
-/// As [`locate`], for what no helper program is named for.
+/// As [`locate`], for what no helper program is named for. What is written down is what the user said; where it leads is
+/// for `insteadOf` to say.
 fn locate_natively(source: &BStr, config: &Config, env: &Environment) -> Result<(BString, Url), Error> {
-    let rewritten = config::rewrite(config, source);
-    let given = Url::parse(rewritten.as_bstr());
-    let path = match &given {
-        Ok(url) if url.scheme == Scheme::Path => url.local_path().unwrap_or_default(),
-        Ok(_) | Err(_) => PathBuf::from(source.to_os_str_lossy().into_owned()),
-    };
-    let Some(found) = find_local(&path) else {
-        return match given? {
-            url if url.scheme == Scheme::Path => {
-                Err(Error::Usage(format!("repository '{source}' does not exist")))
-            }
-            url => Ok((source.to_owned(), url)),
-        };
-    };
     let bytes = |path: PathBuf| BString::from(path.into_os_string().into_encoded_bytes());
-    let parsed = Url::parse(bytes(absolute(&found, env)).as_bstr())?;
-    Ok((bytes(absolute(&path, env)), parsed))
+    let path = PathBuf::from(source.to_os_str_lossy().into_owned());
+    let url = match find_local(&path) {
+        Some(_) => bytes(absolute(&path, env)),
+        None if source.contains(&b':') => source.to_owned(),
+        None => return Err(Error::Usage(format!("repository '{source}' does not exist"))),
+    };
+    let given = Url::parse(config::rewrite(config, url.as_bstr()).as_bstr())?;
+    let found = match given.scheme {
+        Scheme::Path => given.local_path().and_then(|path| find_local(&path)),
+        _ => find_local(&path),
+    };
+    match found {
+        Some(found) => Ok((url, Url::parse(bytes(absolute(&found, env)).as_bstr())?)),
+        None => Ok((url, given)),
+    }
 }
 
 /// `path` below the current directory as the user knows it (`PWD`), with nothing taken out: git keeps `.` and `..` in

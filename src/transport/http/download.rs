@@ -6,12 +6,15 @@
 use std::io::{Read as _, Write};
 use std::time::Duration;
 
+use bstr::ByteSlice as _;
+
 use super::client::{LowSpeed, Repeat};
 use super::settings::{FollowRedirects, HttpSettings};
 use super::site::{Answer, Call};
 use super::{CHALLENGES_MAX, Error, Options, Settings, Url, base, site_with, text_of};
 use crate::progress::Progress;
 use crate::protocol::{Error as ProtocolError, Service, Version};
+use crate::telemetry;
 
 /// Bytes that are written at once.
 const CHUNK_LEN: usize = 64 * 1024;
@@ -42,6 +45,7 @@ impl Download<'_> {
     /// by then.
     pub fn get(&self, url: &Url, out: &mut dyn Write, progress: &mut dyn Progress) -> Result<u64, Error> {
         super::super::policy::allowed(url.scheme.name(), self.settings)?;
+        telemetry::data("transport/http", "download", &url.redacted().to_str_lossy());
         let mut here = HttpSettings::read(self.settings, text_of(url)?, &self.options)?;
         here.client.low_speed.get_or_insert(LowSpeed { limit: SPEED_MIN_BYTES, time: SLOW_MAX });
         if !self.remote.is_some_and(|remote| is_same_server(remote, url)) {
