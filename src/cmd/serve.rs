@@ -4,15 +4,18 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::arguments::{self, Parsed, Spec};
 use super::{CommandError, Context, ui};
-use crate::listen::address::{Address, Socket};
+use crate::listen::access::Files;
+use crate::listen::address::{Address, Network, Socket};
 use crate::listen::limit::{Limit, Limits};
-use crate::listen::{Pushing, Server, Settings};
+use crate::listen::tls::Identity;
+use crate::listen::{Backend, Keeping, Proxies, Pushing, Role, Server, Settings};
 
 mod log;
 
@@ -23,9 +26,35 @@ const SPEC: Spec = Spec {
     synopsis: &[
         "gitr serve [--listen=<address>]... [--root=<directory>] [--export-all]",
         "           [--enable-receive-pack[=(users|anybody)]] [--limit=<name>=<value>]...",
+        "           [--tls-listen=<address>]... [--tls-cert=<file>]... [--tls-key=<file>]...",
+        "           [--vhost=<host>=<directory>]... [--trust-proxy=(<network>|unix)]...",
+        "           [--htpasswd=<file>] [--tokens=<file>] [--rules=<file>]",
+        "           [--forward-auth=<url>] [--private]",
+        "           [--pack-cache[=<size>]] [--backend=(gitr|git)] [--status-page]",
         "           [--admin=<address>]... [--log-format=(text|json|none)] [--pid-file=<file>]",
     ],
-    plain: &["listen", "admin", "root", "limit", "log-format", "pid-file", "compat"],
+    plain: &[
+        "listen",
+        "tls-listen",
+        "tls-cert",
+        "tls-key",
+        "vhost",
+        "trust-proxy",
+        "htpasswd",
+        "tokens",
+        "rules",
+        "forward-auth",
+        "pack-cache",
+        "pack-cache-time",
+        "pack-cache-dir",
+        "backend",
+        "admin",
+        "root",
+        "limit",
+        "log-format",
+        "pid-file",
+        "compat",
+    ],
 };
 
 /// Where to listen if nothing is said: this machine alone hears it.
@@ -36,6 +65,57 @@ struct Arguments {
     /// listen at <host>:<port>, <port> or unix:<path> (can be repeated)
     #[arg(long, value_name = "address")]
     listen: Vec<String>,
+    /// listen for HTTPS (can be repeated)
+    #[arg(long = "tls-listen", value_name = "address")]
+    tls_listen: Vec<String>,
+    /// a certificate and those that vouch for it, in PEM; clients get the one for the name they ask for (can be repeated)
+    #[arg(long = "tls-cert", value_name = "file")]
+    tls_cert: Vec<PathBuf>,
+    /// the key of each certificate, in the same order
+    #[arg(long = "tls-key", value_name = "file")]
+    tls_key: Vec<PathBuf>,
+    /// serve another directory to those who ask for <host> (can be repeated)
+    #[arg(long, value_name = "host=directory")]
+    vhost: Vec<String>,
+    /// believe the X-Forwarded-For of these (can be repeated)
+    #[arg(long = "trust-proxy", value_name = "(<network>|unix)")]
+    trust_proxy: Vec<String>,
+    /// users and passwords, as htpasswd writes them: bcrypt, apr1 or SHA
+    #[arg(long, value_name = "file")]
+    htpasswd: Option<PathBuf>,
+    /// users and tokens, one pair a line; a token is taken as Bearer and as a password
+    #[arg(long, value_name = "file")]
+    tokens: Option<PathBuf>,
+    /// who may read and write which repositories, as TOML
+    #[arg(long, value_name = "file")]
+    rules: Option<PathBuf>,
+    /// ask this URL whether a request is allowed
+    #[arg(long = "forward-auth", value_name = "url")]
+    forward_auth: Option<String>,
+    /// let users alone read, where no rule says otherwise
+    #[arg(long)]
+    private: bool,
+    /// show people at / what is served
+    #[arg(long = "status-page")]
+    status_page: bool,
+    /// keep answers to fetches, for whoever asks the same: <size> bytes of them, 1g if not said
+    #[arg(
+        long = "pack-cache",
+        value_name = "size",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "1g"
+    )]
+    pack_cache: Option<String>,
+    /// how long an answer is kept, 60s if not said
+    #[arg(long = "pack-cache-time", value_name = "time")]
+    pack_cache_time: Option<String>,
+    /// where answers are kept, instead of in the directory for temporary files
+    #[arg(long = "pack-cache-dir", value_name = "directory")]
+    pack_cache_dir: Option<PathBuf>,
+    /// who answers: gitr, or C git's http-backend
+    #[arg(long, value_name = "(gitr|git)")]
+    backend: Option<String>,
     /// answer /livez, /readyz and /metrics at <address> (can be repeated)
     #[arg(long, value_name = "address")]
     admin: Vec<String>,
@@ -91,20 +171,21 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         ))
     })?;
     let settings = settings(values, context)?;
-    let sockets = (sockets(&values.listen)?, bind(&values.admin)?);
+    let sockets = sockets(values)?;
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let server = Server::start(settings, sockets, Arc::new(Printed(format)))
         .map_err(|error| CommandError::fatal(format!("cannot serve: {error}")))?;
     if let Some(file) = &values.pid_file {
         write_pid(file)?;
     }
-    for address in server.addresses() {
-        ui::note(format!("listening at {}", shown(address)));
+    for (role, address) in server.addresses() {
+        ui::note(format!("listening at {}", shown(*role, address)));
     }
     for signal in &mut signals {
         if signal == SIGTERM || signal == SIGINT {
             break;
         }
+        server.reload();
     }
     end_at_once_if_asked_again(signals)?;
     ui::note("ending: transfers come to their end");
@@ -124,8 +205,9 @@ fn end_at_once_if_asked_again(mut signals: Signals) -> std::io::Result<()> {
     Ok(())
 }
 
-fn shown(address: &str) -> String {
-    if address.starts_with("unix:") { address.to_owned() } else { format!("http://{address}/") }
+fn shown(role: Role, address: &str) -> String {
+    let scheme = if role == Role::Secure { "https" } else { "http" };
+    if address.starts_with("unix:") { address.to_owned() } else { format!("{scheme}://{address}/") }
 }
 
 fn write_pid(file: &Path) -> Result<(), CommandError> {
@@ -140,16 +222,93 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         let text = format!("root '{}' does not exist or is not a directory", root.display());
         return Err(CommandError::fatal(text));
     }
+    let access = Files {
+        htpasswd: values.htpasswd.clone(),
+        tokens: values.tokens.clone(),
+        rules: values.rules.clone(),
+        forward: values.forward_auth.clone(),
+        is_private: values.private,
+    };
+    let pushes = pushing(values.enable_receive_pack.as_deref())?;
+    if (pushes == Pushing::Users || values.private) && !access.knows_users() {
+        let text = "users are known by --htpasswd, --tokens or --forward-auth alone";
+        let hint = "--enable-receive-pack=anybody lets everybody push";
+        return Err(CommandError::fatal(text).with_hint(hint));
+    }
     Ok(Settings {
+        access,
+        pushes,
+        has_page: values.status_page,
+        backend: backend(values.backend.as_deref())?,
+        cache: keeping(values, &context)?,
+        hosts: values.vhost.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
+        proxies: proxies(&values.trust_proxy)?,
+        identities: identities(values)?,
         root,
         limits: limits(&values.limit, &context)?,
         env: context.env,
         overrides: context.overrides,
         exports_all: values.export_all,
-        pushes: pushing(values.enable_receive_pack.as_deref())?,
         follows_links: values.follow_symlinks,
         imitates_backend: imitates(values.compat.as_deref())?,
     })
+}
+
+fn host(text: &str) -> Result<(String, PathBuf), CommandError> {
+    let pair = text.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty());
+    let (name, path) =
+        pair.ok_or_else(|| CommandError::fatal(format!("'{text}' is no host and directory")))?;
+    Ok((name.to_owned(), path.into()))
+}
+
+fn proxies(said: &[String]) -> Result<Proxies, CommandError> {
+    let mut proxies = Proxies::default();
+    for text in said {
+        if text == "unix" {
+            proxies.machine = true;
+            continue;
+        }
+        let network = Network::parse(text);
+        let bad = || CommandError::fatal(format!("'{text}' is neither a network nor 'unix'"));
+        proxies.networks.push(network.ok_or_else(bad)?);
+    }
+    Ok(proxies)
+}
+
+fn identities(values: &Arguments) -> Result<Vec<Identity>, CommandError> {
+    if values.tls_cert.len() != values.tls_key.len() {
+        return Err(CommandError::fatal("each --tls-cert needs its --tls-key"));
+    }
+    if values.tls_cert.is_empty() && !values.tls_listen.is_empty() {
+        return Err(CommandError::fatal("--tls-listen needs --tls-cert and --tls-key"));
+    }
+    let pairs = values.tls_cert.iter().zip(&values.tls_key);
+    Ok(pairs.map(|(chain, key)| Identity { chain: chain.clone(), key: key.clone() }).collect())
+}
+
+fn backend(said: Option<&str>) -> Result<Backend, CommandError> {
+    match said {
+        None | Some("gitr") => Ok(Backend::Gitr),
+        Some("git") => {
+            let found = which::which("git");
+            found
+                .map(Backend::Git)
+                .map_err(|_| CommandError::fatal("--backend=git needs git to be installed"))
+        }
+        Some(other) => Err(CommandError::fatal(format!("the backend is 'gitr' or 'git', not '{other}'"))),
+    }
+}
+
+fn keeping(values: &Arguments, context: &Context) -> Result<Option<Keeping>, CommandError> {
+    let Some(size) = &values.pack_cache else { return Ok(None) };
+    let bad = |text: &str| CommandError::fatal(format!("bad value '{text}' for the cache of packs"));
+    let time = values.pack_cache_time.as_deref().unwrap_or("60s");
+    let temporary = || context.env.path("TMPDIR").unwrap_or_else(|| "/tmp".into());
+    Ok(Some(Keeping {
+        bytes_max: Limit::RequestBytes.parse(size).ok_or_else(|| bad(size))?,
+        age_max: Duration::from_millis(Limit::IdleTime.parse(time).ok_or_else(|| bad(time))?),
+        directory: values.pack_cache_dir.clone().unwrap_or_else(temporary),
+    }))
 }
 
 fn imitates(compat: Option<&str>) -> Result<bool, CommandError> {
@@ -200,10 +359,15 @@ fn limits_text() -> String {
 }
 
 /// The sockets that are asked for; else those of systemd; else one for this machine.
-fn sockets(said: &[String]) -> Result<Vec<Socket>, CommandError> {
-    let mut sockets = Socket::inherited().map_err(|error| unbound("LISTEN_FDS", &error))?;
+fn sockets(values: &Arguments) -> Result<Vec<(Role, Socket)>, CommandError> {
+    let inherited = Socket::inherited().map_err(|error| unbound("LISTEN_FDS", &error))?;
+    let is_silent = values.listen.is_empty() && values.tls_listen.is_empty() && inherited.is_empty();
     let default = [LISTEN.to_owned()];
-    sockets.extend(bind(if said.is_empty() && sockets.is_empty() { &default } else { said })?);
+    let plain = bind(if is_silent { &default } else { &values.listen })?;
+    let mut sockets: Vec<(Role, Socket)> =
+        inherited.into_iter().chain(plain).map(|socket| (Role::Git, socket)).collect();
+    sockets.extend(bind(&values.tls_listen)?.into_iter().map(|socket| (Role::Secure, socket)));
+    sockets.extend(bind(&values.admin)?.into_iter().map(|socket| (Role::Admin, socket)));
     Ok(sockets)
 }
 

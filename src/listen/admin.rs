@@ -35,7 +35,7 @@ pub(super) fn respond(shared: &Arc<Shared>, request: &Request<Incoming>) -> Resp
 }
 
 /// Why no more requests should be sent here.
-fn unready(shared: &Shared) -> Option<&'static str> {
+pub(super) fn unready(shared: &Shared) -> Option<&'static str> {
     if shared.is_draining.load(Ordering::SeqCst) {
         Some("the server is about to end")
     } else if !shared.pool.is_ready() {

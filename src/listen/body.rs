@@ -3,15 +3,17 @@
 use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::sync::{mpsc, oneshot};
 
-use super::exchange::Finish;
+use super::cache::Kept;
+use super::job::Finish;
 use super::work::Slot;
 use crate::server::Watch;
 use crate::server::http::Answer;
@@ -25,6 +27,33 @@ const COMPRESSED_MIN: usize = 1024;
 
 /// The headers of an answer, `Status` among them if it is not 200.
 pub(super) type Headers = Vec<(String, String)>;
+
+/// Pieces of an answer on their way: how many were put in, and how many taken out.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    put: AtomicU64,
+    taken: AtomicU64,
+    is_over: AtomicBool,
+}
+
+impl Flow {
+    /// Waits until a client has taken nothing for so long though there was something; never comes back if the answer ends
+    /// before. HTTP/2 has windows of its own, so that the socket does not tell.
+    pub(super) async fn stalls(&self, patience: Duration) -> bool {
+        let mut before = self.taken.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(patience).await;
+            if self.is_over.load(Ordering::Relaxed) {
+                return false;
+            }
+            let taken = self.taken.load(Ordering::Relaxed);
+            if taken == before && self.put.load(Ordering::Relaxed) > taken {
+                return true;
+            }
+            before = taken;
+        }
+    }
+}
 
 /// A part of an answer.
 #[derive(Debug)]
@@ -76,9 +105,9 @@ impl Read for Inlet {
 /// An answer, as a worker writes it. The head goes out with the first byte of the body, so that an answer that fails
 /// before is another one.
 pub(super) struct Outlet {
-    head: Option<(Headers, oneshot::Sender<Headers>)>,
+    head: Option<Headers>,
     buffer: Vec<u8>,
-    pieces: mpsc::Sender<Piece>,
+    sink: Sink,
     packer: Option<GzEncoder<Vec<u8>>>,
     pub slot: Option<Arc<Slot>>,
     pub watch: Arc<Watch>,
@@ -87,35 +116,56 @@ pub(super) struct Outlet {
     /// Whether the client takes gzip, and the answer is one that gains by it.
     pub may_pack: bool,
     pub sent: Arc<AtomicU64>,
+    pub flow: Arc<Flow>,
+}
+
+/// Where an answer goes.
+enum Sink {
+    /// To a client: the head, then the rest.
+    Client(Option<oneshot::Sender<Headers>>, mpsc::Sender<Piece>),
+    /// To where it is kept.
+    Kept(Arc<Kept>),
 }
 
 impl Outlet {
+    /// An answer to one client.
     pub(super) fn new(
         head: oneshot::Sender<Headers>,
         pieces: mpsc::Sender<Piece>,
         watch: Arc<Watch>,
     ) -> Self {
+        Self::to(Sink::Client(Some(head), pieces), watch)
+    }
+
+    /// An answer that is kept.
+    pub(super) fn keep(kept: Arc<Kept>) -> Self {
+        let watch = Arc::clone(&kept.watch);
+        Self::to(Sink::Kept(kept), watch)
+    }
+
+    fn to(sink: Sink, watch: Arc<Watch>) -> Self {
         Self {
-            head: Some((Headers::new(), head)),
+            head: Some(Headers::new()),
             buffer: Vec::new(),
-            pieces,
+            sink,
             packer: None,
             slot: None,
             watch,
             is_head: false,
             may_pack: false,
             sent: Arc::default(),
+            flow: Arc::default(),
         }
     }
 
     /// The headers that wait for the first byte; `None` if they are on their way.
     pub(super) fn waiting(&self) -> Option<&Headers> {
-        self.head.as_ref().map(|(headers, _)| headers)
+        self.head.as_ref()
     }
 
     /// Puts another answer in the place of one of which nothing was sent.
     pub(super) fn replace(&mut self, headers: Headers, body: &[u8]) {
-        if let Some((waiting, _)) = &mut self.head {
+        if let Some(waiting) = &mut self.head {
             *waiting = headers;
             self.buffer = body.to_vec();
             self.may_pack = false;
@@ -129,16 +179,20 @@ impl Outlet {
             let rest = packer.finish()?;
             self.send(rest)?;
         }
-        match finish {
-            Finish::Whole => self.wait_for_room(Piece::End),
+        match (&self.sink, finish) {
+            (Sink::Kept(kept), finish) => {
+                kept.end(finish);
+                Ok(())
+            }
+            (Sink::Client(_, pieces), Finish::Whole) => self.wait_for_room(pieces, Piece::End),
             // the client is to see that something is missing
-            Finish::Cut => Ok(()),
+            (Sink::Client(..), Finish::Cut) => Ok(()),
         }
     }
 
     /// Sends the head, if it was not yet, and what is buffered.
     fn push(&mut self) -> io::Result<()> {
-        if let Some((mut headers, sender)) = self.head.take() {
+        if let Some(mut headers) = self.head.take() {
             let is_plain = headers.iter().all(|(name, _)| name != "Status");
             if self.may_pack && is_plain && self.buffer.len() >= COMPRESSED_MIN && !self.is_head {
                 headers.retain(|(name, _)| name != "Content-Length");
@@ -148,7 +202,13 @@ impl Outlet {
             if self.may_pack {
                 headers.push(("Vary".into(), "Accept-Encoding".into()));
             }
-            sender.send(headers).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            match &mut self.sink {
+                Sink::Kept(kept) => kept.set_headers(headers),
+                Sink::Client(sender, _) => {
+                    let sent = sender.take().map(|sender| sender.send(headers));
+                    sent.transpose().map_err(|_| io::ErrorKind::BrokenPipe)?;
+                }
+            }
         }
         let bytes = std::mem::take(&mut self.buffer);
         match &mut self.packer {
@@ -166,18 +226,22 @@ impl Outlet {
             return Ok(());
         }
         self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        self.wait_for_room(Piece::Data(bytes.into()))
+        match &self.sink {
+            Sink::Kept(kept) => kept.append(&bytes),
+            Sink::Client(_, pieces) => self.wait_for_room(pieces, Piece::Data(bytes.into())),
+        }
     }
 
-    fn wait_for_room(&self, piece: Piece) -> io::Result<()> {
-        let piece = match self.pieces.try_send(piece) {
+    fn wait_for_room(&self, pieces: &mpsc::Sender<Piece>, piece: Piece) -> io::Result<()> {
+        self.flow.put.fetch_add(1, Ordering::Relaxed);
+        let piece = match pieces.try_send(piece) {
             Ok(()) => return Ok(()),
             Err(mpsc::error::TrySendError::Full(piece)) => piece,
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(io::ErrorKind::BrokenPipe.into()),
         };
         let sent = match &self.slot {
-            Some(slot) => slot.without(|| self.pieces.blocking_send(piece)),
-            None => self.pieces.blocking_send(piece),
+            Some(slot) => slot.without(|| pieces.blocking_send(piece)),
+            None => pieces.blocking_send(piece),
         };
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -185,7 +249,7 @@ impl Outlet {
 
 impl Answer for Outlet {
     fn head(&mut self, headers: &[(String, String)]) -> io::Result<&mut (dyn Write + Send)> {
-        if let Some((waiting, _)) = &mut self.head {
+        if let Some(waiting) = &mut self.head {
             // an answer that begins anew is another one
             self.buffer.clear();
             *waiting = headers.to_vec();
@@ -219,7 +283,7 @@ pub(super) enum Outgoing {
     /// All of it is here.
     Whole(Bytes),
     /// A worker makes it; what is held is told when the body is over or nobody wants it any more.
-    Piped { pieces: mpsc::Receiver<Piece>, end: Box<dyn End> },
+    Piped { pieces: mpsc::Receiver<Piece>, flow: Arc<Flow>, end: Box<dyn End> },
     /// It is over.
     Done,
 }
@@ -230,6 +294,19 @@ pub(super) trait End: Send {
     fn whole(&mut self);
     /// Whoever made it stopped in the middle.
     fn cut(&mut self);
+}
+
+fn took(piece: Option<Piece>, flow: &Flow) -> Option<Piece> {
+    flow.taken.fetch_add(1, Ordering::Relaxed);
+    piece
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if let Self::Piped { flow, .. } = self {
+            flow.is_over.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Body for Outgoing {
@@ -243,7 +320,7 @@ impl Body for Outgoing {
         let (next, is_over) = match &mut *self {
             Self::Done => (None, true),
             Self::Whole(bytes) => (Some(Ok(Frame::data(std::mem::take(bytes)))), true),
-            Self::Piped { pieces, end } => match ready!(pieces.poll_recv(context)) {
+            Self::Piped { pieces, end, flow } => match took(ready!(pieces.poll_recv(context)), flow) {
                 Some(Piece::Data(bytes)) => (Some(Ok(Frame::data(bytes))), false),
                 Some(Piece::End) => {
                     end.whole();
@@ -256,6 +333,7 @@ impl Body for Outgoing {
             },
         };
         if is_over {
+            // what is replaced is dropped, and tells of it
             *self = Self::Done;
         }
         Poll::Ready(next)

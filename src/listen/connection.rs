@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, UnixListener};
 use super::exchange::respond;
 use super::limit::{Limit, Limits};
 use super::watched::{Activity, Rewound, Watched};
-use super::{Shared, admin};
+use super::{Role, Shared, admin};
 
 /// With these bytes a client begins that speaks HTTP/2 without having been asked: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -39,16 +39,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Type: text/plain\r\n\
     Content-Length: 22\r\nConnection: close\r\n\r\ntoo many connections\r\n";
 
-/// What a socket is for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Role {
-    #[default]
-    Git,
-    Admin,
-}
-
 /// Who is on the other side.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Peer {
     /// `None` for sockets of this machine.
     pub address: Option<IpAddr>,
@@ -126,8 +118,7 @@ pub(super) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, role:
                 let _slower = stream.set_nodelay(true);
                 let address = Some(address.ip().to_canonical());
                 if let Some(inside) = enter(&shared, address) {
-                    let peer = Peer { address, role };
-                    tokio::spawn(converse(inside, stream, peer));
+                    begin(inside, stream, Peer { address, role });
                 } else {
                     let _heard_or_not = stream.try_write(NO_ROOM);
                 }
@@ -143,7 +134,7 @@ pub(super) async fn accept_unix(shared: Arc<Shared>, listener: UnixListener, rol
         match listener.accept().await {
             Ok((stream, _)) => {
                 if let Some(inside) = enter(&shared, None) {
-                    tokio::spawn(converse(inside, stream, Peer { address: None, role }));
+                    begin(inside, stream, Peer { address: None, role });
                 } else {
                     let _heard_or_not = stream.try_write(NO_ROOM);
                 }
@@ -159,6 +150,8 @@ async fn pause(shared: &Shared, error: &io::Error) {
 }
 
 fn enter(shared: &Arc<Shared>, address: Option<IpAddr>) -> Option<Inside> {
+    // behind a proxy there are many
+    let address = address.filter(|address| !shared.settings.proxies.trust(Some(*address)));
     match shared.doors.enter(address) {
         Ok(()) => {
             shared.metrics.connections.inc();
@@ -171,15 +164,35 @@ fn enter(shared: &Arc<Shared>, address: Option<IpAddr>) -> Option<Inside> {
     }
 }
 
+/// Lets a connection go its way.
+fn begin<S>(inside: Inside, stream: S, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let activity = Arc::new(Activity::new());
+    let task = tokio::spawn(converse(inside, stream, peer, Arc::clone(&activity)));
+    activity.is_run_by(task.abort_handle());
+}
+
 /// One connection, to its end.
-async fn converse<S>(inside: Inside, stream: S, peer: Peer)
+async fn converse<S>(inside: Inside, stream: S, peer: Peer, activity: Arc<Activity>)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let shared = &inside.shared;
-    let activity = Arc::new(Activity::new());
     let stream = Watched::new(stream, &shared.settings.limits, Arc::clone(&activity));
-    serve(shared, stream, peer, &activity).await;
+    match (peer.role, &shared.tls) {
+        (Role::Admin, _) => tell(shared, stream).await,
+        (Role::Git, _) => serve(shared, stream, peer, &activity).await,
+        (Role::Secure, Some(tls)) => {
+            // who does not know how to is let go
+            if let Ok(stream) = tls.accept(stream).await {
+                serve(shared, stream, peer, &activity).await;
+            }
+        }
+        // there is no socket of this kind then
+        (Role::Secure, None) => {}
+    }
     if let Some(limit) = activity.ended_by() {
         shared.metrics.limited(limit);
     }
@@ -190,9 +203,6 @@ async fn serve<S>(shared: &Arc<Shared>, mut stream: S, peer: Peer, activity: &Ar
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    if peer.role == Role::Admin {
-        return tell(shared, stream).await;
-    }
     let Ok(read) = first_bytes(&mut stream).await else { return };
     let watcher = {
         let graceful = shared.graceful.lock().unwrap_or_else(PoisonError::into_inner);

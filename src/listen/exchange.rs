@@ -1,34 +1,40 @@
 //! One request and its answer.
 
-use std::io::{self, BufReader};
-use std::path::PathBuf;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice as _};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderName,
 };
 use hyper::http::request::Parts;
-use hyper::{Response, StatusCode, Version};
+use hyper::{Method, Response, StatusCode, Version};
 use tokio::sync::{mpsc, oneshot};
 
-use super::body::{End as _, Headers, Inlet, Outgoing, Outlet, PIECES_MAX};
+use super::access::forward::{Decision, Forward, Question};
+use super::access::{Access, Claim, Deed, Verdict};
+use super::body::{End as _, Flow, Headers, Outgoing, Outlet, PIECES_MAX};
 use super::connection::Peer;
+use super::job::{Job, NOT_HERE, TOO_LONG, TOO_SLOW, WHO};
 use super::limit::{Limit, Limits};
 use super::log::{Ending, Entry};
+use super::page::page;
 use super::refusal::{Asked, Refusal, response};
-use super::ticket::{Report, Ticket};
+use super::ticket::Ticket;
 use super::watched::Ongoing;
-use super::work::{For, Full, Place};
-use super::{Pushing, Shared};
+use super::work::{For, Full};
+use super::{Pushing, Role, Shared};
 use crate::protocol::Service;
-use crate::server::http::{self, Outcome, Pushes, Site, path_below};
+use crate::server::Watch;
+use crate::server::http::{self, Pushes, Site, path_below};
 use crate::server::upload_pack::version_asked;
-use crate::server::{self, Watch};
 
 /// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
 const FIRST_LEN: usize = 1 << 20;
@@ -39,20 +45,9 @@ const RETRY_AFTER: &str = "10";
 /// What git's clients say of the versions that they speak.
 const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
 
-/// What a client hears whose request takes too long to come.
-const TOO_SLOW: &str = "the request comes too slowly";
-
-/// And one whose request is too long.
-const TOO_LONG: &str = "the request is longer than is served here";
-
-/// How an answer ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// As it should.
-    Whole,
-    /// In the middle, so that nobody takes it for whole.
-    Cut,
-}
+/// Who stands behind a proxy.
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Answers one request.
 pub(super) async fn respond(
@@ -65,26 +60,156 @@ pub(super) async fn respond(
     let path = percent_encoding::percent_decode_str(parts.uri.path()).collect::<Vec<u8>>();
     let query = parts.uri.query().unwrap_or_default();
     let asked = Asked::of(parts.method.as_str(), &path, query.as_bytes());
-    let mut ticket = Ticket::new(&shared, entry(&parts, peer, &path), ongoing);
-    match admit(&shared, &parts, path, asked) {
-        Ok(task) => match work(&shared, task, body, &mut ticket).await {
-            Ok(begun) => begun.answer(ticket),
+    let mut ticket = Ticket::new(&shared, entry(&shared, &parts, peer, &path), ongoing);
+    let is_read = parts.method == Method::GET || parts.method == Method::HEAD;
+    if shared.settings.has_page && path == b"/" && is_read {
+        return match show(&shared, &parts, peer, &mut ticket.entry).await {
+            Ok(page) => {
+                ticket.answered(page.status().as_u16(), Ending::Done);
+                page
+            }
             Err(refusal) => refusal.answer(asked, ticket),
-        },
-        Err(refusal) => {
-            ticket.entry.account.command = None;
-            refusal.answer(asked, ticket)
+        };
+    }
+    match answer(&shared, (&parts, path), asked, body, &mut ticket).await {
+        Ok(begun) => begun.answer(ticket),
+        Err(refusal) => refusal.answer(asked, ticket),
+    }
+}
+
+/// The page for people.
+async fn show(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    peer: Peer,
+    entry: &mut Entry,
+) -> Result<Response<Outgoing>, Refusal> {
+    let access = shared.access();
+    identify(shared, parts, &access, entry).await?;
+    let is_forwarded = shared.settings.proxies.trust(peer.address)
+        && parts.headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
+    let scheme = if peer.role == Role::Secure || is_forwarded { "https" } else { "http" };
+    let base = format!("{scheme}://{}", entry.host.as_deref().unwrap_or("localhost"));
+    let (own, user) = (Arc::clone(shared), entry.user.clone());
+    let made = tokio::task::spawn_blocking(move || page(&own, &access, user.as_deref(), &base)).await;
+    made.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
+}
+
+async fn answer(
+    shared: &Arc<Shared>,
+    (parts, path): (&Parts, Vec<u8>),
+    asked: Asked,
+    body: Incoming,
+    ticket: &mut Ticket,
+) -> Result<Begun, Refusal> {
+    let mut task = admit(shared, (parts, path), asked, ticket.entry.host.as_deref())?;
+    authorize(shared, parts, &mut task, &mut ticket.entry).await?;
+    work(shared, task, body, ticket).await
+}
+
+/// Finds out who it is, and whether he may do what he is about to.
+async fn authorize(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    task: &mut Task,
+    entry: &mut Entry,
+) -> Result<(), Refusal> {
+    let access = shared.access();
+    identify(shared, parts, &access, entry).await?;
+    if access.forward.is_some() {
+        return Ok(());
+    }
+    let deed = if task.is_push { Deed::Write } else { Deed::Read };
+    match access.verdict(entry.user.as_deref(), &task.name, deed) {
+        Verdict::Allowed => {}
+        Verdict::Unknown => return Err(unknown(&access)),
+        Verdict::Denied => return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_HERE)),
+    }
+    if task.is_push && entry.user.is_none() && access.knows_users() {
+        task.challenges = access.challenges();
+    }
+    Ok(())
+}
+
+/// Finds out who it is.
+async fn identify(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    access: &Arc<Access>,
+    entry: &mut Entry,
+) -> Result<(), Refusal> {
+    if let Some(forward) = &access.forward {
+        entry.user = ask(shared, forward, parts, entry).await?;
+        return Ok(());
+    }
+    if let Some(header) = parts.headers.get(AUTHORIZATION).filter(|_| access.knows_users()) {
+        let claim = header.to_str().ok().and_then(Claim::parse).ok_or_else(|| unknown(access))?;
+        let _turn = shared.hashing.acquire().await;
+        let own = Arc::clone(access);
+        let found = tokio::task::spawn_blocking(move || own.user(&claim)).await;
+        entry.user = Some(found.ok().flatten().ok_or_else(|| unknown(access))?);
+    }
+    Ok(())
+}
+
+/// Asks the service that decides.
+async fn ask(
+    shared: &Shared,
+    forward: &Forward,
+    parts: &Parts,
+    entry: &Entry,
+) -> Result<Option<String>, Refusal> {
+    let question = Question {
+        method: entry.method.clone(),
+        uri: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        address: entry.address,
+        host: entry.host.clone(),
+        authorization: parts.headers.get(AUTHORIZATION).cloned(),
+    };
+    match forward.ask(question).await {
+        Ok(Decision::Allowed(user)) => Ok(user),
+        Ok(Decision::Denied) => Err(Refusal::new(StatusCode::FORBIDDEN, "this is not for you")),
+        Ok(Decision::Unknown(challenges)) => {
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
+            let texts = challenges.iter().filter_map(|value| value.to_str().ok());
+            Err(texts.fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text)))
+        }
+        Err(text) => {
+            shared.log.note(&text);
+            Err(Refusal::new(StatusCode::BAD_GATEWAY, "it cannot be found out who may do this"))
         }
     }
 }
 
-fn entry(parts: &Parts, peer: Peer, path: &[u8]) -> Entry {
+fn unknown(access: &Access) -> Refusal {
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
+    access.challenges().into_iter().fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text))
+}
+
+/// From where a client comes: what a proxy says that is believed, else what the socket says.
+fn client(shared: &Shared, headers: &HeaderMap, peer: Peer) -> Option<IpAddr> {
+    let proxies = &shared.settings.proxies;
+    let mut address = peer.address;
+    let values = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+    let said: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in said.iter().rev() {
+        if !proxies.trust(address) {
+            break;
+        }
+        let Ok(next) = hop.parse::<IpAddr>() else { break };
+        address = Some(next.to_canonical());
+    }
+    address
+}
+
+fn entry(shared: &Shared, parts: &Parts, peer: Peer, path: &[u8]) -> Entry {
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = parts.uri.authority().map(ToString::to_string);
     Entry {
-        address: peer.address,
+        address: client(shared, &parts.headers, peer),
         method: parts.method.to_string(),
         path: String::from_utf8_lossy(path).into_owned(),
-        host: host.or(parts.uri.host()).map(ToOwned::to_owned),
+        host: authority.or_else(|| host.map(ToOwned::to_owned)),
         protocol: protocol(parts.version),
         ..Entry::default()
     }
@@ -99,21 +224,39 @@ fn protocol(version: Version) -> &'static str {
 }
 
 /// What is to be done for a request that may be made.
-struct Task {
-    site: Site,
-    request: http::Request,
-    asked: Asked,
+pub(super) struct Task {
+    pub site: Site,
+    pub request: http::Request,
+    pub asked: Asked,
     who: For,
     takes_gzip: bool,
+    /// Where the repository is said to be.
+    pub repository: PathBuf,
+    /// The repository as rules name it.
+    name: String,
+    /// Whether it is a push, or the beginning of one.
+    is_push: bool,
+    /// How a client is asked who it is that may not push as nobody.
+    pub challenges: Vec<&'static str>,
 }
 
 /// Looks at the head of a request.
-fn admit(shared: &Shared, parts: &Parts, path: Vec<u8>, asked: Asked) -> Result<Task, Refusal> {
+fn admit(
+    shared: &Shared,
+    (parts, path): (&Parts, Vec<u8>),
+    asked: Asked,
+    host: Option<&str>,
+) -> Result<Task, Refusal> {
+    let root = shared.root_of(host);
     let header = |name: HeaderName| text_of(&parts.headers, &name);
+    // as the services read it: with nothing left to decode
+    let query = parts.uri.query().unwrap_or_default();
+    let query: Vec<u8> = percent_encoding::percent_decode_str(query).collect();
+    let is_push = path.ends_with(b"/git-receive-pack") || query.contains_str("receive-pack");
     if path.iter().any(u8::is_ascii_control) {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "the path has control characters"));
     }
-    let below = path_below(&shared.root, &path)
+    let below = path_below(root, &path)
         .map_err(|_| Refusal::new(StatusCode::BAD_REQUEST, "the path leads elsewhere than it seems"))?;
     let length = header(CONTENT_LENGTH);
     let declared = length.to_string().parse::<u64>().unwrap_or(0);
@@ -135,10 +278,14 @@ fn admit(shared: &Shared, parts: &Parts, path: Vec<u8>, asked: Asked) -> Result<
     };
     let who = For { address: None, repository: repository(&request.path) };
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
-    Ok(Task { site: site(shared, parts), request, asked, who, takes_gzip })
+    let repository = who.repository.clone();
+    let name = who.repository.strip_prefix(root).unwrap_or(&who.repository);
+    let name = name.to_string_lossy().into_owned();
+    let site = site(shared, parts, root);
+    Ok(Task { site, request, asked, who, takes_gzip, repository, name, is_push, challenges: Vec::new() })
 }
 
-fn site(shared: &Shared, parts: &Parts) -> Site {
+fn site(shared: &Shared, parts: &Parts, root: &Path) -> Site {
     let settings = &shared.settings;
     let mut env = settings.env.clone();
     env.remove("GIT_PROTOCOL");
@@ -154,14 +301,14 @@ fn site(shared: &Shared, parts: &Parts) -> Site {
             Pushing::Users => Pushes::Known,
             Pushing::Anybody => Pushes::All,
         },
-        confined_to: (!settings.follows_links).then(|| shared.root.clone()),
+        confined_to: (!settings.follows_links).then(|| root.to_owned()),
         hides_from_dumb: !settings.imitates_backend,
         watch: Arc::default(),
     }
 }
 
 /// The directory that requests of one repository have in common.
-fn repository(path: &std::path::Path) -> PathBuf {
+fn repository(path: &Path) -> PathBuf {
     let text = path.to_string_lossy();
     let ends = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
     let found = ends.into_iter().find_map(|end| text.strip_suffix(end));
@@ -189,6 +336,7 @@ fn too_large() -> Refusal {
 struct Begun {
     headers: Headers,
     pieces: mpsc::Receiver<super::body::Piece>,
+    flow: Arc<Flow>,
     is_head: bool,
 }
 
@@ -203,7 +351,17 @@ impl Begun {
             ticket.whole();
             return response(status, &headers, Outgoing::Done);
         }
-        response(status, &headers, Outgoing::Piped { pieces: self.pieces, end: Box::new(ticket) })
+        let Self { pieces, flow, .. } = self;
+        let patience = ticket.shared.settings.limits.time(Limit::WriteTime);
+        let (own, watch, activity) =
+            (Arc::clone(&flow), Arc::clone(&ticket.watch), ticket.ongoing.activity());
+        tokio::spawn(async move {
+            if own.stalls(patience).await {
+                watch.limited(Limit::WriteTime.name());
+                activity.abort();
+            }
+        });
+        response(status, &headers, Outgoing::Piped { pieces, flow, end: Box::new(ticket) })
     }
 }
 
@@ -219,6 +377,12 @@ async fn work(
     task.who.address = ticket.entry.address;
     task.request.user = ticket.entry.user.as_deref().map(Into::into);
     task.request.address = ticket.entry.address.map(|address| address.to_string().into());
+    for (name, value) in [("REMOTE_USER", &task.request.user), ("REMOTE_ADDR", &task.request.address)] {
+        match value {
+            Some(value) => task.site.env.set(name, value.to_string()),
+            None => task.site.env.remove(name),
+        }
+    }
     http::introduce(&mut task.site.env, &task.request);
     task.site.watch = Arc::clone(&ticket.watch);
     let is_push = task.asked == Asked::Rpc(Service::ReceivePack);
@@ -236,15 +400,18 @@ async fn work(
     let is_list = is_list(&first);
     outlet.sent = Arc::clone(&ticket.sent);
     outlet.is_head = is_head;
+    let flow = Arc::clone(&outlet.flow);
     outlet.may_pack = task.takes_gzip && (task.asked == Asked::Advertisement || is_list);
     let makes_pack = matches!(task.asked, Asked::Rpc(_)) && !is_list;
     let (sender, input) = mpsc::channel(PIECES_MAX);
+    let may_keep = shared.cache.is_some() && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
+    let whole = may_keep.then(|| first.concat());
     tokio::spawn(source.pump(first, sender));
-    let job = Job { place, task, input, outlet, makes_pack, report: Arc::clone(&ticket.report) };
+    let job = Job { place, task, input, outlet, makes_pack, whole, report: Arc::clone(&ticket.report) };
     let own = Arc::clone(shared);
     tokio::task::spawn_blocking(move || job.run(&own));
     match tokio::time::timeout(limits.time(Limit::AnswerTime), is_begun).await {
-        Ok(Ok(headers)) => Ok(Begun { headers, pieces, is_head }),
+        Ok(Ok(headers)) => Ok(Begun { headers, pieces, flow, is_head }),
         Ok(Err(_)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")),
         Err(_) => {
             ticket.watch.stop();
@@ -285,6 +452,7 @@ struct Source {
     /// Bytes a second that it has to come at.
     rate: u64,
     waited: Duration,
+    is_over: bool,
 }
 
 impl Source {
@@ -300,7 +468,15 @@ impl Source {
             false if limits.get(Limit::BodyRate) == u64::MAX => (Limit::BodyTime, 0),
             false => (Limit::BodyTime, limits.get(Limit::BodyRate)),
         };
-        Self { body, received, watch, stall: (limits.time(stall), stall), rate, waited: Duration::ZERO }
+        Self {
+            body,
+            received,
+            watch,
+            stall: (limits.time(stall), stall),
+            rate,
+            waited: Duration::ZERO,
+            is_over: false,
+        }
     }
 
     /// The beginning of a body, or all of it.
@@ -331,7 +507,11 @@ impl Source {
                 return Some(Err(too_slow(self.stall.1)));
             };
             self.waited += begun.elapsed();
-            let data = match frame? {
+            let Some(frame) = frame else {
+                self.is_over = true;
+                return None;
+            };
+            let data = match frame {
                 Ok(frame) => frame.into_data(),
                 Err(error) => {
                     // it is not half a request that is to be answered
@@ -366,109 +546,6 @@ impl Source {
     }
 }
 
-/// A request in the hands of a worker.
-struct Job {
-    place: Place,
-    task: Task,
-    input: mpsc::Receiver<io::Result<Bytes>>,
-    outlet: Outlet,
-    makes_pack: bool,
-    report: Arc<Report>,
-}
-
-impl Job {
-    fn run(self, shared: &Arc<Shared>) {
-        let Self { place, task, input, mut outlet, makes_pack, report } = self;
-        let watch = Arc::clone(&outlet.watch);
-        let slot = makes_pack.then(|| Arc::new(shared.slots.slot(&watch)));
-        outlet.slot.clone_from(&slot);
-        let mut input = BufReader::with_capacity(65_536, Inlet::new(input, slot));
-        let span = tracing::info_span!(target: server::watch::TARGET, "request");
-        let outcome = span.in_scope(|| task.site.serve(&task.request, &mut input, &mut outlet));
-        let imitates = shared.settings.imitates_backend;
-        let (finish, ending, reason) = conclude(&mut outlet, outcome, (task.asked, imitates), &watch);
-        report.set(ending, reason);
-        // if nobody is there any more, that is known already
-        let _sent_or_gone = outlet.finish(finish);
-        drop(place);
-    }
-}
-
-/// Makes the end of an answer of how the work went.
-fn conclude(
-    outlet: &mut Outlet,
-    outcome: Outcome,
-    (asked, imitates): (Asked, bool),
-    watch: &Watch,
-) -> (Finish, Ending, Option<String>) {
-    let error = match outcome {
-        Outcome::Done => return (Finish::Whole, Ending::Done, None),
-        Outcome::Refused(log) => {
-            if let Some(headers) = outlet.waiting().filter(|_| asked == Asked::Advertisement && !imitates) {
-                let (mut headers, (kind, body)) = (headers.clone(), asked.body(refused(headers)));
-                headers.push(("Content-Type".into(), kind));
-                outlet.replace(headers, &body);
-            }
-            return (Finish::Whole, Ending::Refused, Some(log));
-        }
-        Outcome::Broken(error) | Outcome::Failed(error) => error,
-    };
-    let reason = Some(error.to_string());
-    if watch.is_stopped() {
-        return (Finish::Cut, Ending::Gone, reason);
-    }
-    if imitates {
-        return (Finish::Whole, Ending::Failed, reason);
-    }
-    let (status, text) = status_of(&error, watch.account().limited.and_then(Limit::called));
-    if outlet.waiting().is_none() {
-        // what a client did wrong it has been told within the answer
-        let finish = if status.is_server_error() { Finish::Cut } else { Finish::Whole };
-        return (finish, Ending::Failed, reason);
-    }
-    let (kind, body) = asked.body(&text);
-    let mut headers = vec![("Content-Type".to_owned(), kind)];
-    if status != StatusCode::OK {
-        headers.push(("Status".into(), status.to_string()));
-    }
-    headers.push(("Cache-Control".into(), "no-cache, max-age=0, must-revalidate".into()));
-    outlet.replace(headers, &body);
-    let ending = if status.is_server_error() { Ending::Failed } else { Ending::Refused };
-    (Finish::Whole, ending, reason)
-}
-
-/// What a refused client is told: the same whether something is not there or not for everybody.
-fn refused(headers: &Headers) -> &'static str {
-    let status = headers.iter().find(|(name, _)| name == "Status").map(|(_, value)| value.as_str());
-    match status {
-        Some("404 Not Found") => "there is no such repository here",
-        Some("403 Forbidden") => "this service is not enabled",
-        _ => "the request is not one of git's",
-    }
-}
-
-/// Whose fault an error is, and what they are told.
-fn status_of(error: &server::Error, limit: Option<Limit>) -> (StatusCode, String) {
-    let text = error.to_string();
-    let text = text.strip_prefix("git upload-pack: ").unwrap_or(&text).to_owned();
-    match limit {
-        Some(Limit::BodyTime | Limit::PushTime | Limit::BodyRate) => {
-            return (StatusCode::REQUEST_TIMEOUT, TOO_SLOW.into());
-        }
-        Some(Limit::RequestBytes | Limit::Inflation) => {
-            return (StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG.into());
-        }
-        _ => {}
-    }
-    match error {
-        server::Error::TooMuch(_) => (StatusCode::PAYLOAD_TOO_LARGE, text),
-        server::Error::Refused(_) => (StatusCode::OK, text),
-        server::Error::Protocol(_) => (StatusCode::BAD_REQUEST, text),
-        server::Error::Io(_) => (StatusCode::BAD_REQUEST, "the request cannot be read".into()),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "the repository cannot be served".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -491,16 +568,5 @@ mod tests {
         for path in ["/r/a.git/info/refs", "/r/a.git/git-upload-pack", "/r/a.git/HEAD"] {
             assert_eq!(repository(path.as_ref()), PathBuf::from("/r/a.git"), "{path}");
         }
-    }
-
-    #[test]
-    fn errors_are_sorted_by_whose_fault_they_are() {
-        let of = |error: server::Error| status_of(&error, None).0.as_u16();
-        let over = |limit| status_of(&io::Error::other("x").into(), Some(limit)).0.as_u16();
-        assert_eq!(of(server::Error::Refused("git upload-pack: no".into())), 200);
-        assert_eq!(of(server::Error::TooMuch("no".into())), 413);
-        assert_eq!((over(Limit::Inflation), over(Limit::BodyTime)), (413, 408));
-        assert_eq!(of(io::Error::from(io::ErrorKind::InvalidData).into()), 400);
-        assert_eq!(of(server::Error::Missing("x".into())), 500);
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Metrics {
     pack_bytes: Counter<u64, AtomicU64>,
     limited: Family<Labels, Counter>,
     gone: Counter,
+    cache: Family<Labels, Counter>,
     agents: Family<Labels, Counter>,
 }
 
@@ -69,6 +70,7 @@ impl Metrics {
             pack_bytes: Counter::default(),
             limited: Family::default(),
             gone: Counter::default(),
+            cache: Family::default(),
             agents: Family::default(),
         };
         metrics.register();
@@ -101,6 +103,7 @@ impl Metrics {
         registry.register("gitr_pack_bytes", "of packs that were sent", self.pack_bytes.clone());
         registry.register("gitr_limited", "went over a limit", self.limited.clone());
         registry.register("gitr_client_gone", "before their answer was whole", self.gone.clone());
+        registry.register("gitr_cache", "answers that may be kept", self.cache.clone());
         registry.register("gitr_clients", "by the program that they are", self.agents.clone());
         for limit in Limit::all() {
             self.limited.get_or_create(&of_limit(limit)).inc_by(0);
@@ -110,6 +113,11 @@ impl Metrics {
     /// Something went over `limit`.
     pub(super) fn limited(&self, limit: Limit) {
         self.limited.get_or_create(&of_limit(limit)).inc();
+    }
+
+    /// What became of a request whose answer may be kept: `hit`, `miss` or `bypass`.
+    pub(super) fn cache(&self, result: &'static str) {
+        self.cache.get_or_create(&vec![("result", result)]).inc();
     }
 
     /// A request is over.

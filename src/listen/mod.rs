@@ -9,34 +9,47 @@
 //! Between them bodies travel in channels of some pieces, so that a slow client slows its worker and fills no memory. A
 //! client that hangs up stops its worker.
 
+use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 
-use self::address::Socket;
-use self::connection::{Doors, Role};
+use self::access::{Access, Files};
+use self::address::{Network, Socket};
+use self::cache::Cache;
+use self::connection::Doors;
 use self::limit::{Limit, Limits};
 use self::log::Log;
 use self::metrics::Metrics;
+use self::tls::{Certificates, Identity};
 use self::work::{Pool, Slots};
 use crate::repo::Environment;
 use crate::repo::config::Override;
 
+pub mod access;
 pub mod address;
 mod admin;
 mod body;
+mod cache;
 mod connection;
 mod exchange;
+mod git;
+mod job;
 pub mod limit;
 pub mod log;
 mod metrics;
+mod page;
 mod refusal;
 mod ticket;
+pub mod tls;
 mod watched;
 mod work;
 
@@ -66,6 +79,79 @@ pub struct Settings {
     pub imitates_backend: bool,
     /// How much clients may take.
     pub limits: Limits,
+    /// Where it stands who may do what.
+    pub access: Files,
+    /// Hosts that have a root of their own.
+    pub hosts: Vec<(String, PathBuf)>,
+    /// Who is believed that says for whom he asks, by `X-Forwarded-For`.
+    pub proxies: Proxies,
+    /// Whether there is a page at `/` for people.
+    pub has_page: bool,
+    /// Who answers.
+    pub backend: Backend,
+    /// Where answers are kept for whoever asks the same; nowhere if it is not set.
+    pub cache: Option<Keeping>,
+    /// The certificates of secure sockets.
+    pub identities: Vec<Identity>,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// We do.
+    #[default]
+    Gitr,
+    /// This program does, which is git.
+    Git(PathBuf),
+}
+
+impl Backend {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Gitr => "gitr",
+            Self::Git(_) => "git",
+        }
+    }
+}
+
+/// How answers are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeping {
+    /// Bytes of all of them.
+    pub bytes_max: u64,
+    /// How long one is good.
+    pub age_max: Duration,
+    /// A directory for files without names.
+    pub directory: PathBuf,
+}
+
+/// Who stands between us and clients.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// Whoever has such an address.
+    pub networks: Vec<Network>,
+    /// Whoever comes by a socket of this machine.
+    pub machine: bool,
+}
+
+impl Proxies {
+    fn trust(&self, address: Option<IpAddr>) -> bool {
+        match address {
+            Some(address) => self.networks.iter().any(|network| network.contains(address)),
+            None => self.machine,
+        }
+    }
+}
+
+/// What a socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Clients.
+    Git,
+    /// Clients, in secret.
+    Secure,
+    /// Those who run the server: `/livez`, `/readyz` and `/metrics`.
+    Admin,
 }
 
 /// Who may push to a repository that does not say it itself.
@@ -85,7 +171,7 @@ pub struct Server {
     runtime: Runtime,
     shared: Arc<Shared>,
     accepting: Vec<tokio::task::JoinHandle<()>>,
-    names: Vec<String>,
+    names: Vec<(Role, String)>,
     /// Sockets of this machine, which go with the server.
     paths: Vec<PathBuf>,
 }
@@ -95,6 +181,14 @@ struct Shared {
     settings: Settings,
     /// The root without symbolic links.
     root: PathBuf,
+    /// Those of some hosts.
+    hosts: HashMap<String, PathBuf>,
+    access: RwLock<Arc<Access>>,
+    /// Passwords that are hashed at a time.
+    hashing: Semaphore,
+    certificates: Option<Arc<Certificates>>,
+    tls: Option<TlsAcceptor>,
+    cache: Option<Cache>,
     pool: Arc<Pool>,
     slots: Arc<Slots>,
     doors: Doors,
@@ -106,17 +200,12 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves at `sockets` until [`Self::drain`] is called or the server is dropped, and tells at those of `admin` how it is.
+    /// Serves at `sockets` until [`Self::drain`] is called or the server is dropped.
     ///
     /// # Errors
     ///
     /// If the root or a socket cannot be used, or there are no threads.
-    pub fn start(
-        settings: Settings,
-        (sockets, admin): (Vec<Socket>, Vec<Socket>),
-        log: Arc<dyn Log>,
-    ) -> io::Result<Self> {
-        let root = settings.root.canonicalize()?;
+    pub fn start(settings: Settings, sockets: Vec<(Role, Socket)>, log: Arc<dyn Log>) -> io::Result<Self> {
         let limits = &settings.limits;
         let workers = limits.count(Limit::Workers).min(MANY_WORKERS);
         let runtime = Builder::new_multi_thread()
@@ -125,33 +214,37 @@ impl Server {
             .thread_name("gitr-serve")
             .enable_all()
             .build()?;
-        let shared = Arc::new(Shared {
-            root,
-            pool: Arc::new(Pool::new(limits)),
-            slots: Arc::new(Slots::new(limits.packs())),
-            doors: Doors::new(limits),
-            metrics: Metrics::new(),
-            log,
-            is_draining: AtomicBool::new(false),
-            graceful: Mutex::new(Some(GracefulShutdown::new())),
-            settings,
-        });
+        let shared = Arc::new(Shared::new(settings, log)?);
         let mut server =
             Self { runtime, shared, accepting: Vec::new(), names: Vec::new(), paths: Vec::new() };
-        for socket in sockets {
-            server.names.push(socket.name());
-            let task = server.listen(socket, Role::Git)?;
-            server.accepting.push(task);
-        }
-        for socket in admin {
-            // it answers to the end
-            server.listen(socket, Role::Admin)?;
+        for (role, socket) in sockets {
+            let name = socket.name();
+            let task = server.listen(socket, role)?;
+            if role != Role::Admin {
+                // the others answer to the end
+                server.accepting.push(task);
+                server.names.push((role, name));
+            }
         }
         Ok(server)
     }
 
+    /// Reads the certificates and the files of users anew. What cannot be read stays as it was.
+    pub fn reload(&self) {
+        if let Some(certificates) = &self.shared.certificates {
+            certificates.reload();
+        }
+        match Access::load(&self.shared.settings.access) {
+            Ok(access) => {
+                let mut held = self.shared.access.write().unwrap_or_else(PoisonError::into_inner);
+                *held = Arc::new(access);
+            }
+            Err(error) => self.shared.log.note(&format!("users and rules stay as they were: {error}")),
+        }
+    }
+
     /// Where it listens.
-    pub fn addresses(&self) -> &[String] {
+    pub fn addresses(&self) -> &[(Role, String)] {
         &self.names
     }
 
@@ -196,5 +289,55 @@ impl Server {
     }
 }
 
+impl Shared {
+    fn new(settings: Settings, log: Arc<dyn Log>) -> io::Result<Self> {
+        let named = |path: &Path, error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        };
+        let whole = |path: &PathBuf| path.canonicalize().map_err(|error| named(path, error));
+        let host = |(name, root): &(String, PathBuf)| Ok((name.to_ascii_lowercase(), whole(root)?));
+        let certificates = match settings.identities.as_slice() {
+            [] => None,
+            identities => Some(Certificates::load(identities.to_vec(), Arc::clone(&log))?),
+        };
+        let limits = &settings.limits;
+        Ok(Self {
+            root: whole(&settings.root)?,
+            hosts: settings.hosts.iter().map(host).collect::<io::Result<_>>()?,
+            access: RwLock::new(Arc::new(Access::load(&settings.access)?)),
+            hashing: Semaphore::new(HASHING_MAX),
+            tls: certificates.as_ref().map(Certificates::acceptor).transpose()?,
+            certificates,
+            cache: settings
+                .cache
+                .as_ref()
+                .map(|keeping| Cache::new(keeping.bytes_max, keeping.age_max, keeping.directory.clone())),
+            pool: Arc::new(Pool::new(limits)),
+            slots: Arc::new(Slots::new(limits.packs())),
+            doors: Doors::new(limits),
+            metrics: Metrics::new(),
+            log,
+            is_draining: AtomicBool::new(false),
+            graceful: Mutex::new(Some(GracefulShutdown::new())),
+            settings,
+        })
+    }
+
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where the repositories of `host` are.
+    fn root_of(&self, host: Option<&str>) -> &Path {
+        let name = host.map(|host| match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name.to_ascii_lowercase(),
+            Some(_) | None => host.to_ascii_lowercase(),
+        });
+        name.and_then(|name| self.hosts.get(&name)).unwrap_or(&self.root)
+    }
+}
+
+/// Passwords that are hashed at a time; each keeps a processor busy for a while.
+const HASHING_MAX: usize = 2;
 /// More threads than these are never made.
 const MANY_WORKERS: usize = 4096;

@@ -127,7 +127,7 @@ mod tests {
     fn a_refusal_is_told_where_a_client_looks() {
         let (kind, body) = Asked::of("POST", b"/x.git/git-upload-pack", b"").body("no\x1b[2J\nway");
         assert_eq!(kind, "application/x-git-upload-pack-result");
-        assert_eq!(body, b"0013ERR no?[2J?way");
+        assert_eq!(body, b"0012ERR no?[2J?way");
         let (kind, body) = Asked::of("GET", b"/x.git/info/refs", b"service=git-upload-pack").body("no");
         assert_eq!((kind.as_str(), body.as_slice()), ("text/plain; charset=utf-8", b"no\n".as_slice()));
         assert_eq!(Asked::of("GET", b"/x.git/info/refs", b""), Asked::Other);

@@ -22,7 +22,7 @@ pub(super) struct Ticket {
     pub report: Arc<Report>,
     begun: Instant,
     ending: Option<Ending>,
-    _ongoing: Ongoing,
+    pub ongoing: Ongoing,
 }
 
 /// What a worker says of its work.
@@ -50,7 +50,7 @@ impl Ticket {
             report: Arc::default(),
             begun: Instant::now(),
             ending: None,
-            _ongoing: ongoing,
+            ongoing,
             shared: Arc::clone(shared),
         }
     }
@@ -110,7 +110,7 @@ impl Drop for Ticket {
         entry.sent = self.sent.load(Ordering::Relaxed);
         entry.time = self.begun.elapsed();
         self.shared.metrics.active.dec();
-        self.shared.metrics.request(entry, "gitr");
+        self.shared.metrics.request(entry, self.shared.settings.backend.name());
         self.shared.log.request(entry);
     }
 }

@@ -3,18 +3,22 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::limit::{Limit, Limits};
 
 /// What is going on at a connection.
 #[derive(Debug)]
-pub(super) struct Activity(Mutex<State>);
+pub(super) struct Activity {
+    state: Mutex<State>,
+    task: OnceLock<AbortHandle>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -34,12 +38,13 @@ pub(super) struct Ongoing(Arc<Activity>);
 
 impl Activity {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State {
+        let state = State {
             requests: 0,
             idle_since: Instant::now(),
             head_since: Some(Instant::now()),
             ended_by: None,
-        }))
+        };
+        Self { state: Mutex::new(state), task: OnceLock::new() }
     }
 
     /// A request has come.
@@ -51,13 +56,25 @@ impl Activity {
         Ongoing(Arc::clone(self))
     }
 
+    /// What has to be stopped to end the connection.
+    pub(super) fn is_run_by(&self, task: AbortHandle) {
+        self.task.get_or_init(|| task);
+    }
+
+    /// Ends the connection, whatever it is about to do.
+    pub(super) fn abort(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
     /// The limit that the connection went over, if it ended so.
     pub(super) fn ended_by(&self) -> Option<Limit> {
         self.lock().ended_by
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When a read has to be over, and why.
@@ -68,6 +85,13 @@ impl Activity {
             Some(since) => Some((since + times.head, Limit::HeaderTime)),
             None => Some((state.idle_since + times.idle, Limit::IdleTime)),
         }
+    }
+}
+
+impl Ongoing {
+    /// The connection that it came by.
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.0)
     }
 }
 

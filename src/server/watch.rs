@@ -152,6 +152,12 @@ impl Watch {
         self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Takes over what another one heard of the same request, but for whose it is.
+    pub fn adopt(&self, other: &Self) {
+        let account = Account { agent: None, session_id: None, ..other.account() };
+        self.tell(|own| *own = account);
+    }
+
     /// The request went over the limit of this name.
     pub fn limited(&self, limit: &'static str) {
         self.tell(|account| account.limited = Some(limit));

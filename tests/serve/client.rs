@@ -34,6 +34,8 @@ impl Client {
     pub fn new(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
         stream.set_read_timeout(Some(HUNG_AFTER)).unwrap();
+        // what is said in several pieces does not wait for those before it
+        stream.set_nodelay(true).unwrap();
         Self(stream)
     }
 

@@ -196,3 +196,17 @@ fn a_client_that_reads_nothing_is_let_go() {
     assert!(post(port, &request).is_whole);
     server.wait_for("client_gone");
 }
+
+#[test]
+fn a_client_of_http2_that_takes_nothing_is_let_go() {
+    let (_sandbox, mut server) = served(&["--limit=write-time=50ms"]);
+    let mut client = Client::new(server.process.port);
+    // SETTINGS_INITIAL_WINDOW_SIZE is 0: nothing of an answer may be sent
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0");
+    let block =
+        [&b"\x82\x86\x41\x01x\x04"[..], &[u8::try_from(REFS.len()).unwrap()], REFS.as_bytes()].concat();
+    let length = u8::try_from(block.len()).unwrap();
+    client.send([&[0, 0, length, 1, 5, 0, 0, 0, 1], block.as_slice()].concat());
+    server.wait_for("write-time");
+    while !client.is_closed() {}
+}

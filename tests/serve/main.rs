@@ -5,11 +5,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod abuse;
+mod access;
+mod backend;
 mod client;
 mod clients;
 mod http;
 mod limits;
 mod operation;
+mod page;
+mod tls;
 
 use support::servers::serve::GitrServe;
 use support::{Format, Sandbox, build};

@@ -146,6 +146,15 @@ impl Process {
         Self { child, port }
     }
 
+    /// Sends a signal to the process itself.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let process = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(process, signal).expect("the server runs");
+    }
+
     /// Waits until the port answers; false if the process ended before.
     fn is_answering(&mut self) -> bool {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
