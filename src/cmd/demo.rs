@@ -1,18 +1,15 @@
 //! `gitr demo`: the main job on a machine without a network. Makes a repository with the installed `git`, serves it on
-//! loopback by `git daemon`, clones it with gitr, pushes a commit, and fetches what somebody else adds.
+//! loopback by `gitr serve`, clones it with gitr, pushes a commit, and fetches what somebody else adds.
 
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use super::{CommandError, ui};
 
 /// Commits in the demo's repository.
 const COMMITS: usize = 200;
-/// How long the server may take to answer.
-const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Runs `gitr demo`.
 pub(super) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
@@ -20,7 +17,7 @@ pub(super) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
         return Err(CommandError::usage("usage: gitr demo"));
     }
     let git = which::which("git").map_err(|_| {
-        CommandError::fatal("the demo needs a 'git' to serve from; install git and run it again")
+        CommandError::fatal("the demo needs a 'git' to make a repository; install git and run it again")
     })?;
     let gitr = std::env::current_exe()?;
     let directory = tempfile::Builder::new().prefix("gitr-demo-").tempdir()?;
@@ -28,9 +25,8 @@ pub(super) fn run(arguments: &[OsString]) -> Result<u8, CommandError> {
     say(&format!("making a repository of {COMMITS} commits"));
     let source = root.join("project.git");
     import(&git, &source, &history())?;
-    let port = free_port()?;
-    let _server = Server::start(&git, root, port)?;
-    let url = format!("git://127.0.0.1:{port}/project.git");
+    let server = Server::start(&gitr, root)?;
+    let url = format!("{}project.git", server.base);
     let clone = root.join("project");
     show(&gitr, root, &["ls-remote", &url])?;
     show(&gitr, root, &["clone", "--progress", &url, "project"])?;
@@ -139,41 +135,39 @@ fn commit(number: usize, branch: &str, path: &str, text: &str) -> String {
     )
 }
 
-fn free_port() -> Result<u16, CommandError> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// A `gitr serve` that ends with the demo.
+struct Server {
+    child: Child,
+    /// Where it listens.
+    base: String,
 }
 
-/// A `git daemon` that ends with the demo.
-struct Server(Child);
-
 impl Server {
-    fn start(git: &Path, root: &Path, port: u16) -> Result<Self, CommandError> {
-        let child = command(git)
-            .args(["daemon", "--reuseaddr", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1"])
-            .arg(format!("--port={port}"))
-            .arg(format!("--base-path={}", root.display()))
+    fn start(gitr: &Path, root: &Path) -> Result<Self, CommandError> {
+        let mut child = command(gitr)
+            .args(["serve", "--listen=127.0.0.1:0", "--export-all", "--enable-receive-pack=anybody"])
+            .args(["--log-format=none", "--root"])
             .arg(root)
             .stdin(Stdio::null())
-            // It complains of the connection that only asks whether it answers.
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()?;
-        let server = Self(child);
-        let started = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            if started.elapsed() > START_LIMIT {
-                return Err(CommandError::fatal("git daemon does not answer"));
-            }
-            std::thread::yield_now();
+        let mut line = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            BufReader::new(stderr).read_line(&mut line)?;
         }
-        Ok(server)
+        let server = Self { base: line.trim().rsplit(' ').next().unwrap_or_default().to_owned(), child };
+        if server.base.starts_with("http://") {
+            Ok(server)
+        } else {
+            Err(CommandError::fatal(format!("gitr serve does not start: {}", line.trim())))
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The daemon is a grandchild of `git`: terminate lets `git` pass the signal on.
-        let pid = rustix::process::Pid::from_child(&self.0);
+        let pid = rustix::process::Pid::from_child(&self.child);
         let _ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _reaped = self.0.wait();
+        let _reaped = self.child.wait();
     }
 }

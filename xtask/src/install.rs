@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 17] = [
+const PROGRAMS: [(&str, &str); 19] = [
     ("git", "git"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
@@ -25,6 +25,8 @@ const PROGRAMS: [(&str, &str); 17] = [
     ("squid", "squid"),
     ("tinyproxy", "tinyproxy"),
     ("microsocks", "microsocks"),
+    ("slowhttptest", "slowhttptest"),
+    ("chromium", "chromium"),
 ];
 
 /// Another installation may hold the lock; so many seconds are waited for it.
