@@ -1,17 +1,21 @@
 //! Which objects a pack is to hold: those that the wants reach and the haves do not.
 
 use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
 
 use bstr::ByteSlice as _;
-use gix_hash::ObjectId;
+use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
 use super::Error;
+use super::bitmap::{Bits, Indexed};
 use super::source::Source;
 use crate::progress::Progress;
 use boundary::Boundary;
 use count::Count;
 use filter::Filter;
+pub(super) use reach::object_of_bit;
 use tips::Tips;
 use trees::Missing;
 
@@ -19,11 +23,15 @@ mod boundary;
 mod commits;
 mod count;
 pub mod filter;
+mod filtered;
 mod ids;
+mod left_out;
+mod reach;
 mod spec;
 mod tips;
 mod tree;
 mod trees;
+mod versions;
 
 pub use spec::FilterSpec;
 
@@ -59,6 +67,52 @@ pub struct Enumerated {
     pub bases: Vec<Object>,
     /// What the pack should hold and is missing here, where that is allowed; trees are without all that is below them.
     pub missing: Vec<ObjectId>,
+    /// More of what the pack holds: entries of the source's packs, by their places there.
+    pub packed: Vec<Packed>,
+    /// Tells of any object whether the receiver has it, where that is known: deltas of a thin pack may be based on it.
+    pub had: Option<Had>,
+}
+
+/// Objects that one of the source's packs holds.
+#[derive(Clone)]
+pub struct Packed {
+    /// The pack.
+    pub pack: u32,
+    /// The places of their entries in it.
+    pub places: Bits,
+    /// What they are.
+    pub index: Arc<dyn Indexed>,
+}
+
+/// Whether the receiver has an object.
+#[derive(Clone)]
+pub struct Had(pub Arc<dyn Fn(&oid) -> bool + Send + Sync>);
+
+impl Enumerated {
+    /// How many objects the pack holds.
+    pub fn count(&self) -> usize {
+        self.objects.len() + self.packed.iter().map(|packed| packed.places.count() as usize).sum::<usize>()
+    }
+
+    /// Whether `id` is among the entries of packs that the pack holds.
+    pub fn is_packed(&self, source: &dyn Source, id: &oid) -> bool {
+        self.packed.iter().any(|packed| {
+            let entries = source.entries(packed.pack).ok().flatten();
+            entries.and_then(|entries| entries.place_of(id)).is_some_and(|place| packed.places.get(place))
+        })
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} entries of pack {}", self.places.count(), self.pack)
+    }
+}
+
+impl fmt::Debug for Had {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Had")
+    }
 }
 
 /// One object of a pack.
@@ -74,7 +128,7 @@ pub struct Object {
 
 /// Finds the objects to send. Reports the phase `Enumerating objects`, which counts bases as well, as C git does.
 ///
-/// The receiver is taken to have what the haves reach, as far as it is cheap to know: the commits, and of trees and
+/// Bitmaps tell, where the source has some. Otherwise the receiver is taken to have what the haves reach, as far as it is cheap to know: the commits, and of trees and
 /// blobs what is in the trees of the commits next to those that are sent, as in C git's `pack-objects`. What it is sent
 /// besides does no harm.
 ///
@@ -88,6 +142,9 @@ pub fn enumerate(
     wanted: &Wanted,
     progress: &mut dyn Progress,
 ) -> Result<Enumerated, Error> {
+    if let Some(found) = reach::enumerate(source, wanted, progress)? {
+        return Ok(found);
+    }
     let mut count = Count::new(progress);
     let mut boundary = Boundary::new(source);
     let mut tips = Tips::read(source, wanted, &mut boundary, &mut count)?;

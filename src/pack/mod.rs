@@ -1,4 +1,4 @@
-//! The pack engine: packs in (and, later, out), for client and server alike.
+//! The pack engine: packs in and out, for client and server alike.
 //!
 //! [`receive()`] takes a pack stream and leaves an indexed pack, or loose objects if there are few. Nothing is visible
 //! to other processes before everything in the stream has been checked.
@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use bstr::BString;
 use gix_hash::{ObjectId, oid};
 
+pub mod bitmap;
 mod complete;
 pub mod delta;
 pub mod entry;

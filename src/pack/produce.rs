@@ -1,10 +1,12 @@
 //! Packs out: reuse of what is on disk, search for deltas, and the stream.
 //!
 //! ```text
+//!                      stock   entries that are copied as they lie in one pack, if the receiver has nothing
 //! Counting objects     list    where each object lies, and how large it is
 //!                      reuse   which deltas on disk hold in the new pack
 //! Compressing objects  search  deltas for the rest, in threads
-//! Writing objects      write   entries in git's order, each as it is made
+//! Writing objects      copy    the stock
+//!                      write   the other entries in git's order, each as it is made
 //! ```
 //!
 //! # Memory
@@ -19,19 +21,26 @@
 //! - while the pack is written, one object, with its base if its delta was not kept. What is larger than the threshold goes
 //!   through in pieces.
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::path::Path;
 
-use gix_hash::ObjectId;
+use gix_hash::{ObjectId, oid};
 
 use super::Error;
-use super::enumerate::Enumerated;
+use super::enumerate::{Enumerated, Had};
+use super::index::Item;
+use super::placement::{Placement, directory_of};
 use super::source::Source;
+use super::store::store_produced;
+use super::temporary::Temporary;
 use crate::progress::{Event, Progress};
 
+mod copy;
 mod deflate;
 mod list;
 mod reuse;
 mod search;
+mod stock;
 mod window;
 mod write;
 
@@ -56,6 +65,20 @@ pub struct Settings {
     pub threads: usize,
     /// Memory for found deltas in bytes (`pack.deltaCacheSize`, 256 MiB).
     pub delta_cache_bytes: u64,
+    /// What is taken from packs as it is.
+    pub reuse: Reuse,
+}
+
+/// What is taken from packs as it is: `git pack-objects --no-reuse-delta` and `--no-reuse-object`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Reuse {
+    /// Nothing.
+    Nothing,
+    /// Whole objects.
+    Objects,
+    /// Whole objects, and deltas that hold in the new pack.
+    #[default]
+    All,
 }
 
 /// What was sent.
@@ -71,8 +94,19 @@ pub struct Produced {
     pub reused: u32,
     /// Deltas among those.
     pub reused_deltas: u32,
+    /// What of this was copied because a bitmap told of it, which git counts apart.
+    pub pack_reused: PackReused,
     /// Bytes of the stream.
     pub bytes: u64,
+}
+
+/// What was copied without a look at each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PackReused {
+    /// Entries.
+    pub objects: u32,
+    /// Deltas among those.
+    pub deltas: u32,
 }
 
 /// Writes a pack of `objects` to `out`. Reports the phases `Counting objects`, `Compressing objects` and
@@ -88,16 +122,58 @@ pub fn produce(
     out: &mut dyn Write,
     progress: &mut dyn Progress,
 ) -> Result<Produced, Error> {
-    let mut list = list::List::count(source, objects, progress)?;
-    reuse::choose(source, &mut list, settings.depth)?;
+    make(source, objects, settings, false, (out, progress)).map(|(produced, _)| produced)
+}
+
+/// As [`produce()`], into files: `base` with a hyphen, the id of the pack and what each file ends with. The index is laid
+/// out as `placement` says, which also says whether there is to be a `.rev` file. Nothing is left behind on an error.
+pub fn produce_files(
+    source: &dyn Source,
+    objects: Enumerated,
+    settings: &Settings,
+    (base, placement): (&Path, Placement),
+    progress: &mut dyn Progress,
+) -> Result<Produced, Error> {
+    let temporary = Temporary::create(&directory_of(base), "tmp_pack_")?;
+    let mut out = io::BufWriter::new(&temporary.file);
+    let made = make(source, objects, settings, true, (&mut out, progress));
+    drop(out);
+    let (produced, mut items) = made.map_err(|error| match error {
+        Error::Send(source) => temporary.error(source),
+        error => error,
+    })?;
+    let mut name = base.as_os_str().to_owned();
+    name.push(format!("-{}.pack", produced.pack_id));
+    let placement = Placement { pack: Some(name.into()), ..placement };
+    store_produced(temporary, (&mut items, &produced.pack_id), settings.object_hash, &placement)?;
+    Ok(produced)
+}
+
+fn make(
+    source: &dyn Source,
+    mut objects: Enumerated,
+    settings: &Settings,
+    records: bool,
+    (out, progress): (&mut dyn Write, &mut dyn Progress),
+) -> Result<(Produced, Vec<Item>), Error> {
+    let stock = stock::Stock::take(source, &mut objects, settings)?;
+    let had = objects.had.take();
+    let is_had = |id: &oid| stock.has(id) || had.as_ref().is_some_and(|Had(has)| has(id));
+    let mut list = list::List::count(source, objects, settings.reuse, progress)?;
+    reuse::choose(source, &mut list, settings.depth, &is_had)?;
     let found = search::search(source, &list, settings, progress)?;
-    let produced = write::write(source, (&list, &found), settings, (out, &mut *progress))?;
-    let Produced { objects, deltas, reused, reused_deltas, .. } = produced;
+    let written = write::write(source, (&stock, &list, &found), settings, records, (out, &mut *progress))?;
+    let (produced, _) = &written;
+    let Produced { objects, deltas, reused, reused_deltas, pack_reused, .. } = *produced;
+    let (deltas, reused) = (deltas - pack_reused.deltas, reused - pack_reused.objects);
+    let (reused_deltas, pack_reused) = (reused_deltas - pack_reused.deltas, pack_reused.objects);
     let total = format!(
-        "Total {objects} (delta {deltas}), reused {reused} (delta {reused_deltas}), pack-reused 0 (from 0)"
+        "Total {objects} (delta {deltas}), reused {reused} (delta {reused_deltas}), \
+         pack-reused {pack_reused} (from {})",
+        u8::from(pack_reused > 0)
     );
     if progress.report(Event::Note(&total)).is_break() {
         return Err(Error::Interrupted);
     }
-    Ok(produced)
+    Ok(written)
 }

@@ -1,9 +1,13 @@
 //! What the engine needs of a repository to make a pack.
 
 use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
+
+use super::bitmap::{Broken, Indexed};
 
 /// A repository's objects, as the making of a pack reads them. One value is used by many threads.
 pub trait Source: super::Bases {
@@ -24,6 +28,21 @@ pub trait Source: super::Bases {
     /// that is broken nothing is shown: it is an error, and the caller makes a new one from the object.
     fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 
+    /// What is written down of what commits reach. Nothing is where the history is cut off, as that holds for all of it.
+    fn bitmaps(&self) -> io::Result<Bitmaps> {
+        Ok(Bitmaps::default())
+    }
+
+    /// The entries of `pack` as they lie on disk; `None` if they are not to be had like that.
+    fn entries(&self, _pack: u32) -> io::Result<Option<Arc<dyn Entries>>> {
+        Ok(None)
+    }
+
+    /// The place of `id` in the order of entries of one of the packs, and which pack that is; `None` if that is not known.
+    fn entry_place(&self, _id: &oid) -> io::Result<Option<(u32, u32)>> {
+        Ok(None)
+    }
+
     /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.
     ///
     /// The stream ends with an error where the object is broken or is not as long as its header says. Here the whole
@@ -33,6 +52,42 @@ pub trait Source: super::Bases {
         let found = self.find(id, &mut content)?;
         Ok(found.map(|_| Box::new(io::Cursor::new(content)) as Box<dyn Read>))
     }
+}
+
+/// The bitmaps of a repository.
+#[derive(Clone, Default)]
+pub struct Bitmaps {
+    /// The one to use.
+    pub index: Option<Arc<dyn Indexed>>,
+    /// What is wrong with others.
+    pub broken: Vec<Broken>,
+}
+
+/// The entries of a pack by their place in it: the first has the place 0.
+pub trait Entries: Send + Sync {
+    /// How many there are.
+    fn count(&self) -> u32;
+
+    /// Where the entry at `place` begins; for [`count`](Self::count) where the last one ends.
+    fn offset(&self, place: u32) -> Option<u64>;
+
+    /// The place of the entry that begins at `offset`.
+    fn place_at(&self, offset: u64) -> Option<u32>;
+
+    /// The place of the entry of `id`.
+    fn place_of(&self, id: &oid) -> Option<u32>;
+
+    /// The object at `place`.
+    fn id(&self, place: u32) -> Option<ObjectId>;
+
+    /// The CRC-32 that the entry at `place` should have, header included.
+    fn crc32(&self, place: u32) -> Option<u32>;
+
+    /// The bytes of the pack.
+    fn bytes(&self, range: Range<u64>) -> Option<&[u8]>;
+
+    /// Takes note that so many bytes were read, so that the memory in which they are can be let go.
+    fn were_read(&self, bytes: usize);
 }
 
 /// A commit.

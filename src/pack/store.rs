@@ -49,6 +49,30 @@ pub(super) fn store_pack(
     Ok(Stored::Pack { path, keep: kept })
 }
 
+/// As [`store_pack`], for a pack that we made and `placement` names.
+pub(super) fn store_produced(
+    file: Temporary,
+    (items, pack_id): (&mut [Item], &ObjectId),
+    object_hash: gix_hash::Kind,
+    placement: &Placement,
+) -> Result<(), Error> {
+    let options = Options {
+        objects: PathBuf::new(),
+        object_hash,
+        bases: None,
+        unpack_limit: 0,
+        keep: None,
+        promisor: None,
+        threads: 1,
+        size_max_bytes: 0,
+        to_end: true,
+        fsck: None,
+        shallow: &[],
+    };
+    let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+    store_pack(file, (items, pack_id, count), &options, placement).map(drop)
+}
+
 /// Writes the indices of a pack that is there already, as `placement` has them, and what stands beside it.
 pub(super) fn store_indices(
     items: &mut [Item],

@@ -3,11 +3,11 @@
 use std::ops::RangeInclusive;
 
 use super::{Error, Repository};
-use crate::pack::produce::Settings;
+use crate::pack::produce::{Reuse, Settings};
 use crate::progress::{Event, Progress};
 
 /// The longest chain of deltas git makes.
-const DEPTH_MAX: i64 = 4095;
+pub const DEPTH_MAX: i64 = 4095;
 
 /// `pack.window` where nothing is configured.
 const WINDOW: i64 = 10;
@@ -62,6 +62,7 @@ pub fn pack_settings(
             Some(0) => u64::MAX,
             Some(bytes) => bytes,
         },
+        reuse: Reuse::All,
     })
 }
 

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use gitr::pack::Error;
 use gitr::pack::enumerate::Enumerated;
-use gitr::pack::produce::{Produced, Settings, produce};
+use gitr::pack::produce::{Produced, Reuse, Settings, produce};
 use gitr::progress::{Discard, Event, Progress};
 use gix_hash::Kind::{Sha1, Sha256};
 use repository::{Memory, Repository, history};
@@ -25,6 +25,7 @@ fn settings(hash: gix_hash::Kind) -> Settings {
         big_file_threshold_bytes: 512 * 1024 * 1024,
         threads: 2,
         delta_cache_bytes: 256 * 1024 * 1024,
+        reuse: Reuse::All,
     }
 }
 
@@ -466,7 +467,7 @@ fn the_search_is_told_of_where_there_is_one() {
     }
     // bases are counted, and make a search of one object worth it
     let (sent, bases) = (objects[1..].to_vec(), objects[..1].to_vec());
-    let thin = Enumerated { objects: sent, bases, missing: Vec::new() };
+    let thin = Enumerated { objects: sent, bases, ..Enumerated::default() };
     let total = "Total 2 (delta 1), reused 0 (delta 0), pack-reused 0 (from 0)";
     let compressing = "Compressing objects: 1, 0 bytes";
     assert_eq!(lines(&settings(Sha1), thin), [counting, note, compressing, total]);

@@ -86,6 +86,11 @@ impl<'a> Boundary<'a> {
         self.theirs.contains(id)
     }
 
+    /// Tells all that the receiver is known to have.
+    pub fn each(&self, tell: &mut dyn FnMut(&ObjectId)) {
+        self.theirs.iter().for_each(tell);
+    }
+
     /// The root directory.
     pub fn root(&self) -> Option<Place> {
         (!self.directories.is_empty()).then_some(0)

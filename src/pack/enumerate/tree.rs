@@ -1,5 +1,6 @@
 //! The entries of a tree object, read where they are.
 
+use bstr::ByteSlice as _;
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
@@ -39,7 +40,7 @@ pub(super) struct Entry<'a> {
 /// Takes one entry off the front of `rest`, for ids of `id_len` bytes; `None` if there is none that can be read.
 pub(super) fn next_entry<'a>(rest: &mut &'a [u8], id_len: usize) -> Option<Entry<'a>> {
     let (mode, after) = mode(rest)?;
-    let end = after.iter().position(|byte| *byte == 0)?;
+    let end = after.find_byte(0)?;
     let (name, after) = after.split_at_checked(end)?;
     let (id, after) = after.get(1..)?.split_at_checked(id_len)?;
     *rest = after;

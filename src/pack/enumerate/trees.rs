@@ -1,7 +1,6 @@
 //! The walk over the trees of commits to be sent, for what the receiver lacks of them.
 
 use std::collections::HashSet;
-use std::hash::BuildHasher as _;
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -9,14 +8,19 @@ use gix_object::Kind;
 use super::boundary::{Boundary, Place};
 use super::count::Count;
 use super::filter::Filter;
-use super::ids::{IdMap, IdSet, Seed};
+use super::filtered::{Above, Filtered};
+use super::ids::{IdSet, Seed};
 use super::tree::{self, Entry, EntryKind};
+use super::versions::{Directory, Version, Versions};
 use super::{Enumerated, Object, fold_name};
 use crate::pack::Error;
 use crate::pack::source::Source;
 
 /// git-config(1), "core.maxTreeDepth": 2048 by default.
 const DEPTH_MAX: usize = 2_048;
+
+/// Buffers that are kept for trees to come.
+const SPARE_MAX: usize = 64;
 
 /// How objects are read that may be missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,30 +44,21 @@ pub(super) struct Walk<'a, 'p> {
     compared: HashSet<(ObjectId, Place), Seed>,
     base_ids: IdSet,
     filtered: Option<Filtered<'a>>,
+    /// What is passed over with all that is below it.
+    except: Option<&'a dyn Fn(&oid) -> bool>,
+    versions: Versions,
     /// Buffers for trees to come.
     spare: Vec<Vec<u8>>,
-}
-
-/// A filter, and what it has decided.
-struct Filtered<'a> {
-    filter: &'a Filter,
-    /// Blobs that were left out, wherever that does not depend on where they are met.
-    left_out: IdSet,
-    /// How deep trees were met at least.
-    depths: IdMap<u64>,
-    /// Trees and the hashes of the paths at which they were met.
-    paths: HashSet<(ObjectId, u64), Seed>,
 }
 
 /// A tree of which a part was visited.
 struct Level {
     id: ObjectId,
-    /// How far below the tree of a commit.
-    depth: u64,
-    /// The path with a slash behind it; empty where nobody asks.
-    path: Vec<u8>,
+    above: Above,
     content: Vec<u8>,
     used: usize,
+    /// What was visited here before.
+    version: Version,
     /// The name hash of the path and the slash behind it.
     name_hash: u32,
     place: Option<Place>,
@@ -101,6 +96,8 @@ impl<'a, 'p> Walk<'a, 'p> {
             compared: HashSet::default(),
             base_ids: IdSet::default(),
             filtered: None,
+            except: None,
+            versions: Versions::default(),
             spare: Vec::new(),
         }
     }
@@ -117,13 +114,17 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// What is left out; nothing if nothing is said.
     pub fn filter(self, filter: Option<&'a Filter>) -> Self {
-        let filtered = filter.map(|filter| Filtered {
-            filter,
-            left_out: IdSet::default(),
-            depths: IdMap::default(),
-            paths: HashSet::default(),
-        });
-        Self { filtered, ..self }
+        Self { filtered: filter.map(Filtered::new), ..self }
+    }
+
+    /// What is passed over with all that is below it; nothing if nothing is said.
+    pub fn except(self, except: &'a dyn Fn(&oid) -> bool) -> Self {
+        Self { except: Some(except), ..self }
+    }
+
+    /// What was found, as it is.
+    pub fn into_parts(self) -> (Enumerated, Count<'p>) {
+        (self.found, self.count)
     }
 
     /// Visits the tree of a commit.
@@ -151,7 +152,7 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// Visits a blob that stands in no tree.
     pub fn lone_blob(&mut self, id: ObjectId) -> Result<(), Error> {
-        if self.boundary.has(&id) || !self.seen.insert(id) {
+        if self.boundary.has(&id) || self.is_excepted(&id) || !self.seen.insert(id) {
             return Ok(());
         }
         self.send(id, Kind::Blob, 0, Standing::Root(None))
@@ -174,7 +175,7 @@ impl<'a, 'p> Walk<'a, 'p> {
     }
 
     fn visit(&mut self, root: ObjectId, place: Option<Place>) -> Result<(), Error> {
-        if self.boundary.has(&root) {
+        if self.boundary.has(&root) || self.is_excepted(&root) {
             return Ok(());
         }
         let above = Above { depth: 0, path: Vec::new() };
@@ -186,7 +187,7 @@ impl<'a, 'p> Walk<'a, 'p> {
                     return Err(Error::BadPack("exceeded maximum allowed tree depth".to_owned()));
                 }
                 Some(below) => levels.extend([level, below]),
-                None => self.spare.push(level.content),
+                None => self.close(level),
             }
         }
         Ok(())
@@ -198,9 +199,13 @@ impl<'a, 'p> Walk<'a, 'p> {
         let mut rest = content.get(level.used..).unwrap_or_default();
         let mut below = None;
         while below.is_none() && !rest.is_empty() {
+            let begin = rest;
             let Some(entry) = tree::next_entry(&mut rest, level.id.as_slice().len()) else {
                 return Err(Error::BadPack(format!("bad tree object {}", level.id)));
             };
+            if level.version.has(begin.get(..begin.len() - rest.len()).unwrap_or(begin), &entry) {
+                continue;
+            }
             match entry.kind {
                 EntryKind::Submodule => {}
                 EntryKind::Blob => self.blob(level, &entry)?,
@@ -214,12 +219,12 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     fn blob(&mut self, level: &Level, entry: &Entry<'_>) -> Result<(), Error> {
         let id = oid::from_bytes_unchecked(entry.id);
-        if self.seen.contains(id) || self.boundary.has(id) {
+        if self.seen.contains(id) || self.boundary.has(id) || self.is_excepted(id) {
             return Ok(());
         }
         let id = id.to_owned();
         if let Some(filtered) = &mut self.filtered
-            && !filtered.keeps_blob(self.source, &id, level, entry.name)?
+            && !filtered.keeps_blob(self.source, &id, &level.above, entry.name)?
         {
             return Ok(());
         }
@@ -236,7 +241,10 @@ impl<'a, 'p> Walk<'a, 'p> {
             }
             return Ok(None);
         }
-        let above = Above { depth: level.depth + 1, path: self.path_below(level, entry.name) };
+        if self.is_excepted(id) {
+            return Ok(None);
+        }
+        let above = Above { depth: level.above.depth + 1, path: self.path_below(level, entry.name) };
         if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(above.depth)) {
             return Ok(None);
         }
@@ -280,12 +288,28 @@ impl<'a, 'p> Walk<'a, 'p> {
             Standing::Root(_) => 0,
             Standing::Below(..) => fold_name(name_hash, b"/"),
         };
-        Ok(Some(Level { id, content, used: 0, name_hash, place, depth: above.depth, path: above.path }))
+        let version = match &self.filtered {
+            Some(filtered) if filtered.minds_standing() => Version::default(),
+            _ => self.versions.take(Directory { place, name_hash }),
+        };
+        Ok(Some(Level { id, content, used: 0, name_hash, place, above, version }))
+    }
+
+    /// Everything in the tree was visited, which spares doing so in the next version of it.
+    fn close(&mut self, level: Level) {
+        self.spare.push(level.version.into_buffer());
+        let directory = Directory { place: level.place, name_hash: level.name_hash };
+        self.spare.extend(self.versions.put(directory, level.content));
+        self.spare.truncate(SPARE_MAX);
+    }
+
+    fn is_excepted(&self, id: &oid) -> bool {
+        self.except.is_some_and(|except| except(id))
     }
 
     fn path_below(&self, level: &Level, name: &[u8]) -> Vec<u8> {
         let minds_path = self.filtered.as_ref().is_some_and(|filtered| filtered.filter.minds_path());
-        if minds_path { [&level.path, name, b"/"].concat() } else { Vec::new() }
+        if minds_path { [&level.above.path, name, b"/"].concat() } else { Vec::new() }
     }
 
     fn meet(&mut self, id: ObjectId, place: Option<Place>, above: &Above) -> Met {
@@ -346,56 +370,5 @@ impl<'a, 'p> Walk<'a, 'p> {
             }
             Standing::Root(None) | Standing::Below(None, _) => {}
         }
-    }
-}
-
-/// Where a tree stands, as far as a filter minds.
-struct Above {
-    depth: u64,
-    path: Vec<u8>,
-}
-
-impl Filtered<'_> {
-    fn keeps_tree(&self, depth: u64) -> bool {
-        self.filter.keeps_trees() && self.filter.enters(depth)
-    }
-
-    /// Whether a tree that was met before may have more to send where it is met now.
-    fn is_news(&mut self, id: ObjectId, above: &Above) -> bool {
-        let mut is_news = false;
-        if self.filter.minds_depth() {
-            let known = self.depths.get(&id).copied();
-            if known.is_none_or(|known| above.depth < known) {
-                self.depths.insert(id, above.depth);
-                is_news = known.is_some();
-            }
-        }
-        if self.filter.minds_path() {
-            let path = self.paths.hasher().hash_one(&above.path);
-            is_news |= self.paths.insert((id, path));
-        }
-        is_news
-    }
-
-    fn keeps_blob(
-        &mut self,
-        source: &dyn Source,
-        id: &ObjectId,
-        level: &Level,
-        name: &[u8],
-    ) -> Result<bool, Error> {
-        if self.left_out.contains(id) {
-            return Ok(false);
-        }
-        let depth = level.depth + 1;
-        let chosen = |patterns: &super::filter::Patterns| {
-            patterns.choose([&level.path, name].concat().as_slice().into())
-        };
-        let kept = self.filter.keeps_blob(source, id, depth, &chosen);
-        let kept = kept.map_err(|source| Error::Unreadable { id: *id, source })?;
-        if !kept && !self.filter.minds_depth() && !self.filter.minds_path() {
-            self.left_out.insert(*id);
-        }
-        Ok(kept)
     }
 }

@@ -1,5 +1,6 @@
 //! The list of what is to be packed: where each object lies, and how large it is.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
 use std::sync::OnceLock;
 
@@ -10,10 +11,15 @@ use super::super::Error;
 use super::super::enumerate::{Enumerated, Object};
 use super::super::meter::Meter;
 use super::super::source::{Location, Source, Stored};
+use super::Reuse;
 use crate::progress::Progress;
 
 /// No object: the base of an entry that is no delta.
 pub(super) const NONE: u32 = u32::MAX;
+
+/// An object that is not here.
+const NOWHERE: Entry =
+    Entry { size: 0, offset: 0, stream_len: 0, base_offset: 0, pack: 0, base: NONE, form: Form::Unusable };
 
 /// The objects to pack, followed by those that only serve as bases; both vectors are of the same length.
 ///
@@ -25,6 +31,8 @@ pub(super) struct List {
     pub sent: u32,
     /// The objects in the order of their ids, once somebody asked for one; those sent before others.
     by_id: OnceLock<Vec<u32>>,
+    /// What deltas are based on that name an object which is not in the list.
+    pub named_bases: HashMap<u32, ObjectId>,
 }
 
 /// What is known of an object.
@@ -63,6 +71,7 @@ impl List {
     pub fn count(
         source: &dyn Source,
         enumerated: Enumerated,
+        reuse: Reuse,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
         let Enumerated { mut objects, bases, .. } = enumerated;
@@ -73,13 +82,14 @@ impl List {
         let sent = u32::try_from(objects.len()).unwrap_or(0);
         objects.extend(bases);
         let entries = Vec::with_capacity(objects.len());
-        let mut list = Self { objects, entries, sent, by_id: OnceLock::new() };
+        let mut list = Self { objects, entries, sent, by_id: OnceLock::new(), named_bases: HashMap::new() };
         if total == 0 {
             return Ok(list);
         }
         let mut meter = Meter::new(progress, "Counting objects", u64::from(total));
         for index in 0..total {
-            let entry = list.look_up(source, index)?;
+            let (entry, named) = list.look_up(source, index, reuse)?;
+            list.named_bases.extend(named.map(|id| (index, id)));
             list.entries.push(entry);
             meter.update(u64::from(index) + 1, 0)?;
         }
@@ -90,6 +100,15 @@ impl List {
     /// Whether the object at `index` is packed, not only a base.
     pub fn is_sent(&self, index: u32) -> bool {
         index < self.sent
+    }
+
+    /// Adds `id` as a base of the delta `index`; gives its place, if there is room for it.
+    pub fn add_base(&mut self, index: u32, id: ObjectId) -> Option<u32> {
+        let place = u32::try_from(self.objects.len()).ok().filter(|place| *place != NONE)?;
+        let target = *self.objects.get(index as usize)?;
+        self.objects.push(Object { id, ..target });
+        self.entries.push(NOWHERE);
+        Some(place)
     }
 
     /// The object `id`; the one that is sent if it is there twice.
@@ -120,35 +139,40 @@ impl List {
         self.objects.get(index as usize).map(|object| &object.id)
     }
 
-    fn look_up(&self, source: &dyn Source, index: u32) -> Result<Entry, Error> {
-        let nowhere = Entry {
-            size: 0,
-            offset: 0,
-            stream_len: 0,
-            base_offset: 0,
-            pack: 0,
-            base: NONE,
-            form: Form::Unusable,
-        };
-        let Some(object) = self.objects.get(index as usize) else { return Ok(nowhere) };
+    /// Where the object at `index` lies, and what it is based on if that is not in the list.
+    fn look_up(
+        &self,
+        source: &dyn Source,
+        index: u32,
+        reuse: Reuse,
+    ) -> Result<(Entry, Option<ObjectId>), Error> {
+        let nowhere = NOWHERE;
+        let Some(object) = self.objects.get(index as usize) else { return Ok((nowhere, None)) };
         if !self.is_sent(index) && self.find(&object.id) != Some(index) {
-            return Ok(nowhere);
+            return Ok((nowhere, None));
         }
-        let Some(Location { pack, offset, stream_len, content, size }) =
-            source.locate(&object.id).map_err(|error| unreadable(object, error))?
-        else {
+        let located = match reuse {
+            Reuse::Nothing => None,
+            Reuse::Objects | Reuse::All => {
+                source.locate(&object.id).map_err(|error| unreadable(object, error))?
+            }
+        };
+        let located = located.filter(|at| reuse == Reuse::All || matches!(at.content, Stored::Whole(_)));
+        let Some(Location { pack, offset, stream_len, content, size }) = located else {
             return match header(source, object) {
-                Ok(size) => Ok(Entry { size, form: Form::Content, ..nowhere }),
-                Err(Error::Missing { .. }) if !self.is_sent(index) => Ok(nowhere),
+                Ok(size) => Ok((Entry { size, form: Form::Content, ..nowhere }, None)),
+                Err(Error::Missing { .. }) if !self.is_sent(index) => Ok((nowhere, None)),
                 Err(error) => Err(error),
             };
         };
         let found = Entry { size, offset, stream_len, pack, ..nowhere };
         Ok(match content {
-            Stored::Whole(_) => Entry { form: Form::Whole, ..found },
-            Stored::OffsetDelta(base_offset) => Entry { form: Form::Delta, base_offset, ..found },
-            Stored::IdDelta(base) => {
-                Entry { form: Form::Delta, base: self.find(&base).unwrap_or(NONE), ..found }
+            Stored::Whole(_) => (Entry { form: Form::Whole, ..found }, None),
+            Stored::OffsetDelta(base_offset) => (Entry { form: Form::Delta, base_offset, ..found }, None),
+            Stored::IdDelta(id) => {
+                let base = self.find(&id);
+                let entry = Entry { form: Form::Delta, base: base.unwrap_or(NONE), ..found };
+                (entry, base.is_none().then_some(id))
             }
         })
     }

@@ -3,6 +3,10 @@
 //! The deltas need not come from one pack, so that they may form a circle. A circle, or a chain that is longer than asked
 //! for, is cut: one of its objects is sent in another form.
 
+use std::collections::HashMap;
+
+use gix_hash::{ObjectId, oid};
+
 use super::super::Error;
 use super::super::source::Source;
 use super::list::{Form, List, NONE, header};
@@ -15,10 +19,26 @@ const ON_PATH: u32 = u32::MAX - 1;
 
 /// Sets the base of each entry that is reused as a delta. Entries that are not become [`Form::Content`] with the size
 /// of the object.
-pub(super) fn choose(source: &dyn Source, list: &mut List, depth: usize) -> Result<(), Error> {
+///
+/// What `is_had` says of an object is whether the receiver has it, or gets it without this list: it becomes a base.
+pub(super) fn choose(
+    source: &dyn Source,
+    list: &mut List,
+    depth: usize,
+    is_had: &dyn Fn(&oid) -> bool,
+) -> Result<(), Error> {
     let order = by_offset(list);
+    let mut added = HashMap::new();
     for index in 0..list.sent {
-        let base = base_of(source, list, &order, index);
+        let base = match base_of(source, list, &order, index) {
+            Base::Listed(base) => Some(base),
+            Base::Other(id) if is_had(&id) => {
+                let base = added.get(&id).copied().or_else(|| list.add_base(index, id));
+                added.extend(base.map(|base| (id, base)));
+                base
+            }
+            Base::Other(_) | Base::Unknown => None,
+        };
         if let Some(entry) = list.entries.get_mut(index as usize) {
             entry.base = base.unwrap_or(NONE);
         }
@@ -50,21 +70,38 @@ fn by_offset(list: &List) -> Vec<u32> {
     order
 }
 
-/// The object that the delta `index` is based on, if the receiver will have it.
-fn base_of(source: &dyn Source, list: &List, order: &[u32], index: u32) -> Option<u32> {
-    let entry = list.entries.get(index as usize).filter(|entry| entry.form == Form::Delta)?;
+/// What a delta is based on.
+enum Base {
+    /// An object of the list that may be one.
+    Listed(u32),
+    /// Another object.
+    Other(ObjectId),
+    /// Nothing that can be told: the object is sent in another form.
+    Unknown,
+}
+
+/// The object that the delta `index` is based on.
+fn base_of(source: &dyn Source, list: &List, order: &[u32], index: u32) -> Base {
+    let entry = list.entries.get(index as usize).filter(|entry| entry.form == Form::Delta);
+    let Some(entry) = entry else { return Base::Unknown };
     if entry.base_offset == 0 {
-        return Some(entry.base).filter(|base| is_usable(list, *base));
+        let named = list.named_bases.get(&index).map_or(Base::Unknown, |id| Base::Other(*id));
+        return if is_usable(list, entry.base) { Base::Listed(entry.base) } else { named };
     }
     let key = (entry.pack, entry.base_offset);
     let place = |at: u32| list.entries.get(at as usize).map(|entry| (entry.pack, entry.offset));
     let at = order.partition_point(|other| place(*other) < Some(key));
     if let Some(base) = order.get(at).filter(|base| place(**base) == Some(key)) {
-        return Some(*base);
+        return Base::Listed(*base);
     }
-    // the list may have the base from another pack; where it cannot be told, the object is sent in another form
-    let id = source.id_at(entry.pack, entry.base_offset).unwrap_or_default();
-    id.and_then(|id| list.find(&id)).filter(|base| is_usable(list, *base))
+    // the list may have the base from another pack
+    match source.id_at(entry.pack, entry.base_offset) {
+        Ok(Some(id)) => match list.find(&id).filter(|base| is_usable(list, *base)) {
+            Some(base) => Base::Listed(base),
+            None => Base::Other(id),
+        },
+        Ok(None) | Err(_) => Base::Unknown,
+    }
 }
 
 fn is_usable(list: &List, index: u32) -> bool {

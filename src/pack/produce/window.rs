@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 
 use super::super::Error;
 use super::super::delta::{self, Index};
-use super::list::{Form, List, content};
+use super::Reuse;
+use super::list::{Form, content};
 use super::search::Work;
 
 /// A base that is so many times larger than the target is not tried: there would be little of it in the delta.
@@ -76,7 +77,7 @@ impl<'a> Window<'a> {
             if work.is_stopped() {
                 return Ok(None);
             }
-            if base.depth + height >= depth_max || !is_worth_trying(work.list, target, base) {
+            if base.depth + height >= depth_max || !is_worth_trying(work, target, base) {
                 continue;
             }
             let len_max = limit.at(base.depth, depth_max);
@@ -156,11 +157,13 @@ impl Limit {
 }
 
 /// Whether a delta may exist: two objects that lie whole in one pack have been compared when it was made.
-fn is_worth_trying(list: &List, target: &Slot, base: &Slot) -> bool {
+fn is_worth_trying(work: &Work<'_>, target: &Slot, base: &Slot) -> bool {
+    let list = work.list;
     let entry = |slot: &Slot| list.entries.get(slot.index as usize);
     let kind = |slot: &Slot| list.objects.get(slot.index as usize).map(|object| object.kind);
     let (Some(target_entry), Some(base_entry)) = (entry(target), entry(base)) else { return false };
-    let were_compared = list.is_sent(base.index)
+    let were_compared = work.settings.reuse == Reuse::All
+        && list.is_sent(base.index)
         && (target_entry.form, base_entry.form) == (Form::Whole, Form::Whole)
         && target_entry.pack == base_entry.pack;
     kind(target) == kind(base) && !were_compared

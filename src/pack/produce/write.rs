@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 
+use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::super::Error;
@@ -12,12 +13,15 @@ use super::super::delta::{Index, create};
 use super::super::entry::{Content, Header, encode_pack_header};
 use super::super::enumerate::Object;
 use super::super::hash::Checksum;
+use super::super::index::Item;
 use super::super::meter::Meter;
 use super::super::source::Source;
+use super::copy::{Copied, copy};
 use super::deflate::Deflater;
 use super::list::{Form, List, NONE, content, header, stream, unreadable};
 use super::search::Found;
-use super::{Produced, Settings};
+use super::stock::Stock;
+use super::{PackReused, Produced, Settings};
 use crate::progress::Progress;
 
 /// How much is gathered before it is hashed and written, in bytes.
@@ -26,19 +30,26 @@ const BUFFER_LEN: usize = 64 * 1024;
 /// The order of entries by kind.
 const KINDS: [Kind; 4] = [Kind::Tag, Kind::Commit, Kind::Tree, Kind::Blob];
 
-/// Writes the pack of `list` to `out`. Reports the phase `Writing objects` unless the pack is empty.
+/// Writes the pack of `stock` and `list` to `out`; gives its entries too if `records` says so. Reports the phase `Writing objects` unless the pack is empty.
 pub(super) fn write(
     source: &dyn Source,
-    (list, found): (&List, &[Found]),
+    (stock, list, found): (&Stock, &List, &[Found]),
     settings: &Settings,
+    records: bool,
     (out, progress): (&mut dyn Write, &mut dyn Progress),
-) -> Result<Produced, Error> {
+) -> Result<(Produced, Vec<Item>), Error> {
     let mut writer = Writer {
         source,
         list,
         found,
         settings,
-        stream: Stream { out, checksum: Checksum::new(settings.object_hash), buffer: Vec::new(), bytes: 0 },
+        stream: Stream {
+            out,
+            checksum: Checksum::new(settings.object_hash),
+            buffer: Vec::new(),
+            bytes: 0,
+            record: records.then(Record::default),
+        },
         deflater: Deflater::new(settings.compression),
         written: vec![0; list.sent as usize],
         counts: Counts::default(),
@@ -46,9 +57,14 @@ pub(super) fn write(
         base_content: Vec::new(),
         deflated: Vec::new(),
     };
-    writer.stream.write(&encode_pack_header(list.sent))?;
-    if list.sent > 0 {
-        let mut meter = Meter::new(progress, "Writing objects", u64::from(list.sent));
+    let total = stock.places.count().checked_add(list.sent);
+    let total = total.ok_or_else(|| Error::BadPack("too many objects for one pack".into()))?;
+    writer.stream.write(&encode_pack_header(total))?;
+    let mut copied = Copied::default();
+    if total > 0 {
+        let mut meter = Meter::new(progress, "Writing objects", u64::from(total));
+        copied = copy(source, stock, settings, (&mut writer.stream, &mut meter))?;
+        writer.counts.add(copied);
         for kind in KINDS {
             for (index, _) in (0..list.sent).zip(&list.objects).filter(|(_, object)| object.kind == kind) {
                 writer.write_chain(index, &mut meter)?;
@@ -59,8 +75,12 @@ pub(super) fn write(
         meter.end(u64::from(writer.counts.objects), writer.stream.bytes + trailer_len)?;
     }
     let Counts { objects, deltas, reused, reused_deltas } = writer.counts;
+    let items = writer.stream.record.take().map(|record| record.items).unwrap_or_default();
     let (pack_id, bytes) = writer.stream.finish()?;
-    Ok(Produced { pack_id, objects, deltas, reused, reused_deltas, bytes })
+    let pack_reused = if stock.is_unlisted { copied } else { Copied::default() };
+    let pack_reused = PackReused { objects: pack_reused.objects, deltas: pack_reused.deltas };
+    let produced = Produced { pack_id, objects, deltas, reused, reused_deltas, pack_reused, bytes };
+    Ok((produced, items))
 }
 
 /// What goes through the writing of all entries.
@@ -90,6 +110,15 @@ struct Counts {
     reused_deltas: u32,
 }
 
+impl Counts {
+    fn add(&mut self, Copied { objects, deltas }: Copied) {
+        self.objects += objects;
+        self.deltas += deltas;
+        self.reused += objects;
+        self.reused_deltas += deltas;
+    }
+}
+
 impl<'a> Writer<'a> {
     /// Writes the object `index` after those it is based on, as far as they are not written.
     fn write_chain(&mut self, index: u32, meter: &mut Meter<'_>) -> Result<(), Error> {
@@ -101,7 +130,11 @@ impl<'a> Writer<'a> {
         }
         for index in chain.into_iter().rev() {
             let offset = self.stream.bytes;
+            self.stream.begin();
             self.write_entry(index, meter)?;
+            if let Some(object) = self.list.objects.get(index as usize) {
+                self.stream.end(object.id, offset);
+            }
             if let Some(written) = self.written.get_mut(index as usize) {
                 *written = offset;
             }
@@ -248,22 +281,59 @@ impl<'a> Writer<'a> {
 }
 
 /// The stream of the pack.
-struct Stream<'a> {
+pub(super) struct Stream<'a> {
     out: &'a mut dyn Write,
     checksum: Checksum,
     buffer: Vec<u8>,
     /// What was written, the buffer included.
-    bytes: u64,
+    pub bytes: u64,
+    /// The entries, if somebody asks for them.
+    pub record: Option<Record>,
+}
+
+/// What an index says of the entries.
+#[derive(Default)]
+pub(super) struct Record {
+    pub items: Vec<Item>,
+    /// The checksum of what was written of an entry.
+    crc32: crc32fast::Hasher,
 }
 
 impl Stream<'_> {
-    fn write_header(&mut self, header: Header) {
-        let before = self.buffer.len();
-        header.encode(&mut self.buffer);
-        self.bytes += (self.buffer.len() - before) as u64;
+    /// An entry begins, and with it its checksum.
+    pub fn begin(&mut self) {
+        if let Some(record) = &mut self.record {
+            record.crc32 = crc32fast::Hasher::new();
+        }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    /// The entry of `id` that began at `offset` is written.
+    pub fn end(&mut self, id: ObjectId, offset: u64) {
+        if let Some(record) = &mut self.record {
+            let crc32 = std::mem::take(&mut record.crc32).finalize();
+            record.items.push(Item { id, offset, crc32 });
+        }
+    }
+
+    pub fn write_header(&mut self, header: Header) {
+        let before = self.buffer.len();
+        header.encode(&mut self.buffer);
+        let head = self.buffer.get(before..).unwrap_or_default();
+        self.bytes += head.len() as u64;
+        if let Some(record) = &mut self.record {
+            record.crc32.update(head);
+        }
+    }
+
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        if let Some(record) = &mut self.record {
+            record.crc32.update(bytes);
+        }
+        self.put(bytes)
+    }
+
+    /// Writes bytes of which no checksum is asked for.
+    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.bytes += bytes.len() as u64;
         if self.buffer.len() + bytes.len() > BUFFER_LEN {
             self.flush()?;
@@ -284,7 +354,7 @@ impl Stream<'_> {
     }
 
     /// Ends the stream with its checksum; gives that and the length.
-    fn finish(mut self) -> Result<(gix_hash::ObjectId, u64), Error> {
+    fn finish(mut self) -> Result<(ObjectId, u64), Error> {
         self.flush()?;
         let checksum = self.checksum.finish();
         self.out.write_all(checksum.as_slice()).and_then(|()| self.out.flush()).map_err(Error::Send)?;

@@ -17,8 +17,11 @@ use packs::Packs;
 use promise::Promise;
 use stores::{Places, Stores};
 
+mod bitmap;
 mod commit;
 mod decode;
+mod entries;
+mod holders;
 mod pack;
 mod packs;
 mod prefix;
@@ -51,6 +54,8 @@ pub struct Objects {
     shallow: Arc<[ObjectId]>,
     commits: HashMap<ObjectId, Commit>,
     promise: Promise,
+    /// Whether bitmaps are believed (`pack.useBitmaps`).
+    uses_bitmaps: bool,
 }
 
 impl Repository {
@@ -72,7 +77,8 @@ impl Repository {
             object_hash: self.object_hash,
         };
         let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
-        let objects = Objects::open(places, boundary, graph)?;
+        let uses_bitmaps = self.config.boolean("pack.useBitmaps")?.unwrap_or(true);
+        let objects = Objects { uses_bitmaps, ..Objects::open(places, boundary, graph)? };
         Ok(if self.is_partial()? { objects.with_promise(self.promisor.clone()) } else { objects })
     }
 }
@@ -92,6 +98,7 @@ impl Objects {
             shallow: shallow.into(),
             commits: HashMap::new(),
             promise: Promise::default(),
+            uses_bitmaps: true,
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
+use super::bitmap;
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
 use crate::pack::map;
 use crate::pack::source::{Location, Stored};
@@ -27,6 +28,8 @@ pub(super) struct Pack {
     index: gix_pack::index::File,
     data: gix_pack::data::File,
     order: OnceLock<Order>,
+    /// The place of each object of the index in that order.
+    ranks: OnceLock<Vec<u32>>,
     /// Bytes that were read since the map was let go.
     read_bytes: AtomicUsize,
 }
@@ -49,14 +52,21 @@ impl Pack {
         let data = gix_pack::data::File::at(index.with_extension("pack"), object_hash).ok()?;
         let index = gix_pack::index::File::at(index, object_hash).ok()?;
         let are_mates = index.num_objects() == data.num_objects() && index.pack_checksum() == data.checksum();
-        are_mates.then(|| Self { index, data, order: OnceLock::new(), read_bytes: AtomicUsize::new(0) })
+        are_mates.then(|| Self {
+            index,
+            data,
+            order: OnceLock::new(),
+            ranks: OnceLock::new(),
+            read_bytes: AtomicUsize::new(0),
+        })
     }
 
     /// Where `id` lies in this pack, which has the number `number`; `None` if it is not there or its entry cannot be
     /// read.
     pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
-        let offset = self.offset_of(id)?;
-        let end = self.entry_at(offset)?.end;
+        let position = self.index.lookup(id)?;
+        let offset = self.index.pack_offset_at_index(position);
+        let end = self.end_of(self.rank_at(position)?);
         let (header, header_len) = self.header(offset, end)?;
         let content = match header.content {
             Content::Object(kind) => Stored::Whole(kind),
@@ -145,6 +155,74 @@ impl Pack {
         }
     }
 
+    /// How many objects there are.
+    pub(super) fn len(&self) -> u32 {
+        self.index.num_objects()
+    }
+
+    /// The checksum in the trailer.
+    pub(super) fn checksum(&self) -> ObjectId {
+        self.index.pack_checksum()
+    }
+
+    /// Where `id` stands in the index.
+    pub(super) fn position(&self, id: &oid) -> Option<u32> {
+        self.index.lookup(id)
+    }
+
+    /// The object at `position` of the index.
+    pub(super) fn id_of(&self, position: u32) -> Option<ObjectId> {
+        (position < self.len()).then(|| self.index.oid_at_index(position).to_owned())
+    }
+
+    /// The place in the order of entries of the object at `position` of the index.
+    pub(super) fn rank_at(&self, position: u32) -> Option<u32> {
+        let ranks = self.ranks.get_or_init(|| bitmap::inverse(self.order()));
+        ranks.get(position as usize).copied().filter(|rank| *rank < self.len())
+    }
+
+    /// Where the object stands in the index whose entry has the place `rank`.
+    pub(super) fn position_of(&self, rank: u32) -> Option<u32> {
+        self.order().get(rank as usize).copied()
+    }
+
+    /// The place of the entry that begins at `offset`; `None` if none does.
+    pub(super) fn rank_of(&self, offset: u64) -> Option<u32> {
+        let offset_of = |position: &u32| self.index.pack_offset_at_index(*position);
+        u32::try_from(self.order().binary_search_by_key(&offset, offset_of).ok()?).ok()
+    }
+
+    /// Where the last entry ends.
+    pub(super) fn end(&self) -> u64 {
+        self.data.pack_end() as u64
+    }
+
+    /// Where the entry begins of the object at `position` of the index.
+    pub(super) fn offset_at(&self, position: u32) -> Option<u64> {
+        (position < self.len()).then(|| self.index.pack_offset_at_index(position))
+    }
+
+    /// What the index says is the CRC-32 of the entry of the object at `position`.
+    pub(super) fn crc32_at(&self, position: u32) -> Option<u32> {
+        if position < self.len() { self.index.crc32_at_index(position) } else { None }
+    }
+
+    /// The bytes in `range`.
+    pub(super) fn slice(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
+        self.data.entry_slice(range)
+    }
+
+    /// Where the entry of the place `rank` ends.
+    fn end_of(&self, rank: u32) -> u64 {
+        let next = rank.checked_add(1).and_then(|next| self.position_of(next));
+        next.map_or(self.data.pack_end() as u64, |position| self.index.pack_offset_at_index(position))
+    }
+
+    fn order(&self) -> &[u32] {
+        let Order(positions) = self.order.get_or_init(|| Order::read(&self.index));
+        positions
+    }
+
     /// The header of the entry from `offset` to `end`, and its length in bytes.
     fn header(&self, offset: u64, end: u64) -> Option<(Header, u64)> {
         let end = end.min(offset.checked_add(HEADER_LEN_MAX as u64)?);
@@ -155,11 +233,8 @@ impl Pack {
 
     /// The entry that begins at `offset`; `None` if none does.
     fn entry_at(&self, offset: u64) -> Option<Entry> {
-        let Order(positions) = self.order.get_or_init(|| Order::read(&self.index));
-        let offset_of = |position: &u32| self.index.pack_offset_at_index(*position);
-        let rank = positions.binary_search_by_key(&offset, offset_of).ok()?;
-        let end = positions.get(rank + 1).map_or(self.data.pack_end() as u64, offset_of);
-        Some(Entry { position: *positions.get(rank)?, end })
+        let rank = self.rank_of(offset)?;
+        Some(Entry { position: self.position_of(rank)?, end: self.end_of(rank) })
     }
 
     fn broken(&self, what: &str, location: &Location) -> io::Error {

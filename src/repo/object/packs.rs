@@ -14,12 +14,13 @@ use std::time::SystemTime;
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
+use super::bitmap;
 use super::decode::Decoder;
 use super::pack::Pack;
 use super::stores::Stores;
 use crate::pack::Links;
 use crate::pack::links::{Collector, Found};
-use crate::pack::source::Location;
+use crate::pack::source::{Bitmaps, Location};
 
 /// Decoders that wait for the next thread, each with its cache; more than these are dropped after use.
 const IDLE_MAX: usize = 16;
@@ -33,6 +34,8 @@ pub(super) struct Packs {
     recent: AtomicUsize,
     /// Those that no thread uses at the moment.
     idle: Mutex<Vec<Decoder>>,
+    /// What was found when somebody asked for bitmaps first.
+    bitmaps: OnceLock<Bitmaps>,
 }
 
 /// One `.idx` file; it is opened with its pack when it is asked first.
@@ -47,12 +50,23 @@ struct Slot {
 
 impl Packs {
     pub(super) fn new(object_hash: gix_hash::Kind) -> Self {
-        Self { object_hash, known: RwLock::default(), recent: AtomicUsize::new(0), idle: Mutex::default() }
+        Self {
+            object_hash,
+            known: RwLock::default(),
+            recent: AtomicUsize::new(0),
+            idle: Mutex::default(),
+            bitmaps: OnceLock::new(),
+        }
     }
 
     /// Where `id` lies in one of the packs of `stores`, whose directories are read when there is need to.
     pub(super) fn locate(&self, id: &oid, stores: &Stores) -> Option<Location> {
         self.find(id, stores, |pack, number| pack.locate(id, number))
+    }
+
+    /// The pack that holds `id`, and the place of its entry there.
+    pub(super) fn entry_place(&self, id: &oid, stores: &Stores) -> Option<(u32, u32)> {
+        self.find(id, stores, |pack, number| Some((number, pack.rank_at(pack.position(id)?)?)))
     }
 
     /// Puts the object `id` into `out`; `None` if it is in no pack, or for some reason cannot be read here.
@@ -78,6 +92,22 @@ impl Packs {
             // somebody packed anew: what was in the pack that is gone is in a new one
             Err(Gone) => self.find_among(&self.read_directories(stores), &mut ask).ok().flatten(),
         }
+    }
+
+    /// The index files of all packs that hold `id`.
+    pub(super) fn with(&self, id: &oid, stores: &Stores) -> Vec<PathBuf> {
+        let known = self.known(stores);
+        let holds =
+            |slot: &&Arc<Slot>| slot.pack(self.object_hash).is_some_and(|pack| pack.position(id).is_some());
+        known.iter().filter(holds).map(|slot| slot.index.clone()).collect()
+    }
+
+    /// The pack whose file is called `name`.
+    pub(super) fn called(&self, name: &Path, stores: &Stores) -> Option<Arc<Pack>> {
+        let index = name.with_extension("idx");
+        let known = self.known(stores);
+        let slot = known.iter().find(|slot| slot.index.file_name() == index.file_name())?;
+        slot.pack.get_or_init(|| slot.open(self.object_hash)).clone()
     }
 
     /// The pack that a [`Location`] names.
@@ -116,6 +146,44 @@ impl Packs {
         }
         drop(collector);
         found.outside(is_here)
+    }
+
+    /// The bitmaps of the packs of `stores`, as they were when this was asked first.
+    pub(super) fn bitmaps(&self, stores: &Stores) -> &Bitmaps {
+        self.bitmaps.get_or_init(|| {
+            let known = self.known(stores);
+            let open = |number: usize, slot: &Slot| {
+                Some((
+                    slot.pack.get_or_init(|| slot.open(self.object_hash)).clone()?,
+                    u32::try_from(number).ok()?,
+                ))
+            };
+            let find = |index: &Path| {
+                let (number, slot) = known.iter().enumerate().find(|(_, slot)| slot.index == index)?;
+                open(number, slot)
+            };
+            let directories = stores.directories();
+            let shared = directories
+                .iter()
+                .filter_map(|objects| bitmap::of_packs(&objects.join("pack"), self.object_hash, &find));
+            let own =
+                known.iter().enumerate().filter(|(_, slot)| slot.index.with_extension("bitmap").exists());
+            let own = own.filter_map(|(number, slot)| {
+                let (pack, number) = open(number, slot)?;
+                bitmap::of_pack(&slot.index, &pack, number)
+            });
+            let mut found = Bitmaps::default();
+            for opened in shared.chain(own) {
+                match opened {
+                    Ok(index) => {
+                        found.index = Some(index);
+                        break;
+                    }
+                    Err(broken) => found.broken.push(broken),
+                }
+            }
+            found
+        })
     }
 
     /// Reads the directories again, for packs that came since.
@@ -176,7 +244,11 @@ impl Slot {
 
     /// The opened pack; `None` if it is broken or gone.
     fn pack(&self, object_hash: gix_hash::Kind) -> Option<&Pack> {
-        self.pack.get_or_init(|| Pack::open(&self.index, object_hash).map(Arc::new)).as_deref()
+        self.pack.get_or_init(|| self.open(object_hash)).as_deref()
+    }
+
+    fn open(&self, object_hash: gix_hash::Kind) -> Option<Arc<Pack>> {
+        Pack::open(&self.index, object_hash).map(Arc::new)
     }
 
     fn is_from_promisor(&self) -> bool {

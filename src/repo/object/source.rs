@@ -11,7 +11,7 @@ use gix_object::Kind;
 use super::pack::Pack;
 use super::{Commit, Objects};
 use crate::pack::Bases;
-use crate::pack::source::{Location, Source, Stored};
+use crate::pack::source::{Bitmaps, Entries, Location, Source, Stored};
 
 /// The longest header of a loose object: a kind, a size of 20 digits, a space and a NUL.
 const LOOSE_HEADER_MAX: usize = 32;
@@ -42,6 +42,21 @@ impl Source for Objects {
 
     fn with_entry(&self, location: &Location, read: &mut dyn FnMut(&[u8])) -> io::Result<()> {
         self.packs.pack(location.pack)?.show(location, read)
+    }
+
+    fn bitmaps(&self) -> io::Result<Bitmaps> {
+        if !self.uses_bitmaps || !self.shallow.is_empty() {
+            return Ok(Bitmaps::default());
+        }
+        Ok(self.packs.bitmaps(&self.stores).clone())
+    }
+
+    fn entries(&self, pack: u32) -> io::Result<Option<Arc<dyn Entries>>> {
+        Ok(Some(self.packs.pack(pack)?))
+    }
+
+    fn entry_place(&self, id: &oid) -> io::Result<Option<(u32, u32)>> {
+        Ok(self.packs.entry_place(id, &self.stores))
     }
 
     fn open_stream(&self, id: &oid) -> io::Result<Option<Box<dyn Read + '_>>> {

@@ -95,6 +95,11 @@ impl Stores {
         Ok(())
     }
 
+    /// The repository's own `objects` directory.
+    pub(super) fn main(&self) -> &Path {
+        &self.places.main
+    }
+
     /// The object directories beside the repository's own.
     pub(super) fn alternates(&self) -> Vec<PathBuf> {
         let mut all = Vec::new();

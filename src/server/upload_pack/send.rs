@@ -134,13 +134,13 @@ fn add_tags(refs: &Served<'_>, source: &Objects, objects: &mut Enumerated) -> Re
     let mut sent: HashSet<ObjectId> = objects.objects.iter().map(|object| object.id).collect();
     refs.each(&["refs/tags/".into()], &mut |served| {
         let Some(peeled) = served.peel(source).filter(|_| !served.is_hidden) else { return Ok(()) };
-        if !sent.contains(&peeled) {
+        if !sent.contains(&peeled) && !objects.is_packed(source, &peeled) {
             return Ok(());
         }
         // a tag of a tag needs that one as well
         let mut id = served.id;
         let mut content = Vec::new();
-        while sent.insert(id) {
+        while !objects.is_packed(source, &id) && sent.insert(id) {
             objects.objects.push(Object { id, kind: Kind::Tag, name_hash: 0 });
             match source.tag_target(&id, &mut content).map_err(Error::object)? {
                 Some(target) if target != peeled => id = target,
@@ -271,6 +271,7 @@ impl Told<'_, '_> {
             }
             Event::Note(text) if text.starts_with("Total ") => Some(format!("{text}\n")),
             Event::Warning(text) => Some(format!("warning: {text}\n")),
+            Event::Error(text) => Some(format!("error: {text}\n")),
             _ => None,
         }
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
+mod bitmap;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
@@ -446,6 +448,7 @@ fn name_hashes_are_those_of_c_git() {
     }
     repo.git(&["fast-import", "--quiet"], &stream);
     repo.git(&["repack", "-adbq"], b"");
+    repo.git(&["config", "pack.useBitmaps", "false"], b"");
     let found = repo.check(&Wanted { wants: vec![repo.id("main")], ..Wanted::default() });
     let pack = fs::read_dir(repo.path.join("objects/pack")).unwrap().map(|entry| entry.unwrap().path());
     let bitmap =
