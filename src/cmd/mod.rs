@@ -31,6 +31,7 @@ mod http_backend;
 mod index_pack;
 mod installed;
 mod ls_remote;
+mod pack_objects;
 mod pull;
 mod push;
 mod receive_pack;
@@ -62,6 +63,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("remote", "Manage set of tracked repositories"),
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
+    ("pack-objects", "Create a packed archive of objects"),
     ("bundle", "Move objects and refs by archive"),
     ("daemon", "A really simple server for Git repositories"),
     ("serve", "Serve repositories over HTTP"),
@@ -100,6 +102,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
         "credential" => credential::run(&arguments, context),
         "index-pack" => index_pack::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),
+        "pack-objects" => pack_objects::run(&arguments, context),
         "pull" => pull::run(&arguments, context),
         "push" => push::run(&arguments, context),
         "remote" => remote::run(&arguments, context),

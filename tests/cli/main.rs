@@ -12,6 +12,7 @@ mod credential;
 mod fetch;
 mod index_pack;
 mod many;
+mod pack_objects;
 mod pull;
 mod push;
 mod refspecs;

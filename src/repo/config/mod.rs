@@ -25,7 +25,7 @@ pub(super) use cascade::display_name;
 pub use edit::{Change, edit};
 pub use key::canonical;
 pub use parameters::{local_repo_env, overrides_as_parameters};
-pub use value::boolean;
+pub use value::{boolean, integer};
 pub(super) use value::{boolean as boolean_of, path as expand_path, to_path};
 
 /// All configuration that holds in one place: system, global, local, work tree, environment and command line, with
@@ -166,7 +166,7 @@ impl Config {
             let file = file.unwrap_or_default();
             Error::Config(format!("bad numeric config value '{value}' for '{key}'{file}: {reason}"))
         };
-        value::integer(value).map(Some).map_err(refuse)
+        integer(value).map(Some).map_err(refuse)
     }
 
     /// The last value of `key` as a path: `~/` and `~user/` expanded.

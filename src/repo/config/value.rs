@@ -22,7 +22,7 @@ pub fn boolean(value: &BStr) -> Option<bool> {
 
 /// A value as an integer, read as C's `strtoimax` with base 0 does, with a suffix k, m or g. The error is git's word
 /// for what is wrong.
-pub(super) fn integer(value: &BStr) -> Result<i64, &'static str> {
+pub fn integer(value: &BStr) -> Result<i64, &'static str> {
     let value = value.trim_start();
     let negative = value.starts_with(b"-");
     let rest = value.strip_prefix(b"-").or(value.strip_prefix(b"+")).unwrap_or(value);

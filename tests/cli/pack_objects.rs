@@ -1,0 +1,198 @@
+//! `pack-objects`: what is packed, words and exit codes, compared with C git's.
+
+use std::path::{Path, PathBuf};
+
+use bstr::ByteSlice;
+
+use crate::support::{Format, Git, Run, Sandbox, Twin, build, sandbox::gitr_program, state};
+
+/// Two bare repositories `copy` with 12 commits: eight of them in a kept pack, three in another, and one loose.
+fn copies(sandbox: &Sandbox, format: Format) -> Twin<'_> {
+    let twin = Twin::new(sandbox, 2, Vec::new());
+    build::project(sandbox, &sandbox.path("served/project.git"), format, 12);
+    let source = sandbox.path("served/project.git").display().to_string();
+    for (branch, at) in [("old", "main~4"), ("middle", "main~1")] {
+        sandbox.git(&twin.ours, &["-C", &source, "branch", branch, at]).success();
+    }
+    for directory in [&twin.ours, &twin.theirs] {
+        build::empty(sandbox, &directory.join("copy"), format);
+        let copy = directory.join("copy");
+        let fetch = |what: &str, unpack: &str| {
+            sandbox.git(&copy, &["-c", unpack, "fetch", "-q", &source, what]).success();
+        };
+        fetch("refs/heads/old:refs/heads/old", "fetch.unpackLimit=1");
+        for pack in packs(&copy) {
+            std::fs::write(pack.with_extension("keep"), "").unwrap();
+        }
+        fetch("refs/heads/middle:refs/heads/middle", "fetch.unpackLimit=1");
+        fetch("+refs/*:refs/*", "fetch.unpackLimit=1000");
+    }
+    twin
+}
+
+fn packs(repository: &Path) -> Vec<PathBuf> {
+    let files = state::files(&repository.join("objects/pack"));
+    files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "pack")).collect()
+}
+
+/// Gives both the same words and input.
+fn both(sandbox: &Sandbox, twin: &Twin<'_>, arguments: &[&str], input: &str) -> [Run; 2] {
+    let arguments = [&["pack-objects"], arguments].concat();
+    let programs = [(gitr_program(), &twin.ours), (Git::reference().program.clone().into(), &twin.theirs)];
+    programs.map(|(program, directory)| {
+        let mut command = sandbox.command(program);
+        Run::with_input(command.args(&arguments).current_dir(directory.join("copy")), input.as_bytes())
+    })
+}
+
+/// The ids in the pack that a run made and named, after C git has looked at it; with nothing left beside it.
+fn listed(sandbox: &Sandbox, directory: &Path, run: &Run) -> Vec<String> {
+    assert_eq!(run.status, 0, "{run:?}");
+    let id = run.stdout.trim().to_str().unwrap();
+    let base = directory.join("copy").join(format!("made-{id}"));
+    for extension in ["pack", "idx", "rev"] {
+        assert!(base.with_extension(extension).exists(), "{extension} of {id}");
+    }
+    let name = base.display().to_string();
+    let pack = std::fs::read(base.with_extension("pack")).unwrap();
+    assert!(pack.ends_with(&hex(id)), "{id}");
+    sandbox.git(directory, &["-C", "copy", "verify-pack", &format!("{name}.idx")]).success();
+    let checked = sandbox.git(directory, &["-C", "copy", "index-pack", "--verify", &format!("{name}.pack")]);
+    checked.success();
+    let shown =
+        sandbox.git(directory, &["-C", "copy", "verify-pack", "-v", &format!("{name}.idx")]).success();
+    let lines = shown.stdout.to_str().unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+    let is_object =
+        |line: &&String| [" commit ", " tree ", " blob ", " tag "].iter().any(|kind| line.contains(kind));
+    let mut ids: Vec<String> =
+        lines.iter().filter(is_object).map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    ids.sort();
+    for extension in ["pack", "idx", "rev"] {
+        std::fs::remove_file(base.with_extension(extension)).unwrap();
+    }
+    ids
+}
+
+fn hex(id: &str) -> Vec<u8> {
+    id.as_bytes().chunks(2).map(|pair| u8::from_str_radix(pair.to_str().unwrap(), 16).unwrap()).collect()
+}
+
+#[test]
+fn the_same_objects_are_packed() {
+    for format in Format::ALL {
+        let sandbox = Sandbox::new();
+        let twin = copies(&sandbox, format);
+        let everything = sandbox.git(&twin.ours, &["-C", "copy", "rev-list", "--objects", "--all"]).success();
+        let everything = everything.stdout.to_str().unwrap().to_owned();
+        for (arguments, input) in [
+            (&["--revs"][..], "main\n"),
+            (&["--revs", "--include-tag"], "main\n^main~3\n"),
+            (&["--revs", "--delta-base-offset"], "main~5..main\n"),
+            (&["--revs"], "main\n--not\nmiddle\nold\n"),
+            (&["--all"], ""),
+            (&["--all", "--unpacked"], ""),
+            (&["--all", "--incremental", "--non-empty"], ""),
+            (&["--all", "--honor-pack-keep", "--local"], ""),
+            (&["--all", "--no-reuse-delta", "--window=20", "--depth=3"], ""),
+            (&["--all", "--no-reuse-object", "--threads=1", "--compression=0"], ""),
+            (&["--all", "--window=0", "--index-version=1"], ""),
+            (&["--revs", "--filter=blob:none"], "main\n"),
+            (&["--index-version=2,0x10"], &everything),
+        ] {
+            let arguments = [&["-q"], arguments, &["made"]].concat();
+            let [ours, theirs] = both(&sandbox, &twin, &arguments, input);
+            assert_eq!(ours.stderr.as_bstr(), theirs.stderr.as_bstr(), "{arguments:?}");
+            if theirs.stdout.is_empty() {
+                assert!(ours.stdout.is_empty(), "{arguments:?}");
+                continue;
+            }
+            let ours = listed(&sandbox, &twin.ours, &ours);
+            assert_eq!(ours, listed(&sandbox, &twin.theirs, &theirs), "{arguments:?}");
+            assert!(!ours.is_empty() || arguments.contains(&"--unpacked"), "{arguments:?}");
+        }
+        // the one that is there from the beginning
+        let kept = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "keep");
+        assert!(state::leftovers(&twin.ours).iter().all(kept));
+    }
+}
+
+#[test]
+fn the_objects_of_packs_are_packed_without_those_of_others() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    let names: Vec<String> = packs(&twin.ours.join("copy"))
+        .iter()
+        .map(|pack| pack.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let [first, second] = names.as_slice() else { panic!("{names:?}") };
+    for input in
+        [format!("{first}\n{second}\n"), format!("{first}\n^{second}\n"), format!("^{first}\n{second}\n")]
+    {
+        let [ours, theirs] = both(&sandbox, &twin, &["-q", "--stdin-packs", "made"], &input);
+        assert_eq!(listed(&sandbox, &twin.ours, &ours), listed(&sandbox, &twin.theirs, &theirs), "{input}");
+    }
+}
+
+#[test]
+fn a_pack_goes_to_standard_output() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    for arguments in
+        [&["--revs", "--stdout", "-q"][..], &["--revs", "--stdout", "-q", "--thin", "--delta-base-offset"]]
+    {
+        let input = if arguments.contains(&"--thin") { "main\n^main~2\n" } else { "main\n" };
+        let sizes = both(&sandbox, &twin, arguments, input).map(|run| {
+            let run = run.success();
+            let mut command = sandbox.command(&Git::reference().program);
+            command.args(["index-pack", "--stdin", "--fix-thin"]).current_dir(twin.theirs.join("copy"));
+            Run::with_input(&mut command, &run.stdout).success();
+            run.stdout.len()
+        });
+        assert!(sizes[0] <= sizes[1] * 103 / 100, "{sizes:?} with {arguments:?}");
+    }
+}
+
+#[test]
+fn a_history_may_be_cut_off() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    let id = sandbox.git(&twin.ours, &["-C", "copy", "rev-parse", "main~2"]).success().line();
+    let input = format!("--shallow {id}\nmain\n");
+    let [ours, theirs] = both(&sandbox, &twin, &["-q", "--revs", "--shallow", "made"], &input);
+    let ours = listed(&sandbox, &twin.ours, &ours);
+    assert_eq!(ours, listed(&sandbox, &twin.theirs, &theirs));
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_in_git_s_words() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    let unknown = format!("{}\n", "1".repeat(40));
+    for (arguments, input) in [
+        (&["--thin", "x"][..], ""),
+        (&["--stdout", "--max-pack-size=1m"], ""),
+        (&["--stdin-packs", "--revs", "x"], ""),
+        (&["--stdin-packs", "--filter=blob:none", "--stdout"], ""),
+        (&["--missing=foo", "--stdout"], ""),
+        (&["--index-version=3", "x"], ""),
+        (&["--index-version=2,zz", "x"], ""),
+        (&["--index-version=2,0x80000000", "x"], ""),
+        (&["--compression=10", "--stdout"], ""),
+        (&["--stdout", "-q"], "garbage\n"),
+        (&["--stdout", "-q"], "-garbage\n"),
+        (&["--stdout", "-q"], &unknown),
+        (&["--revs", "--stdout", "-q"], "--foo\n"),
+        (&["--revs", "--stdout", "-q"], "nope\n"),
+        (&["--revs", "--stdout", "-q", "--shallow"], "--shallow 01\nmain\n"),
+        (&["--stdin-packs", "--stdout", "-q"], "pack-nope.pack\n"),
+    ] {
+        let [ours, theirs] = both(&sandbox, &twin, arguments, input);
+        let words = |run: &Run| (run.status, twin.anonymous(&run.stderr));
+        assert_eq!(words(&ours), words(&theirs), "{arguments:?} {input}");
+        assert_eq!(theirs.status, 128);
+    }
+    let [ours, theirs] = both(&sandbox, &twin, &["--depth=5000", "--all", "-q", "made"], "");
+    assert_eq!(ours.stderr.as_bstr(), theirs.stderr.as_bstr());
+    let [ours, theirs] = both(&sandbox, &twin, &[], "");
+    assert_eq!((ours.status, theirs.status), (129, 129));
+}
