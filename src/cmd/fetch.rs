@@ -174,15 +174,15 @@ impl Run<'_> {
 /// Refuses options that exclude each other.
 fn check_together(parsed: &Parsed<Arguments>, recursion: Recursion) -> Result<(), CommandError> {
     let values = &parsed.values;
-    if values.negotiate_only && values.negotiation_tip.is_empty() {
-        return Err(CommandError::fatal("--negotiate-only needs one or more --negotiation-tip=*"));
-    }
     for (is_given, option) in [(values.negotiate_only, "--negotiate-only"), (values.porcelain, "--porcelain")]
     {
         if is_given && recursion.is_asked_for() {
             let text = format!("options '{option}' and '--recurse-submodules' cannot be used together");
             return Err(CommandError::fatal(text));
         }
+    }
+    if values.negotiate_only && values.negotiation_tip.is_empty() {
+        return Err(CommandError::fatal("--negotiate-only needs one or more --negotiation-tip=*"));
     }
     Ok(())
 }

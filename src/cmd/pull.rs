@@ -11,6 +11,7 @@ use gix_hash::ObjectId;
 use super::arguments::{self, Parsed};
 use super::transfer::{bytes, reflog_action};
 use super::{CommandError, Context, fetch, ui};
+use crate::protocol::trace as packet;
 use crate::remote::{fetch_head, pull};
 use crate::repo::Repository;
 
@@ -144,7 +145,8 @@ impl Pull<'_> {
         words.extend(options::verbosity(self.parsed));
         words.extend(self.parsed.passed(&FETCH_OPTIONS));
         words.extend(self.parsed.values.operands.iter().cloned());
-        fetch::run(&words, self.context.clone()).unwrap_or_else(CommandError::print) == 0
+        let fetch = || fetch::run(&words, self.context.clone());
+        packet::told_as("fetch", fetch).unwrap_or_else(CommandError::print) == 0
     }
 
     /// The fetch itself moved the branch that is checked out: its work tree follows.

@@ -1,11 +1,13 @@
 //! `GIT_TRACE`, `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the programs that are started, the packets and the requests of a
 //! conversation, in git's form. `git(1)`.
 
+use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bstr::ByteSlice;
@@ -54,6 +56,7 @@ pub(super) fn start(env: &mut Environment, arguments: &[OsString], command: &str
         requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
         events: EventLog::open(env, arguments, command),
         command: command.to_owned(),
+        readers: Mutex::default(),
         shows_data: !is_verbose && env.get("GIT_TRACE_CURL_NO_DATA").is_none(),
         is_bare: env.is_true("GIT_TRACE_BARE"),
     };
@@ -102,6 +105,8 @@ struct Trace {
     requests: Option<Sink>,
     events: Option<EventLog>,
     command: String,
+    /// The names of those who stand for it: see [`packet::told_as`].
+    readers: Mutex<Vec<String>>,
     /// Whether the bodies of requests and answers are shown.
     shows_data: bool,
     /// Without time and place (`GIT_TRACE_BARE`), as git's own tests want it.
@@ -131,10 +136,21 @@ impl Trace {
         }
     }
 
+    /// Who reads and writes now: the command, or who stands for it.
+    fn reader(&self) -> String {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let innermost = READING.with_borrow(|reading| reading.last().map(Id::into_u64));
+        let place = innermost.and_then(|id| usize::try_from(id.checked_sub(1)?).ok());
+        place.and_then(|place| readers.get(place)).unwrap_or(&self.command).clone()
+    }
+
     fn packet(&self, event: &Event<'_>) -> Vec<u8> {
         let mut packet = Fields::default();
         event.record(&mut packet);
-        let reader = if packet.reader.is_empty() { self.command.as_str() } else { &packet.reader };
+        if packet.reader.is_empty() {
+            packet.reader = self.reader();
+        }
+        let reader = packet.reader;
         let prefix = self.prefix(event.metadata());
         let mut line = format!("{prefix}packet: {reader:>12}{} ", packet.direction).into_bytes();
         if packet.bytes.starts_with(b"PACK") || packet.bytes.starts_with(b"\x01PACK") {
@@ -228,17 +244,34 @@ impl Subscriber for Trace {
         }
     }
 
-    fn new_span(&self, _span: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut fields = Fields::default();
+        span.record(&mut fields);
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = readers.iter().position(|reader| *reader == fields.reader);
+        let place = known.unwrap_or_else(|| {
+            readers.push(fields.reader);
+            readers.len() - 1
+        });
+        Id::from_u64(place as u64 + 1)
     }
 
     fn record(&self, _span: &Id, _values: &Record<'_>) {}
 
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
-    fn enter(&self, _span: &Id) {}
+    fn enter(&self, span: &Id) {
+        READING.with_borrow_mut(|reading| reading.push(span.clone()));
+    }
 
-    fn exit(&self, _span: &Id) {}
+    fn exit(&self, _span: &Id) {
+        READING.with_borrow_mut(Vec::pop);
+    }
+}
+
+thread_local! {
+    /// The spans that the thread is in, which say who reads and writes packets.
+    static READING: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The fields of one event.

@@ -16,6 +16,12 @@ pub(crate) fn pack(bytes: &[u8]) {
     tracing::trace!(target: PACKFILE_TARGET, pack = bytes);
 }
 
+/// Does `work`, whose packets are read and written by `reader` rather than by the command: what git leaves to a program of
+/// its own. A span of the target of the packets says so, in its field `reader`.
+pub(crate) fn told_as<T>(reader: &'static str, work: impl FnOnce() -> T) -> T {
+    tracing::trace_span!(target: TARGET, "reader", reader).in_scope(work)
+}
+
 /// Tells of a packet that was read.
 pub(crate) fn received(packet: Packet<'_>) {
     tracing::trace!(target: TARGET, reader = "", direction = "<", packet = bytes_of(packet));

@@ -9,7 +9,7 @@ use super::{Error, Far, RepoSettings, config};
 use crate::progress::Progress;
 use crate::protocol::bundle_uri;
 use crate::protocol::ls_refs::{self, Preamble};
-use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version};
+use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version, trace};
 use crate::repo::session_id::session_id;
 use crate::telemetry;
 use crate::transport::{self, Connection, Transport, Url};
@@ -101,8 +101,15 @@ impl Session {
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
         let mut connection = transport.connect(service, wished, progress)?;
+        let is_stateful = connection.is_stateful();
         let greeting = connection.greeting()?;
-        let advertisement = match Advertisement::read(greeting) {
+        // over HTTP git has another program hear it
+        let reading = if is_stateful {
+            Advertisement::read(greeting)
+        } else {
+            trace::told_as("git", || Advertisement::read(greeting))
+        };
+        let advertisement = match reading {
             Ok(advertisement) => advertisement,
             Err(ProtocolError::UnexpectedEof { .. }) => {
                 // How the far side ended is told by its own words, which the user has seen by now.

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::servers::secure::Secure;
 use crate::support::servers::through::{Guard, Proxy};
-use crate::support::{Case, Git, Kind, Run, Sandbox, Twin, build};
+use crate::support::{Case, Format, Git, Kind, Run, Sandbox, Twin, build, sandbox};
 
 /// The repository that is listed and cloned.
 const NAME: &str = "project.git";
@@ -13,7 +13,7 @@ const NAME: &str = "project.git";
 fn secure(scenario: impl FnOnce(&Sandbox, &Secure)) {
     let sandbox = Sandbox::new();
     let Some(server) = Secure::start(&sandbox, Git::reference()) else { return };
-    build::project(&sandbox, &sandbox.path("served").join(NAME), build::Format::Sha1, 12);
+    build::project(&sandbox, &sandbox.path("served").join(NAME), Format::Sha1, 12);
     scenario(&sandbox, &server);
 }
 
@@ -167,7 +167,7 @@ fn comparable(text: &str) -> Vec<String> {
 fn requests_are_traced_in_the_form_of_git_without_secrets() {
     let mut sandbox = Sandbox::new();
     let Some(server) = Kind::Apache.start(&sandbox, Git::reference()) else { return };
-    build::project(&sandbox, &sandbox.path("served").join(NAME), build::Format::Sha1, 12);
+    build::project(&sandbox, &sandbox.path("served").join(NAME), Format::Sha1, 12);
     let url = &server.url(NAME).replace("http://", "http://alice:hunter2@");
     let trace = sandbox.path("trace");
     sandbox.set("GIT_TRACE_CURL", &trace);
@@ -197,4 +197,36 @@ fn requests_are_traced_in_the_form_of_git_without_secrets() {
     let ours = read(Twin::new(&sandbox, 2, Vec::new()).gitr("", &arguments));
     assert!(ours.contains("=> Send header: Authorization: Basic hunter2\n"), "{ours}");
     assert!(!ours.contains("Send data") && !ours.contains("Recv data"), "{ours}");
+}
+
+/// Who reads and writes in a trace of packets, as far as git gives that a program of its own over HTTP.
+#[test]
+fn traces_name_the_programs_that_git_has_for_it() {
+    let Some(case) = Case::new(Kind::Apache, Git::reference(), 0, Format::Sha1) else { return };
+    build::project(&case.sandbox, &case.served("traced.git"), case.format, 12);
+    case.refresh("traced.git");
+    let trace = case.sandbox.path("trace");
+    for (version, said) in [(0, "  fetch-pack> want "), (1, "git< version 1"), (2, "git< version 2")] {
+        let twin = Twin::new(&case.sandbox, version, Vec::new());
+        twin.prepare(|client| drop(case.sandbox.git(client, &["init", "-q", "copy"]).success()));
+        for (client, program) in
+            [(&twin.theirs, Git::reference().program.clone()), (&twin.ours, sandbox::gitr_program().into())]
+        {
+            fs::remove_file(&trace).ok();
+            let mut command = case.sandbox.command(program);
+            command.current_dir(client.join("copy")).env("GIT_TRACE_PACKET", &trace);
+            command.args([
+                "-c",
+                &format!("protocol.version={version}"),
+                "pull",
+                "-q",
+                &case.url("traced.git"),
+                "main",
+            ]);
+            Run::of(&mut command).success();
+            let lines = fs::read_to_string(&trace).unwrap();
+            assert!(lines.contains(said), "{said} is missing: {lines}");
+            assert!(!lines.contains(" pull<") && !lines.contains(" pull>"), "{lines}");
+        }
+    }
 }

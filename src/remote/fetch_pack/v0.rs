@@ -12,7 +12,7 @@ use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
 };
 use crate::protocol::ls_refs::Preamble;
-use crate::protocol::pktline;
+use crate::protocol::{pktline, trace};
 use crate::remote::{Error, Session};
 
 /// On a pipe no round is longer than this, and one is on its way while the answer to the last is read (seen in git 2.47.3):
@@ -55,7 +55,12 @@ pub(super) fn negotiate(
         unanswered: 0,
         has_common: false,
     };
-    let shallow = conversation.run(ours, !request.is_kept)?;
+    let shallow = if conversation.is_stateful {
+        conversation.run(ours, !request.is_kept)?
+    } else {
+        // over HTTP git has another program ask
+        trace::told_as("fetch-pack", || conversation.run(ours, !request.is_kept))?
+    };
     Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new() })
 }
 
