@@ -235,6 +235,11 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         let hint = "--enable-receive-pack=anybody lets everybody push";
         return Err(CommandError::fatal(text).with_hint(hint));
     }
+    let mut overrides = context.overrides.clone();
+    // logs of both sides can be matched, unless somebody has said that they are not to be
+    if context.config()?.boolean("transfer.advertiseSID")?.is_none() {
+        overrides.push(("transfer.advertiseSID".into(), Some("true".into())));
+    }
     Ok(Settings {
         access,
         pushes,
@@ -247,7 +252,7 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         root,
         limits: limits(&values.limit, &context)?,
         env: context.env,
-        overrides: context.overrides,
+        overrides,
         exports_all: values.export_all,
         follows_links: values.follow_symlinks,
         imitates_backend: imitates(values.compat.as_deref())?,

@@ -18,6 +18,11 @@ use crate::support::{Format, Sandbox, build};
 
 /// Damaged forms of each kind of request.
 const TRIES: usize = 1_000;
+/// Clients that push at the same time.
+const PUSHERS: usize = 200;
+/// A pack of nothing.
+const EMPTY_PACK: &[u8] =
+    b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82;\xd8\xa8\xea\xb5\x10\xadj\xc7\\\x82<\xfd>\xd3\x1e";
 
 /// Keeps what is logged.
 #[derive(Default)]
@@ -133,9 +138,7 @@ fn kinds(tip: &str) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let command =
         format!("{null} {tip} refs/heads/x\0 report-status-v2 side-band-64k object-format=sha1 agent=git/2");
     let mut push = packets(&[&command, "0000"]);
-    push.extend_from_slice(
-        b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82;\xd8\xa8\xea\xb5\x10\xadj\xc7\\\x82<\xfd>\xd3\x1e",
-    );
+    push.extend_from_slice(EMPTY_PACK);
     vec![
         ("upload-pack", "Git-Protocol: version=2", ls_refs()),
         ("upload-pack", "Git-Protocol: version=2", fetch(tip)),
@@ -301,5 +304,45 @@ fn slowloris_keeps_nobody_out() {
     }
     let run = attack.join().unwrap();
     assert!(run.stdout.contains_str("slowhttptest"), "{run:?}");
+    server.end();
+}
+
+/// Pushes from many clients at a time; how many of them were done.
+fn pushes(server: &InProcess, name: impl Fn(usize) -> String) -> usize {
+    let (port, tip, null) = (server.port, server.tip(), "0".repeat(40));
+    let clients: Vec<_> = (0..PUSHERS)
+        .map(|number| {
+            let command = format!("{null} {tip} {}\0 report-status object-format=sha1", name(number));
+            let body = [packets(&[&command, "0000"]).as_slice(), EMPTY_PACK].concat();
+            std::thread::spawn(move || {
+                let length = body.len();
+                let mut client = Client::new(port);
+                client.send(format!(
+                    "POST /project.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n\
+                     Content-Type: application/x-git-receive-pack-request\r\nContent-Length: {length}\r\n\r\n"
+                ));
+                client.send(&body);
+                let answer = client.answer().expect("each is answered");
+                assert!(answer.status == 200 && answer.body.contains_str("unpack ok"), "{answer:?}");
+                answer.body.contains_str("ok refs/")
+            })
+        })
+        .collect();
+    clients.into_iter().filter_map(|client| client.join().unwrap().then_some(())).count()
+}
+
+#[test]
+fn many_who_push_at_a_time_lose_nothing() {
+    let server = InProcess::start(&[
+        (Limit::Queue, "500"),
+        (Limit::QueueTime, "10m"),
+        (Limit::WorkersPerAddress, "32"),
+        (Limit::ConnectionsPerAddress, "500"),
+    ]);
+    let repository = server.sandbox.path("served/project.git");
+    assert_eq!(pushes(&server, |number| format!("refs/heads/push/{number}")), PUSHERS);
+    let pushed = server.sandbox.git(&repository, &["for-each-ref", "refs/heads/push"]).success();
+    assert_eq!(pushed.stdout.lines().count(), PUSHERS);
+    assert_eq!(pushes(&server, |_| "refs/heads/one".to_owned()), 1, "one is the first");
     server.end();
 }

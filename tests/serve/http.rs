@@ -67,6 +67,7 @@ fn refs_are_listed_in_each_version() {
     assert_eq!(v0.header("cache-control"), Some("no-cache, max-age=0, must-revalidate"));
     let v2 = ask(port, &format!("GET {REFS} HTTP/1.1\nGit-Protocol: version=2"), "");
     assert!(v2.body.starts_with(b"000eversion 2\n"), "{v2:?}");
+    assert!(v2.body.contains_str("session-id="), "{v2:?}");
     let refs = post(port, ls_refs());
     assert!(refs.body.contains_str("HEAD symref-target:refs/heads/main\n"), "{refs:?}");
     assert!(refs.body.ends_with(b"0000"));
@@ -76,6 +77,8 @@ fn refs_are_listed_in_each_version() {
 fn bodies_may_be_packed_and_come_in_pieces() {
     let sandbox = Sandbox::new();
     build::many_refs(&sandbox, &sandbox.path("served/project.git"), Format::Sha1, 500);
+    // two answers are to be the same
+    sandbox.git(&sandbox.path(""), &["config", "--global", "transfer.advertiseSID", "false"]).success();
     let server = GitrServe::start(&sandbox, &[]);
     let port = server.process.port;
     let plain = post(port, ls_refs());
@@ -220,4 +223,29 @@ fn curl_speaks_http2_where_it_knows_how() {
     ]);
     let run = Run::of(command.arg(&url)).success();
     assert!(run.stdout.starts_with(b"000eversion 2\n") && run.stdout.ends_with(b"00002"), "{run:?}");
+}
+
+#[test]
+fn what_is_hidden_is_hidden_from_simple_clients_too() {
+    let (sandbox, server) = served(&[]);
+    let repository = sandbox.path("served/project.git");
+    sandbox.git(&repository, &["config", "transfer.hideRefs", "refs/heads/topic"]).success();
+    let answer = get(server.process.port, "/project.git/info/refs");
+    assert!(answer.body.contains_str("refs/heads/main") && !answer.body.contains_str("topic"), "{answer:?}");
+}
+
+#[test]
+fn pages_of_others_get_nothing_by_a_browser() {
+    let (_sandbox, server) = served(&[]);
+    let port = server.process.port;
+    for head in [
+        format!("GET {REFS} HTTP/1.1\nOrigin: http://evil.test"),
+        format!("OPTIONS {REFS} HTTP/1.1\nOrigin: x"),
+    ] {
+        let answer = ask(port, &head, "");
+        assert!(answer.headers.iter().all(|(name, _)| !name.starts_with("access-control")), "{answer:?}");
+    }
+    // what a form can send is not what a service takes
+    let form = "POST /project.git/git-upload-pack HTTP/1.1\nContent-Type: text/plain\nContent-Length: 4";
+    assert_eq!(ask(port, form, "0000").status, 415);
 }
