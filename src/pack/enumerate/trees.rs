@@ -297,9 +297,8 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// Everything in the tree was visited, which spares doing so in the next version of it.
     fn close(&mut self, level: Level) {
-        self.spare.push(level.version.into_buffer());
-        let directory = Directory { place: level.place, name_hash: level.name_hash };
-        self.spare.extend(self.versions.put(directory, level.content));
+        let Level { place, name_hash, content, version, .. } = level;
+        self.spare.extend(self.versions.put(Directory { place, name_hash }, content, version));
         self.spare.truncate(SPARE_MAX);
     }
 

@@ -21,43 +21,74 @@ pub(super) struct Directory {
     pub name_hash: u32,
 }
 
+/// How many trees are kept of one directory. A walk goes to and fro between branches, and finds each of them again.
+const KEPT_PER_DIRECTORY_MAX: usize = 4;
+
 /// The trees that were visited last.
 #[derive(Default)]
 pub(super) struct Versions {
-    trees: HashMap<Directory, Vec<u8>>,
+    /// Of each directory the latest first.
+    trees: HashMap<Directory, Vec<Vec<u8>>>,
     kept_bytes: usize,
 }
 
 impl Versions {
-    /// The version of `directory` that was visited last, for the next one to be compared with; empty if there was none.
+    /// The versions of `directory` that were visited last, for the next one to be compared with.
     pub fn take(&mut self, directory: Directory) -> Version {
-        let content = self.trees.remove(&directory).unwrap_or_default();
-        self.kept_bytes -= content.capacity();
-        Version { content, used: 0 }
+        let trees = self.trees.remove(&directory).unwrap_or_default();
+        self.kept_bytes -= trees.iter().map(Vec::capacity).sum::<usize>();
+        Version { trees: trees.into_iter().map(|content| Tree { content, used: 0 }).collect() }
     }
 
-    /// Everything in `content` was visited. Gives back a buffer that is of no use here.
-    pub fn put(&mut self, directory: Directory, content: Vec<u8>) -> Option<Vec<u8>> {
-        if self.kept_bytes + content.capacity() > KEPT_BYTES_MAX {
-            return Some(content);
+    /// Everything in `content` was visited, as in what was taken before. Gives back a buffer that is of no use here.
+    pub fn put(&mut self, directory: Directory, content: Vec<u8>, version: Version) -> Option<Vec<u8>> {
+        let mut trees = vec![content];
+        trees.extend(version.trees.into_iter().map(|tree| tree.content));
+        // the same directory may have been visited below itself
+        trees.extend(self.trees.remove(&directory).unwrap_or_default());
+        let mut spare = None;
+        while trees.len() > KEPT_PER_DIRECTORY_MAX {
+            spare = trees.pop();
         }
-        self.kept_bytes += content.capacity();
-        let other = self.trees.insert(directory, content)?;
-        self.kept_bytes -= other.capacity();
-        Some(other)
+        let mut bytes = trees.iter().map(Vec::capacity).sum::<usize>();
+        while self.kept_bytes + bytes > KEPT_BYTES_MAX
+            && let Some(tree) = trees.pop()
+        {
+            bytes -= tree.capacity();
+            spare = Some(tree);
+        }
+        self.kept_bytes += bytes;
+        self.trees.insert(directory, trees);
+        spare
     }
 }
 
-/// A tree that was visited, which another one is compared with from the first entry to the last.
+/// Trees that were visited, which another one is compared with from the first entry to the last.
 #[derive(Default)]
 pub(super) struct Version {
+    trees: Vec<Tree>,
+}
+
+struct Tree {
     content: Vec<u8>,
     used: usize,
 }
 
 impl Version {
-    /// Whether `entry`, whose bytes are `bytes`, stands here too.
+    /// Whether `entry`, whose bytes are `bytes`, stands here too. What has it is asked first from then on.
     pub fn has(&mut self, bytes: &[u8], entry: &Entry<'_>) -> bool {
+        let found = self.trees.iter_mut().position(|tree| tree.has(bytes, entry));
+        if let Some(at) = found
+            && at > 0
+        {
+            self.trees.swap(0, at);
+        }
+        found.is_some()
+    }
+}
+
+impl Tree {
+    fn has(&mut self, bytes: &[u8], entry: &Entry<'_>) -> bool {
         loop {
             let Some(mut rest) = self.content.get(self.used..).filter(|rest| !rest.is_empty()) else {
                 return false;
@@ -80,11 +111,6 @@ impl Version {
             }
         }
     }
-
-    /// The buffer, for another tree.
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.content
-    }
 }
 
 #[cfg(test)]
@@ -100,7 +126,7 @@ mod tests {
     fn changed(old: &[(&str, u8)], new: &[(&str, u8)]) -> Vec<String> {
         let directory = Directory { place: None, name_hash: 7 };
         let mut versions = Versions::default();
-        assert!(versions.put(directory, tree(old)).is_none());
+        assert!(versions.put(directory, tree(old), Version::default()).is_none());
         let mut version = versions.take(directory);
         assert_eq!(versions.kept_bytes, 0);
         let content = tree(new);
@@ -123,6 +149,21 @@ mod tests {
         assert_eq!(changed(&[], &old), ["a", "c", "d", "e"]);
         assert_eq!(changed(&old, &[("100644 a", 1), ("100644 b", 2), ("100644 e", 4)]), ["b"]);
         assert_eq!(changed(&old, &[("100755 a", 1), ("100644 c", 9), ("40000 d", 3)]), ["a", "c"]);
+    }
+
+    #[test]
+    fn several_versions_are_kept_within_limits() {
+        let directory = Directory { place: None, name_hash: 7 };
+        let mut versions = Versions::default();
+        for id in 0..9 {
+            let version = versions.take(directory);
+            let spare = versions.put(directory, tree(&[("100644 a", id)]), version);
+            assert_eq!(spare.is_some(), usize::from(id) >= KEPT_PER_DIRECTORY_MAX);
+        }
+        assert_eq!(versions.take(directory).trees.len(), KEPT_PER_DIRECTORY_MAX);
+        assert_eq!(versions.kept_bytes, 0);
+        let large = vec![0; KEPT_BYTES_MAX + 1];
+        assert!(versions.put(directory, large, Version::default()).is_some());
     }
 
     #[test]
