@@ -3,13 +3,18 @@
 //! The deltas need not come from one pack, so that they may form a circle. A circle, or a chain that is longer than asked
 //! for, is cut: one of its objects is sent in another form.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use gix_hash::{ObjectId, oid};
+use gix_object::Kind;
 
 use super::super::Error;
 use super::super::source::Source;
 use super::list::{Form, List, NONE, header};
+
+/// How many objects are searched another delta for although there is one on disk: as many as a fetch of some hundred commits
+/// has. Beyond, what is on disk has to do, since a search takes long.
+const SEARCHED_MAX: usize = 4_000;
 
 /// The level of an object that was not looked at.
 const UNKNOWN: u32 = u32::MAX;
@@ -29,15 +34,17 @@ pub(super) fn choose(
 ) -> Result<(), Error> {
     let order = by_offset(list);
     let mut added = HashMap::new();
+    let mut searched = Searched::new(list);
     for index in 0..list.sent {
         let base = match base_of(source, list, &order, index) {
             Base::Listed(base) => Some(base),
-            Base::Other(id) if is_had(&id) => {
+            Base::Other(id) if searched.takes(list, index) || !is_had(&id) => None,
+            Base::Other(id) => {
                 let base = added.get(&id).copied().or_else(|| list.add_base(index, id));
                 added.extend(base.map(|base| (id, base)));
                 base
             }
-            Base::Other(_) | Base::Unknown => None,
+            Base::Unknown => None,
         };
         if let Some(entry) = list.entries.get_mut(index as usize) {
             entry.base = base.unwrap_or(NONE);
@@ -68,6 +75,31 @@ fn by_offset(list: &List) -> Vec<u32> {
         (list.entries.get(*index as usize).map(|entry| (entry.pack, entry.offset)), *index)
     });
     order
+}
+
+/// Deltas that are on disk and are not reused, since a better one is to be expected.
+///
+/// A delta to some object that the receiver has is what somebody found in other company. What the receiver has at the
+/// same path now is nearer.
+struct Searched {
+    /// Where there are bases.
+    paths: HashSet<(Kind, u32)>,
+    left: usize,
+}
+
+impl Searched {
+    fn new(list: &List) -> Self {
+        let bases = list.objects.get(list.sent as usize..).unwrap_or_default();
+        Self { paths: bases.iter().map(|base| (base.kind, base.name_hash)).collect(), left: SEARCHED_MAX }
+    }
+
+    fn takes(&mut self, list: &List, index: u32) -> bool {
+        let object = list.objects.get(index as usize);
+        let takes = self.left > 0
+            && object.is_some_and(|object| self.paths.contains(&(object.kind, object.name_hash)));
+        self.left -= usize::from(takes);
+        takes
+    }
 }
 
 /// What a delta is based on.
