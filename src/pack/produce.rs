@@ -156,10 +156,10 @@ fn make(
     records: bool,
     (out, progress): (&mut dyn Write, &mut dyn Progress),
 ) -> Result<(Produced, Vec<Item>), Error> {
-    let stock = stock::Stock::take(source, &mut objects, settings)?;
+    let stock = stock::Stock::take(source, &mut objects, settings, progress)?;
     let had = objects.had.take();
     let is_had = |id: &oid| stock.has(id) || had.as_ref().is_some_and(|Had(has)| has(id));
-    let mut list = list::List::count(source, objects, settings.reuse, progress)?;
+    let mut list = list::List::count(source, objects, (settings.reuse, stock.counted), progress)?;
     reuse::choose(source, &mut list, settings.depth, &is_had)?;
     let found = search::search(source, &list, settings, progress)?;
     let written = write::write(source, (&stock, &list, &found), settings, records, (out, &mut *progress))?;

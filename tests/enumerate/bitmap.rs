@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use gitr::pack::Error;
 use gitr::pack::enumerate::filter::Filter;
 use gitr::pack::enumerate::{Enumerated, Wanted, enumerate};
 use gitr::pack::produce::{Produced, Reuse, Settings, produce};
@@ -38,6 +40,21 @@ fn all(objects: &Objects, found: &Enumerated) -> BTreeSet<ObjectId> {
 /// Each of `items` on a line of its own.
 fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| format!("{item}\n")).collect::<Vec<_>>().concat()
+}
+
+fn settings(object_hash: gix_hash::Kind, ofs_delta: bool) -> Settings {
+    Settings {
+        object_hash,
+        window: 10,
+        depth: 50,
+        window_memory_bytes: 0,
+        compression: -1,
+        ofs_delta,
+        big_file_threshold_bytes: 1 << 29,
+        threads: 2,
+        delta_cache_bytes: 1 << 28,
+        reuse: Reuse::All,
+    }
 }
 
 impl Repo {
@@ -79,18 +96,7 @@ impl Repo {
     fn send(&self, objects: &Objects, found: Enumerated, haves: &[ObjectId], ofs_delta: bool) -> Produced {
         let ids = all(objects, &found);
         let object_hash = self.id("b0").kind();
-        let settings = Settings {
-            object_hash,
-            window: 10,
-            depth: 50,
-            window_memory_bytes: 0,
-            compression: -1,
-            ofs_delta,
-            big_file_threshold_bytes: 1 << 29,
-            threads: 2,
-            delta_cache_bytes: 1 << 28,
-            reuse: Reuse::All,
-        };
+        let settings = settings(object_hash, ofs_delta);
         let mut pack = Vec::new();
         let produced = produce(objects, found, &settings, &mut pack, &mut Discard).unwrap();
         assert_eq!((produced.objects as usize, produced.bytes), (ids.len(), pack.len() as u64));
@@ -242,6 +248,65 @@ fn a_broken_entry_is_made_anew() {
     let found = enumerate(&objects, &wanted, &mut Discard).unwrap();
     assert!(!found.packed.is_empty());
     repo.send(&objects, found, &[], true);
+}
+
+#[test]
+fn an_entry_of_another_object_is_not_sent() {
+    let repo = Repo::new("sha1");
+    repo.git(&["hash-object", "-w", "--stdin"], b"one thing");
+    let other = repo.git(&["hash-object", "-w", "--stdin"], b"two other");
+    let tree = repo.git(&["mktree"], format!("100644 blob {}\tf\n", other.trim()).as_bytes());
+    let commit = repo.git(&["commit-tree", "-m", "x", tree.trim()], b"");
+    repo.git(&["update-ref", "refs/heads/b0", commit.trim()], b"");
+    repo.git(&["-c", "core.compression=0", "repack", "-adbqf"], b"");
+    let pack = repo.bitmaps().remove(0).with_extension("pack");
+    let mut bytes = fs::read(&pack).unwrap();
+    // stored as it is: the same with other letters and their checksum
+    let at = bytes.windows(9).position(|window| window == b"two other").unwrap();
+    bytes[at..at + 9].copy_from_slice(b"one thing");
+    let mut stream = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::none());
+    stream.write_all(b"one thing").unwrap();
+    let stream = stream.finish().unwrap();
+    bytes[at + 9..at + 13].copy_from_slice(&stream[stream.len() - 4..]);
+    fs::remove_file(&pack).unwrap();
+    fs::write(&pack, bytes).unwrap();
+    let objects = repo.objects();
+    let wanted = Wanted { wants: vec![repo.id("b0")], ..Wanted::default() };
+    let found = enumerate(&objects, &wanted, &mut Discard).unwrap();
+    let made = produce(&objects, found, &settings(gix_hash::Kind::Sha1, true), &mut io::sink(), &mut Discard);
+    assert!(matches!(made, Err(Error::Unreadable { .. })), "{made:?}");
+}
+
+#[test]
+fn copying_ends_when_it_is_told_to_or_nobody_reads() {
+    struct Stop;
+    impl Progress for Stop {
+        fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
+            match event {
+                Event::Phase { title: "Writing objects", .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    struct Closed;
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let repo = with_history(43, "sha1", 40);
+    repo.write_bitmaps(WAYS[1]);
+    let objects = repo.objects();
+    let wanted = Wanted { wants: vec![repo.id("b0")], ..Wanted::default() };
+    let found = repo.check_exact(&objects, &wanted);
+    let stopped =
+        produce(&objects, found.clone(), &settings(gix_hash::Kind::Sha1, true), &mut io::sink(), &mut Stop);
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    let closed = produce(&objects, found, &settings(gix_hash::Kind::Sha1, true), &mut Closed, &mut Discard);
+    assert!(matches!(closed, Err(Error::Send(_))), "{closed:?}");
 }
 
 #[test]

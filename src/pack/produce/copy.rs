@@ -7,16 +7,21 @@ use std::ops::Range;
 
 use super::super::Error;
 use super::super::entry::{Content, HEADER_LEN_MAX, Header};
+use super::super::enumerate::Object;
 use super::super::index::Item;
 use super::super::meter::Meter;
 use super::super::source::{Entries, Source};
 use super::Settings;
 use super::deflate::Deflater;
+use super::list::check;
 use super::stock::Stock;
 use super::write::Stream;
 
 /// Bytes of entries that are written at once, or a little more.
 const RUN_LEN_MAX: u64 = 256 * 1024;
+
+/// What is read and written in one step, in bytes.
+const PIECE_LEN: usize = 256 * 1024;
 
 /// What was copied.
 #[derive(Clone, Copy, Default)]
@@ -35,22 +40,31 @@ pub(super) fn copy(
     (stream, meter): (&mut Stream<'_>, &mut Meter<'_>),
 ) -> Result<Copied, Error> {
     let Some(entries) = stock.entries.as_deref() else { return Ok(Copied::default()) };
-    let mut copy =
-        Copy { source, entries, settings, stream, shifts: Vec::new(), run: 0..0, copied: Copied::default() };
+    let mut copy = Copy {
+        source,
+        entries,
+        settings,
+        stream,
+        meter,
+        shifts: Vec::new(),
+        run: 0..0,
+        copied: Copied::default(),
+    };
     for place in stock.places.iter() {
         copy.entry(place)?;
         copy.copied.objects += 1;
-        meter.update(u64::from(copy.copied.objects), copy.at())?;
+        copy.meter.update(u64::from(copy.copied.objects), copy.at())?;
     }
     copy.end_run()?;
     Ok(copy.copied)
 }
 
-struct Copy<'a, 'o> {
+struct Copy<'a, 'o, 'm> {
     source: &'a dyn Source,
     entries: &'a dyn Entries,
     settings: &'a Settings,
     stream: &'a mut Stream<'o>,
+    meter: &'a mut Meter<'m>,
     /// From where in the old pack on entries are where in the new one, as far as they follow each other in both.
     shifts: Vec<(u64, u64)>,
     /// Bytes of the old pack that wait to be written.
@@ -58,17 +72,16 @@ struct Copy<'a, 'o> {
     copied: Copied,
 }
 
-impl Copy<'_, '_> {
+impl Copy<'_, '_, '_> {
     fn entry(&mut self, place: u32) -> Result<(), Error> {
         let entries = self.entries;
         let range = entries.offset(place).zip(entries.offset(place + 1));
         let range = range.filter(|(begin, end)| begin < end);
         let bytes = range.and_then(|(begin, end)| entries.bytes(begin..end));
         let (Some((begin, end)), Some(bytes)) = (range, bytes) else { return self.make(place, None) };
-        if Some(crc32fast::hash(bytes)) != entries.crc32(place) {
+        if Some(self.checksum(bytes)) != entries.crc32(place) {
             return self.make(place, Some(begin));
         }
-        entries.were_read(bytes.len());
         self.note(begin);
         let is_delta = bytes.first().is_some_and(|first| matches!(first >> 4 & 7, 6 | 7));
         self.copied.deltas += u32::from(is_delta);
@@ -136,10 +149,24 @@ impl Copy<'_, '_> {
 
     fn end_run(&mut self) -> Result<(), Error> {
         let run = std::mem::take(&mut self.run);
-        match self.entries.bytes(run.clone()) {
-            Some(bytes) if !run.is_empty() => self.stream.put(bytes),
-            Some(_) | None => Ok(()),
+        if run.is_empty() {
+            return Ok(());
         }
+        let done = u64::from(self.copied.objects);
+        for piece in self.entries.bytes(run).unwrap_or_default().chunks(PIECE_LEN) {
+            self.stream.put(piece)?;
+            self.meter.update(done, self.stream.bytes)?;
+        }
+        Ok(())
+    }
+
+    fn checksum(&self, bytes: &[u8]) -> u32 {
+        let mut crc32 = crc32fast::Hasher::new();
+        for piece in bytes.chunks(PIECE_LEN) {
+            crc32.update(piece);
+            self.entries.were_read(piece.len());
+        }
+        crc32.finalize()
     }
 
     /// Makes the entry at `place` anew, since the one that began at `begin` is broken. It may be whole in another pack: the
@@ -151,6 +178,7 @@ impl Copy<'_, '_> {
         let mut content = Vec::new();
         let kind = self.source.find(&id, &mut content).map_err(|source| Error::Unreadable { id, source })?;
         let kind = kind.ok_or(Error::Missing { kind: "object", id })?;
+        check(&Object { id, kind, name_hash: 0 }, &content)?;
         self.end_run()?;
         if let Some(begin) = begin {
             self.note(begin);

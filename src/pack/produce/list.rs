@@ -9,10 +9,14 @@ use gix_object::Kind;
 
 use super::super::Error;
 use super::super::enumerate::{Enumerated, Object};
+use super::super::hash::object_id;
 use super::super::meter::Meter;
 use super::super::source::{Location, Source, Stored};
 use super::Reuse;
 use crate::progress::Progress;
+
+/// What the phase is called.
+pub(super) const COUNTING: &str = "Counting objects";
 
 /// No object: the base of an entry that is no delta.
 pub(super) const NONE: u32 = u32::MAX;
@@ -67,11 +71,11 @@ pub(super) enum Form {
 }
 
 impl List {
-    /// Looks up all objects. Reports the phase `Counting objects`.
+    /// Looks up all objects. Reports the phase `Counting objects`, in which `counted` more are behind us.
     pub fn count(
         source: &dyn Source,
         enumerated: Enumerated,
-        reuse: Reuse,
+        (reuse, counted): (Reuse, u64),
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
         let Enumerated { mut objects, bases, .. } = enumerated;
@@ -83,17 +87,17 @@ impl List {
         objects.extend(bases);
         let entries = Vec::with_capacity(objects.len());
         let mut list = Self { objects, entries, sent, by_id: OnceLock::new(), named_bases: HashMap::new() };
-        if total == 0 {
+        if total == 0 && counted == 0 {
             return Ok(list);
         }
-        let mut meter = Meter::new(progress, "Counting objects", u64::from(total));
+        let mut meter = Meter::new(progress, COUNTING, counted + u64::from(total));
         for index in 0..total {
             let (entry, named) = list.look_up(source, index, reuse)?;
             list.named_bases.extend(named.map(|id| (index, id)));
             list.entries.push(entry);
-            meter.update(u64::from(index) + 1, 0)?;
+            meter.update(counted + u64::from(index) + 1, 0)?;
         }
-        meter.end(u64::from(total), 0)?;
+        meter.end(counted + u64::from(total), 0)?;
         Ok(list)
     }
 
@@ -194,6 +198,15 @@ pub(super) fn content(source: &dyn Source, object: &Object, out: &mut Vec<u8>) -
         Some(kind) if kind == object.kind => Ok(()),
         Some(_) => Err(wrong_kind(object)),
         None => Err(missing(object)),
+    }
+}
+
+/// Makes sure that `content` is that of `object`: its entry in a pack is broken, or was not looked at.
+pub(super) fn check(object: &Object, content: &[u8]) -> Result<(), Error> {
+    match object_id(object.id.kind(), object.kind, content) {
+        Ok(id) if id == object.id => Ok(()),
+        Ok(_) => Err(unreadable(object, io::Error::other("its content has another id"))),
+        Err(attack) => Err(unreadable(object, io::Error::other(attack))),
     }
 }
 

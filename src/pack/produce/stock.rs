@@ -14,9 +14,11 @@ use super::super::Error;
 use super::super::bitmap::{Bits, Indexed};
 use super::super::entry::{Content, HEADER_LEN_MAX, Header};
 use super::super::enumerate::{Enumerated, Object, Packed, object_of_bit};
+use super::super::meter::Meter;
 use super::super::source::{Entries, Source};
-use super::list::{NONE, unreadable};
+use super::list::{COUNTING, NONE, unreadable};
 use super::{Reuse, Settings};
+use crate::progress::Progress;
 
 /// Fewer objects are listed, which takes no time either, and finds deltas between packs.
 const LISTED_MIN: usize = 1_000;
@@ -34,17 +36,24 @@ pub(super) struct Stock {
     pub places: Bits,
     /// Whether they never were in a list, since a bitmap told of them.
     pub is_unlisted: bool,
+    /// How many objects that are not listed any more count as counted, but for those that are bases now.
+    pub counted: u64,
 }
 
 impl Stock {
     /// Takes what can be copied out of `objects`. For the rest, what is copied may serve as bases.
-    pub fn take(source: &dyn Source, objects: &mut Enumerated, settings: &Settings) -> Result<Self, Error> {
+    pub fn take(
+        source: &dyn Source,
+        objects: &mut Enumerated,
+        settings: &Settings,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
         let hash = settings.object_hash;
         let packed = std::mem::take(&mut objects.packed);
         if packed.is_empty() {
             let is_all = objects.bases.is_empty() && objects.had.is_none();
             return if is_all && settings.reuse == Reuse::All {
-                Self::of_listed(source, objects, hash)
+                Self::of_listed(source, objects, hash, progress)
             } else {
                 Ok(Self::default())
             };
@@ -62,7 +71,7 @@ impl Stock {
             let object = |place| object_of_bit(&**index, index.bit(&entries.id(place)?)?);
             objects.objects.extend(rest.filter_map(object));
             if !copied.is_empty() {
-                stock = Self { entries: Some(entries), places: copied, is_unlisted: true };
+                stock = Self { entries: Some(entries), places: copied, is_unlisted: true, counted: 0 };
             }
         }
         if let Some(packed) = packed.iter().find(|packed| Some(packed.pack) == largest) {
@@ -78,18 +87,25 @@ impl Stock {
     }
 
     /// Takes out of the list what lies in the pack that has most of it.
-    fn of_listed(source: &dyn Source, listed: &mut Enumerated, hash: gix_hash::Kind) -> Result<Self, Error> {
+    fn of_listed(
+        source: &dyn Source,
+        listed: &mut Enumerated,
+        hash: gix_hash::Kind,
+        progress: &mut dyn Progress,
+    ) -> Result<Self, Error> {
         if listed.objects.len() < LISTED_MIN {
             return Ok(Self::default());
         }
         let mut found = Vec::with_capacity(listed.objects.len());
         let mut counts: HashMap<u32, usize> = HashMap::new();
+        let mut meter = Meter::new(progress, COUNTING, listed.objects.len() as u64);
         for object in &listed.objects {
             let place = source.entry_place(&object.id).map_err(|error| unreadable(object, error))?;
             found.push(place.unwrap_or((NONE, 0)));
             if let Some((pack, _)) = place {
                 *counts.entry(pack).or_default() += 1;
             }
+            meter.update(found.len() as u64, 0)?;
         }
         let largest = counts.into_iter().max_by_key(|(pack, count)| (*count, std::cmp::Reverse(*pack)));
         let largest = largest.filter(|(_, count)| *count >= found.len() / PART_MIN);
@@ -109,8 +125,9 @@ impl Stock {
         let mut paths = Paths::of(&rest);
         let taken = listed.objects.iter().zip(&found).filter(|(_, found)| is_copied(found));
         listed.bases = taken.map(|(object, _)| *object).filter(|object| paths.take(object)).collect();
+        let counted = u64::from(copied.count()).saturating_sub(listed.bases.len() as u64);
         listed.objects = rest;
-        Ok(Self { entries: Some(entries), places: copied, is_unlisted: false })
+        Ok(Self { entries: Some(entries), places: copied, is_unlisted: false, counted })
     }
 
     /// Adds what is copied as bases for what is listed.

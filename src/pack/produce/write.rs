@@ -18,10 +18,10 @@ use super::super::meter::Meter;
 use super::super::source::Source;
 use super::copy::{Copied, copy};
 use super::deflate::Deflater;
-use super::list::{Form, List, NONE, content, header, stream, unreadable};
+use super::list::{Form, List, NONE, check, content, header, stream, unreadable};
 use super::search::Found;
 use super::stock::Stock;
-use super::{PackReused, Produced, Settings};
+use super::{PackReused, Produced, Reuse, Settings};
 use crate::progress::Progress;
 
 /// How much is gathered before it is hashed and written, in bytes.
@@ -243,6 +243,9 @@ impl<'a> Writer<'a> {
             return self.make_big(object, size, meter);
         }
         content(self.source, object, &mut self.content)?;
+        if entry.form != Form::Content || self.settings.reuse == Reuse::Nothing {
+            check(object, &self.content)?;
+        }
         let size = self.content.len() as u64;
         self.stream.write_header(Header { content: Content::Object(object.kind), size });
         self.deflater.deflate(&self.content, &mut self.deflated);
