@@ -8,7 +8,6 @@ use bstr::{BString, ByteSlice};
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, check_credentials, deepen, filter, helper_options, ip_version};
 use super::{CommandError, Context, Show, key_and_value, signal, ui};
-use crate::protocol::fetch::Deepen;
 use crate::remote::Error;
 use crate::remote::clone::{Clone, Cloned, Destination, Local, Options, Reference, guess_directory};
 use crate::repo::Config;
@@ -374,12 +373,14 @@ fn options(
         None => config.string("clone.defaultRemoteName").unwrap_or_else(|| "origin".into()),
     };
     let terminal = ui::Terminal::new(&context.env);
-    let deepen = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
-    if values.bundle_uri.is_some() && deepen != Deepen::default() {
+    let is_cut =
+        values.depth.is_some() || values.shallow_since.is_some() || !values.shallow_exclude.is_empty();
+    if values.bundle_uri.is_some() && is_cut {
         let text =
             "options '--bundle-uri' and '--depth/--shallow-since/--shallow-exclude' cannot be used together";
         return Err(CommandError::fatal(text));
     }
+    let deepen = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
     Ok(Options {
         bare: values.bare,
         mirror: values.mirror,
