@@ -1,15 +1,18 @@
 //! What is told to those who measure: programs that are started, stretches of work, and facts. Each is an event of the
 //! `tracing` crate at the level `TRACE`; the command writes them where `GIT_TRACE2_EVENT` says.
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 
 /// The target of the events. Their field `event` is one of the constants below.
 pub const TARGET: &str = "gitr::telemetry";
-/// A program was started: `pid`, `class` (such as `transport/ssh`) and `argv` (bytes, each word ends with a NUL).
+/// A program was started: `pid`, `class` (such as `transport/ssh`), `argv` (bytes, each word ends with a NUL) and
+/// `use_shell`, whether the first word of that is a snippet which a shell runs.
 pub const CHILD_START: &str = "child_start";
 /// A program has ended: `pid` and `code`.
 pub const CHILD_EXIT: &str = "child_exit";
-/// A stretch of work begins: `category` and `label`.
+/// A stretch of work begins: `category`, `label` and, where there are several of them, `msg`, which one it is.
 pub const REGION_ENTER: &str = "region_enter";
 /// It is over: the same.
 pub const REGION_LEAVE: &str = "region_leave";
@@ -24,9 +27,26 @@ pub(crate) fn child_started(child: &Child, class: &str, command: &Command) {
     if !is_on() {
         return;
     }
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let argv: Vec<u8> = words.flat_map(|word| [word.as_encoded_bytes(), b"\0"].concat()).collect();
-    tracing::trace!(target: TARGET, event = CHILD_START, pid = u64::from(child.id()), class, argv = &*argv);
+    let words: Vec<&OsStr> = std::iter::once(command.get_program()).chain(command.get_args()).collect();
+    let (words, use_shell) = match words.as_slice() {
+        // the snippet is its own name: what is behind it are its arguments
+        [shell, option, _, snippet @ ..] if is_shell(shell) && *option == "-c" && !snippet.is_empty() => {
+            (snippet, true)
+        }
+        words => (words, false),
+    };
+    child_started_as(child, class, words, use_shell);
+}
+
+/// As [`child_started`], where the program is known by the first of `words`, whatever file it is.
+pub(crate) fn child_started_as(child: &Child, class: &str, words: &[&OsStr], use_shell: bool) {
+    let argv: Vec<u8> = words.iter().flat_map(|word| [word.as_encoded_bytes(), b"\0"].concat()).collect();
+    let pid = u64::from(child.id());
+    tracing::trace!(target: TARGET, event = CHILD_START, pid, class, argv = &*argv, use_shell);
+}
+
+fn is_shell(program: &OsStr) -> bool {
+    Path::new(program).file_name().is_some_and(|name| name == "sh")
 }
 
 /// Tells how the child with the id `pid` has ended.
@@ -42,6 +62,14 @@ pub(crate) fn region<T>(category: &str, label: &str, work: impl FnOnce() -> T) -
     region_entered(category, label);
     let done = work();
     region_left(category, label);
+    done
+}
+
+/// As [`region`], for one of several that `which` names.
+pub(crate) fn region_of<T>(category: &str, label: &str, which: &str, work: impl FnOnce() -> T) -> T {
+    tracing::trace!(target: TARGET, event = REGION_ENTER, category, label, msg = which);
+    let done = work();
+    tracing::trace!(target: TARGET, event = REGION_LEAVE, category, label, msg = which);
     done
 }
 

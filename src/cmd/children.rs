@@ -2,12 +2,48 @@
 //! others when they have ended.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{PipeReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
 use super::{CommandError, ui};
+use crate::telemetry;
+use crate::transport::{trace_note, trace_program};
+
+/// What trace2 calls programs that are of no particular class.
+const CLASS: &str = "?";
+
+/// Runs one program to its end, as [`Command::status`] does, and tells of it to those who trace.
+pub(super) fn status(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let mut child = spawn(command)?;
+    wait(&mut child)
+}
+
+/// As [`status`], of C git, wherever it was found: it is called `git`.
+pub(super) fn git_status(command: &mut Command) -> std::io::Result<ExitStatus> {
+    const NAME: &str = "git";
+    trace_program(command);
+    let mut child = command.arg0(NAME).spawn()?;
+    let words: Vec<&OsStr> = std::iter::once(OsStr::new(NAME)).chain(command.get_args()).collect();
+    telemetry::child_started_as(&child, CLASS, &words, false);
+    wait(&mut child)
+}
+
+fn spawn(command: &mut Command) -> std::io::Result<Child> {
+    trace_program(command);
+    let child = command.spawn()?;
+    telemetry::child_started(&child, CLASS, command);
+    Ok(child)
+}
+
+fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
+    let status = child.wait()?;
+    telemetry::child_ended(child.id(), status);
+    Ok(status)
+}
 
 /// One program to run.
 pub(super) struct Job {
@@ -44,8 +80,16 @@ pub(super) fn jobs(wish: i64) -> usize {
     }
 }
 
-/// Runs all that `work` has, at most `jobs_max` programs at once.
-pub(super) fn run(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
+/// Runs all that `work` has, at most `jobs_max` programs at once. `category` is what it is part of, for trace2.
+pub(super) fn run(jobs_max: usize, category: &str, work: &mut dyn Work) -> Result<(), CommandError> {
+    trace_note(&format!("run_processes_parallel: preparing to run up to {jobs_max} tasks"));
+    let which = format!("max:{jobs_max}");
+    let outcome = telemetry::region_of(category, "parallel/fetch", &which, || run_all(jobs_max, work));
+    trace_note("run_processes_parallel: done");
+    outcome
+}
+
+fn run_all(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
     let (sender, receiver) = mpsc::channel();
     let mut running: BTreeMap<usize, Running> = BTreeMap::new();
     let mut shown = None;
@@ -155,7 +199,7 @@ impl Running {
                 };
                 streams.push((stream, reader));
             }
-            command.stdin(Stdio::null()).spawn()
+            spawn(command.stdin(Stdio::null()))
         };
         let child = match spawn() {
             Ok(child) => child,
@@ -175,7 +219,7 @@ impl Running {
     fn wait(&mut self) -> Ended {
         /// As a shell tells of a process that a signal ended.
         const BY_SIGNAL: i32 = 128;
-        match self.child.wait() {
+        match wait(&mut self.child) {
             Ok(status) if status.success() => Ended::Well,
             Ok(status) => {
                 use std::os::unix::process::ExitStatusExt;

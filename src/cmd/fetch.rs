@@ -8,9 +8,10 @@ use super::arguments::{self, Parsed};
 use super::transfer::{bytes, check_credentials, reflog_action};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::config::default_name;
-use crate::remote::fetch::{Fetch, Options};
+use crate::remote::fetch::{Fetch, Options, Outcome};
 use crate::remote::{Remote, bundle_uri};
 use crate::repo::{Config, Repository};
+use crate::telemetry;
 
 mod after;
 mod options;
@@ -73,7 +74,9 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         is_compact: printer::is_compact(&repo.config)?,
     };
     let code = match run.remotes()? {
-        Remotes::Several(names) => run.fetch_several(names)?,
+        Remotes::Several(names) => {
+            telemetry::region("fetch", "fetch-multiple", || run.fetch_several(names))?
+        }
         Remotes::Only(name) => run.fetch_one(&name)?,
         Remotes::One => {
             let Some(name) = run.remote_name()? else { return Ok(0) };
@@ -101,6 +104,16 @@ struct Run<'a> {
     is_compact: bool,
 }
 
+/// What came of the fetch from one remote.
+enum Fetched {
+    /// All went well.
+    Done(Outcome),
+    /// A ref was not moved; the exit code.
+    Failed(u8),
+    /// Nothing was to be fetched (`--negotiate-only`); the exit code.
+    Negotiated(u8),
+}
+
 impl Run<'_> {
     fn operands(&self) -> &[BString] {
         &self.operands
@@ -123,6 +136,15 @@ impl Run<'_> {
     fn fetch_one(&self, name: &BString) -> Result<u8, CommandError> {
         let remote = Remote::in_repository(self.repo, name.as_bstr())?;
         check_credentials(&self.repo.config, &remote.urls)?;
+        match telemetry::region("fetch", "fetch-one", || self.fetch_from(name, &remote))? {
+            Fetched::Failed(code) | Fetched::Negotiated(code) => Ok(code),
+            Fetched::Done(outcome) => telemetry::region("fetch", "recurse-submodule", || {
+                self.fetch_submodules(&remote, &outcome)
+            }),
+        }
+    }
+
+    fn fetch_from(&self, name: &BString, remote: &Remote) -> Result<Fetched, CommandError> {
         let mut options = self.options.clone();
         let words = self.values.operands.get(1..).unwrap_or_default();
         options.refspecs = options::refspecs(words, self.values.stdin)?;
@@ -131,28 +153,28 @@ impl Run<'_> {
             return Err(CommandError::fatal(text));
         }
         if self.values.negotiate_only {
-            return self.negotiate(&remote, &options);
+            return self.negotiate(remote, &options).map(Fetched::Negotiated);
         }
         let mut meters = self.context.meters(&self.repo.config, self.show);
-        let mut listed = Fetch::new(self.repo, &remote, &options)?.list(&mut meters)?;
+        let mut listed = Fetch::new(self.repo, remote, &options)?.list(&mut meters)?;
         let noted: Vec<BString> = listed.noted_names().cloned().collect();
         let mut printer = Printer::new(self, &listed);
         let (pruned, dangling) = listed.prune()?;
         printer.print_pruned(&pruned, dangling, options.dry_run)?;
         let mut outcome = listed.transfer(&mut meters)?.update()?;
         let refusal = outcome.refusal.take();
-        let code = printer.print_outcome(&outcome, &remote)?;
+        let code = printer.print_outcome(&outcome, remote)?;
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
         self.warn_of_forced_check(&outcome)?;
         if code != 0 {
-            return Ok(code);
+            return Ok(Fetched::Failed(code));
         }
         if self.values.set_upstream {
             self.set_upstream(name, &noted)?;
         }
-        self.fetch_submodules(&remote, &outcome)
+        Ok(Fetched::Done(outcome))
     }
 
     /// `--negotiate-only`: prints the commits that both sides have.

@@ -1,5 +1,5 @@
-//! `GIT_TRACE`, `GIT_TRACE_PACKET` and `GIT_TRACE_CURL`: the programs that are started, the packets and the requests of a
-//! conversation, in git's form. `git(1)`.
+//! `GIT_TRACE`, `GIT_TRACE_PACKET`, `GIT_TRACE_PACKFILE` and `GIT_TRACE_CURL`: the programs that are started, the packets,
+//! the packs and the requests of a conversation, in git's form. `git(1)`.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -122,6 +122,9 @@ impl Trace {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let prefix = self.prefix(event.metadata());
+        if !fields.note.is_empty() {
+            return [prefix.as_bytes(), fields.note.as_bytes(), b"\n"].concat();
+        }
         [prefix.as_bytes(), b"trace: run_command: ", &fields.bytes, b"\n"].concat()
     }
 
@@ -285,10 +288,15 @@ struct Fields {
     class: String,
     category: String,
     label: String,
+    /// Which of several regions of one name.
+    msg: String,
+    /// A line that tells of no program.
+    note: String,
     key: String,
     value: String,
     pid: u64,
     code: i64,
+    use_shell: bool,
 }
 
 impl Visit for Fields {
@@ -301,11 +309,17 @@ impl Visit for Fields {
             "class" => &mut self.class,
             "category" => &mut self.category,
             "label" => &mut self.label,
+            "msg" => &mut self.msg,
+            "note" => &mut self.note,
             "key" => &mut self.key,
             "value" => &mut self.value,
             _ => return,
         };
         value.clone_into(target);
+    }
+
+    fn record_bool(&mut self, _field: &Field, value: bool) {
+        self.use_shell = value;
     }
 
     fn record_u64(&mut self, _field: &Field, value: u64) {
@@ -326,14 +340,20 @@ impl Visit for Fields {
 /// `0` and `false` are nowhere, `1` and `true` stderr, another digit that file descriptor, an absolute path a file that
 /// is added to.
 fn sink(env: &Environment, variable: &str) -> Option<Sink> {
-    sink_at(&env.get(variable)?.to_string_lossy(), variable)
+    match sink_at(&env.get(variable)?.to_string_lossy(), variable) {
+        Ok(sink) => sink,
+        Err(complaint) => {
+            ui::note(format!("warning: {complaint}"));
+            None
+        }
+    }
 }
 
-/// The place that `value` of `variable` names.
-fn sink_at(value: &str, variable: &str) -> Option<Sink> {
+/// The place that `value` of `variable` names, if it names one; an error says why nothing can be written there.
+fn sink_at(value: &str, variable: &str) -> Result<Option<Sink>, String> {
     let descriptor = match value.to_ascii_lowercase().as_str() {
-        "" | "0" | "false" => return None,
-        "1" | "2" | "true" => return Some(Sink::Stderr),
+        "" | "0" | "false" => return Ok(None),
+        "1" | "2" | "true" => return Ok(Some(Sink::Stderr)),
         digit if digit.len() == 1 && digit.bytes().all(|byte| byte.is_ascii_digit()) => {
             Some(format!("/dev/fd/{digit}"))
         }
@@ -341,19 +361,17 @@ fn sink_at(value: &str, variable: &str) -> Option<Sink> {
     };
     let path = descriptor.unwrap_or_else(|| value.to_owned());
     if !Path::new(&path).is_absolute() {
-        ui::note(format!(
-            "warning: unknown trace value for '{variable}': {path}\n         If you want to trace into a file, then \
+        return Err(format!(
+            "unknown trace value for '{variable}': {path}\n         If you want to trace into a file, then \
              please set {variable}\n         to an absolute pathname (starting with /)"
         ));
-        return None;
     }
     match OpenOptions::new().append(true).create(true).open(&path) {
-        Ok(file) => Some(Sink::File(file)),
+        Ok(file) => Ok(Some(Sink::File(file))),
         Err(error) => {
             let reason = error.to_string();
             let reason = reason.split(" (os error").next().unwrap_or_default();
-            ui::note(format!("warning: could not open '{path}' for tracing: {reason}"));
-            None
+            Err(format!("could not open '{path}' for tracing: {reason}"))
         }
     }
 }

@@ -4,8 +4,8 @@
 //! Clone::new ── run ── Cloned ── checkout
 //! ```
 //!
-//! The remote is asked before anything is made here, since it decides about the hash function and `HEAD`. A clone that
-//! fails removes what it made.
+//! The remote is asked before the repository is made in its directory, since it decides about the hash function and
+//! `HEAD`. A clone that fails removes what it made.
 
 use std::path::PathBuf;
 
@@ -182,12 +182,15 @@ impl<'a> Clone<'a> {
 
     /// Makes the clone but for its work tree's files. An error, [`Error::is_interrupted`] among them, leaves no trace.
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Cloned, Error> {
-        let early =
-            if matches!(self.parsed.scheme, Scheme::Helper(_)) { Some(self.make_early()?) } else { None };
+        // Made before anybody is asked for anything: where it cannot be, nothing else is worth a question.
+        let guard = self.destination.make()?;
+        // A helper program works in the repository; otherwise the remote decides about its hash function first.
+        let is_foreign = matches!(self.parsed.scheme, Scheme::Helper(_));
+        let early = is_foreign.then(|| self.init(gix_hash::Kind::Sha1)).transpose()?;
         let lenders = self.lenders(progress)?;
         let mut source = self.connect(&self.destination.git_dir, progress)?;
         let mut plan = self.plan(source.refs())?;
-        if let (Source::Foreign { foreign, refs }, Some((_, repo))) = (&mut source, &early)
+        if let (Source::Foreign { foreign, refs }, Some(repo)) = (&mut source, &early)
             && foreign.imports()
         {
             foreign.import(repo, &plan.names())?;
@@ -200,9 +203,9 @@ impl<'a> Clone<'a> {
         {
             return Err(Error::Interrupted);
         }
-        let (guard, repo) = match early {
-            Some((guard, repo)) => (guard, self.with_hash(repo, source.object_hash())?),
-            None => (self.destination.make()?, self.init(source.object_hash())?),
+        let repo = match early {
+            Some(repo) => self.with_hash(repo, source.object_hash())?,
+            None => self.init(source.object_hash())?,
         };
         self.write_remote_config(&repo, &plan)?;
         let repo = self.with_promise(repo)?;
@@ -226,13 +229,6 @@ impl<'a> Clone<'a> {
         }
         guard.keep();
         Ok(cloned)
-    }
-
-    /// Makes the repository before the remote is asked: a helper program works in it.
-    fn make_early(&self) -> Result<(destination::Guard, Repository), Error> {
-        let guard = self.destination.make()?;
-        let repo = self.init(gix_hash::Kind::Sha1)?;
-        Ok((guard, repo))
     }
 
     /// Makes the remote of a partial clone a promisor: what is missing from now on is no damage.

@@ -22,7 +22,11 @@ use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
 use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository, Snapshot, Target};
+use crate::telemetry;
 use crate::transport::{self, helper::KeepFile};
+
+/// What trace2 calls the parts of a fetch.
+const CATEGORY: &str = "fetch";
 
 mod apply;
 mod foreign;
@@ -197,6 +201,10 @@ impl<'a> Fetch<'a> {
 
     /// Contacts the remote, asks for its refs and applies the refspecs.
     pub fn list(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
+        telemetry::region(CATEGORY, "remote_refs", || self.list_refs(progress))
+    }
+
+    fn list_refs(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
         self.register_promisor()?;
         self.begin()?;
         let tags = self.options.tags.unwrap_or(self.remote.tags);
@@ -370,7 +378,11 @@ impl<'a> Listed<'a> {
     }
 
     /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
-    pub fn transfer(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
+    pub fn transfer(self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
+        telemetry::region(CATEGORY, "fetch_refs", || self.transfer_objects(progress))
+    }
+
+    fn transfer_objects(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
         let ours = repo.ref_snapshot()?;
         self.fetch.check_checked_out(&self.map, &ours)?;

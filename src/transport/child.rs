@@ -132,11 +132,17 @@ pub(super) fn start(command: &mut Command, class: &str, purpose: &str) -> Result
 }
 
 /// The target of the events that tell of programs that are started: one event of the `tracing` crate for each, at the
-/// level `TRACE`, whose field `command` (bytes) is the command line as a shell would take it.
+/// level `TRACE`, whose field `command` (bytes) is the command line as a shell would take it, or whose field
+/// `note` says something about several of them.
 pub const TARGET: &str = "gitr::child";
 
+/// Tells whoever listens something about programs that are started, in words of git's.
+pub(crate) fn note(text: &str) {
+    tracing::trace!(target: TARGET, note = text);
+}
+
 /// Tells whoever listens what is started.
-pub(super) fn trace(command: &Command) {
+pub(crate) fn trace(command: &Command) {
     if !tracing::enabled!(target: TARGET, tracing::Level::TRACE) {
         return;
     }

@@ -29,6 +29,7 @@ pub mod stream;
 pub mod url;
 
 pub use child::TARGET as CHILD_TARGET;
+pub(crate) use child::{note as trace_note, trace as trace_program};
 pub use credentials::credentials;
 pub use program::OWN_PROGRAM;
 pub use url::{Scheme, Url};

@@ -132,3 +132,126 @@ fn events_name_no_password() {
     assert!(text.contains("http://user:<REDACTED>@127.0.0.1:1/x") && !text.contains("hunter2"), "{text}");
     assert!(text.contains("\"event\":\"error\""), "{text}");
 }
+
+/// What the trace of `GIT_TRACE2_EVENT` says of the parts of a fetch and of its negotiation. C git's other regions are of
+/// work that is not done in the same parts here.
+fn parts_of_fetch(trace: &std::path::Path) -> Vec<String> {
+    let text = fs::read_to_string(trace).unwrap();
+    fs::remove_file(trace).unwrap();
+    let is_common = |line: &&str| {
+        let is_own = !line.split("\"thread\"").next().unwrap().contains('/');
+        let is_part = ["fetch", "negotiation_v2", "negotiation_v0_v1"]
+            .iter()
+            .any(|category| line.contains(&format!("\"category\":\"{category}\"")));
+        let is_more = ["haves_added", "in_vain", "filter/"].iter().any(|key| line.contains(key));
+        is_own && (is_part && !is_more || line.contains("\"label\":\"negotiation_"))
+    };
+    let shown = |line: &str| {
+        let place = line.find("\"category\"").unwrap();
+        let event = line.split(',').next().unwrap();
+        format!("{event} {}", &line[place..].replace(",\"msg\":\"\"", ""))
+    };
+    text.lines().filter(is_common).map(shown).collect()
+}
+
+#[test]
+fn the_parts_of_a_fetch_are_those_of_git() {
+    let mut sandbox = sandbox();
+    let trace = sandbox.path("events");
+    let url = sandbox.path("served/project.git").display().to_string();
+    for (version, category) in [(0, "negotiation_v0_v1"), (2, "negotiation_v2")] {
+        sandbox.set("GIT_TRACE2_EVENT", "");
+        let twin = super::clones(&sandbox);
+        let (ours, theirs) = (twin.ours.join("copy"), twin.theirs.join("copy"));
+        drop(twin);
+        super::Stream::onto("main").history(50 + version..52 + version).import(&sandbox, url.as_ref());
+        sandbox.set("GIT_TRACE2_EVENT", &trace);
+        sandbox.set("GIT_TRACE2_EVENT_NESTING", "9");
+        let setting = format!("protocol.version={version}");
+        sandbox.gitr(&ours, &["-c", &setting, "fetch", "origin"]).success();
+        let parts = parts_of_fetch(&trace);
+        sandbox.git(&theirs, &["-c", &setting, "fetch", "origin"]).success();
+        assert_eq!(parts, parts_of_fetch(&trace));
+        assert!(parts.iter().any(|part| part.contains("total_rounds") && part.contains(category)), "{parts:#?}");
+    }
+}
+
+/// The programs that a fetch starts beside the far side's: what C git is asked to do afterwards has its name and words.
+#[test]
+fn programs_are_told_by_the_words_they_are_given() {
+    let mut sandbox = sandbox();
+    let trace = sandbox.path("events");
+    let twin = super::clones(&sandbox);
+    let (ours, theirs) = (twin.ours.join("copy"), twin.theirs.join("copy"));
+    drop(twin);
+    sandbox.set("GIT_TRACE2_EVENT", &trace);
+    let started = || {
+        let text = fs::read_to_string(&trace).unwrap();
+        fs::remove_file(&trace).unwrap();
+        let is_same = |line: &&str| {
+            line.contains("child_start") && (line.contains("maintenance") || line.contains("upload-pack"))
+        };
+        let words = |line: &str| line[line.find("\"use_shell\"").unwrap()..].to_owned();
+        text.lines().filter(is_same).map(words).collect::<Vec<_>>()
+    };
+    for arguments in [&["-c", "maintenance.auto=true", "fetch"][..], &["fetch", "--refetch", "-q"]] {
+        sandbox.gitr(&ours, arguments).success();
+        let told = started();
+        sandbox.git(&theirs, arguments).success();
+        assert_eq!(told, started());
+    }
+}
+
+#[test]
+fn packs_are_traced_as_they_are() {
+    let mut sandbox = sandbox();
+    let pack = sandbox.path("pack");
+    sandbox.set("GIT_TRACE_PACKFILE", &pack);
+    let ours = Twin::new(&sandbox, 2, Vec::new()).ours;
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    sandbox.gitr(&ours, &["clone", "-q", "--bare", &url, "copy"]).success();
+    sandbox.git(&ours, &["index-pack", &pack.display().to_string(), "-o", "copy.idx"]).success();
+    let tail = |bytes: Vec<u8>| bytes[bytes.len() - 20..].to_vec();
+    let packs = crate::support::state::files(&ours.join("copy/objects/pack"));
+    let kept = packs.iter().find(|path| path.extension().is_some_and(|kind| kind == "pack")).unwrap();
+    assert_eq!(tail(fs::read(&pack).unwrap()), tail(fs::read(kept).unwrap()));
+}
+
+#[test]
+fn the_packets_of_a_pull_are_those_of_a_fetch() {
+    let mut sandbox = sandbox();
+    let trace = sandbox.path("trace");
+    let ours = super::clones(&sandbox).ours;
+    sandbox.set("GIT_TRACE_PACKET", &trace);
+    sandbox.gitr(&ours.join("copy"), &["pull", "-q"]).success();
+    let text = fs::read_to_string(&trace).unwrap();
+    assert!(text.contains("packet:        fetch< version 2"), "{text}");
+}
+
+#[test]
+fn programs_that_run_at_once_are_announced() {
+    let sandbox = sandbox();
+    let twin = super::clones(&sandbox);
+    twin.prepare(|client| {
+        sandbox.git(&client.join("copy"), &["remote", "add", "second", "../../served/project.git"]).success();
+    });
+    let mut traced = crate::support::Sandbox::new();
+    traced.set("GIT_TRACE", "1");
+    let run = traced.gitr(&twin.ours.join("copy"), &["fetch", "--all", "-j3", "-q"]).success();
+    assert!(run.complains_of("run_processes_parallel: preparing to run up to 3 tasks"), "{run:?}");
+    assert!(run.complains_of("run_processes_parallel: done"), "{run:?}");
+}
+
+/// Nothing is said where events cannot be written: programs that collect them must not disturb the others.
+#[test]
+fn events_that_cannot_be_written_are_not_missed() {
+    let mut sandbox = sandbox();
+    sandbox.set("GIT_TRACE2_EVENT", "/nowhere/events");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["ls-remote", "-q", "../served/project.git"]);
+    drop(twin);
+    sandbox.set("GIT_TRACE2_DST_DEBUG", "1");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let run = twin.gitr("", &["ls-remote", "../served/project.git"]).success();
+    assert!(run.complains_of("could not open '/nowhere/events' for tracing"), "{run:?}");
+}

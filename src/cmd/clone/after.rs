@@ -8,7 +8,7 @@ use bstr::BString;
 use super::Arguments;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::bytes;
-use crate::cmd::{CommandError, Context, Show, installed, ui};
+use crate::cmd::{CommandError, Context, Show, children, installed, ui};
 use crate::remote::clone::Cloned;
 use crate::repo::Config;
 
@@ -103,7 +103,7 @@ impl Submodules {
         let mut command = Command::new(git);
         context.pass_on(&mut command);
         command.current_dir(work_tree).env_remove("GIT_DIR").stdin(Stdio::null());
-        let status = command.args(self.arguments(cloned, show)).status()?;
+        let status = children::git_status(command.args(self.arguments(cloned, show)))?;
         Ok(status.success())
     }
 

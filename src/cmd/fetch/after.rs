@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use bstr::{BString, ByteSlice};
 
 use super::{Run, options};
-use crate::cmd::{CommandError, installed, ui};
+use crate::cmd::{CommandError, children, installed, key_and_value, ui};
 use crate::remote::fetch::Outcome;
 use crate::remote::upstream;
 
@@ -113,11 +113,11 @@ impl Run<'_> {
     fn run_git(&self, settings: &[&str], arguments: &[&str]) -> Result<(), CommandError> {
         let Some(git) = installed::git(&self.context.env) else { return Ok(()) };
         let mut command = Command::new(git);
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
-        self.context.pass_on(&mut command);
-        let _status = command.args(arguments).stdin(Stdio::null()).status()?;
+        let mut context = self.context.clone();
+        let settings = settings.iter().map(|setting| key_and_value(setting.as_bytes()));
+        context.overrides.extend(settings);
+        context.pass_on(&mut command);
+        let _status = children::git_status(command.args(arguments).stdin(Stdio::null()))?;
         Ok(())
     }
 }

@@ -86,13 +86,13 @@ impl Run<'_> {
         let jobs_max = children::jobs(self.jobs_of_remotes()?);
         if jobs_max > 1 && names.len() > 1 {
             let mut work = Parallel { run: self, names, next: 0, is_failed: false };
-            children::run(jobs_max, &mut work)?;
+            children::run(jobs_max, "fetch", &mut work)?;
             return Ok(u8::from(work.is_failed));
         }
         let mut code = 0;
         for name in &names {
             self.announce(name)?;
-            let status = self.command_for(name)?.status();
+            let status = children::status(self.command()?.arg(&*name.to_os_str_lossy()));
             if !status.is_ok_and(|status| status.success()) {
                 ui::message("error", format!("could not fetch {name}").as_bytes().as_bstr());
                 code = 1;
@@ -108,20 +108,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The command line of the fetch from one of many, which its reflogs show.
-    fn command_for(&self, name: &BString) -> Result<Command, CommandError> {
+    /// The command line of the fetch from one of many but for its name; reflogs show it.
+    fn command(&self) -> Result<Command, CommandError> {
         let mut command = self.context.own_command()?;
         // bundles were looked for already
-        command.args([
-            "-c",
-            "fetch.bundleURI=",
-            "fetch",
-            "--append",
-            "--no-auto-gc",
-            "--no-write-commit-graph",
-        ]);
+        command.args(["-c", "fetch.bundleURI="]);
+        command.args(["fetch", "--append", "--no-auto-gc", "--no-write-commit-graph"]);
         command.args(self.inherited());
-        command.arg(&*name.to_os_str_lossy());
         Ok(command)
     }
 
@@ -185,9 +178,7 @@ impl Work for Parallel<'_> {
         let Some(name) = self.names.get(self.next) else { return Ok(None) };
         self.next += 1;
         self.run.announce(name)?;
-        let mut command = self.run.context.own_command()?;
-        command.args(["fetch", "--append", "--no-auto-gc", "--no-write-commit-graph"]);
-        command.args(self.run.inherited());
+        let mut command = self.run.command()?;
         command.arg("--end-of-options").arg(&*name.to_os_str_lossy());
         Ok(Some(Job { command, said: Vec::new() }))
     }

@@ -83,7 +83,7 @@ impl Run<'_> {
             failed: Vec::new(),
             code: 0,
         };
-        children::run(children::jobs(jobs), &mut work)?;
+        children::run(children::jobs(jobs), "submodule", &mut work)?;
         let Fetches { failed, code, .. } = work;
         if !failed.is_empty() {
             let lines = failed.iter().map(|name| format!("\n\t{name}"));

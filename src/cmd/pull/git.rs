@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::CommandError;
-use crate::cmd::Context;
+use crate::cmd::{Context, children};
 use crate::repo::config::overrides_as_parameters;
 
 /// The program.
@@ -32,7 +32,7 @@ impl<'a> Git<'a> {
 
     /// Runs git; its exit code, `None` if it is not installed.
     pub(super) fn status<S: AsRef<OsStr>>(&self, words: &[S]) -> Result<Option<u8>, CommandError> {
-        match self.command(words).status() {
+        match children::status(&mut self.command(words)) {
             Ok(status) => Ok(Some(code(status))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(failed(&error)),

@@ -5,12 +5,14 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use bstr::ByteSlice;
 use tracing::Metadata;
 
+use super::super::ui;
 use super::{Fields, Sink, sink_at};
 use crate::repo::Environment;
 use crate::telemetry;
@@ -21,6 +23,12 @@ const VARIABLE: &str = "GIT_TRACE2_EVENT";
 const PARENT: &str = "GIT_TRACE2_PARENT_SID";
 /// The same, by the names of the commands.
 const PARENT_NAME: &str = "GIT_TRACE2_PARENT_NAME";
+/// How deep regions may lie in each other that are told; [`NESTING_MAX`] if it says nothing.
+const NESTING: &str = "GIT_TRACE2_EVENT_NESTING";
+/// git-config(1), "trace2.eventNesting".
+const NESTING_MAX: usize = 2;
+/// Says whether it is told that nothing can be written where the events should go.
+const DEBUG: &str = "GIT_TRACE2_DST_DEBUG";
 /// The version of the format: api-trace2, `"evt"`.
 const FORMAT: &str = "4";
 
@@ -31,6 +39,9 @@ pub(super) struct EventLog {
     sid: String,
     begin: Instant,
     children: Mutex<Vec<Started>>,
+    /// How many regions have begun and not ended, and one more.
+    nesting: AtomicUsize,
+    nesting_max: usize,
 }
 
 /// A child, or a region, that has begun.
@@ -47,10 +58,20 @@ impl EventLog {
         let own = own_sid();
         let path = Path::new(&wish);
         let place = if path.is_absolute() && path.is_dir() { path.join(&own).into() } else { wish };
-        let sink = sink_at(&place.to_string_lossy(), VARIABLE)?;
+        let sink = match sink_at(&place.to_string_lossy(), VARIABLE) {
+            Ok(sink) => sink?,
+            Err(complaint) => {
+                if env.is_true(DEBUG) {
+                    ui::note(format!("warning: {complaint}"));
+                }
+                return None;
+            }
+        };
         let sid = joined(env, PARENT, &own);
         let hierarchy = joined(env, PARENT_NAME, command);
-        let log = Self { sink, sid, begin: Instant::now(), children: Mutex::default() };
+        let nesting_max = env.get(NESTING).and_then(|depth| depth.to_str()?.parse().ok());
+        let nesting_max = nesting_max.unwrap_or(NESTING_MAX);
+        let log = Self { sink, sid, nesting_max, begin: Instant::now(), children: Mutex::default(), nesting: 1.into() };
         let exe = super::super::VERSION.trim_start_matches("git version ");
         log.write("version", None, &format!("\"evt\":\"{FORMAT}\",\"exe\":{}", json(exe)));
         let redacts = env.get("GIT_TRACE_REDACT").is_none() || env.is_true("GIT_TRACE_REDACT");
@@ -79,7 +100,7 @@ impl EventLog {
 
     /// What [`telemetry`] tells.
     pub(super) fn tell(&self, metadata: &Metadata<'_>, fields: &Fields) {
-        let Fields { event, pid, code, class, category, label, key, value, .. } = fields;
+        let Fields { event, pid, code, class, category, label, msg, key, value, .. } = fields;
         let text = match event.as_str() {
             telemetry::CHILD_START => {
                 let words = fields.bytes.split_str("\0").map(|word| json(&word.to_str_lossy()));
@@ -87,7 +108,8 @@ impl EventLog {
                 words.pop(); // behind the last NUL
                 let id = self.begin_child(*pid);
                 let (class, argv) = (json(class), words.join(","));
-                format!("\"child_id\":{id},\"child_class\":{class},\"use_shell\":false,\"argv\":[{argv}]")
+                let use_shell = fields.use_shell;
+                format!("\"child_id\":{id},\"child_class\":{class},\"use_shell\":{use_shell},\"argv\":[{argv}]")
             }
             telemetry::CHILD_EXIT => {
                 let (id, seconds) = self.end_child(*pid);
@@ -96,10 +118,24 @@ impl EventLog {
             telemetry::DATA => {
                 let (category, key, value) = (json(category), json(key), json(value));
                 let times = format!("{0},\"t_rel\":{1:.6}", self.t_abs(), self.begin.elapsed().as_secs_f64());
-                format!("{times},\"nesting\":1,\"category\":{category},\"key\":{key},\"value\":{value}")
+                let nesting = self.nesting.load(Ordering::Relaxed);
+                if nesting > self.nesting_max {
+                    return;
+                }
+                format!("{times},\"nesting\":{nesting},\"category\":{category},\"key\":{key},\"value\":{value}")
             }
             telemetry::REGION_ENTER | telemetry::REGION_LEAVE => {
-                format!("\"nesting\":1,\"category\":{},\"label\":{}", json(category), json(label))
+                let nesting = if event == telemetry::REGION_ENTER {
+                    self.nesting.fetch_add(1, Ordering::Relaxed)
+                } else {
+                    self.nesting.fetch_sub(1, Ordering::Relaxed).saturating_sub(1)
+                };
+                if nesting > self.nesting_max {
+                    return;
+                }
+                let which = if msg.is_empty() { String::new() } else { format!(",\"msg\":{}", json(msg)) };
+                let (category, label) = (json(category), json(label));
+                format!("\"nesting\":{nesting},\"category\":{category},\"label\":{label}{which}")
             }
             _ => return,
         };

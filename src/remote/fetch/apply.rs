@@ -6,10 +6,11 @@ use std::time::Instant;
 use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::{Fetch, Outcome, Transferred, tags_missing};
+use super::{CATEGORY, Fetch, Outcome, Transferred, tags_missing};
 use crate::remote::ref_map::{FetchHead, Mapping};
 use crate::remote::update::{self, RefUpdate};
 use crate::remote::{Error, connectivity, fetch_head};
+use crate::telemetry;
 
 impl Transferred<'_> {
     /// The URL as messages show it.
@@ -18,7 +19,11 @@ impl Transferred<'_> {
     }
 
     /// Decides what becomes of each ref, moves those that may move, and writes `FETCH_HEAD`.
-    pub fn update(mut self) -> Result<Outcome, Error> {
+    pub fn update(self) -> Result<Outcome, Error> {
+        telemetry::region(CATEGORY, "consume_refs", || self.update_refs())
+    }
+
+    fn update_refs(mut self) -> Result<Outcome, Error> {
         let mut outcome = Outcome { known: std::mem::take(&mut self.known), ..Outcome::default() };
         let map = std::mem::take(&mut self.map);
         let asked = self.noted(map);

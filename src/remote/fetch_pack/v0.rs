@@ -14,6 +14,10 @@ use crate::protocol::fetch::{
 use crate::protocol::ls_refs::Preamble;
 use crate::protocol::{pktline, trace};
 use crate::remote::{Error, Session};
+use crate::telemetry;
+
+/// What trace2 calls the negotiation.
+const NAME: &str = "negotiation_v0_v1";
 
 /// On a pipe no round is longer than this, and one is on its way while the answer to the last is read (seen in git 2.47.3):
 /// what waits in the pipe stays little.
@@ -41,7 +45,7 @@ pub(super) fn negotiate(
     };
     let mut opening = Vec::new();
     first.encode_wants_v0(&mut opening);
-    let conversation = Conversation {
+    let mut conversation = Conversation {
         is_stateful: session.is_stateful(),
         deepens: request.deepen != Deepen::default(),
         session,
@@ -54,13 +58,16 @@ pub(super) fn negotiate(
         sent_count: 0,
         unanswered: 0,
         has_common: false,
+        round_count: 0,
     };
-    let shallow = if conversation.is_stateful {
-        conversation.run(ours, !request.is_kept)?
-    } else {
+    let is_stateful = conversation.is_stateful;
+    let shallow = telemetry::region("fetch-pack", NAME, || {
+        let run = || conversation.run(ours, !request.is_kept);
         // over HTTP git has another program ask
-        trace::told_as("fetch-pack", || conversation.run(ours, !request.is_kept))?
-    };
+        if is_stateful { run() } else { trace::told_as("fetch-pack", run) }
+    });
+    telemetry::data(NAME, "total_rounds", &conversation.round_count.to_string());
+    let shallow = shallow?;
     Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new() })
 }
 
@@ -116,6 +123,8 @@ struct Conversation<'a> {
     unanswered: usize,
     /// Whether the far side has anything that we have.
     has_common: bool,
+    /// How many rounds there were but for the one that ends with `done`.
+    round_count: u64,
 }
 
 /// What the answers to one round come to.
@@ -133,7 +142,7 @@ enum Answered {
 
 impl Conversation<'_> {
     /// `warns` says whether a user should hear that nothing is common.
-    fn run(mut self, mut ours: Ours<'_>, warns: bool) -> Result<Vec<ShallowUpdate>, Error> {
+    fn run(&mut self, mut ours: Ours<'_>, warns: bool) -> Result<Vec<ShallowUpdate>, Error> {
         let shallow = if self.deepens { self.exchange_boundary()? } else { Vec::new() };
         // Without multi_ack each common have may be acknowledged, and nothing ends the list: one at a time.
         let is_single = self.features.multi_ack == MultiAck::None;
@@ -148,7 +157,10 @@ impl Conversation<'_> {
                 break haves;
             }
             in_vain += haves.len();
-            last = self.exchange_round(&haves, &mut ours)?;
+            self.round_count += 1;
+            last = telemetry::region_of(NAME, "round", &self.round_count.to_string(), || {
+                self.exchange_round(&haves, &mut ours)
+            })?;
             match last {
                 Answered::GoOn { news: true } => (in_vain, is_acknowledged) = (0, true),
                 Answered::GoOn { news: false } => {}

@@ -11,6 +11,7 @@ use crate::protocol::fetch::{self, Features, Reply, SideBand};
 use crate::protocol::ls_refs::Preamble;
 use crate::protocol::promisor_remote;
 use crate::remote::{Error, Session};
+use crate::telemetry;
 
 /// Rounds longer than this grow by a tenth instead of twofold (seen in git 2.47.3).
 const ROUND_LEN_LARGE: usize = 16384;
@@ -19,21 +20,57 @@ const ROUND_LEN_LARGE: usize = 16384;
 pub(super) fn negotiate(
     session: &mut Session,
     (request, protocols): (&Request, &[BString]),
-    mut ours: Ours<'_>,
+    ours: Ours<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Negotiated, Error> {
-    let mut round = first_request(session, request, &ours, protocols);
-    let mut common: Vec<ObjectId> = Vec::new();
-    let mut named = HashSet::new();
-    let mut round_len = ROUND_LEN_FIRST;
-    let mut in_vain = 0;
-    loop {
-        let haves = ours.haves(round_len)?;
-        in_vain += haves.len();
-        round.done = haves.is_empty() || (!common.is_empty() && in_vain >= IN_VAIN_MAX);
-        round.haves.clone_from(&common);
+    const NAME: &str = "negotiation_v2";
+    let mut conversation = Conversation {
+        round: first_request(session, request, &ours, protocols),
+        session,
+        ours,
+        common: Vec::new(),
+        named: HashSet::new(),
+        round_len: ROUND_LEN_FIRST,
+        in_vain: 0,
+    };
+    let mut round_count = 0_u64;
+    let outcome = telemetry::region("fetch-pack", NAME, || {
+        loop {
+            round_count += 1;
+            let round = || conversation.round(progress);
+            if let Some(negotiated) = telemetry::region_of(NAME, "round", &round_count.to_string(), round)? {
+                return Ok(negotiated);
+            }
+        }
+    });
+    telemetry::data(NAME, "total_rounds", &round_count.to_string());
+    outcome
+}
+
+struct Conversation<'a> {
+    session: &'a mut Session,
+    ours: Ours<'a>,
+    /// The next request.
+    round: fetch::Request,
+    /// What both sides have, as far as is known; the server hears it each time.
+    common: Vec<ObjectId>,
+    /// The ids in `common`.
+    named: HashSet<ObjectId>,
+    round_len: usize,
+    /// How many commits were named since the last that was news to us as common.
+    in_vain: usize,
+}
+
+impl Conversation<'_> {
+    /// One request and its answer; what came of it all if the pack comes next.
+    fn round(&mut self, progress: &mut dyn Progress) -> Result<Option<Negotiated>, Error> {
+        let Self { round, common, .. } = self;
+        let haves = self.ours.haves(self.round_len)?;
+        self.in_vain += haves.len();
+        round.done = haves.is_empty() || (!common.is_empty() && self.in_vain >= IN_VAIN_MAX);
+        round.haves.clone_from(common);
         round.haves.extend(haves);
-        let input = session.connection().exchange(&round.encode_v2(), progress)?;
+        let input = self.session.connection().exchange(&round.encode_v2(), progress)?;
         let reply = if round.features.sideband_all {
             Reply::read_v2_sideband_all(input, progress)?
         } else {
@@ -41,23 +78,24 @@ pub(super) fn negotiate(
         };
         if reply.pack {
             let Reply { shallow, packfile_uris: elsewhere, .. } = reply;
-            return Ok(Negotiated { shallow, side_band: SideBand::Large, elsewhere });
+            return Ok(Some(Negotiated { shallow, side_band: SideBand::Large, elsewhere }));
         }
         if round.done {
             return Err(unexpected_end());
         }
         for id in reply.acks.unwrap_or_default() {
-            match ours.acknowledge(id)? {
-                Acked::News => in_vain = 0,
+            match self.ours.acknowledge(id)? {
+                Acked::News => self.in_vain = 0,
                 Acked::Known => {}
                 // It cannot be common: it was never said that we have it.
                 Acked::Unknown => continue,
             }
-            if named.insert(id) {
+            if self.named.insert(id) {
                 common.push(id);
             }
         }
-        round_len = next_len(round_len);
+        self.round_len = next_len(self.round_len);
+        Ok(None)
     }
 }
 
