@@ -80,6 +80,9 @@ struct Arguments {
     /// checkout <branch> instead of the remote's HEAD
     #[arg(short, long, value_name = "branch")]
     branch: Option<OsString>,
+    /// clone single revision <rev> and check out
+    #[arg(long, value_name = "rev")]
+    revision: Option<OsString>,
     /// path to git-upload-pack on the remote
     #[arg(short, long = "upload-pack", value_name = "path")]
     upload_pack: Option<OsString>,
@@ -148,7 +151,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let config = context.config()?;
     let mut options = options(&parsed, &context, &config, show)?;
-    check_ref_format(&parsed.values)?;
+    check_revision(&options)?;
+    check_ref_format(&parsed.values, &context, &config)?;
     let is_bare = options.bare || options.mirror;
     let directory = match directory {
         Some(directory) => PathBuf::from(directory),
@@ -201,17 +205,35 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     Ok(if is_well { code } else { 1 })
 }
 
-/// `--ref-format`: one of the two formats cannot be made here.
-fn check_ref_format(values: &Arguments) -> Result<(), CommandError> {
-    match values.ref_format.as_ref().map(bytes) {
-        Some(format) if format == "reftable" => {
-            Err(CommandError::fatal("gitr does not make repositories with 'reftable'"))
-        }
-        Some(format) if format != "files" => {
-            Err(CommandError::fatal(format!("unknown ref storage format '{format}'")))
-        }
-        Some(_) | None => Ok(()),
+/// What does not go with `--revision`.
+fn check_revision(options: &Options) -> Result<(), CommandError> {
+    let other = match (options.branch.is_some(), options.mirror) {
+        (true, _) => "--branch",
+        (false, true) => "--mirror",
+        (false, false) => return Ok(()),
+    };
+    if options.revision.is_none() {
+        return Ok(());
     }
+    Err(CommandError::fatal(format!("options '--revision' and '{other}' cannot be used together")))
+}
+
+/// `--ref-format`, else `GIT_DEFAULT_REF_FORMAT`, else `init.defaultRefFormat`: one of the two formats cannot be made here.
+fn check_ref_format(values: &Arguments, context: &Context, config: &Config) -> Result<(), CommandError> {
+    let given = values.ref_format.as_ref().map(bytes);
+    let of_environment = || context.env.get("GIT_DEFAULT_REF_FORMAT").map(|format| bytes(&format.to_owned()));
+    let is_demanded = given.is_some() || of_environment().is_some();
+    let format = given.or_else(of_environment).or_else(|| config.string("init.defaultRefFormat"));
+    let Some(format) = format.filter(|format| format != "files") else { return Ok(()) };
+    if format == "reftable" {
+        return Err(CommandError::fatal("gitr does not make repositories with 'reftable'"));
+    }
+    let text = format!("unknown ref storage format '{format}'");
+    if is_demanded {
+        return Err(CommandError::fatal(text));
+    }
+    ui::message("warning", text.as_bytes().as_bstr());
+    Ok(())
 }
 
 /// Fills the work tree and tells what came of it.
@@ -385,6 +407,7 @@ fn options(
         bare: values.bare,
         mirror: values.mirror,
         branch: values.branch.as_ref().map(bytes),
+        revision: values.revision.as_ref().map(bytes),
         single_branch: parsed.choice("single-branch"),
         no_tags: values.no_tags,
         deepen,

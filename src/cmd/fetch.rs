@@ -74,9 +74,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         is_compact: printer::is_compact(&repo.config)?,
     };
     let code = match run.remotes()? {
-        Remotes::Several(names) => {
-            telemetry::region("fetch", "fetch-multiple", || run.fetch_several(names))?
-        }
+        Remotes::Several(names) => telemetry::region("fetch", "fetch-multiple", || run.fetch_several(names))?,
         Remotes::Only(name) => run.fetch_one(&name)?,
         Remotes::One => {
             let Some(name) = run.remote_name()? else { return Ok(0) };
@@ -107,7 +105,7 @@ struct Run<'a> {
 /// What came of the fetch from one remote.
 enum Fetched {
     /// All went well.
-    Done(Outcome),
+    Done(Box<Outcome>),
     /// A ref was not moved; the exit code.
     Failed(u8),
     /// Nothing was to be fetched (`--negotiate-only`); the exit code.
@@ -138,9 +136,9 @@ impl Run<'_> {
         check_credentials(&self.repo.config, &remote.urls)?;
         match telemetry::region("fetch", "fetch-one", || self.fetch_from(name, &remote))? {
             Fetched::Failed(code) | Fetched::Negotiated(code) => Ok(code),
-            Fetched::Done(outcome) => telemetry::region("fetch", "recurse-submodule", || {
-                self.fetch_submodules(&remote, &outcome)
-            }),
+            Fetched::Done(outcome) => {
+                telemetry::region("fetch", "recurse-submodule", || self.fetch_submodules(&remote, &outcome))
+            }
         }
     }
 
@@ -167,6 +165,7 @@ impl Run<'_> {
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }
+        self.tell_of_other_head(remote, outcome.other_head.as_ref())?;
         self.warn_of_forced_check(&outcome)?;
         if code != 0 {
             return Ok(Fetched::Failed(code));
@@ -174,7 +173,7 @@ impl Run<'_> {
         if self.values.set_upstream {
             self.set_upstream(name, &noted)?;
         }
-        Ok(Fetched::Done(outcome))
+        Ok(Fetched::Done(Box::new(outcome)))
     }
 
     /// `--negotiate-only`: prints the commits that both sides have.

@@ -120,7 +120,10 @@ fn choose_remote(
     if values.operands.is_empty() && !exists(config, name.as_bstr()) {
         return Err(CommandError::fatal("No remote configured to list refs from."));
     }
-    let remote = Remote::from_config(config, name.as_bstr())?;
+    let remote = match repo {
+        Some(repo) => Remote::in_repository(repo, name.as_bstr())?,
+        None => Remote::from_config(config, name.as_bstr())?,
+    };
     check_credentials(config, &remote.urls)?;
     Ok(remote)
 }

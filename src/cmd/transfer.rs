@@ -79,8 +79,10 @@ pub(super) fn deepen(
     exclude: &[String],
 ) -> Result<Deepen, CommandError> {
     let since = match since {
+        // git takes what it does not understand for the present moment
         Some(text) => Some(
             crate::repo::parse_date(text)
+                .or_else(|| crate::repo::parse_date("now"))
                 .ok_or_else(|| CommandError::fatal(format!("invalid date '{text}' for --shallow-since")))?,
         ),
         None => None,

@@ -47,6 +47,8 @@ pub struct Options {
     pub mirror: bool,
     /// The branch or tag to check out instead of the remote's `HEAD`.
     pub branch: Option<BString>,
+    /// The one ref or id to fetch and to check out, without any branch (`--revision`, git 2.49).
+    pub revision: Option<BString>,
     /// Only one branch; `None` is as `deepen` says.
     pub single_branch: Option<bool>,
     /// No tags, now and later.
@@ -90,6 +92,7 @@ impl Default for Options {
             bare: false,
             mirror: false,
             branch: None,
+            revision: None,
             single_branch: None,
             no_tags: false,
             deepen: Deepen::default(),
@@ -113,7 +116,7 @@ impl Default for Options {
 
 /// What a `.promisor` file says of a clone: `HEAD` comes first.
 fn promisor_text(source: &Source, plan: &Plan) -> BString {
-    let head = source.refs().iter().filter(|reference| reference.name == "HEAD");
+    let head = source.refs().iter().filter(|reference| reference.name == "HEAD" && !plan.is_revision);
     let mut text = BString::default();
     for id in head.filter_map(|head| head.id) {
         text.extend_from_slice(format!("{id} HEAD\n").as_bytes());
@@ -175,7 +178,14 @@ impl<'a> Clone<'a> {
     ) -> Result<Self, Error> {
         let mut all = overrides.to_vec();
         all.extend(options.config.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
-        let config = Config::load(env, &all, None)?;
+        let config = Config::load(env, &all, None).map_err(|error| match error {
+            // what is to be written is read first: then it is not the command line that cannot be understood
+            crate::repo::Error::ConfigEntry { reason, .. } if Config::load(env, overrides, None).is_ok() => {
+                let message = "unable to write parameters to config file".to_owned();
+                crate::repo::Error::ConfigEntry { reason, message }
+            }
+            error => error,
+        })?;
         let (url, parsed) = locate(source, options.origin.as_bstr(), &config, env)?;
         Ok(Self { options, destination, env, overrides, config, url, parsed })
     }
@@ -219,6 +229,7 @@ impl<'a> Clone<'a> {
             Source::Foreign { foreign, .. } => foreign.close(),
             Source::Bundle(_) => {}
         }
+        plan.peel_revision(&repo.objects()?)?;
         let mut cloned = self.write_refs(repo, &plan, is_local)?;
         if self.options.sparse {
             sparse::write(&cloned.repo)?;
@@ -310,7 +321,7 @@ impl<'a> Clone<'a> {
             deepen: self.options.deepen.clone(),
             filter: self.options.filter.clone(),
             // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
-            include_tag: self.is_single_branch(),
+            include_tag: self.is_single_branch() && self.options.revision.is_none(),
             moves_boundary: true,
             is_kept: true,
             no_progress: self.options.no_progress,
@@ -376,6 +387,11 @@ impl<'a> Clone<'a> {
 
     fn is_single_branch(&self) -> bool {
         self.options.is_single_branch()
+    }
+
+    /// Whether tags come along by themselves.
+    fn follows_tags(&self) -> bool {
+        self.is_single_branch() && !self.options.no_tags && self.options.revision.is_none()
     }
 }
 

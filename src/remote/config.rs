@@ -2,6 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::fetch::FollowHead;
 use super::push::PushRefspec;
 use super::{Error, Refspec};
 use crate::protocol::Version;
@@ -42,6 +43,14 @@ pub struct Remote {
     pub vcs: Option<BString>,
     /// `remote.<name>.skipFetchAll` or `skipDefaultUpdate`.
     pub skip_fetch_all: bool,
+    /// `remote.<name>.serverOption`: what a server is told that is told nothing else.
+    pub server_options: Vec<BString>,
+    /// `remote.<name>.followRemoteHEAD`, or `fetch.followRemoteHEAD`.
+    pub follow_head: FollowHead,
+    /// `remote.<name>.negotiationRestrict`: where negotiations start, as `--negotiation-tip` says it.
+    pub negotiation_tips: Vec<BString>,
+    /// `remote.<name>.negotiationInclude`: what negotiations name in any case.
+    pub negotiation_include: Vec<BString>,
 }
 
 /// Which tags a fetch brings.
@@ -88,6 +97,8 @@ impl Remote {
         let mut remote = Self::of_url(config, name);
         remote.prune = config.boolean("fetch.prune")?.unwrap_or(false);
         remote.prune_tags = config.boolean("fetch.pruneTags")?.unwrap_or(false);
+        remote.follow_head =
+            config.string("fetch.followRemoteHEAD").as_ref().map(FollowHead::parse).unwrap_or_default();
         if is_nickname(name) && exists(config, name) {
             remote.name = Some(name.to_owned());
             remote.read(config, name)?;
@@ -113,6 +124,10 @@ impl Remote {
             filter: None,
             vcs: None,
             skip_fetch_all: false,
+            server_options: Vec::new(),
+            follow_head: FollowHead::default(),
+            negotiation_tips: Vec::new(),
+            negotiation_include: Vec::new(),
         }
     }
 
@@ -174,6 +189,12 @@ impl Remote {
         self.promisor = config.boolean(&key("promisor"))?.unwrap_or(false)
             || self.filter.is_some()
             || config.string("extensions.partialClone").is_some_and(|promisor| promisor == name);
+        self.server_options = server_options(config, name);
+        if let Some(text) = config.string(&key("followRemoteHEAD")) {
+            self.follow_head = FollowHead::parse(&text);
+        }
+        self.negotiation_tips = since_empty(&config.strings(&key("negotiationRestrict")));
+        self.negotiation_include = since_empty(&config.strings(&key("negotiationInclude")));
         // of the two that mean the same the later counts
         let skips = [key("skipFetchAll"), key("skipDefaultUpdate")];
         if let Some(key) = config.last_of(&skips.each_ref().map(String::as_str)) {
@@ -181,6 +202,11 @@ impl Remote {
         }
         Ok(())
     }
+}
+
+/// `remote.<name>.serverOption`.
+pub(super) fn server_options(config: &Config, name: &BStr) -> Vec<BString> {
+    since_empty(&config.strings(&format!("remote.{name}.serverOption")))
 }
 
 /// The names of all remotes of the configuration, in order of definition.

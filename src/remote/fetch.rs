@@ -29,11 +29,13 @@ use crate::transport::{self, helper::KeepFile};
 const CATEGORY: &str = "fetch";
 
 mod apply;
+mod follow;
 mod foreign;
 mod prefetch;
 mod promisor;
 mod transfer;
 
+pub use follow::{FollowHead, OtherHead, OurHead};
 pub(super) use promisor::write_promisor;
 
 /// What the user asked for.
@@ -54,6 +56,8 @@ pub struct Options {
     pub refmap: Option<Vec<Refspec>>,
     /// Where the negotiation starts, instead of all our refs: ref names, patterns of them, and ids (`--negotiation-tip`).
     pub negotiation_tips: Vec<BString>,
+    /// What the negotiation names in any case, as well as that (`--negotiation-include`).
+    pub negotiation_include: Vec<BString>,
     /// The pack stays a pack, however small.
     pub keep: bool,
     /// Everything is fetched again, as if nothing were here (`--refetch`).
@@ -64,6 +68,8 @@ pub struct Options {
     pub update_shallow: bool,
     /// Nobody wants to know which updates are no fast-forwards, and all are taken for such.
     pub skips_forced_check: bool,
+    /// Refs that stay as they are have no row.
+    pub skips_unchanged: bool,
     /// Objects are fetched and nothing else changes.
     pub dry_run: bool,
     /// Updates need not be fast-forwards.
@@ -151,6 +157,10 @@ pub struct Outcome {
     pub errors: Vec<crate::repo::Error>,
     /// Why all was refused that should have been done at once (`--atomic`).
     pub refusal: Option<crate::repo::Error>,
+    /// What there is to tell of `refs/remotes/<remote>/HEAD`.
+    pub other_head: Option<OtherHead>,
+    /// How many refs stay as they are and have no row ([`Options::skips_unchanged`]).
+    pub unchanged_count: usize,
     /// How long it took to find out which updates are fast-forwards.
     pub forced_check: Duration,
     /// What our refs led to before.
@@ -192,7 +202,7 @@ impl<'a> Fetch<'a> {
         let Source::Session(mut session) = self.connect(progress)? else {
             return Err(Error::Usage("--negotiate-only requires protocol v2".into()));
         };
-        let tips = tip::named(self.repo, &self.options.negotiation_tips, progress)?.unwrap_or_default();
+        let tips = tip::named(self.repo, self.negotiation_tips(), progress)?.unwrap_or_default();
         let common = push::negotiate::negotiate_only(&mut session, self.repo, &tips, algorithm, progress)?;
         // what was asked is answered; how the far side ends after that changes nothing
         let _ended = session.close();
@@ -218,7 +228,11 @@ impl<'a> Fetch<'a> {
                 Vec::new()
             }
             Source::Session(_) | Source::Foreign(_) | Source::Bundle(_) => {
-                source.refs(&asked, tags == Tags::Follow, progress)?
+                let mut prefixes = asked.prefixes(tags == Tags::Follow);
+                if self.follows_head() && !prefixes.is_empty() {
+                    prefixes.push("HEAD".into());
+                }
+                source.refs(&prefixes, progress)?
             }
         };
         let mut map = asked.map(&refs)?;
@@ -268,7 +282,10 @@ impl<'a> Fetch<'a> {
             transport_options.upload_pack.clone_from(&self.remote.upload_pack);
         }
         far::wishes(&mut transport_options, &self.options.deepen, self.filter().as_ref(), &self.repo.git_dir);
-        let server_options = &self.options.server_options;
+        let server_options = match self.options.server_options.as_slice() {
+            [] => &self.remote.server_options,
+            given => given,
+        };
         let far = Far::connect(&url, &settings, transport_options, server_options, progress)?;
         if far.object_hash() != self.repo.object_hash {
             return Err(Error::Usage(format!(
@@ -281,6 +298,14 @@ impl<'a> Fetch<'a> {
             Far::Session(session) => Source::Session(session),
             Far::Foreign(foreign) => Source::Foreign(foreign),
         })
+    }
+
+    /// What the negotiation starts from, if not from all our refs.
+    fn negotiation_tips(&self) -> &[BString] {
+        match self.options.negotiation_tips.as_slice() {
+            [] => &self.remote.negotiation_tips,
+            given => given,
+        }
     }
 
     /// What is to be left out.
@@ -306,9 +331,11 @@ impl<'a> Fetch<'a> {
         if checked_out.is_empty() {
             return Ok(());
         }
+        let has_symbolic = ours.has_symbolic();
         for local in map.iter().filter_map(|mapping| mapping.local.as_ref()) {
-            let (moved, _) = ours.follow(local);
-            if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| *branch == moved) {
+            let is_symbolic = has_symbolic && ours.is_symbolic(local.as_bstr());
+            let moved = if is_symbolic { &ours.follow(local).0 } else { local };
+            if let Some((_, directory)) = checked_out.iter().find(|(branch, _)| branch == moved) {
                 return Err(Error::Usage(format!(
                     "refusing to fetch into branch '{local}' checked out at '{}'",
                     directory.display()
@@ -324,14 +351,9 @@ impl<'a> Fetch<'a> {
 }
 
 impl Source {
-    fn refs(
-        &mut self,
-        asked: &Asked<'_>,
-        follow_tags: bool,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<Ref>, Error> {
+    fn refs(&mut self, prefixes: &[BString], progress: &mut dyn Progress) -> Result<Vec<Ref>, Error> {
         let refs = match self {
-            Self::Session(session) => session.refs(&asked.prefixes(follow_tags), progress)?,
+            Self::Session(session) => session.refs(prefixes, progress)?,
             Self::Foreign(foreign) => foreign.refs().to_vec(),
             // C git takes a bundle's refs from the last to the first.
             Self::Bundle(bundle) => bundle.header.refs.iter().rev().cloned().collect(),
@@ -364,11 +386,15 @@ impl<'a> Listed<'a> {
             return Ok((Vec::new(), Vec::new()));
         }
         let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
-        let stale = update::stale(repo, refspecs, &self.refs)?;
+        let (stale, dangling) = {
+            let ours = repo.ref_snapshot()?;
+            let stale = update::stale(&ours, refspecs, &self.refs);
+            let dangling = update::dangling(&ours, &stale);
+            (stale, dangling)
+        };
         if stale.is_empty() {
-            return Ok((stale, Vec::new()));
+            return Ok((stale, dangling));
         }
-        let dangling = update::dangling(repo, &stale)?;
         if options.atomic {
             self.stale.clone_from(&stale);
         } else if !options.dry_run {
@@ -389,7 +415,7 @@ impl<'a> Listed<'a> {
         let mut objects = repo.objects()?.here();
         let follows_tags = self.follows_tags();
         if follows_tags {
-            let followed = self.tags_to_follow(&objects)?;
+            let followed = tags_missing(&ours, &self.refs, &self.map, &objects);
             self.map.extend(followed);
         }
         if let Source::Foreign(foreign) = &mut self.source
@@ -411,7 +437,14 @@ impl<'a> Listed<'a> {
             }
         };
         let objects = objects.or_promised(repo);
-        let Self { fetch, source, refs, map, stale, .. } = self;
+        let Self { fetch, source, mut refs, map, stale, .. } = self;
+        let tells_head =
+            refs.iter().any(|reference| reference.name == "HEAD" && reference.symref_target.is_some());
+        if tells_head || !fetch.follows_head() {
+            // nobody asks for the others any more, and they may be many
+            refs.retain(|reference| reference.name == "HEAD" || reference.name.starts_with(b"refs/tags/"));
+            refs.shrink_to_fit();
+        }
         match source {
             Source::Session(session) if kept.is_some() => session.close_after_pack()?,
             Source::Session(session) => session.close()?,
@@ -423,10 +456,6 @@ impl<'a> Listed<'a> {
 
     fn follows_tags(&self) -> bool {
         self.fetch.follows_tags(self.tags)
-    }
-
-    fn tags_to_follow(&self, objects: &Objects) -> Result<Vec<Mapping>, Error> {
-        tags_missing(self.fetch.repo, &self.refs, &self.map, objects)
     }
 }
 
@@ -508,15 +537,9 @@ pub fn current_branch(repo: &Repository) -> Result<CurrentBranch, Error> {
     })
 }
 
-fn tags_missing(
-    repo: &Repository,
-    refs: &[Ref],
-    map: &[Mapping],
-    objects: &Objects,
-) -> Result<Vec<Mapping>, Error> {
-    let ours: HashSet<BString> =
-        repo.refs("refs/tags/".into())?.into_iter().map(|reference| reference.name).collect();
-    Ok(tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.contains(&name.to_owned())))
+/// The tags that tag following adds to `map`, without those that `ours` has.
+fn tags_missing(ours: &Snapshot, refs: &[Ref], map: &[Mapping], objects: &Objects) -> Vec<Mapping> {
+    tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.find(name).is_some())
 }
 
 fn wanted(map: &[Mapping]) -> Vec<ObjectId> {

@@ -1,7 +1,7 @@
 //! `FETCH_HEAD`: what was fetched, for `git merge` and `git pull`. Its form is that of git 2.47.3.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -9,6 +9,9 @@ use gix_hash::ObjectId;
 
 use super::Error;
 use super::ref_map::{FetchHead, Mapping};
+
+/// Lines are written in pieces of so many bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Empties the file, or leaves it to be appended to (`--append`).
 pub fn truncate(path: &Path) -> Result<(), Error> {
@@ -18,13 +21,17 @@ pub fn truncate(path: &Path) -> Result<(), Error> {
 /// Adds a line for each of `mappings` in the order given; those to be ignored have none. `url` is as [`display_url`]
 /// gives it.
 pub fn append(path: &Path, mappings: &[Mapping], url: &BStr) -> Result<(), Error> {
-    let mut lines = Vec::new();
-    for mapping in mappings.iter().filter(|mapping| mapping.fetch_head != FetchHead::Ignore) {
-        line(mapping, url, &mut lines);
-    }
-    let mut file =
+    let url = BString::from(url.replace(b"\\n", b"\\\\n"));
+    let file =
         OpenOptions::new().create(true).append(true).open(path).map_err(|source| cannot(path, source))?;
-    file.write_all(&lines).map_err(|source| cannot(path, source))
+    let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+    let mut text = Vec::new();
+    for mapping in mappings.iter().filter(|mapping| mapping.fetch_head != FetchHead::Ignore) {
+        text.clear();
+        line(mapping, url.as_bstr(), &mut text);
+        file.write_all(&text).map_err(|source| cannot(path, source))?;
+    }
+    file.flush().map_err(|source| cannot(path, source))
 }
 
 /// The objects that are to be merged, in the order of their lines.
@@ -62,7 +69,7 @@ pub fn describe(name: &BStr) -> (&'static str, &BStr) {
 
 fn line(mapping: &Mapping, url: &BStr, out: &mut Vec<u8>) {
     let (kind, what) = describe(mapping.remote.as_bstr());
-    out.extend_from_slice(mapping.id.to_string().as_bytes());
+    out.extend_from_slice(mapping.id.to_hex_with_len(mapping.id.kind().len_in_hex()).to_string().as_bytes());
     out.push(b'\t');
     if mapping.fetch_head == FetchHead::NotForMerge {
         out.extend_from_slice(b"not-for-merge");
@@ -77,7 +84,7 @@ fn line(mapping: &Mapping, url: &BStr, out: &mut Vec<u8>) {
         out.extend_from_slice(what);
         out.extend_from_slice(b"' of ");
     }
-    out.extend_from_slice(&url.replace(b"\n", b"\\n"));
+    out.extend_from_slice(url);
     out.push(b'\n');
 }
 

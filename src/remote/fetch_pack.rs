@@ -49,6 +49,8 @@ pub struct Request {
     pub tips: Vec<ObjectId>,
     /// Where the negotiation starts instead, if not at `tips`.
     pub negotiation_tips: Option<Vec<ObjectId>>,
+    /// Commits that are named in any case.
+    pub negotiation_include: Vec<ObjectId>,
     /// How they become haves.
     pub algorithm: Algorithm,
     /// How to move the shallow boundary.
@@ -107,10 +109,12 @@ pub fn fetch_pack(
     };
     let mut objects = repo.objects()?.here();
     let mut negotiator = request.algorithm.negotiator();
+    let mut first = Vec::new();
     if !request.tips.is_empty() {
-        prepare(negotiator.as_mut(), &mut objects, advertised, request).map_err(unreadable)?;
+        first = prepare(negotiator.as_mut(), &mut objects, advertised, request).map_err(unreadable)?;
     }
-    let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator };
+    let said = first.iter().copied().collect();
+    let ours = Ours { shallow: repo.shallow()?, objects: &mut objects, negotiator, first, said };
     let protocols = elsewhere::protocols(repo, request);
     let negotiated = match session.version() {
         Version::V2 => v2::negotiate(session, (request, &protocols), ours, progress)?,
@@ -168,14 +172,19 @@ struct Ours<'a> {
     shallow: Vec<ObjectId>,
     objects: &'a mut Objects,
     negotiator: Box<dyn Negotiator>,
+    /// What is named before anything else.
+    first: Vec<ObjectId>,
+    /// The same, whether it was named yet or not.
+    said: HashSet<ObjectId>,
 }
 
 impl Ours<'_> {
     /// Up to `len_max` more commits to name.
     fn haves(&mut self, len_max: usize) -> Result<Vec<ObjectId>, Error> {
-        let mut haves = Vec::new();
+        let mut haves = self.first.split_off(self.first.len().saturating_sub(len_max));
         while haves.len() < len_max {
             match self.negotiator.next(&mut RepoHistory(self.objects)).map_err(unreadable)? {
+                Some(id) if self.said.contains(&id) => {}
                 Some(id) => haves.push(id),
                 None => break,
             }
@@ -246,23 +255,32 @@ pub fn supports_filter(session: &Session) -> bool {
     }
 }
 
-/// Feeds the negotiator: first what the far side advertised and we have, then our own tips.
+/// Feeds the negotiator: first what the far side advertised and we have, then our own tips. Gives the commits that are to
+/// be named in any case.
 fn prepare(
     negotiator: &mut dyn Negotiator,
     objects: &mut Objects,
     advertised: &[Ref],
     request: &Request,
-) -> std::io::Result<()> {
+) -> std::io::Result<Vec<ObjectId>> {
     let complete = complete_commits(objects, advertised, &request.tips)?;
     let mut history = RepoHistory(objects);
     for id in complete {
         negotiator.known_common(id, &mut history)?;
     }
+    let mut included = Vec::new();
+    for tip in &request.negotiation_include {
+        let Some((id, gix_object::Kind::Commit)) = history.0.peel(tip)? else { continue };
+        negotiator.add_tip(id, &mut history)?;
+        if !included.contains(&id) {
+            included.push(id);
+        }
+    }
     for tip in request.negotiation_tips.as_ref().unwrap_or(&request.tips) {
         let Some((id, gix_object::Kind::Commit)) = history.0.peel(tip)? else { continue };
         negotiator.add_tip(id, &mut history)?;
     }
-    Ok(())
+    Ok(included)
 }
 
 /// The advertised commits that we have with all of their history: those that a tip of ours reaches. How far back is

@@ -41,7 +41,11 @@ pub fn list(
     if transport_options.upload_pack.is_none() {
         transport_options.upload_pack.clone_from(&remote.upload_pack);
     }
-    let mut far = Far::connect(&url, settings, transport_options, &options.server_options, progress)?;
+    let server_options = match options.server_options.as_slice() {
+        [] => &remote.server_options,
+        given => given,
+    };
+    let mut far = Far::connect(&url, settings, transport_options, server_options, progress)?;
     let refs = far.refs(&options.prefixes, progress)?;
     far.close()?;
     Ok(without_bad_names(refs))

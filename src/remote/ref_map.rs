@@ -138,7 +138,11 @@ impl Asked<'_> {
             {
                 first.fetch_head = FetchHead::Merge;
             }
-            map.extend(matched);
+            if map.is_empty() {
+                map = matched;
+            } else {
+                map.extend(matched);
+            }
         }
         leave_out(&mut map, &self.remote.fetch);
         for merge in merges {
@@ -178,6 +182,9 @@ pub fn tags_to_follow(
     has_object: &dyn Fn(&ObjectId) -> bool,
     has_ref: &dyn Fn(&BStr) -> bool,
 ) -> Vec<Mapping> {
+    if !refs.iter().any(|reference| reference.name.starts_with(b"refs/tags/")) {
+        return Vec::new();
+    }
     let coming: HashSet<ObjectId> = map.iter().map(|mapping| mapping.id).collect();
     let mapped: HashSet<&BString> = map.iter().filter_map(|mapping| mapping.local.as_ref()).collect();
     let mut tags = Vec::new();
@@ -223,13 +230,19 @@ fn matches_if_there(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> R
             let Some(id) = reference.id else { return Ok(Vec::new()) };
             Ok(vec![mapping(reference.name.clone(), id, local_name(refspec.destination.as_ref())?)])
         }
-        Source::Pattern(_) => Ok(refs
-            .iter()
-            .filter_map(|reference| {
-                let local = refspec.map_pattern(reference.name.as_bstr())?;
-                Some(mapping(reference.name.clone(), reference.id?, local))
-            })
-            .collect()),
+        Source::Pattern(_) => {
+            let mut map = Vec::new();
+            for (index, reference) in refs.iter().enumerate() {
+                let local = refspec.map_pattern(reference.name.as_bstr());
+                let (Some(local), Some(id)) = (local, reference.id) else { continue };
+                if map.is_empty() {
+                    // the rest as a rule: growing step by step would leave much unused
+                    map.reserve_exact(refs.len() - index);
+                }
+                map.push(mapping(reference.name.clone(), id, local));
+            }
+            Ok(map)
+        }
     }
 }
 
@@ -260,43 +273,57 @@ fn local_name(destination: Option<&BString>) -> Result<Option<BString>, Error> {
 fn leave_out(map: &mut Vec<Mapping>, refspecs: &[Refspec]) {
     let negative: Vec<_> =
         refspecs.iter().filter(|refspec| matches!(refspec.source, Source::Exclude(_))).collect();
+    if negative.is_empty() {
+        return;
+    }
     map.retain(|mapping| !negative.iter().any(|refspec| refspec.excludes(mapping.remote.as_bstr())));
 }
 
 /// Folds mappings that say the same, of which the first decides about force; two sources for one destination are an error.
-fn remove_duplicates(map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
-    let mut by_local: HashMap<BString, (usize, BString)> = HashMap::new();
-    let mut kept: Vec<Mapping> = Vec::with_capacity(map.len());
-    for mapping in map {
-        let Some(local) = mapping.local.clone() else {
-            kept.push(mapping);
-            continue;
-        };
-        match by_local.get(&local) {
-            None => {
-                by_local.insert(local, (kept.len(), mapping.remote.clone()));
-                kept.push(mapping);
-            }
-            Some((index, remote)) if *remote == mapping.remote => {
-                if let Some(first) = kept.get_mut(*index) {
-                    first.fetch_head = first.fetch_head.min(mapping.fetch_head);
-                }
-            }
-            Some((_, remote)) => {
-                return Err(Error::Usage(format!(
-                    "Cannot fetch both {remote} and {} to {local}",
-                    mapping.remote
-                )));
-            }
+fn remove_duplicates(mut map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
+    // What a pattern gives is in order as a rule: then each name can be there only once, and nothing need be remembered.
+    let is_rising = |pair: &[Mapping]| match pair {
+        [one, next] => one.local.is_some() && one.local < next.local,
+        _ => true,
+    };
+    if map.windows(2).all(is_rising) {
+        return Ok(map);
+    }
+    let mut first_of: HashMap<&BString, usize> = HashMap::with_capacity(map.len());
+    let mut repeated: Vec<(usize, usize)> = Vec::new();
+    for (index, mapping) in map.iter().enumerate() {
+        let Some(local) = &mapping.local else { continue };
+        let first = *first_of.entry(local).or_insert(index);
+        let other = map.get(first).filter(|_| first != index);
+        let Some(Mapping { remote, .. }) = other else { continue };
+        if *remote != mapping.remote {
+            return Err(Error::Usage(format!(
+                "Cannot fetch both {remote} and {} to {local}",
+                mapping.remote
+            )));
+        }
+        repeated.push((first, index));
+    }
+    for &(first, index) in &repeated {
+        let fetch_head = map.get(index).map(|mapping| mapping.fetch_head);
+        if let (Some(kept), Some(fetch_head)) = (map.get_mut(first), fetch_head) {
+            kept.fetch_head = kept.fetch_head.min(fetch_head);
         }
     }
-    Ok(kept)
+    let gone: HashSet<usize> = repeated.into_iter().map(|(_, index)| index).collect();
+    let mut index = 0;
+    map.retain(|_| {
+        index += 1;
+        !gone.contains(&(index - 1))
+    });
+    Ok(map)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::remote::config::Tags;
+    use crate::remote::fetch::FollowHead;
 
     fn id(digit: u8) -> ObjectId {
         ObjectId::from_hex(&[digit; 40]).unwrap()
@@ -330,6 +357,10 @@ mod tests {
             filter: None,
             vcs: None,
             skip_fetch_all: false,
+            server_options: Vec::new(),
+            follow_head: FollowHead::default(),
+            negotiation_tips: Vec::new(),
+            negotiation_include: Vec::new(),
         }
     }
 

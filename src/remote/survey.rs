@@ -72,7 +72,7 @@ impl Survey {
     ///
     /// If our refs cannot be read.
     pub fn stale(&self, repo: &Repository, remote: &Remote) -> Result<Vec<RefUpdate>, Error> {
-        update::stale(repo, &remote.fetch, &self.refs)
+        Ok(update::stale(&repo.ref_snapshot()?, &remote.fetch, &self.refs))
     }
 
     /// What of the remote is or will be tracked, each by its name without `refs/heads/`. A stale one has the name of ours.

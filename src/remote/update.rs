@@ -145,14 +145,13 @@ pub struct Rules {
     pub skips_forced_check: bool,
 }
 
-/// Decides what becomes of the ref that `mapping` names.
+/// Decides what becomes of the ref that `mapping` names, which is `old` now.
 pub fn decide(
-    ours: &Snapshot,
+    old: Option<ObjectId>,
     objects: &mut Objects,
     mapping: &Mapping,
     rules: Rules,
 ) -> Result<RefUpdate, Error> {
-    let old = mapping.local.as_ref().and_then(|local| ours.resolve(local.as_bstr()));
     let rules = Rules { force: rules.force || mapping.force, ..rules };
     let status = status(objects, mapping, old, rules)
         .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
@@ -355,31 +354,57 @@ pub fn followed(repo: &Repository, name: &BString) -> (BString, Vec<BString>) {
 
 /// The refs of ours that `refspecs` fill and whose source is no longer on the far side.
 pub fn stale(
-    repo: &Repository,
+    ours: &Snapshot,
     refspecs: &[super::Refspec],
     remote_refs: &[crate::protocol::Ref],
-) -> Result<Vec<RefUpdate>, Error> {
-    let there: std::collections::HashSet<&BString> = remote_refs.iter().map(|r| &r.name).collect();
+) -> Vec<RefUpdate> {
+    let there = Names::new(remote_refs);
     let mut stale = Vec::new();
-    for reference in repo.refs("refs/".into())? {
+    for reference in ours.iter() {
         let Target::Id(id) = reference.target else { continue };
         let name = reference.name.as_bstr();
-        let sources: Vec<BString> = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).collect();
+        let mut sources = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).peekable();
         // What a negative refspec leaves out is not ours to remove.
-        let is_kept = sources.iter().any(|source| {
-            there.contains(source) || refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
+        let is_ours = sources.peek().is_some();
+        let is_kept = sources.any(|source| {
+            there.contains(&source) || refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
         });
-        if !sources.is_empty() && !is_kept {
+        if is_ours && !is_kept {
             stale.push(RefUpdate {
                 remote: None,
-                local: Some(reference.name),
+                local: Some(reference.name.clone()),
                 old: Some(id),
                 new: None,
                 status: Status::Pruned,
             });
         }
     }
-    Ok(stale)
+    stale.shrink_to_fit();
+    stale
+}
+
+/// The names that the far side has. Servers tell them in order as a rule; then nothing need be remembered.
+enum Names<'a> {
+    Sorted(&'a [crate::protocol::Ref]),
+    Any(std::collections::HashSet<&'a BString>),
+}
+
+impl<'a> Names<'a> {
+    fn new(refs: &'a [crate::protocol::Ref]) -> Self {
+        // `HEAD`, which comes first, is where it belongs
+        if refs.is_sorted_by(|one, next| one.name < next.name) {
+            Self::Sorted(refs)
+        } else {
+            Self::Any(refs.iter().map(|reference| &reference.name).collect())
+        }
+    }
+
+    fn contains(&self, name: &BString) -> bool {
+        match self {
+            Self::Sorted(refs) => refs.binary_search_by(|reference| reference.name.cmp(name)).is_ok(),
+            Self::Any(names) => names.contains(name),
+        }
+    }
 }
 
 /// Removes the refs that [`stale`] found, all or none.
@@ -389,14 +414,15 @@ pub fn prune(repo: &Repository, stale: &[RefUpdate]) -> Result<(), Error> {
 }
 
 /// The symbolic refs that name nothing after `pruned` went.
-pub fn dangling(repo: &Repository, pruned: &[RefUpdate]) -> Result<Vec<BString>, Error> {
+pub fn dangling(ours: &Snapshot, pruned: &[RefUpdate]) -> Vec<BString> {
+    if pruned.is_empty() || !ours.has_symbolic() {
+        return Vec::new();
+    }
     let gone: std::collections::HashSet<&BString> = pruned.iter().filter_map(|u| u.local.as_ref()).collect();
-    Ok(repo
-        .refs("refs/".into())?
-        .into_iter()
+    ours.iter()
         .filter(|reference| matches!(&reference.target, Target::Symbolic(target) if gone.contains(target)))
-        .map(|reference| reference.name)
-        .collect())
+        .map(|reference| reference.name.clone())
+        .collect()
 }
 
 /// A ref name as the table shows it: without `refs/heads/`, `refs/tags/` or `refs/remotes/`.

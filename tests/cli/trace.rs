@@ -172,7 +172,10 @@ fn the_parts_of_a_fetch_are_those_of_git() {
         let parts = parts_of_fetch(&trace);
         sandbox.git(&theirs, &["-c", &setting, "fetch", "origin"]).success();
         assert_eq!(parts, parts_of_fetch(&trace));
-        assert!(parts.iter().any(|part| part.contains("total_rounds") && part.contains(category)), "{parts:#?}");
+        assert!(
+            parts.iter().any(|part| part.contains("total_rounds") && part.contains(category)),
+            "{parts:#?}"
+        );
     }
 }
 

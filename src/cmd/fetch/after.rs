@@ -6,8 +6,8 @@ use bstr::{BString, ByteSlice};
 
 use super::{Run, options};
 use crate::cmd::{CommandError, children, installed, key_and_value, ui};
-use crate::remote::fetch::Outcome;
-use crate::remote::upstream;
+use crate::remote::fetch::{FollowHead, OtherHead, OurHead, Outcome};
+use crate::remote::{Remote, upstream};
 
 impl Run<'_> {
     /// `--set-upstream`: the current branch follows the one ref that was fetched for `FETCH_HEAD` alone. `name` is what the
@@ -47,13 +47,49 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// `followRemoteHEAD`: says that the far side's `HEAD` names another branch than our note of it.
+    pub(super) fn tell_of_other_head(
+        &self,
+        remote: &Remote,
+        other: Option<&OtherHead>,
+    ) -> Result<(), CommandError> {
+        let name = remote.display_name();
+        if let FollowHead::Unknown(text) = &remote.follow_head {
+            let text = format!("unrecognized followRemoteHEAD value '{text}' ignored");
+            ui::message("warning", text.as_bytes().as_bstr());
+        }
+        let Some(OtherHead { theirs, ours }) = other.filter(|_| self.show.verbosity >= 0) else {
+            return Ok(());
+        };
+        let ours = match ours {
+            OurHead::Branch(branch) => format!("'{branch}'"),
+            OurHead::Detached(id) => format!("a detached HEAD pointing to '{id}'"),
+        };
+        ui::safe_note(
+            format!("'HEAD' at '{name}' is '{theirs}', but we have {ours} locally.").as_bytes().as_bstr(),
+        );
+        let config = &self.repo.config;
+        if config.boolean("advice.fetchRemoteHEADWarn")?.unwrap_or(true) && ui::has_advice(&self.repo.env) {
+            for line in [
+                &*format!("Run 'git remote set-head {name} {theirs}' to follow the change, or set"),
+                &format!("'remote.{name}.followRemoteHEAD' configuration option to a different value"),
+                "if you do not want to see this message. Specifically running",
+                &format!("'git config set remote.{name}.followRemoteHEAD warn-if-not-{theirs}'"),
+                "will disable the warning until the remote changes HEAD to something else.",
+            ] {
+                ui::hint(line);
+            }
+        }
+        Ok(())
+    }
+
     /// Says that nobody looked for forced updates, or that looking took long.
     pub(super) fn warn_of_forced_check(&self, outcome: &Outcome) -> Result<(), CommandError> {
         /// As in git 2.47.3.
         const LONG_SECONDS: f64 = 10.0;
         let is_wanted = self.repo.config.boolean("advice.fetchShowForcedUpdates")?.unwrap_or(true)
             && ui::has_advice(&self.repo.env);
-        if !is_wanted || outcome.updates.is_empty() {
+        if !is_wanted || (outcome.updates.is_empty() && outcome.unchanged_count == 0) {
             return Ok(());
         }
         if self.options.skips_forced_check {

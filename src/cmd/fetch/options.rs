@@ -129,8 +129,11 @@ pub(super) struct Arguments {
     #[arg(short = '6', long)]
     pub(super) ipv6: bool,
     /// report that we have only objects reachable from this object
-    #[arg(long = "negotiation-tip", value_name = "revision")]
+    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision")]
     pub(super) negotiation_tip: Vec<OsString>,
+    /// ensure this ref is always sent as a negotiation have
+    #[arg(long = "negotiation-include", value_name = "revision")]
+    negotiation_include: Vec<OsString>,
     /// do not fetch a packfile; instead, print ancestors of negotiation tips
     #[arg(long = "negotiate-only")]
     pub(super) negotiate_only: bool,
@@ -206,6 +209,8 @@ pub(super) fn options(
         atomic: values.atomic,
         refmap: refmap(&values.refmap)?,
         negotiation_tips: values.negotiation_tip.iter().map(bytes).collect(),
+        negotiation_include: values.negotiation_include.iter().map(bytes).collect(),
+        skips_unchanged: show.verbosity <= 0,
         keep: values.keep,
         dry_run: values.dry_run,
         force: values.force,

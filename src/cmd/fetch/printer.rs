@@ -74,8 +74,16 @@ impl<'a> Printer<'a> {
         if updates.is_empty() {
             return Ok(());
         }
+        let mut errors = errors.iter();
+        let mut tell_failure = |update: &RefUpdate| {
+            let is_failed = matches!(update.status, Status::Failed(_));
+            if let Some(error) = is_failed.then(|| errors.next()).flatten() {
+                ui::message("error", error.to_string().as_bytes().as_bstr());
+            }
+        };
         if self.is_porcelain {
             for update in updates {
+                tell_failure(update);
                 if let Some(row) = ui::porcelain_row(update, self.repo.object_hash, self.show.verbosity > 0) {
                     ui::out(&row)?;
                 }
@@ -84,12 +92,8 @@ impl<'a> Printer<'a> {
         }
         let objects = self.repo.objects()?;
         let table = ui::Table::measure(updates, self.layout, abbreviation(self.repo, &objects)?);
-        let mut errors = errors.iter();
         for update in updates {
-            let is_failed = matches!(update.status, Status::Failed(_));
-            if let Some(error) = is_failed.then(|| errors.next()).flatten() {
-                ui::message("error", error.to_string().as_bytes().as_bstr());
-            }
+            tell_failure(update);
             if let Some(row) = table.row(update, &objects) {
                 self.line(row);
             }

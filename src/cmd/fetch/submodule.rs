@@ -69,14 +69,10 @@ impl Run<'_> {
             (Some(jobs), _) | (None, Some(jobs)) => jobs,
             (None, None) => super::parallel(&self.repo.config)?.unwrap_or(1),
         };
-        let steps = superproject.steps()?;
-        if steps.is_empty() {
-            return Ok(0);
-        }
         let mut work = Fetches {
             run: self,
             superproject: &superproject,
-            steps: steps.into(),
+            steps: superproject.steps()?.into(),
             again: VecDeque::new(),
             started: Vec::new(),
             inherited: self.inherited_by_submodules(remote),

@@ -14,7 +14,7 @@ pub(super) const SPEC: Spec = Spec {
 };
 
 /// What a fetch takes.
-pub(super) const FETCH_OPTIONS: [&str; 24] = [
+pub(super) const FETCH_OPTIONS: [&str; 25] = [
     "progress",
     "recurse-submodules",
     "all",
@@ -37,6 +37,7 @@ pub(super) const FETCH_OPTIONS: [&str; 24] = [
     "ipv4",
     "ipv6",
     "negotiation-tip",
+    "negotiation-include",
     "show-forced-updates",
     "set-upstream",
 ];
@@ -189,8 +190,11 @@ pub(super) struct Arguments {
     #[arg(short = '6', long, help_heading = FETCHING)]
     ipv6: bool,
     /// report that we have only objects reachable from this object
-    #[arg(long = "negotiation-tip", value_name = "revision", help_heading = FETCHING)]
+    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision", help_heading = FETCHING)]
     negotiation_tip: Vec<OsString>,
+    /// ensure this ref is always sent as a negotiation have
+    #[arg(long = "negotiation-include", value_name = "revision", hide = true, help_heading = FETCHING)]
+    negotiation_include: Vec<OsString>,
     /// check for forced-updates on all updated branches
     #[arg(long = "show-forced-updates", help_heading = FETCHING)]
     show_forced_updates: bool,

@@ -46,7 +46,7 @@ fn prune(repo: &Repository, name: &BStr, is_dry: bool, context: &Context) -> Res
     }
     let url = remote.urls.first().cloned().unwrap_or_else(|| "(no URL)".into());
     ui::out(format!("Pruning {name}\nURL: {url}").as_bytes())?;
-    let dangling = update::dangling(repo, &stale)?;
+    let dangling = update::dangling(&repo.ref_snapshot()?, &stale);
     let mut code = 0;
     if !is_dry && let Err(error) = update::prune(repo, &stale) {
         ui::message("error", format!("could not delete references: {error}").as_bytes().as_bstr());

@@ -71,7 +71,14 @@ impl EventLog {
         let hierarchy = joined(env, PARENT_NAME, command);
         let nesting_max = env.get(NESTING).and_then(|depth| depth.to_str()?.parse().ok());
         let nesting_max = nesting_max.unwrap_or(NESTING_MAX);
-        let log = Self { sink, sid, nesting_max, begin: Instant::now(), children: Mutex::default(), nesting: 1.into() };
+        let log = Self {
+            sink,
+            sid,
+            nesting_max,
+            begin: Instant::now(),
+            children: Mutex::default(),
+            nesting: 1.into(),
+        };
         let exe = super::super::VERSION.trim_start_matches("git version ");
         log.write("version", None, &format!("\"evt\":\"{FORMAT}\",\"exe\":{}", json(exe)));
         let redacts = env.get("GIT_TRACE_REDACT").is_none() || env.is_true("GIT_TRACE_REDACT");
@@ -109,7 +116,9 @@ impl EventLog {
                 let id = self.begin_child(*pid);
                 let (class, argv) = (json(class), words.join(","));
                 let use_shell = fields.use_shell;
-                format!("\"child_id\":{id},\"child_class\":{class},\"use_shell\":{use_shell},\"argv\":[{argv}]")
+                format!(
+                    "\"child_id\":{id},\"child_class\":{class},\"use_shell\":{use_shell},\"argv\":[{argv}]"
+                )
             }
             telemetry::CHILD_EXIT => {
                 let (id, seconds) = self.end_child(*pid);
@@ -122,7 +131,9 @@ impl EventLog {
                 if nesting > self.nesting_max {
                     return;
                 }
-                format!("{times},\"nesting\":{nesting},\"category\":{category},\"key\":{key},\"value\":{value}")
+                format!(
+                    "{times},\"nesting\":{nesting},\"category\":{category},\"key\":{key},\"value\":{value}"
+                )
             }
             telemetry::REGION_ENTER | telemetry::REGION_LEAVE => {
                 let nesting = if event == telemetry::REGION_ENTER {

@@ -1,13 +1,14 @@
 //! What a clone decides before it makes anything: refs to fetch, where they go, and what `HEAD` will be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::Clone;
 use crate::protocol::Ref;
-use crate::remote::ref_map::{Asked, CurrentBranch, Mapping};
+use crate::remote::ref_map::{Asked, CurrentBranch, FetchHead, Mapping, find_by_short_name};
+use crate::remote::refspec::Source;
 use crate::remote::{Error, Refspec, Remote, session};
 use crate::repo::{Edit, Expected, Objects, Target, init};
 
@@ -18,7 +19,7 @@ pub(super) struct Plan {
     pub(super) map: Vec<Mapping>,
     /// Tags that are kept if their object comes along.
     pub(super) followed: Vec<Mapping>,
-    pub(super) peeled: std::collections::HashMap<ObjectId, ObjectId>,
+    pub(super) peeled: HashMap<ObjectId, ObjectId>,
     pub(super) wants: Vec<ObjectId>,
     pub(super) configured: Option<BString>,
     /// What `refs/remotes/<origin>/HEAD` is to name.
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) head: Head,
     /// Whether the remote has nothing at all.
     pub(super) is_empty: bool,
+    /// Whether it is one revision that is cloned, without any branch.
+    pub(super) is_revision: bool,
 }
 
 impl Plan {
@@ -36,6 +39,17 @@ impl Plan {
             Some(local) => Err(Error::Usage(format!("'{local}' has neither a valid OID nor a target"))),
             None => Ok(()),
         }
+    }
+
+    /// Makes `HEAD` the commit that the revision leads to, which is known once `objects` has it.
+    pub(super) fn peel_revision(&mut self, objects: &Objects) -> Result<(), Error> {
+        let (Head::Detached(id), true) = (&self.head, self.is_revision) else { return Ok(()) };
+        let peeled = objects.peel(id).map_err(|error| crate::repo::Error::Object(error.to_string()))?;
+        let Some((id, gix_object::Kind::Commit)) = peeled else {
+            return Err(Error::Usage(format!("{id} is not a commit")));
+        };
+        self.head = Head::Detached(id);
+        Ok(())
     }
 
     /// The names of all that is fetched, on the far side.
@@ -83,6 +97,9 @@ impl Head {
 impl Clone<'_> {
     /// Decides what is fetched and where it goes.
     pub(super) fn plan(&self, refs: &[Ref]) -> Result<Plan, Error> {
+        if let Some(revision) = &self.options.revision {
+            return self.plan_revision(refs, revision);
+        }
         let preferred = [
             BString::from(format!("refs/heads/{}", init::default_branch(&self.config)?)),
             "refs/heads/master".into(),
@@ -112,7 +129,7 @@ impl Clone<'_> {
             map.iter().find(|mapping| mapping.remote == branch).and_then(|mapping| mapping.local.clone())
         });
         let mapped: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
-        let followed = if self.is_single_branch() && !self.options.no_tags {
+        let followed = if self.follows_tags() {
             let tags = self.map(refs, &[], true)?;
             tags.into_iter().filter(|tag| !mapped.contains(&tag.remote)).collect()
         } else {
@@ -120,7 +137,53 @@ impl Clone<'_> {
         };
         let peeled = refs.iter().filter_map(|r| Some((r.id?, r.peeled?))).collect();
         let has_refs = refs.iter().any(|reference| reference.id.is_some());
-        Ok(Plan { has_refs, map, followed, peeled, wants, configured, remote_head, head, is_empty })
+        let is_revision = false;
+        Ok(Plan {
+            has_refs,
+            map,
+            followed,
+            peeled,
+            wants,
+            configured,
+            remote_head,
+            head,
+            is_empty,
+            is_revision,
+        })
+    }
+
+    /// `--revision`: one ref or id, which is checked out and kept nowhere else.
+    fn plan_revision(&self, refs: &[Ref], revision: &BString) -> Result<Plan, Error> {
+        let id = match Refspec::parse_fetch(revision.as_bstr()) {
+            Ok(Refspec { source: Source::Id(id), destination: None, .. }) => Some(id),
+            Ok(Refspec { source: Source::Name(name), destination: None, .. }) => {
+                find_by_short_name(refs, name.as_bstr()).and_then(|reference| reference.id)
+            }
+            Ok(_) | Err(_) => None,
+        };
+        let Some(id) = id else {
+            let origin = &self.options.origin;
+            return Err(Error::Missing(format!("Remote revision {revision} not found in upstream {origin}")));
+        };
+        let mapping = Mapping {
+            remote: revision.clone(),
+            id,
+            local: None,
+            force: false,
+            fetch_head: FetchHead::Ignore,
+        };
+        Ok(Plan {
+            has_refs: false,
+            map: vec![mapping],
+            followed: Vec::new(),
+            peeled: HashMap::new(),
+            wants: vec![id],
+            configured: None,
+            remote_head: None,
+            head: Head::Detached(id),
+            is_empty: false,
+            is_revision: true,
+        })
     }
 
     fn map(&self, refs: &[Ref], refspecs: &[Refspec], all_tags: bool) -> Result<Vec<Mapping>, Error> {

@@ -58,13 +58,14 @@ impl Clone<'_> {
         }
         let local = self.local_objects(progress)?;
         let settings = RepoSettings { config: &self.config, env: self.env };
-        let Options { server_options, deepen, filter, .. } = self.options;
+        let Options { deepen, filter, .. } = self.options;
+        let server_options = self.server_options();
         let mut transport = self.options.transport.clone();
         far::wishes(&mut transport, deepen, filter.as_ref(), git_dir);
-        if self.is_single_branch() && !self.options.no_tags {
+        if self.follows_tags() {
             transport.helper_options.push(("followtags", "true".into()));
         }
-        let mut session = match Far::connect(&self.parsed, &settings, transport, server_options, progress)? {
+        let mut session = match Far::connect(&self.parsed, &settings, transport, &server_options, progress)? {
             Far::Session(session) => session,
             Far::Foreign(foreign) => {
                 let refs = session::without_bad_names(foreign.refs().to_vec());
@@ -136,6 +137,12 @@ impl Clone<'_> {
         if self.options.mirror {
             return Vec::new();
         }
+        if let Some(revision) = &self.options.revision {
+            // An id has no name; then `HEAD` is asked for, since nothing would be everything.
+            let named = Refspec::parse_fetch(revision.as_bstr()).map(|refspec| refspec.prefixes());
+            let named: Vec<BString> = named.unwrap_or_default();
+            return if named.is_empty() { vec!["HEAD".into()] } else { named };
+        }
         let mut prefixes: Vec<BString> = vec!["HEAD".into(), "refs/heads/".into()];
         if !self.options.no_tags || self.options.branch.is_some() {
             prefixes.push("refs/tags/".into());
@@ -143,6 +150,14 @@ impl Clone<'_> {
         let refspecs = self.extra_refspecs().unwrap_or_default();
         prefixes.extend(refspecs.iter().flat_map(Refspec::prefixes));
         if prefixes.iter().any(|prefix| prefix.is_empty()) { Vec::new() } else { prefixes }
+    }
+
+    /// What the server is told: what the user said, else what is configured for a remote of that name.
+    fn server_options(&self) -> Vec<BString> {
+        match self.options.server_options.as_slice() {
+            [] => config::server_options(&self.config, self.options.origin.as_bstr()),
+            given => given.to_vec(),
+        }
     }
 
     /// `remote.<origin>.fetch` of the configuration, `--config` included.

@@ -24,22 +24,31 @@ impl Transferred<'_> {
     }
 
     fn update_refs(mut self) -> Result<Outcome, Error> {
+        let mut outcome = self.move_refs()?;
+        if outcome.refusal.is_none() {
+            outcome.other_head = self.follow_head()?;
+        }
+        Ok(outcome)
+    }
+
+    fn move_refs(&mut self) -> Result<Outcome, Error> {
         let mut outcome = Outcome { known: std::mem::take(&mut self.known), ..Outcome::default() };
         let map = std::mem::take(&mut self.map);
-        let asked = self.noted(map);
+        let mut asked = self.noted(map);
         let start = Instant::now();
-        let mut updates = self.decide(&asked)?;
+        let mut updates = self.decide(&asked, &mut outcome)?;
         outcome.forced_check = start.elapsed();
         if self.fetch.options.atomic {
             let arrived = self.arrived_tags(&asked, &outcome.known)?;
-            updates.extend(self.decide(&arrived)?);
+            updates.extend(self.decide(&arrived, &mut outcome)?);
             outcome.updates = updates;
-            return self.apply_together(&[asked, arrived].concat(), outcome);
+            asked.extend(arrived);
+            return self.apply_together(&asked, outcome);
         }
         self.apply(&asked, updates, &mut outcome)?;
         // Their refs are looked up again: tags that were asked for are there now.
         let arrived = self.arrived_tags(&asked, &outcome.known)?;
-        let updates = self.decide(&arrived)?;
+        let updates = self.decide(&arrived, &mut outcome)?;
         self.apply(&arrived, updates, &mut outcome)?;
         Ok(outcome)
     }
@@ -56,7 +65,9 @@ impl Transferred<'_> {
                 mapping.fetch_head = FetchHead::NotForMerge;
             }
         }
-        map.sort_by_key(|mapping| mapping.fetch_head);
+        if !map.is_sorted_by_key(|mapping| mapping.fetch_head) {
+            map.sort_by_key(|mapping| mapping.fetch_head);
+        }
         map
     }
 
@@ -65,7 +76,7 @@ impl Transferred<'_> {
         if !self.follows_tags || self.fetch.options.dry_run {
             return Ok(Vec::new());
         }
-        let mut tags = tags_missing(self.fetch.repo, &self.refs, asked, &self.objects)?;
+        let mut tags = tags_missing(&self.ours, &self.refs, asked, &self.objects);
         tags.retain(|tag| self.objects.contains(&tag.id));
         let foreign = self.kept.as_ref().map(|kept| &kept.foreign).filter(|foreign| !foreign.is_empty());
         let Some(foreign) = foreign else { return Ok(tags) };
@@ -80,10 +91,21 @@ impl Transferred<'_> {
         Ok(whole)
     }
 
-    fn decide(&mut self, map: &[Mapping]) -> Result<Vec<RefUpdate>, Error> {
+    fn decide(&mut self, map: &[Mapping], outcome: &mut Outcome) -> Result<Vec<RefUpdate>, Error> {
         let Fetch { options, .. } = &self.fetch;
         let rules = update::Rules { force: options.force, skips_forced_check: options.skips_forced_check };
-        map.iter().map(|mapping| update::decide(&self.ours, &mut self.objects, mapping, rules)).collect()
+        let mut updates = Vec::new();
+        let mut near = 0;
+        for mapping in map {
+            let local = mapping.local.as_ref();
+            let old = local.and_then(|local| self.ours.resolve_near(local.as_bstr(), &mut near));
+            if options.skips_unchanged && old == Some(mapping.id) {
+                outcome.unchanged_count += 1;
+                continue;
+            }
+            updates.push(update::decide(old, &mut self.objects, mapping, rules)?);
+        }
+        Ok(updates)
     }
 
     fn apply(

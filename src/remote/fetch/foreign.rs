@@ -23,7 +23,7 @@ impl Fetch<'_> {
     ) -> Result<(), Error> {
         let mut names: Vec<BString> = map.iter().map(|mapping| mapping.remote.clone()).collect();
         if self.follows_tags(tags) {
-            let followed = tags_missing(self.repo, refs, map, &self.repo.objects()?.here())?;
+            let followed = tags_missing(&self.repo.ref_snapshot()?, refs, map, &self.repo.objects()?.here());
             names.extend(followed.into_iter().map(|tag| tag.remote));
         }
         foreign.import(self.repo, &names)

@@ -11,6 +11,7 @@ use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
 use crate::remote::fetch_pack::{self, Fetched, fetch_pack};
 use crate::remote::promisor::promisors;
+use crate::remote::update::is_ancestor_of_any;
 use crate::remote::{Error, connectivity, tip};
 use crate::repo::Objects;
 use crate::repo::shallow::ShallowLock;
@@ -31,8 +32,7 @@ impl Listed<'_> {
         if let Source::Foreign(_) = self.source {
             return self.take_foreign(objects, known, progress).map(Some);
         }
-        let named = &self.fetch.options.negotiation_tips;
-        let negotiation_tips = tip::named(self.fetch.repo, named, progress)?;
+        let (negotiation_tips, negotiation_include) = self.negotiation(progress)?;
         // What a ref of ours has is whole: the far side need not think about it.
         let whole: HashSet<&ObjectId> = known.iter().collect();
         let asks_again = self.fetch.deepens() || self.fetch.options.refetch;
@@ -42,7 +42,8 @@ impl Listed<'_> {
             return Ok(None);
         }
         let old_tips: Vec<ObjectId> = wants.iter().filter(|want| objects.contains(want)).copied().collect();
-        let request = fetch_pack::Request { negotiation_tips, ..self.request(asked, known)? };
+        let request = self.request(asked, known)?;
+        let request = fetch_pack::Request { negotiation_tips, negotiation_include, ..request };
         let is_partial = request.promisor.is_some() || self.is_partly_promised()?;
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
@@ -51,7 +52,7 @@ impl Listed<'_> {
         let foreign = if lock.is_some() {
             HashSet::new()
         } else {
-            foreign_roots(objects, &shallow).map_err(unreadable)?
+            foreign_roots(objects, &shallow, known).map_err(unreadable)?
         };
         let cut = match lock {
             Some(lock) => Cut::asked_for(lock, &shallow),
@@ -77,7 +78,22 @@ impl Listed<'_> {
             lock.write(&boundary)?;
         }
         others.push(received.stored);
-        Ok(Some(Kept { _packs: others, _files: Vec::new(), foreign: cut.foreign }))
+        let foreign = without_parents(objects, cut.foreign).map_err(unreadable)?;
+        Ok(Some(Kept { _packs: others, _files: Vec::new(), foreign }))
+    }
+
+    /// Where the negotiation starts, if not from all our refs, and what it names in any case.
+    fn negotiation(
+        &self,
+        progress: &mut dyn Progress,
+    ) -> Result<(Option<Vec<ObjectId>>, Vec<ObjectId>), Error> {
+        let Fetch { repo, remote, options, .. } = &self.fetch;
+        let tips = tip::named(repo, self.fetch.negotiation_tips(), progress)?;
+        let included = match options.negotiation_include.as_slice() {
+            [] => &remote.negotiation_include,
+            given => given,
+        };
+        Ok((tips, tip::named(repo, included, progress)?.unwrap_or_default()))
     }
 
     /// Whether a bundle was filtered and somebody has promised what it leaves out.
@@ -190,6 +206,7 @@ impl Listed<'_> {
             tips: if options.refetch { Vec::new() } else { known.to_vec() },
             negotiation_tips: None,
             accepted: Vec::new(),
+            negotiation_include: Vec::new(),
             algorithm: algorithm(repo)?,
             deepen: options.deepen.clone(),
             is_kept: options.keep,
@@ -223,18 +240,39 @@ impl Cut {
     }
 }
 
-/// The commits that the far side has without their parents and that we have so as well, though our history does not end
-/// there.
-fn foreign_roots(objects: &mut Objects, updates: &[ShallowUpdate]) -> std::io::Result<HashSet<ObjectId>> {
+/// The commits that the far side has without their parents though our history does not end there: those whose parents are
+/// not here, and those that are new to us. `known` is what our refs led to.
+fn foreign_roots(
+    objects: &mut Objects,
+    updates: &[ShallowUpdate],
+    known: &[ObjectId],
+) -> std::io::Result<HashSet<ObjectId>> {
     let mut foreign = HashSet::new();
     for update in updates {
         let ShallowUpdate::Shallow(id) = update else { continue };
-        let parents = objects.commit(id)?.map(|commit| commit.parents).unwrap_or_default();
-        if parents.iter().any(|parent| !objects.contains(parent)) {
+        let has_parents = objects.commit(id)?.is_some_and(|commit| !commit.parents.is_empty());
+        if has_parents && (lacks_parents(objects, id)? || !is_ancestor_of_any(objects, *id, known)?) {
             foreign.insert(*id);
         }
     }
     Ok(foreign)
+}
+
+/// Those of `commits` that have a parent which is not here.
+fn without_parents(objects: &mut Objects, commits: HashSet<ObjectId>) -> std::io::Result<HashSet<ObjectId>> {
+    let mut found = HashSet::new();
+    for id in commits {
+        if lacks_parents(objects, &id)? {
+            found.insert(id);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a parent of the commit `id` is not here.
+fn lacks_parents(objects: &mut Objects, id: &ObjectId) -> std::io::Result<bool> {
+    let parents = objects.commit(id)?.map(|commit| commit.parents).unwrap_or_default();
+    Ok(parents.iter().any(|parent| !objects.contains(parent)))
 }
 
 fn unreadable(error: std::io::Error) -> Error {

@@ -16,13 +16,28 @@ const DEPTH_MAX: usize = 256;
 impl Files {
     /// All refs whose name begins with `prefix`, sorted, but for broken ones.
     pub(super) fn list(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
-        let all = self.list_all(prefix)?.into_iter();
-        Ok(all.filter(|listed| !listed.is_broken).map(|listed| listed.reference).collect())
+        // loose ones first: a ref that is packed in between is found twice rather than not at all
+        let loose = self.loose(prefix)?;
+        let packed = self.packed()?;
+        let mut refs = Vec::with_capacity(packed.count(prefix) + loose.len());
+        merge(&packed, prefix, loose, self.object_hash, &mut |listed| {
+            if !listed.is_broken {
+                refs.push(listed.reference);
+            }
+        })?;
+        Ok(refs)
     }
 
     /// All refs whose name begins with `prefix`, sorted.
     pub(super) fn list_all(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
-        // loose ones first: a ref that is packed in between is found twice rather than not at all
+        let loose = self.loose(prefix)?;
+        let mut all = Vec::new();
+        merge(&self.packed()?, prefix, loose, self.object_hash, &mut |listed| all.push(listed))?;
+        Ok(all)
+    }
+
+    /// The loose refs whose name begins with `prefix`, sorted, and what they hold.
+    fn loose(&self, prefix: &BStr) -> Result<Vec<(BString, Loose)>, Error> {
         let loose = self.loose_names(prefix)?;
         let mut read = Vec::with_capacity(loose.len());
         for name in loose {
@@ -31,7 +46,7 @@ impl Files {
                 read.push((name, content));
             }
         }
-        merge(&self.packed()?, prefix, read, self.object_hash)
+        Ok(read)
     }
 
     /// The names of all loose refs that begin with `prefix`, sorted; what they hold has not been looked at.
@@ -86,15 +101,19 @@ pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result
     Ok(branches)
 }
 
-/// Merges packed refs with the loose ones, which count more.
+/// Merges packed refs with the loose ones, which count more, and gives `take` each.
 fn merge(
     packed: &Packed,
     prefix: &BStr,
     loose: Vec<(BString, Loose)>,
     object_hash: gix_hash::Kind,
-) -> Result<Vec<Listed>, Error> {
-    let listed = |(name, content)| listed(name, content, object_hash);
-    let mut all = Vec::with_capacity(loose.len());
+    take: &mut dyn FnMut(Listed),
+) -> Result<(), Error> {
+    let take_loose = |take: &mut dyn FnMut(Listed), (name, content)| {
+        if let Some(listed) = listed(name, content, object_hash) {
+            take(listed);
+        }
+    };
     let mut loose = loose.into_iter().peekable();
     for entry in packed.entries_from(prefix) {
         let entry = entry?;
@@ -102,16 +121,16 @@ fn merge(
             break;
         }
         while let Some(found) = loose.next_if(|(name, _)| name.as_bstr() < entry.name) {
-            all.extend(listed(found));
+            take_loose(take, found);
         }
         if loose.peek().is_none_or(|(name, _)| name.as_bstr() != entry.name) && is_valid_name(entry.name) {
             let reference = entry.to_reference();
             let is_peeled = packed.fully_peeled || reference.peeled.is_some();
-            all.push(Listed { reference, is_broken: false, is_peeled });
+            take(Listed { reference, is_broken: false, is_peeled });
         }
     }
-    all.extend(loose.filter_map(listed));
-    Ok(all)
+    loose.for_each(|found| take_loose(take, found));
+    Ok(())
 }
 
 fn listed(name: BString, content: Loose, object_hash: gix_hash::Kind) -> Option<Listed> {

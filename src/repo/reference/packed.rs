@@ -97,6 +97,17 @@ impl Packed {
         Entries { packed: self, rest: bytes.get(low..).unwrap_or_default() }
     }
 
+    /// How many refs begin with `prefix`, or a few more: lines of peeled tags count too.
+    pub(super) fn count(&self, prefix: &BStr) -> usize {
+        let mut next = prefix.to_owned();
+        if let Some(last) = next.last_mut() {
+            *last = last.saturating_add(1);
+        }
+        let (from, behind) = (self.entries_from(prefix).rest, self.entries_from(next.as_bstr()).rest);
+        let lines = from.get(..from.len().saturating_sub(behind.len())).unwrap_or_default();
+        if prefix.is_empty() { from.find_iter(b"\n").count() } else { lines.find_iter(b"\n").count() }
+    }
+
     /// Where the entry after the one at `line` begins, and the name in the line.
     fn line_at<'a>(&self, bytes: &'a [u8], line: usize) -> (usize, &'a BStr) {
         let tail = bytes.get(line..).unwrap_or_default();
