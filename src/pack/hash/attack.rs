@@ -183,8 +183,15 @@ pub(super) use for_each_condition;
 pub(super) struct Vector {
     /// The step before which a pair has its state in common.
     pub step: usize,
-    /// In what the expanded messages of a pair differ.
-    pub difference: [u32; LEN],
+    /// In what the blocks of a pair differ. Their expanded messages then differ in what this one expands to.
+    difference: [u8; 64],
+}
+
+impl Vector {
+    /// The other block of a pair.
+    pub fn other_of(&self, block: &[u8; 64]) -> [u8; 64] {
+        std::array::from_fn(|at| block[at] ^ self.difference[at])
+    }
 }
 
 /// The vector of bit `bit` of a condition's vectors.
@@ -272,7 +279,7 @@ const PLACES: [(u8, usize, u32); 32] = [
 ];
 
 static VECTORS: [Vector; 32] = {
-    let mut vectors = [const { Vector { step: 0, difference: [0; LEN] } }; 32];
+    let mut vectors = [const { Vector { step: 0, difference: [0; 64] } }; 32];
     let mut at = 0;
     while at < 32 {
         let (family, place, bit) = PLACES[at];
@@ -288,8 +295,9 @@ static VECTORS: [Vector; 32] = {
             t += 1;
         }
         t = 0;
-        while t < LEN {
-            vectors[at].difference[t] = sequence[t + last - place].rotate_left(bit);
+        while t < 64 {
+            let word = sequence[t / 4 + last - place].rotate_left(bit);
+            vectors[at].difference[t] = word.to_be_bytes()[t % 4];
             t += 1;
         }
         vectors[at].step = if place < 50 { EARLY } else { LATE };
