@@ -1,20 +1,22 @@
 //! Inflating the zlib streams of entries.
 
-use flate2::{Decompress, FlushDecompress, Status};
+use sirocco::Format;
+use sirocco::inflate::Decoder;
 
 /// The most that memory is reserved for at once on the word of a header; it grows with what really comes.
 const RESERVED_MAX: usize = 1024 * 1024;
 
-/// How much is inflated in one step.
-pub(super) const STEP_LEN: usize = 64 * 1024;
+/// The buffer of streams that go by in pieces: what was made last is needed to go on.
+const BUFFER_LEN: usize = 256 * 1024;
 
-/// Inflates one stream after another with the same state and the same buffer.
+/// Inflates one stream after another with the same state.
 pub(super) struct Inflater {
-    state: Decompress,
-    buffer: Vec<u8>,
-    /// What the present stream is to inflate to, and has inflated to so far, in bytes.
+    decoder: Decoder,
+    /// What the present stream is to inflate to, in bytes.
     size: u64,
-    made: u64,
+    /// For pieces; made when first needed.
+    buffer: Vec<u8>,
+    is_full: bool,
 }
 
 /// What one step did.
@@ -29,41 +31,67 @@ pub(super) struct Step<'a> {
 
 impl Inflater {
     pub fn new() -> Self {
-        Self { state: Decompress::new(true), buffer: vec![0; STEP_LEN], size: 0, made: 0 }
+        Self { decoder: Decoder::new(Format::Zlib), size: 0, buffer: Vec::new(), is_full: false }
     }
 
     /// Begins a stream that is to inflate to `size` bytes.
     pub fn begin(&mut self, size: u64) {
-        self.state.reset(true);
-        (self.size, self.made) = (size, 0);
+        self.decoder.reset();
+        (self.size, self.is_full) = (size, false);
     }
 
-    /// Inflates from `input`, which is not empty. At most [`STEP_LEN`] bytes are made.
+    /// Inflates from `input`, which is not empty, a piece of at most [`BUFFER_LEN`] bytes.
     pub fn step(&mut self, input: &[u8]) -> Result<Step<'_>, InflateError> {
-        let (before_in, before_out) = (self.state.total_in(), self.state.total_out());
-        let status = self.state.decompress(input, &mut self.buffer, FlushDecompress::None);
-        let status = status.map_err(|_| InflateError::Data)?;
-        let used = usize::try_from(self.state.total_in() - before_in).unwrap_or(usize::MAX);
-        let made = usize::try_from(self.state.total_out() - before_out).unwrap_or(usize::MAX);
-        self.made += made as u64;
-        let ended = status == Status::StreamEnd;
-        if self.made > self.size || (!ended && used == 0 && made == 0) {
+        if self.buffer.is_empty() {
+            self.buffer.resize(BUFFER_LEN, 0);
+        }
+        if self.is_full {
+            let _moved = self.decoder.make_room(&mut self.buffer);
+        }
+        let progress = self.decoder.decompress(input, &mut self.buffer, false)?;
+        let (used, made, ended) = (progress.consumed, progress.output, progress.done);
+        self.is_full = progress.full;
+        let total = self.decoder.total_out();
+        if total > self.size || (!ended && used == 0 && made.is_empty()) {
             return Err(InflateError::Buffer);
         }
-        if ended && self.made < self.size {
+        if ended && total < self.size {
             return Err(InflateError::Short);
         }
-        Ok(Step { used, made: self.buffer.get(..made).unwrap_or_default(), ended })
+        Ok(Step { used, made, ended })
+    }
+
+    /// Goes on with the stream from `input` into `out`, where what it has made so far stands. Gives how many bytes of
+    /// input were used up, and whether the stream is at its end.
+    ///
+    /// Until then `out` may be longer than what was made.
+    pub fn step_into(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), InflateError> {
+        let mut rest = input;
+        loop {
+            let made = usize::try_from(self.decoder.total_out()).map_err(|_| InflateError::Memory)?;
+            if self.decoder.total_in() == 0 || made == out.len() {
+                make_room(out, made, self.size)?;
+            }
+            let progress = self.decoder.decompress(rest, out, false)?;
+            let (ended, full) = (progress.done, progress.full);
+            rest = rest.get(progress.consumed..).unwrap_or_default();
+            if ended || !full || rest.is_empty() {
+                let total = self.decoder.total_out();
+                if ended && total < self.size {
+                    return Err(InflateError::Short);
+                }
+                return Ok((input.len() - rest.len(), ended));
+            }
+        }
     }
 
     /// Inflates the whole of `input` into `out`, whose former content is lost; it is to make `size` bytes.
     pub fn inflate(&mut self, input: &[u8], size: u64, out: &mut Vec<u8>) -> Result<(), InflateError> {
-        out.clear();
-        self.inflate_with(input, size, &mut |made| {
-            reserve(out, made.len(), size)?;
-            out.extend_from_slice(made);
-            Ok(())
-        })
+        self.begin(size);
+        match self.step_into(input, out)? {
+            (_, true) => Ok(()),
+            (_, false) => Err(InflateError::Buffer),
+        }
     }
 
     /// Inflates the whole of `input`, which is to make `size` bytes, piece by piece into `sink`.
@@ -85,6 +113,15 @@ impl Inflater {
             }
         }
     }
+}
+
+/// Makes `out` longer than `made` bytes, which stay, and at most `size`. What it had before is not made anew.
+fn make_room(out: &mut Vec<u8>, made: usize, size: u64) -> Result<(), InflateError> {
+    let size = usize::try_from(size).map_err(|_| InflateError::Memory)?;
+    let wanted = size.min(made.saturating_mul(2).max(RESERVED_MAX));
+    out.try_reserve_exact(wanted.saturating_sub(out.len())).map_err(|_| InflateError::Memory)?;
+    out.resize(wanted, 0);
+    Ok(())
 }
 
 /// Makes room for `more` bytes in `out`, which may grow to `size`.
@@ -115,6 +152,16 @@ pub(super) enum InflateError {
     Memory,
 }
 
+impl From<sirocco::inflate::Error> for InflateError {
+    fn from(error: sirocco::inflate::Error) -> Self {
+        match error {
+            // There is no room beyond the declared size, and no input beyond the entry.
+            sirocco::inflate::Error::BufferFull | sirocco::inflate::Error::Truncated => Self::Buffer,
+            _ => Self::Data,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -134,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_size_must_be_the_declared_one() {
-        let content = vec![5; STEP_LEN * 2 + 17];
+        let content = vec![5; BUFFER_LEN * 2 + 17];
         let input = deflated(&content);
         let size = content.len() as u64;
         assert_eq!(inflated(&input, size).unwrap(), content);

@@ -54,7 +54,7 @@ struct EntryReader<'a> {
     /// Small objects, whose ids are computed for many at once, and buffers for others.
     naming: Naming<'a>,
     spares: Vec<Vec<u8>>,
-    /// The present object, if it may name others and is not small.
+    /// The present delta if it is small; the present object, if it may name others and is not.
     whole: Vec<u8>,
     done: u64,
 }
@@ -102,21 +102,9 @@ impl EntryReader<'_> {
     }
 
     /// Reads an object that waits in memory for its id.
-    fn read_small(
-        &mut self,
-        kind: Kind,
-        entry: &mut Entry,
-        stream: &mut Stream<'_>,
-        meter: &mut Meter<'_>,
-    ) -> Result<(), Error> {
+    fn read_small(&mut self, kind: Kind, entry: &mut Entry, stream: &mut Stream<'_>) -> Result<(), Error> {
         let mut content = self.spares.pop().unwrap_or_default();
-        content.clear();
-        let (size, done) = (entry.size, self.done);
-        entry.crc32 = stream.inflate(entry.offset, size, &mut |made, bytes| {
-            reserve(&mut content, made.len(), size)?;
-            content.extend_from_slice(made);
-            meter.update(done, bytes)
-        })?;
+        entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content)?;
         entry.kind = Some(kind);
         let index = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
         self.naming.push((index, NONE), kind, Arc::new(content));
@@ -131,7 +119,7 @@ impl EntryReader<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<(), Error> {
         if entry.size <= WAITING_LEN_MAX {
-            return self.read_small(kind, entry, stream, meter);
+            return self.read_small(kind, entry, stream);
         }
         let (size, is_whole) = (entry.size, kind != Kind::Blob);
         if is_whole && size > BIG_FILE_THRESHOLD {
@@ -160,15 +148,14 @@ impl EntryReader<'_> {
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<(), Error> {
-        let kept = self.table.begin_kept(entry.size);
-        let (table, done) = (&mut self.table, self.done);
-        entry.crc32 = stream.inflate(entry.offset, entry.size, &mut |made, bytes| {
-            if kept.is_some() {
-                table.keep(made);
-            }
-            meter.update(done, bytes)
-        })?;
-        entry.kept = kept.unwrap_or(NONE);
+        if entry.size <= WAITING_LEN_MAX {
+            entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut self.whole)?;
+            entry.kept = self.table.keep(&self.whole).unwrap_or(NONE);
+            return Ok(());
+        }
+        let done = self.done;
+        entry.crc32 =
+            stream.inflate(entry.offset, entry.size, &mut |_made, bytes| meter.update(done, bytes))?;
         Ok(())
     }
 

@@ -101,6 +101,22 @@ impl<'a> Stream<'a> {
         }
     }
 
+    /// As [`inflate`](Self::inflate), the whole of it into `out`, whose former content is lost: for small ones.
+    pub fn inflate_into(&mut self, begin: u64, size: u64, out: &mut Vec<u8>) -> Result<u32, Error> {
+        self.inflater.begin(size);
+        loop {
+            let available = fill(self.input)?;
+            let step = self.inflater.step_into(available, out);
+            let (used, ended) =
+                step.map_err(|error| Error::BadObject { offset: begin, message: error.to_string() })?;
+            self.copy.take(available.get(..used).unwrap_or(available))?;
+            self.input.consume(used);
+            if ended {
+                return Ok(std::mem::take(&mut self.copy.crc32).finalize());
+            }
+        }
+    }
+
     /// Reads the trailer and compares it with the checksum of all before it; gives the file, the checksum and the
     /// length of all.
     pub fn trailer(mut self) -> Result<(Held, gix_hash::ObjectId, u64), Error> {

@@ -14,7 +14,11 @@ use super::{Error, delta};
 pub(super) const NONE: u32 = u32::MAX;
 
 /// The inflated deltas that are kept from the first pass for the second, in bytes.
-const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Larger deltas are not kept: three of four deltas in a pack are smaller, and together a few megabytes, while a byte of
+/// theirs costs most to inflate again.
+const KEPT_LEN_MAX: usize = 256;
 
 /// One entry of the pack.
 #[derive(Clone, Copy)]
@@ -60,18 +64,14 @@ impl Table {
         self.entries.get(index as usize)
     }
 
-    /// Where a delta of `size` bytes can be kept, if there is room for it.
-    pub fn begin_kept(&mut self, size: u64) -> Option<u32> {
-        let size = usize::try_from(size).ok()?;
-        if size > KEPT_BYTES_MAX - self.kept.len() {
+    /// Keeps `delta` for the second pass if it is small and there is room for it; gives where.
+    pub fn keep(&mut self, delta: &[u8]) -> Option<u32> {
+        if delta.len() > KEPT_LEN_MAX.min(KEPT_BYTES_MAX - self.kept.len()) {
             return None;
         }
-        u32::try_from(self.kept.len()).ok()
-    }
-
-    /// Adds bytes to the delta begun last; they are of the size then given.
-    pub fn keep(&mut self, bytes: &[u8]) {
-        self.kept.extend_from_slice(bytes);
+        let at = u32::try_from(self.kept.len()).ok()?;
+        self.kept.extend_from_slice(delta);
+        Some(at)
     }
 
     /// What the index says of each entry.
