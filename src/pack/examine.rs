@@ -93,7 +93,7 @@ impl Examined<'_> {
     /// Whether the `.idx` file at `path` is the one that belongs to the pack.
     pub fn has_index(&self, path: &Path) -> io::Result<bool> {
         let present = std::fs::read(path)?;
-        let items = self.sorted_items();
+        let items = self.0.sorted_items();
         let layout = layout_of(&present, &items, self.0.pack_id.kind());
         let mut right = Compare { rest: &present, is_same: true };
         let _checksum = index::write_index_as(&mut right, layout, &items, &self.0.pack_id)?;
@@ -104,14 +104,8 @@ impl Examined<'_> {
     pub fn has_reverse_index(&self, path: &Path) -> io::Result<bool> {
         let present = std::fs::read(path)?;
         let mut right = Compare { rest: &present, is_same: true };
-        let _checksum = index::write_reverse_index(&mut right, &self.sorted_items(), &self.0.pack_id)?;
+        let _checksum = index::write_reverse_index(&mut right, &self.0.sorted_items(), &self.0.pack_id)?;
         Ok(right.is_same && right.rest.is_empty())
-    }
-
-    fn sorted_items(&self) -> Vec<Item> {
-        let mut items = self.0.table.items();
-        index::sort(&mut items);
-        items
     }
 }
 

@@ -22,7 +22,59 @@ const LARGE_OFFSET: u64 = 1 << 31;
 
 /// Brings the objects of a pack into the order of its index: by id; those of the same id by offset, as C git does.
 pub fn sort(items: &mut [Item]) {
-    items.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.offset.cmp(&b.offset)));
+    // Nearly all ids differ in their first bytes, which are compared as one number.
+    items.sort_unstable_by(|a, b| {
+        let first = first_bytes(&a.id).cmp(&first_bytes(&b.id));
+        first.then_with(|| a.id.cmp(&b.id)).then(a.offset.cmp(&b.offset))
+    });
+}
+
+/// The first bytes of `id` as a number that has the order of ids.
+fn first_bytes(id: &oid) -> u64 {
+    id.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// Where the items begin whose ids begin with a given pair of bytes, or a greater one.
+pub(super) struct Fanout(Vec<u32>);
+
+impl Fanout {
+    /// For `items` as [`sort`] leaves them.
+    pub fn new(items: &[Item]) -> Self {
+        let mut starts = vec![0; PAIRS + 1];
+        let mut next = 0;
+        for (at, item) in (0..).zip(items) {
+            let pair = pair(&item.id);
+            while next <= pair {
+                if let Some(start) = starts.get_mut(next) {
+                    *start = at;
+                }
+                next += 1;
+            }
+        }
+        let end = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        starts.get_mut(next..).unwrap_or_default().fill(end);
+        Self(starts)
+    }
+
+    /// Whether one of the `items` it was made for has this id.
+    pub fn find(&self, items: &[Item], id: &oid) -> bool {
+        let pair = pair(id);
+        let (Some(start), Some(end)) = (self.0.get(pair), self.0.get(pair + 1)) else { return false };
+        let alike = items.get(*start as usize..*end as usize).unwrap_or_default();
+        let order = |item: &Item| {
+            let first = first_bytes(&item.id).cmp(&first_bytes(id));
+            first.then_with(|| item.id.as_ref().cmp(id))
+        };
+        alike.binary_search_by(order).is_ok()
+    }
+}
+
+/// How many pairs of bytes there are.
+const PAIRS: usize = 1 << 16;
+
+/// The first two bytes of `id` as a number.
+fn pair(id: &oid) -> usize {
+    usize::try_from(first_bytes(id) >> 48).unwrap_or(0)
 }
 
 /// How an `.idx` file is laid out: `git index-pack --index-version`.
@@ -168,6 +220,19 @@ mod tests {
         assert_eq!(tables[12..28], [0, 0, 0, 1, 0x23, 0x45, 0x67, 0x89, 0, 0, 0, 0, 0x80, 0, 0, 0]);
         assert_eq!(&tables[28..48], pack.as_slice());
         assert_eq!(&tables[48..], checksum.as_slice());
+    }
+
+    #[test]
+    fn what_is_there_is_found() {
+        let items = items();
+        let fanout = Fanout::new(&items);
+        assert!(items.iter().all(|item| fanout.find(&items, &item.id)));
+        for byte in 0..=u8::MAX {
+            let mut bytes = [byte; 20];
+            bytes[19] ^= 1;
+            assert!(!fanout.find(&items, &ObjectId::from(bytes)));
+        }
+        assert!(!Fanout::new(&[]).find(&[], &items[0].id));
     }
 
     #[test]

@@ -5,8 +5,9 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use bstr::ByteSlice;
 use gix_hash::ObjectId;
-use gix_object::{CommitRefIter, Kind, TagRefIter, TreeRefIter, commit, tag};
+use gix_object::{CommitRefIter, Kind, TagRefIter, commit, tag};
 
 use super::Links;
 use super::fsck::{Checker, Rules};
@@ -14,6 +15,20 @@ use super::fsck::{Checker, Rules};
 /// Ids that a [`Collector`] remembers so as not to store them again. Neighbouring trees name mostly the same
 /// objects, so few slots catch nearly all; they fit into a processor's second cache.
 const RECENT_SLOTS: usize = 1 << 13;
+
+/// The digits of a mode at most.
+const MODE_LEN_MAX: usize = 7;
+
+/// The bits of a mode that tell what an entry of a tree is, and those of trees and of submodules.
+const KIND_OF_ENTRY: u32 = 0o170_000;
+const TREE: u32 = 0o040_000;
+const SUBMODULE: u32 = 0o160_000;
+
+/// The bytes of an id of SHA-1.
+const SHA1_LEN: usize = 20;
+
+/// The bytes of the longest id.
+const ID_LEN_MAX: usize = 32;
 
 /// Ids collected before they are handed to the common [`Found`].
 const PENDING_MAX: usize = 4096;
@@ -66,23 +81,33 @@ impl<'a> Found<'a> {
 pub struct Collector<'a> {
     found: &'a Found<'a>,
     hash: gix_hash::Kind,
-    recent: Vec<Option<Link>>,
+    recent: Vec<Link>,
     pending: Vec<Link>,
 }
 
-/// What kind of object is named, as far as the naming object tells, and its id.
+/// An object that is named.
+#[derive(Clone, Copy)]
+struct Link {
+    named: Named,
+    /// Its id, with zeros behind it if it is shorter.
+    id: [u8; ID_LEN_MAX],
+}
+
+/// What kind of object is named, as far as the naming object tells.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Link {
-    Commit(ObjectId),
-    Tree(ObjectId),
-    Blob(ObjectId),
-    Other(ObjectId),
+enum Named {
+    Nothing,
+    Commit,
+    Tree,
+    Blob,
+    Other,
 }
 
 impl<'a> Collector<'a> {
     /// Collects into `found` from objects whose ids are of the kind `hash`.
     pub fn new(found: &'a Found<'a>, hash: gix_hash::Kind) -> Self {
-        Self { found, hash, recent: vec![None; RECENT_SLOTS], pending: Vec::new() }
+        let nothing = Link { named: Named::Nothing, id: [0; ID_LEN_MAX] };
+        Self { found, hash, recent: vec![nothing; RECENT_SLOTS], pending: Vec::new() }
     }
 
     /// Collects the links of the object `id` of `kind` that consists of `content`.
@@ -92,7 +117,8 @@ impl<'a> Collector<'a> {
     pub fn collect(&mut self, id: &ObjectId, kind: Kind, content: &[u8]) -> Result<(), Malformed> {
         match kind {
             Kind::Blob => Some(()),
-            Kind::Tree => self.collect_tree(content),
+            Kind::Tree if self.hash.len_in_bytes() == SHA1_LEN => self.collect_tree::<SHA1_LEN>(content),
+            Kind::Tree => self.collect_tree::<ID_LEN_MAX>(content),
             Kind::Commit => self.collect_commit(id, content),
             Kind::Tag => self.collect_tag(content),
         }
@@ -104,23 +130,30 @@ impl<'a> Collector<'a> {
     fn flush(&mut self) {
         let mut sets = self.found.sets.lock().unwrap_or_else(PoisonError::into_inner);
         for link in self.pending.drain(..) {
-            let _was_new = match link {
-                Link::Commit(id) => sets.commits.insert(id),
-                Link::Tree(id) => sets.trees.insert(id),
-                Link::Blob(id) => sets.blobs.insert(id),
-                Link::Other(id) => sets.others.insert(id),
+            let id = link.id.get(..self.hash.len_in_bytes()).unwrap_or_default();
+            let Ok(id) = ObjectId::try_from(id) else { continue };
+            let _was_new = match link.named {
+                Named::Nothing => false,
+                Named::Commit => sets.commits.insert(id),
+                Named::Tree => sets.trees.insert(id),
+                Named::Blob => sets.blobs.insert(id),
+                Named::Other => sets.others.insert(id),
             };
         }
     }
 
-    fn collect_tree(&mut self, content: &[u8]) -> Option<()> {
-        for entry in TreeRefIter::from_bytes(content, self.hash) {
-            let entry = entry.ok()?;
-            let id = entry.oid.to_owned();
-            if entry.mode.is_tree() {
-                self.add(Link::Tree(id));
-            } else if !entry.mode.is_commit() {
-                self.add(Link::Blob(id));
+    /// Written out, and for ids of `LEN` bytes each: trees are most of what a pack makes.
+    fn collect_tree<const LEN: usize>(&mut self, content: &[u8]) -> Option<()> {
+        let mut rest = content;
+        while !rest.is_empty() {
+            let mode = split_off_mode(&mut rest)?;
+            let behind = rest.get(rest.find_byte(0)? + 1..)?;
+            let id;
+            (id, rest) = behind.split_first_chunk::<LEN>()?;
+            match mode & KIND_OF_ENTRY {
+                TREE => self.add(Named::Tree, id),
+                SUBMODULE => {}
+                _ => self.add(Named::Blob, id),
             }
         }
         Some(())
@@ -128,14 +161,14 @@ impl<'a> Collector<'a> {
 
     fn collect_commit(&mut self, commit: &ObjectId, content: &[u8]) -> Option<()> {
         let mut tokens = CommitRefIter::from_bytes(content, self.hash);
-        self.add(Link::Tree(tokens.tree_id().ok()?));
+        self.add_id(Named::Tree, tokens.tree_id().ok()?);
         if self.found.boundary.contains(commit) {
             return Some(());
         }
         for token in tokens {
             // What follows the parents is of no interest here, even if it is malformed.
             let Ok(commit::ref_iter::Token::Parent { id }) = token else { break };
-            self.add(Link::Commit(id));
+            self.add_id(Named::Commit, id);
         }
         Some(())
     }
@@ -144,21 +177,37 @@ impl<'a> Collector<'a> {
         let mut tokens = TagRefIter::from_bytes(content, self.hash);
         let Ok(tag::ref_iter::Token::Target { id }) = tokens.next()? else { return None };
         let Ok(tag::ref_iter::Token::TargetKind(kind)) = tokens.next()? else { return None };
-        self.add(match kind {
-            Kind::Commit => Link::Commit(id),
-            Kind::Tree | Kind::Blob | Kind::Tag => Link::Other(id),
-        });
+        let named = match kind {
+            Kind::Commit => Named::Commit,
+            Kind::Tree | Kind::Blob | Kind::Tag => Named::Other,
+        };
+        self.add_id(named, id);
         Some(())
     }
 
-    fn add(&mut self, link: Link) {
-        let slot = match self.recent.get_mut(link.slot()) {
-            Some(slot) if *slot == Some(link) => return,
-            Some(slot) => slot,
-            None => return,
-        };
-        *slot = Some(link);
-        self.pending.push(link);
+    fn add_id(&mut self, named: Named, id: ObjectId) {
+        match id.as_slice().as_array::<SHA1_LEN>() {
+            Some(short) => self.add(named, short),
+            None => {
+                if let Some(long) = id.as_slice().as_array::<ID_LEN_MAX>() {
+                    self.add(named, long);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn add<const LEN: usize>(&mut self, named: Named, id: &[u8; LEN]) {
+        let [first, second, ..] = id.as_slice() else { return };
+        let slot = usize::from(u16::from_be_bytes([*first, *second])) % RECENT_SLOTS;
+        let Some(slot) = self.recent.get_mut(slot) else { return };
+        let Some((known, _)) = slot.id.split_first_chunk_mut::<LEN>() else { return };
+        if known == id && slot.named == named {
+            return;
+        }
+        *known = *id;
+        slot.named = named;
+        self.pending.push(*slot);
         if self.pending.len() >= PENDING_MAX {
             self.flush();
         }
@@ -171,12 +220,21 @@ impl Drop for Collector<'_> {
     }
 }
 
-impl Link {
-    fn slot(&self) -> usize {
-        let (Self::Commit(id) | Self::Tree(id) | Self::Blob(id) | Self::Other(id)) = self;
-        let [first, second, ..] = id.as_slice() else { return 0 };
-        usize::from(u16::from_be_bytes([*first, *second])) % RECENT_SLOTS
+/// Splits the mode off an entry of a tree, and the space behind it.
+#[inline]
+fn split_off_mode(rest: &mut &[u8]) -> Option<u32> {
+    let mut mode = 0;
+    for at in 0..=MODE_LEN_MAX {
+        match rest.get(at)? {
+            digit @ b'0'..=b'7' => mode = mode << 3 | u32::from(digit - b'0'),
+            b' ' if at > 0 => {
+                *rest = rest.get(at + 1..)?;
+                return Some(mode);
+            }
+            _ => return None,
+        }
     }
+    None
 }
 
 /// An object is not what it should be.
@@ -237,6 +295,21 @@ mod tests {
         let (first, second) = (tag("commit", 1), tag("tree", 2));
         let links = links(&[(Kind::Tag, first.as_bytes()), (Kind::Tag, second.as_bytes())]).unwrap();
         assert_eq!((links.commits, links.others), (vec![id(1)], vec![id(2)]));
+    }
+
+    #[test]
+    fn trees_that_break_off_or_have_odd_modes_are_refused() {
+        let mut whole = b"100644 b\0".to_vec();
+        whole.extend([2; 20]);
+        links(&[(Kind::Tree, &whole)]).unwrap();
+        for end in 1..whole.len() {
+            links(&[(Kind::Tree, &whole[..end])]).unwrap_err();
+        }
+        for mode in ["", "8", "12345670", "1 0644", "-1"] {
+            let mut tree = format!("{mode} b\0").into_bytes();
+            tree.extend([2; 19]);
+            links(&[(Kind::Tree, &tree)]).unwrap_err();
+        }
     }
 
     #[test]

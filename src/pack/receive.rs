@@ -11,6 +11,7 @@ use gix_hash::ObjectId;
 use super::complete::resolve_all;
 use super::entry::decode_pack_header;
 use super::held::Held;
+use super::index::{self, Fanout, Item};
 use super::inflate::InflateError;
 use super::links::Found;
 use super::meter::Meter;
@@ -161,8 +162,8 @@ impl Known<'_> {
             let links = self.links();
             return Ok(self.received(Stored::Loose, links));
         }
-        let mut items = self.table.items();
-        let links = self.links();
+        let mut items = self.sorted_items();
+        let links = self.links_beyond(&items);
         if placement.checks_links {
             check_links(&links, options)?;
         }
@@ -192,9 +193,19 @@ impl Known<'_> {
 
     /// What the pack's objects refer to outside of it.
     pub fn links(&self) -> Links {
-        let mut ids = self.table.entries.iter().map(|entry| entry.id).collect::<Vec<_>>();
-        ids.sort_unstable();
-        self.found.outside(&|id| ids.binary_search(id).is_ok())
+        self.links_beyond(&self.sorted_items())
+    }
+
+    /// The objects in the order of the index.
+    pub fn sorted_items(&self) -> Vec<Item> {
+        let mut items = self.table.items();
+        index::sort(&mut items);
+        items
+    }
+
+    fn links_beyond(&self, items: &[Item]) -> Links {
+        let fanout = Fanout::new(items);
+        self.found.outside(&|id| fanout.find(items, id))
     }
 
     fn received(self, stored: Stored, links: Links) -> Received {
