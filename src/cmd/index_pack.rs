@@ -197,6 +197,7 @@ impl Job {
             title: self.title(),
             missing_modules: matches!(arguments.checks, Checks::Objects(_)).then(RefCell::default),
             checks_links: arguments.connected || matches!(arguments.checks, Checks::Strict(_)),
+            is_strict: matches!(arguments.checks, Checks::Strict(_)),
             keeps_empty: true,
             ..Placement::default()
         })

@@ -7,8 +7,7 @@ use gix_hash::ObjectId;
 use super::held::Held;
 use super::links::Found;
 use super::meter::Meter;
-use super::table::{Family, NONE, Pack, Table};
-use super::worker::Resolved;
+use super::table::{Entry, Family, Pack, Table};
 use super::{Bases, Error, Options, map, resolve, thin};
 use crate::progress::Progress;
 
@@ -66,7 +65,7 @@ impl SecondPass<'_> {
         let mut roots = roots_of(table, &self.family);
         let mut done = 0;
         loop {
-            let resolved = {
+            done += {
                 let bytes = map::map(held.file()).map_err(|source| held.error(source))?;
                 let pack = Pack { table, bytes: &bytes, hash: options.object_hash };
                 let meter = &mut self.meter;
@@ -76,8 +75,6 @@ impl SecondPass<'_> {
                 };
                 resolve::resolve(pack, (&self.family, &roots), found, thread_count(options), &mut tick)?
             };
-            done += resolved.len() as u64;
-            note_resolved(table, resolved);
             if done == table.deltas {
                 return Ok(());
             }
@@ -101,33 +98,23 @@ impl SecondPass<'_> {
         if added.is_empty() {
             return HashSet::new();
         }
-        let added = added.iter().map(|entry| entry.id).collect::<HashSet<_>>();
-        received.iter().map(|entry| entry.id).filter(|id| added.contains(id)).collect()
+        let added = added.iter().filter_map(Entry::id).collect::<HashSet<_>>();
+        received.iter().filter_map(Entry::id).filter(|id| added.contains(id)).collect()
     }
 
     /// Goes back to where the first pass ended.
     fn reset(&mut self, table: &mut Table) {
         table.entries.truncate(self.received);
         table.end = self.end;
-        for entry in table.entries.iter_mut().filter(|entry| entry.base != NONE) {
-            (entry.base, entry.kind) = (NONE, None);
-        }
+        table.entries.iter_mut().for_each(Entry::forget);
         self.family.reset();
-    }
-}
-
-fn note_resolved(table: &mut Table, resolved: Vec<Resolved>) {
-    for delta in resolved {
-        if let Some(entry) = table.entries.get_mut(delta.entry as usize) {
-            (entry.id, entry.kind, entry.base) = (delta.id, Some(delta.kind), delta.base);
-        }
     }
 }
 
 /// The objects that are no deltas and have deltas to them.
 fn roots_of(table: &Table, family: &Family) -> Vec<u32> {
-    let whole = (0..).zip(&table.entries).filter(|(_, entry)| entry.kind.is_some());
-    whole.filter(|(index, entry)| family.has_children(*index, &entry.id)).map(|(index, _)| index).collect()
+    let whole = (0..).zip(&table.entries).filter_map(|(index, entry)| Some((index, entry.id()?)));
+    whole.filter(|(index, id)| family.has_children(*index, id)).map(|(index, _)| index).collect()
 }
 
 fn thread_count(options: &Options<'_>) -> usize {

@@ -10,8 +10,8 @@ use gix_object::Kind;
 use super::held::Held;
 use super::index::{self, Item, Layout};
 use super::placement::Placement;
-use super::receive::{Known, check_links, look_through};
-use super::table::{NONE, Table};
+use super::receive::{Known, check_links, check_unique, look_through};
+use super::table::{Entry, NONE, Table};
 use super::{Error, Links, Options, map, store};
 use crate::progress::Progress;
 
@@ -28,6 +28,9 @@ pub fn examine<'a>(
     let held = Held::There(file, path.to_owned());
     let known = look_through(&mut &bytes[..], held, (options, placement), progress)?;
     known.check_collisions(options)?;
+    if placement.is_strict {
+        check_unique(&known.sorted_items())?;
+    }
     if placement.checks_links {
         check_links(&known.links(), options)?;
     }
@@ -72,10 +75,10 @@ impl Examined<'_> {
         let ends = table.entries.iter().skip(1).map(|entry| entry.offset).chain([table.end]);
         let entries = table.entries.iter().zip(ends).zip(depths);
         let objects = entries.filter_map(|((entry, end), depth)| {
-            let base = table.entry(entry.base).map(|base| (depth, base.id));
+            let base = table.entry(entry.base()).and_then(|base| Some((depth, base.id()?)));
             Some(Object {
-                id: entry.id,
-                kind: entry.kind?,
+                id: entry.id()?,
+                kind: entry.kind()?,
                 size: entry.size,
                 offset: entry.offset,
                 len: end - entry.offset,
@@ -150,11 +153,11 @@ fn depths(table: &Table) -> Vec<u32> {
     let mut depths = vec![None; table.entries.len()];
     let mut chain = Vec::new();
     for (index, entry) in (0..).zip(&table.entries) {
-        let (mut at, mut base) = (index, entry.base);
+        let (mut at, mut base) = (index, entry.base());
         while base != NONE && depths.get(at as usize).is_some_and(Option::is_none) {
             chain.push(at);
             at = base;
-            base = table.entry(at).map_or(NONE, |entry| entry.base);
+            base = table.entry(at).map_or(NONE, Entry::base);
         }
         let mut depth = depths.get(at as usize).copied().flatten().unwrap_or(0);
         if let Some(slot) = depths.get_mut(at as usize) {

@@ -29,6 +29,8 @@ pub struct Placement {
     pub missing_modules: Option<RefCell<Vec<ObjectId>>>,
     /// Whether what the pack refers to must be in it, or among [`Options::bases`](super::Options::bases).
     pub checks_links: bool,
+    /// Whether an object that is in the pack twice is an error.
+    pub is_strict: bool,
     /// Whether a pack without objects is stored too.
     pub keeps_empty: bool,
     /// What the first phase is called.
@@ -47,6 +49,7 @@ impl Default for Placement {
             promisor: None,
             missing_modules: None,
             checks_links: false,
+            is_strict: false,
             keeps_empty: false,
             title: "Receiving objects",
         }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
@@ -11,10 +10,10 @@ use super::hash::ObjectHasher;
 use super::inflate::reserve;
 use super::links::{Collector, Found};
 use super::meter::Meter;
-use super::naming::Naming;
+use super::naming::{Naming, Spares};
 use super::receive::BIG_FILE_THRESHOLD;
 use super::stream::Stream;
-use super::table::{Entry, NONE, Table, bad_object, unfit};
+use super::table::{Entry, NONE, Object, Table, bad_object, unfit};
 
 /// Objects of at most so many bytes wait in memory for their ids.
 const WAITING_LEN_MAX: u64 = 512 * 1024;
@@ -32,7 +31,7 @@ pub(super) fn read_entries(
         hash,
         links: Collector::new(found, hash),
         naming: Naming::new(found, hash),
-        spares: Vec::new(),
+        spares: Spares::default(),
         whole: Vec::new(),
         done: 0,
     };
@@ -53,7 +52,7 @@ struct EntryReader<'a> {
     links: Collector<'a>,
     /// Small objects, whose ids are computed for many at once, and buffers for others.
     naming: Naming<'a>,
-    spares: Vec<Vec<u8>>,
+    spares: Spares,
     /// The present delta if it is small; the present object, if it may name others and is not.
     whole: Vec<u8>,
     done: u64,
@@ -63,16 +62,7 @@ impl EntryReader<'_> {
     fn read(&mut self, stream: &mut Stream<'_>, meter: &mut Meter<'_>) -> Result<(), Error> {
         let offset = stream.offset();
         let (header, len) = stream.header(self.hash)?;
-        let mut entry = Entry {
-            id: ObjectId::null(self.hash),
-            offset,
-            size: header.size,
-            crc32: 0,
-            base: NONE,
-            kept: NONE,
-            header_len: u8::try_from(len).unwrap_or(u8::MAX),
-            kind: None,
-        };
+        let mut entry = Entry::new(offset, header.size, len);
         match header.content {
             Content::Object(kind) => self.read_object(kind, &mut entry, stream, meter)?,
             Content::OfsDelta { .. } | Content::RefDelta { .. } => {
@@ -87,25 +77,13 @@ impl EntryReader<'_> {
 
     /// Computes the ids of the small objects that wait for theirs.
     fn name(&mut self) -> Result<(), Error> {
-        let spares = &mut self.spares;
-        let mut ids = Vec::new();
-        self.naming.name(&self.table, &mut |named| {
-            ids.push((named.resolved.entry, named.resolved.id));
-            spares.extend(Arc::try_unwrap(named.data));
-        })?;
-        for (index, id) in ids {
-            if let Some(entry) = self.table.entries.get_mut(index as usize) {
-                entry.id = id;
-            }
-        }
-        Ok(())
+        self.naming.name(&self.table, &mut self.spares).map(drop)
     }
 
     /// Reads an object that waits in memory for its id.
     fn read_small(&mut self, kind: Kind, entry: &mut Entry, stream: &mut Stream<'_>) -> Result<(), Error> {
-        let mut content = self.spares.pop().unwrap_or_default();
+        let mut content = self.spares.take();
         entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content)?;
-        entry.kind = Some(kind);
         let index = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
         self.naming.push((index, NONE), kind, Arc::new(content));
         Ok(())
@@ -137,9 +115,9 @@ impl EntryReader<'_> {
             }
             meter.update(done, bytes)
         })?;
-        entry.id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
-        entry.kind = Some(kind);
-        self.links.collect(&entry.id, kind, &self.whole).map_err(|error| unfit(Some(entry), error))
+        let id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
+        entry.resolve(Object { id, kind, base: NONE });
+        self.links.collect(&id, kind, &self.whole).map_err(|error| unfit(Some(entry), error))
     }
 
     fn read_delta(

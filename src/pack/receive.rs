@@ -163,6 +163,9 @@ impl Known<'_> {
             return Ok(self.received(Stored::Loose, links));
         }
         let mut items = self.sorted_items();
+        if placement.is_strict {
+            check_unique(&items)?;
+        }
         let links = self.links_beyond(&items);
         if placement.checks_links {
             check_links(&links, options)?;
@@ -210,6 +213,16 @@ impl Known<'_> {
 
     fn received(self, stored: Stored, links: Links) -> Received {
         Received { pack_id: self.pack_id, objects: self.count, bytes: self.bytes, stored, links }
+    }
+}
+
+/// Looks for an object that is there twice among `items`, which are sorted.
+pub(super) fn check_unique(items: &[Item]) -> Result<(), Error> {
+    match items.array_windows().find(|[one, next]| one.id == next.id) {
+        Some([twice, _]) => {
+            Err(Error::BadPack(format!("The same object {} appears twice in the pack", twice.id)))
+        }
+        None => Ok(()),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::Error;
 use super::links::Found;
 use super::table::{Family, Pack};
-use super::worker::{Job, Resolved, Worker};
+use super::worker::{Job, Worker};
 
 /// How often the caller hears of the work of the threads.
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -20,14 +20,14 @@ const ROOTS_PER_THREAD: usize = 16;
 
 /// Resolves the deltas to `roots` in at most `threads` threads.
 ///
-/// `tick` hears from time to time how many are resolved; an error it gives stops the work.
+/// `tick` hears from time to time how many are resolved; an error it gives stops the work. Gives how many were.
 pub(super) fn resolve(
     pack: Pack<'_>,
     (family, roots): (&Family, &[u32]),
     found: &Found<'_>,
     threads: usize,
     tick: &mut dyn FnMut(u64) -> Result<(), Error>,
-) -> Result<Vec<Resolved>, Error> {
+) -> Result<u64, Error> {
     let deltas = usize::try_from(pack.table.deltas).unwrap_or(usize::MAX);
     let threads = threads.min(deltas.max(roots.len()).div_ceil(ROOTS_PER_THREAD)).max(1);
     let shared = Shared::new(pack, (family, roots), found, threads);
@@ -53,7 +53,7 @@ pub(super) fn resolve(
         }
         match outcome.error.take() {
             Some(error) => Err(error),
-            None => Ok(std::mem::take(&mut outcome.resolved)),
+            None => Ok(shared.done.load(Ordering::Relaxed)),
         }
     })
 }
@@ -78,23 +78,22 @@ pub(super) struct Shared<'a> {
     finished: Condvar,
 }
 
-/// One thread at work. Dropped, it hands over the result: after a panic too, so that nobody waits for ever and the
+/// One thread at work. Dropped, it tells how that ended: after a panic too, so that nobody waits for ever and the
 /// panic comes out.
 struct Running<'a> {
     shared: &'a Shared<'a>,
-    result: Result<Vec<Resolved>, Error>,
+    result: Result<(), Error>,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.shared.finish(std::mem::replace(&mut self.result, Ok(Vec::new())));
+        self.shared.finish(std::mem::replace(&mut self.result, Ok(())));
     }
 }
 
 /// What came of the work.
 struct Outcome {
     running: usize,
-    resolved: Vec<Resolved>,
     error: Option<Error>,
 }
 
@@ -117,7 +116,7 @@ impl<'a> Shared<'a> {
             next_root: AtomicUsize::new(0),
             jobs: Mutex::new(Vec::new()),
             given: Condvar::new(),
-            outcome: Mutex::new(Outcome { running: threads, resolved: Vec::new(), error: None }),
+            outcome: Mutex::new(Outcome { running: threads, error: None }),
             finished: Condvar::new(),
         }
     }
@@ -168,12 +167,11 @@ impl<'a> Shared<'a> {
     }
 
     /// Takes the result of one thread.
-    fn finish(&self, result: Result<Vec<Resolved>, Error>) {
+    fn finish(&self, result: Result<(), Error>) {
         let mut outcome = self.outcome();
         outcome.running -= 1;
-        match result {
-            Ok(resolved) => outcome.resolved.extend(resolved),
-            Err(error) => self.stop(&mut outcome, error),
+        if let Err(error) = result {
+            self.stop(&mut outcome, error);
         }
         self.finished.notify_all();
     }

@@ -38,7 +38,7 @@ pub(super) fn check(
         let kind = match places.get(&id).copied().flatten().and_then(|at| Some((at, pack.table.entry(at)?))) {
             Some((at, entry)) if entry.size <= SIZE_MAX => {
                 pack.object(at, &mut inflater, &mut content)?;
-                entry.kind
+                entry.kind()
             }
             Some(_) => continue,
             None => match options.bases {
@@ -80,7 +80,7 @@ pub fn check_modules(
 /// Which entries have the ids in `wanted`.
 fn places(mut wanted: HashMap<ObjectId, Option<u32>>, entries: &[Entry]) -> HashMap<ObjectId, Option<u32>> {
     for (index, entry) in (0..).zip(entries) {
-        if let Some(place) = wanted.get_mut(&entry.id) {
+        if let Some(place) = entry.id().and_then(|id| wanted.get_mut(&id)) {
             *place = Some(index);
         }
     }

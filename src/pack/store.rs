@@ -12,7 +12,7 @@ use super::index::{self, Item};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
 use super::placement::{Names, Placement, directory_of};
-use super::table::{NONE, Pack};
+use super::table::{Entry, NONE, Object, Pack};
 use super::temporary::Temporary;
 use super::{Bases, Error, Keep, Options, Stored};
 
@@ -130,15 +130,16 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
     let mut content = Vec::new();
     for kinds in [Kind::Blob, Kind::Tree, Kind::Commit, Kind::Tag] {
         for index in 0..count {
-            let Some(entry) = pack.table.entry(index).filter(|entry| entry.kind == Some(kinds)) else {
+            let Some(entry) = pack.table.entry(index) else { continue };
+            let Some(Object { id, base, .. }) = entry.object().filter(|object| object.kind == kinds) else {
                 continue;
             };
-            if options.bases.is_some_and(|bases| bases.contains(&entry.id)) {
+            if options.bases.is_some_and(|bases| bases.contains(id)) {
                 continue;
             }
-            if entry.base == NONE {
+            if *base == NONE {
                 // Streamed: it may be larger than memory.
-                let writer = LooseWriter::create(&options.objects, &entry.id, kinds, entry.size)?;
+                let writer = LooseWriter::create(&options.objects, id, kinds, entry.size)?;
                 let Some(mut writer) = writer else { continue };
                 let (entry, deflated) = pack.deflated(index)?;
                 inflater.inflate_with(deflated, entry.size, &mut |made| writer.write(made))?;
@@ -146,7 +147,7 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
             } else {
                 pack.object(index, &mut inflater, &mut content)?;
                 let size = content.len() as u64;
-                let writer = LooseWriter::create(&options.objects, &entry.id, kinds, size)?;
+                let writer = LooseWriter::create(&options.objects, id, kinds, size)?;
                 let Some(mut writer) = writer else { continue };
                 writer.write(&content)?;
                 writer.finish()?;
@@ -163,12 +164,15 @@ pub(super) fn check_collisions(pack: Pack<'_>, count: u32, bases: &dyn Bases) ->
     let mut inflater = Inflater::new();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for index in 0..count {
-        let Some(entry) = pack.table.entry(index).filter(|entry| bases.contains(&entry.id)) else { continue };
+        let Some(object) = pack.table.entry(index).and_then(Entry::object) else { continue };
+        if !bases.contains(&object.id) {
+            continue;
+        }
         ours.clear();
-        let Some(kind) = bases.find(&entry.id, &mut ours).map_err(Error::Read)? else { continue };
+        let Some(kind) = bases.find(&object.id, &mut ours).map_err(Error::Read)? else { continue };
         pack.object(index, &mut inflater, &mut theirs)?;
-        if entry.kind != Some(kind) || ours != theirs {
-            return Err(Error::Collision { id: entry.id });
+        if object.kind != kind || ours != theirs {
+            return Err(Error::Collision { id: object.id });
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! What is known of each entry of a pack, and which entries are deltas to which.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gix_hash::ObjectId;
@@ -21,22 +22,67 @@ const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const KEPT_LEN_MAX: usize = 256;
 
 /// One entry of the pack.
-#[derive(Clone, Copy)]
 pub(super) struct Entry {
-    /// The object's id; the null id while it is not resolved.
-    pub id: ObjectId,
+    /// What it makes, once that is known. The threads that resolve deltas put it here: a list of their own would be as
+    /// large as this one.
+    object: OnceLock<Object>,
     /// Where the entry begins, in bytes.
     pub offset: u64,
     /// What its zlib stream inflates to, in bytes.
     pub size: u64,
     pub crc32: u32,
-    /// The entry that this one is a delta to, once resolved; otherwise [`NONE`].
-    pub base: u32,
     /// Where its delta begins in the kept ones; [`NONE`] if it was not kept.
     pub kept: u32,
     pub header_len: u8,
-    /// The kind of the object; `None` while it is not resolved.
-    pub kind: Option<Kind>,
+}
+
+/// What an entry makes.
+#[derive(Clone, Copy)]
+pub(super) struct Object {
+    pub id: ObjectId,
+    pub kind: Kind,
+    /// The entry that this one is a delta to; [`NONE`] if it is no delta.
+    pub base: u32,
+}
+
+impl Entry {
+    /// An entry at `offset` that inflates to `size` bytes, of which nothing else is known.
+    pub fn new(offset: u64, size: u64, header_len: usize) -> Self {
+        let header_len = u8::try_from(header_len).unwrap_or(u8::MAX);
+        Self { object: OnceLock::new(), offset, size, crc32: 0, kept: NONE, header_len }
+    }
+
+    /// Takes note of what it makes, which is told once.
+    pub fn resolve(&self, object: Object) {
+        let _told_before = self.object.set(object);
+    }
+
+    /// Forgets what it makes, if it is a delta.
+    pub fn forget(&mut self) {
+        if self.base() != NONE {
+            self.object = OnceLock::new();
+        }
+    }
+
+    /// What it makes, if that is known.
+    pub fn object(&self) -> Option<&Object> {
+        self.object.get()
+    }
+
+    /// The id of the object.
+    pub fn id(&self) -> Option<ObjectId> {
+        self.object().map(|object| object.id)
+    }
+
+    /// The kind of the object.
+    pub fn kind(&self) -> Option<Kind> {
+        self.object().map(|object| object.kind)
+    }
+
+    /// The entry that this one is a delta to; [`NONE`] if it is none, or not resolved.
+    pub fn base(&self) -> u32 {
+        self.object().map_or(NONE, |object| object.base)
+    }
 }
 
 /// The entries of a pack in the order of their offsets, and its deltas.
@@ -74,10 +120,10 @@ impl Table {
         Some(at)
     }
 
-    /// What the index says of each entry.
+    /// What the index says of each entry that is resolved.
     pub fn items(&self) -> Vec<Item> {
-        let item = |entry: &Entry| Item { id: entry.id, offset: entry.offset, crc32: entry.crc32 };
-        self.entries.iter().map(item).collect()
+        let item = |entry: &Entry| Some(Item { id: entry.id()?, offset: entry.offset, crc32: entry.crc32 });
+        self.entries.iter().filter_map(item).collect()
     }
 
     /// Forgets the kept deltas, which nobody needs any more.
@@ -237,7 +283,7 @@ impl<'a> Pack<'a> {
     /// Puts the whole object of a resolved entry into `out`, through all its deltas.
     pub fn object(self, index: u32, inflater: &mut Inflater, out: &mut Vec<u8>) -> Result<(), Error> {
         let (mut chain, mut at) = (Vec::new(), index);
-        while let Some(base) = self.table.entry(at).map(|entry| entry.base).filter(|base| *base != NONE) {
+        while let Some(base) = self.table.entry(at).map(Entry::base).filter(|base| *base != NONE) {
             chain.push(at);
             at = base;
         }

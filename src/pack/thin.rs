@@ -9,7 +9,7 @@ use gix_object::Kind;
 
 use super::entry::{Content, Header, encode_pack_header};
 use super::hash::{Checksum, object_id};
-use super::table::{Entry, NONE, Table};
+use super::table::{Entry, NONE, Object, Table};
 use super::temporary::Temporary;
 use super::{Bases, Error};
 
@@ -78,21 +78,15 @@ fn append(
     let size = content.len() as u64;
     let mut header = Vec::new();
     Header { content: Content::Object(kind), size }.encode(&mut header);
-    let header_len = u8::try_from(header.len()).unwrap_or(u8::MAX);
+    let header_len = header.len();
     let mut encoder = ZlibEncoder::new(header, Compression::fast());
     let deflated = encoder.write_all(content).and_then(|()| encoder.finish());
     let bytes = deflated.map_err(|source| file.error(source))?;
     file.file.write_all(&bytes).map_err(|source| file.error(source))?;
-    table.entries.push(Entry {
-        id,
-        offset: table.end,
-        size,
-        crc32: crc32fast::hash(&bytes),
-        base: NONE,
-        kept: NONE,
-        header_len,
-        kind: Some(kind),
-    });
+    let mut entry = Entry::new(table.end, size, header_len);
+    entry.crc32 = crc32fast::hash(&bytes);
+    entry.resolve(Object { id, kind, base: NONE });
+    table.entries.push(entry);
     table.end += bytes.len() as u64;
     Ok(())
 }

@@ -8,18 +8,13 @@ use gix_object::Kind;
 
 use super::Error;
 use super::inflate::Inflater;
-use super::naming::Naming;
+use super::naming::{Naming, Spares};
 use super::resolve::Shared;
+use super::table::{Entry, Object};
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
 /// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
 const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
-
-/// Buffers of this size are not worth keeping for another object, in bytes.
-const SPARE_LEN_MAX: usize = 256 * 1024;
-
-/// Buffers kept at once.
-const SPARES_MAX: usize = 64;
 
 /// A base and deltas to it.
 pub(super) struct Job {
@@ -29,23 +24,14 @@ pub(super) struct Job {
     pub children: Vec<u32>,
 }
 
-/// A delta that was resolved.
-pub(super) struct Resolved {
-    pub entry: u32,
-    pub base: u32,
-    pub id: ObjectId,
-    pub kind: Kind,
-}
-
 /// The state of one thread.
 pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     inflater: Inflater,
     delta: Vec<u8>,
     /// Buffers for further objects.
-    spares: Vec<Vec<u8>>,
+    spares: Spares,
     naming: Naming<'a>,
-    resolved: Vec<Resolved>,
     /// The path from a base to the delta at work.
     path: Vec<Frame>,
     live_bytes: usize,
@@ -64,16 +50,15 @@ impl<'a> Worker<'a> {
             shared,
             inflater: Inflater::new(),
             delta: Vec::new(),
-            spares: Vec::new(),
+            spares: Spares::default(),
             naming: Naming::new(shared.found, shared.pack.hash),
-            resolved: Vec::new(),
             path: Vec::new(),
             live_bytes: 0,
         }
     }
 
-    /// Works until nothing is left to do for any thread; gives what this one resolved.
-    pub fn run(mut self) -> Result<Vec<Resolved>, Error> {
+    /// Works until nothing is left to do for any thread.
+    pub fn run(mut self) -> Result<(), Error> {
         loop {
             if let Some(root) = self.shared.next_root() {
                 if let Some(job) = self.root_job(root)? {
@@ -82,22 +67,22 @@ impl<'a> Worker<'a> {
             } else if let Some(job) = self.shared.next_job() {
                 self.work(job)?;
             } else {
-                self.name()?;
-                return Ok(self.resolved);
+                let _last = self.name()?;
+                return Ok(());
             }
         }
     }
 
     fn root_job(&mut self, entry: u32) -> Result<Option<Job>, Error> {
         let pack = self.shared.pack;
-        let Some((id, kind)) = pack.table.entry(entry).and_then(|entry| Some((entry.id, entry.kind?))) else {
+        let Some(&Object { id, kind, .. }) = pack.table.entry(entry).and_then(Entry::object) else {
             return Ok(None);
         };
         let children = self.shared.family.children(entry, &id, pack.table)?;
         if children.is_empty() {
             return Ok(None);
         }
-        let mut data = self.spares.pop().unwrap_or_default();
+        let mut data = self.spares.take();
         pack.inflate(entry, &mut self.inflater, &mut data)?;
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
     }
@@ -126,7 +111,7 @@ impl<'a> Worker<'a> {
     fn resolve(&mut self, child: u32, kind: Kind) -> Result<(), Error> {
         let pack = self.shared.pack;
         let (base, data) = self.base()?;
-        let mut object = self.spares.pop().unwrap_or_default();
+        let mut object = self.spares.take();
         pack.apply(child, &data, &mut object, (&mut self.inflater, &mut self.delta))?;
         drop(data);
         self.release_spent();
@@ -140,7 +125,7 @@ impl<'a> Worker<'a> {
         let id = id.unwrap_or(ObjectId::null(pack.hash));
         let children = self.shared.family.children(child, &id, pack.table)?;
         if children.is_empty() {
-            self.keep_spare(object);
+            self.spares.keep(object);
         } else {
             self.push(Frame { entry: child, data: Some(object), children });
         }
@@ -149,16 +134,9 @@ impl<'a> Worker<'a> {
 
     /// Computes the ids of the objects that wait for theirs; gives the last one.
     fn name(&mut self) -> Result<Option<ObjectId>, Error> {
-        let table = self.shared.pack.table;
-        let (resolved, spares) = (&mut self.resolved, &mut self.spares);
-        let mut last = None;
-        let before = resolved.len();
-        self.naming.name(table, &mut |named| {
-            last = Some(named.resolved.id);
-            resolved.push(named.resolved);
-            spare(spares, named.data);
-        })?;
-        let _before = self.shared.done.fetch_add((resolved.len() - before) as u64, Ordering::Relaxed);
+        let count = self.naming.len() as u64;
+        let last = self.naming.name(self.shared.pack.table, &mut self.spares)?;
+        let _before = self.shared.done.fetch_add(count, Ordering::Relaxed);
         Ok(last)
     }
 
@@ -211,11 +189,7 @@ impl<'a> Worker<'a> {
     fn recycle(&mut self, data: Option<Arc<Vec<u8>>>) {
         let Some(data) = data else { return };
         self.live_bytes = self.live_bytes.saturating_sub(data.capacity());
-        self.keep_spare(data);
-    }
-
-    fn keep_spare(&mut self, data: Arc<Vec<u8>>) {
-        spare(&mut self.spares, data);
+        self.spares.keep(data);
     }
 
     /// Gives half of the deltas nearest to the start of the path to threads that have nothing to do: there the
@@ -231,15 +205,5 @@ impl<'a> Worker<'a> {
                 return;
             }
         }
-    }
-}
-
-/// Keeps the memory of `data` for another object, unless somebody still needs it.
-fn spare(spares: &mut Vec<Vec<u8>>, data: Arc<Vec<u8>>) {
-    if spares.len() < SPARES_MAX
-        && let Ok(buffer) = Arc::try_unwrap(data)
-        && buffer.capacity() <= SPARE_LEN_MAX
-    {
-        spares.push(buffer);
     }
 }

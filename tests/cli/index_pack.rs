@@ -141,6 +141,29 @@ fn what_is_wrong_with_a_file_is_told() {
 }
 
 #[test]
+fn an_object_that_is_there_twice_is_refused_by_strict() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    // A blob of the bytes "abc", as zlib stores what it does not compress.
+    let entry = b"\x33\x78\x01\x01\x03\x00\xfc\xffabc\x02\x4d\x01\x27";
+    let mut pack = b"PACK\0\0\0\x02\0\0\0\x02".to_vec();
+    pack.extend([&entry[..], entry].concat());
+    let mut checksum = gitr::pack::hash::Checksum::new(gix_hash::Kind::Sha1);
+    checksum.update(&pack);
+    pack.extend(checksum.finish().as_slice());
+    twin.prepare(|directory| fs::write(directory.join("twice.pack"), &pack).unwrap());
+    for (status, arguments) in [
+        (128, &["index-pack", "--strict", "twice.pack"][..]),
+        (0, &["index-pack", "twice.pack"]),
+        (128, &["index-pack", "--verify", "--strict", "twice.pack"]),
+    ] {
+        assert_eq!(twin.run("", arguments).status, status);
+        same_files(&twin, "");
+    }
+    assert_eq!(fed(&sandbox, &twin, "new", &["index-pack", "--strict", "--stdin"], &pack).status, 128);
+}
+
+#[test]
 fn a_wrong_index_is_found() {
     let sandbox = Sandbox::new();
     let twin = packs(&sandbox, Format::Sha1);

@@ -189,8 +189,13 @@ pub(super) struct Vector {
 
 impl Vector {
     /// The other block of a pair.
+    #[inline]
     pub fn other_of(&self, block: &[u8; 64]) -> [u8; 64] {
-        std::array::from_fn(|at| block[at] ^ self.difference[at])
+        let mut other = *block;
+        for (byte, difference) in other.iter_mut().zip(&self.difference) {
+            *byte ^= difference;
+        }
+        other
     }
 }
 

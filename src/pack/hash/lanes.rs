@@ -122,7 +122,10 @@ fn run(messages: &[Message<'_>]) -> Vec<Hash> {
     }
     let mut trace = Trace::new();
     loop {
-        let parts = lanes.each_ref().map(Lane::blocks);
+        let mut parts: [&[[u8; BLOCK_LEN]]; LANES] = [&[]; LANES];
+        for (part, lane) in parts.iter_mut().zip(&lanes) {
+            *part = lane.blocks();
+        }
         let Some(count) = parts.iter().map(|part| part.len()).filter(|len| *len > 0).min() else { break };
         for place in 0..count {
             let mut blocks = [&[0; BLOCK_LEN]; LANES];

@@ -1,6 +1,10 @@
 //! The steps of SHA-1 on sixteen blocks at once, in the vectors of AVX-512, and what they tell of attacks.
 //!
 //! All eighty steps stand one behind the other, so that the words of the blocks stay in registers.
+#![expect(
+    clippy::many_single_char_names,
+    reason = "the names that FIPS 180-4 has for the words of the state"
+)]
 #![expect(unsafe_code, reason = "the processor's vectors: see SAFETY")]
 #![expect(
     clippy::indexing_slicing,
