@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use bstr::{BStr, BString, ByteSlice};
 use gix_filter::eol::{AutoCrlf, Mode};
 
-use super::{Options, Protection, SPARSE_FILE, SPARSE_TOP, filter};
+use super::{Options, PARALLEL_FROM, Protection, SPARSE_FILE, SPARSE_TOP, filter};
 use crate::repo::{Error, Repository};
 
 /// The attributes of the system, read unless `GIT_ATTR_NOSYSTEM` is set.
@@ -33,7 +33,14 @@ impl Repository {
             reference: if runs_process { self.head_branch()? } else { None },
             treeish: if runs_process { self.resolve_ref("HEAD".into())? } else { None },
             top_only: self.is_sparse_at_top()?,
+            workers: self.count_or("checkout.workers", 0)?,
+            parallel_from: self.count_or("checkout.thresholdForParallelism", PARALLEL_FROM)?,
         })
+    }
+
+    /// A number; one that is not positive counts as 0.
+    fn count_or(&self, key: &str, default: usize) -> Result<usize, Error> {
+        Ok(self.config.integer(key)?.map_or(default, |number| usize::try_from(number).unwrap_or(0)))
     }
 
     /// Whether a sparse checkout asks for the files at the top and nothing else. What other patterns leave out is not

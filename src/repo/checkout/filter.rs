@@ -57,6 +57,18 @@ impl Filters {
         }))
     }
 
+    /// Whether the file of `entry` is to hold the bytes of its blob, whatever they are.
+    pub fn keeps_all(&mut self, objects: &gix_odb::Handle, entry: &Entry) -> Result<bool, Error> {
+        self.attributes.enter(objects, entry.path.as_bstr())?;
+        let wanted = self.attributes.wanted(entry.path.as_bstr())?;
+        let has_line_endings = match wanted.line_ending {
+            None => !matches!(self.line_endings.auto_crlf, eol::AutoCrlf::Disabled),
+            Some(digest) => digest != eol::AttributesDigest::Binary,
+        };
+        let is_filtered = wanted.driver.is_some() || wanted.encoding.is_some();
+        Ok(!has_line_endings && !is_filtered && !wanted.ident)
+    }
+
     /// What the file of `entry`, whose blob is `data`, is to hold.
     pub fn convert(
         &mut self,

@@ -113,7 +113,8 @@ pub fn forward(
     if plan.blocked != Blocked::default() {
         return Ok(Forwarded::Blocked(plan.blocked));
     }
-    let how = How { filters: Filters::new(place, options, &new.entries)?, symlinks: options.symlinks };
+    let filters = Filters::new(place, options, &new.entries)?;
+    let how = How { filters, symlinks: options.symlinks, threads: 1 };
     let Plan { mut kept, removed, mut written, .. } = plan;
     let mut paths: Vec<&BString> = kept.iter().chain(&written).map(|entry| &entry.path).collect();
     paths.sort_unstable();

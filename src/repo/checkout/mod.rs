@@ -1,10 +1,11 @@
 //! Filling the work tree of a fresh clone, and writing its index.
 //!
 //! `tree` lists a tree and refuses unsafe names (`path`), `attribute` finds what is wanted of a file, `filter` and
-//! `convert` turn its blob into its content, `write` makes it, `index` notes what git needs to see that nothing
-//! changed, and `config` says how all of it is done.
+//! `convert` turn its blob (`blob`) into its content, `write` has it made in the `work_tree`, by several threads where
+//! nothing is converted (`parallel`), `index` notes what git needs to see that nothing changed, and `config` says how all
+//! of it is done.
 //!
-//! Blobs are held in memory one at a time, whatever their size.
+//! Each thread holds one blob in memory; one that is large and not converted goes from the pack to its file.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -17,13 +18,16 @@ use crate::progress::Progress;
 use filter::Filters;
 
 mod attribute;
+mod blob;
 mod config;
 mod convert;
 mod filter;
 pub mod forward;
 mod index;
+mod parallel;
 mod path;
 mod tree;
+mod work_tree;
 mod write;
 
 #[cfg(all(test, unix))]
@@ -78,7 +82,14 @@ pub struct Options {
     pub treeish: Option<ObjectId>,
     /// Only files at the top are written; the others are in the index alone.
     pub top_only: bool,
+    /// How many threads write files (`checkout.workers`); 0 means one for each processor.
+    pub workers: usize,
+    /// With fewer files than this there is one thread (`checkout.thresholdForParallelism`).
+    pub parallel_from: usize,
 }
+
+/// `checkout.thresholdForParallelism` where it is not set.
+const PARALLEL_FROM: usize = 100;
 
 /// The file with the patterns of a sparse checkout, in the git directory.
 pub const SPARSE_FILE: &str = "info/sparse-checkout";
@@ -99,6 +110,23 @@ impl Default for Options {
             reference: None,
             treeish: None,
             top_only: false,
+            workers: 0,
+            parallel_from: PARALLEL_FROM,
+        }
+    }
+}
+
+impl Options {
+    /// How many threads write the files of `entries`. Where names that differ in case are the same the first of them is
+    /// to be written, so that one thread writes all.
+    fn threads(&self, entries: &[index::Entry]) -> usize {
+        let files = entries.iter().filter(|entry| !entry.is_skipped).count();
+        if files < self.parallel_from || self.ignore_case {
+            return 1;
+        }
+        match self.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
         }
     }
 }
@@ -160,7 +188,7 @@ pub fn checkout(
         skip_below_top(&mut listing.entries);
     }
     let filters = Filters::new(place, options, &listing.entries)?;
-    let how = write::How { filters, symlinks: options.symlinks };
+    let how = write::How { filters, symlinks: options.symlinks, threads: options.threads(&listing.entries) };
     let outcome = write::write(place, &objects, how, &mut listing.entries, progress)?;
     if outcome.errors.is_empty() {
         let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;

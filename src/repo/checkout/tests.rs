@@ -255,6 +255,42 @@ fn many_files_of_fast_import_are_written_and_counted() {
     assert_eq!(recorder.events.last(), Some(&("Updating files", 2000, Some(2000))));
 }
 
+#[test]
+fn large_files_go_from_the_object_to_the_work_tree() {
+    let content: Vec<u8> = (0..9 << 13_u32).flat_map(|at: u32| [at.to_le_bytes()[0]; 128]).collect();
+    for repack in [false, true] {
+        let sandbox = Sandbox::new("sha1");
+        for name in ["binary", "plain", "text"] {
+            sandbox.put(name, &content);
+        }
+        sandbox.put(".gitattributes", "binary -text\ntext eol=crlf\n");
+        sandbox.commit();
+        if repack {
+            sandbox.git(&sandbox.source(), &["repack", "-adq"], b"");
+        }
+        let id = sandbox.git(&sandbox.source(), &["rev-parse", "HEAD:binary"], b"");
+        let id = ObjectId::from_hex(id.as_bytes()).expect("an id");
+        let objects_dir = sandbox.source().join(".git/objects");
+        let place = Place {
+            git_dir: &objects_dir,
+            work_tree: &objects_dir,
+            objects_dir: &objects_dir,
+            object_hash: id.kind(),
+        };
+        assert!(blob::Blobs::open(&place).expect("objects").is_large(&id));
+        sandbox.compare(&[], &Options::default());
+    }
+}
+
+#[test]
+fn one_thread_and_many_write_the_same() {
+    for workers in [1, 3] {
+        let sandbox = Sandbox::new("sha1");
+        fill(&sandbox);
+        sandbox.compare(&[], &Options { workers, parallel_from: 1, ..Options::default() });
+    }
+}
+
 /// Keeps the phases, and stops the work after `limit` files.
 struct Recorder {
     events: Vec<(&'static str, u64, Option<u64>)>,

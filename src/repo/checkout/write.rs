@@ -5,17 +5,17 @@
 //! link. Symbolic links are made last, when every other path is there.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::PathBuf;
+use std::fs;
+use std::io;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use gix_filter::driver::Key;
-use gix_object::FindExt;
 
+use super::blob::Blobs;
 use super::filter::{Converted, Filters};
 use super::index::{Entry, Mode, Stat};
-use super::{Outcome, Place, unreadable};
+use super::work_tree::{Content, WorkTree};
+use super::{Outcome, Place, parallel, unreadable};
 use crate::progress::{Event, Progress};
 use crate::repo::Error;
 
@@ -28,6 +28,8 @@ pub struct How {
     pub filters: Option<Filters>,
     /// Whether the file system has symbolic links.
     pub symlinks: bool,
+    /// How many threads write files that nothing converts.
+    pub threads: usize,
 }
 
 /// Writes the files of `entries` and notes in each what the system says about its file.
@@ -38,8 +40,11 @@ pub fn write(
     entries: &mut [Entry],
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
+    let blobs = Blobs::open(place)?;
     let writer = Writer {
         objects,
+        blobs: &blobs,
+        threads: how.threads,
         tree: WorkTree {
             path: place.work_tree.to_owned(),
             current: BString::default(),
@@ -59,6 +64,8 @@ pub fn write(
 /// The state of a checkout.
 struct Writer<'a> {
     objects: &'a gix_odb::Handle,
+    blobs: &'a Blobs,
+    threads: usize,
     tree: WorkTree,
     filters: Option<Filters>,
     /// By filter process, the places of the entries that it holds back.
@@ -73,12 +80,17 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn run(mut self, entries: &mut [Entry]) -> Result<Outcome, Error> {
         self.tick(0)?;
+        let in_threads = self.filters.is_none() && self.threads > 1;
+        if in_threads {
+            self.files_in_threads(entries)?;
+        }
         for (at, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| !entry.is_skipped) {
             match entry.mode {
+                Mode::File | Mode::Executable if in_threads => {}
                 Mode::File | Mode::Executable => self.file(at, entry)?,
                 Mode::Gitlink => {
                     let made = self.tree.submodule(entry.path.as_bstr());
-                    self.note(entry, made, "cannot create submodule directory");
+                    self.outcome.note(entry, made, "cannot create submodule directory");
                     self.tick(1)?;
                 }
                 Mode::Symlink => {}
@@ -97,40 +109,57 @@ impl Writer<'_> {
         Ok(self.outcome)
     }
 
+    /// Writes all files, which nothing converts, in threads.
+    fn files_in_threads(&mut self, entries: &mut [Entry]) -> Result<(), Error> {
+        let (blobs, tree, threads) = (self.blobs, self.tree.clone(), self.threads);
+        let outcome = parallel::write_files(blobs, &tree, entries, threads, &mut |files| self.tick(files))?;
+        self.outcome = outcome;
+        Ok(())
+    }
+
     /// Writes one file, or leaves it for later if its filter process wants time.
     fn file(&mut self, at: usize, entry: &mut Entry) -> Result<(), Error> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let Ok(blob) = self.objects.find_blob(&entry.id, &mut buffer) else {
-            self.unreadable(entry);
-            return self.tick(1);
+        let is_done = self.file_with(at, entry, &mut buffer);
+        self.buffer = buffer;
+        if is_done? { self.tick(1) } else { Ok(()) }
+    }
+
+    fn file_with(&mut self, at: usize, entry: &mut Entry, buffer: &mut Vec<u8>) -> Result<bool, Error> {
+        let streams = match &mut self.filters {
+            Some(filters) => self.blobs.is_large(&entry.id) && filters.keeps_all(self.objects, entry)?,
+            None => self.blobs.is_large(&entry.id),
         };
-        let converted = match &mut self.filters {
-            None => Converted::Same,
-            Some(filters) => filters.convert(self.objects, entry, blob.data)?,
+        let content = if streams { self.blobs.stream(&entry.id) } else { self.blobs.read(&entry.id, buffer) };
+        let Some(content) = content else {
+            self.outcome.unreadable(entry);
+            return Ok(true);
+        };
+        let converted = match (&mut self.filters, &content) {
+            (Some(filters), Content::Bytes(data)) => filters.convert(self.objects, entry, data)?,
+            _ => Converted::Same,
         };
         let content = match &converted {
-            Converted::Same => blob.data,
-            Converted::Content(content) => content,
+            Converted::Same => content,
+            Converted::Content(content) => Content::Bytes(content),
             Converted::Delayed(key) => {
                 self.delayed.entry(key.clone()).or_default().insert(entry.path.clone(), at);
-                self.buffer = buffer;
-                return Ok(());
+                return Ok(false);
             }
         };
         let made = self.tree.file(entry.path.as_bstr(), entry.mode, content);
-        self.buffer = buffer;
-        self.note(entry, made, "unable to create file");
-        self.tick(1)
+        self.outcome.note(entry, made, "unable to create file");
+        Ok(true)
     }
 
     fn symlink(&mut self, entry: &mut Entry) -> Result<(), Error> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        match self.objects.find_blob(&entry.id, &mut buffer) {
-            Ok(blob) => {
-                let made = self.tree.symlink(entry.path.as_bstr(), blob.data);
-                self.note(entry, made, "unable to create symlink");
+        match self.blobs.find(&entry.id, &mut buffer) {
+            Some(target) => {
+                let made = self.tree.symlink(entry.path.as_bstr(), target);
+                self.outcome.note(entry, made, "unable to create symlink");
             }
-            Err(_) => self.unreadable(entry),
+            None => self.outcome.unreadable(entry),
         }
         self.buffer = buffer;
         self.tick(1)
@@ -155,8 +184,8 @@ impl Writer<'_> {
                     };
                     let content = filters.fetch(&key, path.as_bstr())?;
                     (done, bytes) = (done + 1, bytes + content.len() as u64);
-                    let made = self.tree.file(path.as_bstr(), entry.mode, &content);
-                    self.note(entry, made, "unable to create file");
+                    let made = self.tree.file(path.as_bstr(), entry.mode, Content::Bytes(&content));
+                    self.outcome.note(entry, made, "unable to create file");
                     stop_on(self.progress.report(Event::Phase { title, done, total: Some(total), bytes }))?;
                     self.tick(1)?;
                 }
@@ -173,26 +202,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Keeps what became of an entry: its stat data, a collision or an error.
-    fn note(&mut self, entry: &mut Entry, made: io::Result<Stat>, action: &str) {
-        match made {
-            Ok(stat) => entry.stat = stat,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.outcome.collisions.push(entry.path.clone());
-            }
-            Err(error) => {
-                let text = error.to_string();
-                let text = text.split(" (os error").next().unwrap_or_default();
-                self.outcome.errors.push((entry.path.clone(), format!("{action} {}: {text}", entry.path)));
-            }
-        }
-    }
-
-    fn unreadable(&mut self, entry: &Entry) {
-        let reason = unreadable(entry.path.as_bstr(), &entry.id).to_string();
-        self.outcome.errors.push((entry.path.clone(), reason));
-    }
-
     fn tick(&mut self, files: u64) -> Result<(), Error> {
         self.done += files;
         let (title, done, total) = (UPDATING_FILES, self.done, Some(self.total));
@@ -200,97 +209,30 @@ impl Writer<'_> {
     }
 }
 
+impl Outcome {
+    /// Keeps what became of an entry: its stat data, a collision or an error.
+    pub(super) fn note(&mut self, entry: &mut Entry, made: io::Result<Stat>, action: &str) {
+        match made {
+            Ok(stat) => entry.stat = stat,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.collisions.push(entry.path.clone());
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let text = text.split(" (os error").next().unwrap_or_default();
+                self.errors.push((entry.path.clone(), format!("{action} {}: {text}", entry.path)));
+            }
+        }
+    }
+
+    pub(super) fn unreadable(&mut self, entry: &Entry) {
+        let reason = unreadable(entry.path.as_bstr(), &entry.id).to_string();
+        self.errors.push((entry.path.clone(), reason));
+    }
+}
+
 fn stop_on(flow: std::ops::ControlFlow<()>) -> Result<(), Error> {
     if flow.is_break() { Err(Error::Interrupted) } else { Ok(()) }
-}
-
-/// The place where files are made. Each function fails with [`io::ErrorKind::AlreadyExists`] where something is.
-struct WorkTree {
-    path: PathBuf,
-    /// The directory, from the top, that is known to be one, with all above it.
-    current: BString,
-    /// Whether the file system has symbolic links.
-    symlinks: bool,
-}
-
-impl WorkTree {
-    fn file(&mut self, path: &BStr, mode: Mode, content: &[u8]) -> io::Result<Stat> {
-        let full = self.prepare(path)?;
-        let mut file = create_new(&full, mode)?;
-        if let Err(error) = file.write_all(content) {
-            drop(file);
-            // The first error says more than that of the removal would.
-            drop(fs::remove_file(&full));
-            return Err(error);
-        }
-        Ok(Stat::new(&file.metadata()?))
-    }
-
-    fn symlink(&mut self, path: &BStr, target: &[u8]) -> io::Result<Stat> {
-        if !self.symlinks {
-            return self.file(path, Mode::File, target);
-        }
-        let full = self.prepare(path)?;
-        let target = target.to_path().map_err(io::Error::other)?;
-        #[cfg(unix)]
-        std::os::unix::fs::symlink(target, &full)?;
-        #[cfg(windows)]
-        std::os::windows::fs::symlink_file(target, &full)?;
-        Ok(Stat::new(&fs::symlink_metadata(&full)?))
-    }
-
-    /// Makes the empty directory of a submodule.
-    fn submodule(&mut self, path: &BStr) -> io::Result<Stat> {
-        let full = self.prepare(path)?;
-        fs::create_dir(&full)?;
-        Ok(Stat::new(&fs::symlink_metadata(&full)?))
-    }
-
-    /// Makes the directories above `path` and gives its full name.
-    fn prepare(&mut self, path: &BStr) -> io::Result<PathBuf> {
-        let directory = path.rfind_byte(b'/').and_then(|end| path.get(..end)).unwrap_or_default();
-        if self.current != directory {
-            self.enter(directory.as_bstr())?;
-        }
-        Ok(self.path.join(path.to_path().map_err(io::Error::other)?))
-    }
-
-    /// Makes those of the directories down to `directory` that are not known.
-    fn enter(&mut self, directory: &BStr) -> io::Result<()> {
-        let ends = directory.find_iter(b"/").chain(Some(directory.len()));
-        for above in ends.filter_map(|end| directory.get(..end)).filter(|above| !above.is_empty()) {
-            let rest = self.current.strip_prefix(above);
-            if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/")) {
-                continue;
-            }
-            let full = self.path.join(above.to_path().map_err(io::Error::other)?);
-            match fs::create_dir(&full) {
-                // An own one, in other case or from before the symbolic links; never through a link.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    if !fs::symlink_metadata(&full)?.is_dir() {
-                        return Err(error);
-                    }
-                }
-                made => made?,
-            }
-        }
-        self.current = directory.to_owned();
-        Ok(())
-    }
-}
-
-/// Makes a file that was not there; the umask takes what it takes from 0666 or 0777.
-fn create_new(path: &std::path::Path, mode: Mode) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    if mode == Mode::Executable {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o777);
-    }
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path)
 }
 
 /// Adds to the paths that found something in their place those that are there, and sorts them as the index is.

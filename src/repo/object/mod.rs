@@ -102,11 +102,15 @@ impl Objects {
         })
     }
 
-    /// Opens `objects_dir` without shallow boundary, for the tests of this module and its neighbours.
+    /// Opens `objects_dir` with its alternates, without shallow boundary.
+    pub(in crate::repo) fn at(objects_dir: PathBuf, object_hash: gix_hash::Kind) -> Result<Self, Error> {
+        Self::open(Places { main: objects_dir, extra: Vec::new(), object_hash }, Vec::new(), true)
+    }
+
+    /// As [`at`](Self::at), for the tests of this module and its neighbours.
     #[cfg(test)]
     pub(in crate::repo) fn open_for_test(objects_dir: PathBuf, object_hash: gix_hash::Kind) -> Self {
-        Self::open(Places { main: objects_dir, extra: Vec::new(), object_hash }, Vec::new(), true)
-            .expect("objects")
+        Self::at(objects_dir, object_hash).expect("objects")
     }
 
     /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
