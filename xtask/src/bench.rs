@@ -1,23 +1,28 @@
-//! `cargo xtask bench`: gitr and C git beside each other, on a repository that the caller names.
+//! `cargo xtask bench`: gitr and every C git that is found beside each other, and gix where it is installed and knows the
+//! task: on repositories that are made for it, or on one that the caller names.
 //!
-//! Both are clients of the same `git daemon` on loopback, behind a relay that counts the bytes. They take turns; what is
+//! All are clients of the same `git daemon` on loopback, behind a relay that counts the bytes. They take turns; what is
 //! told is the median of each figure, and gitr's divided by C git's. What the server spends is not counted but in the
 //! wall clock.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::step::{Steps, cargo, root, variable};
+use program::Program;
+use report::say;
+use server::{Daemon, Relay};
 
 mod distant;
+mod generate;
 mod large;
+mod program;
+mod report;
+mod server;
 
 /// How often each is run, but for what takes long.
 const TURNS: usize = 5;
@@ -28,12 +33,37 @@ const TURNS_WHOLE: usize = 3;
 /// Commits that a push brings.
 const PUSHED: [u32; 3] = [1, 100, 10_000];
 
-/// Runs every benchmark on the repository at `source`, and prints a table.
-pub(crate) fn run(source: &str) -> Result<()> {
+/// What is measured where no repository is named: those of [`generate`].
+pub(crate) const GENERATED: [&str; 4] = ["history", "files", "blobs", "refs"];
+
+/// Runs the benchmarks on each of `sources`, the name of a repository that is made or a path, prints tables, and puts them
+/// into benches/README.md.
+pub(crate) fn run(sources: &[&str]) -> Result<()> {
     Steps::default().run("cargo build --release", &mut cargo("build --release --locked"))?;
-    let bench = Bench::new(Path::new(source))?;
-    bench.print_head()?;
+    for source in sources {
+        match generate::repository(source)? {
+            Some(made) => run_on(source, &made)?,
+            None => run_on(source, Path::new(source))?,
+        }
+    }
+    report::keep()
+}
+
+/// Runs those that tell something of the repository at `path`.
+fn run_on(name: &str, path: &Path) -> Result<()> {
+    let bench = Bench::new(path)?;
+    bench.print_head(name)?;
     bench.clone()?;
+    match name {
+        "files" | "blobs" => return bench.clone_with_files(),
+        "refs" => {
+            bench.fetch_nothing()?;
+            return bench.list_refs();
+        }
+        _ => {}
+    }
+    bench.print_budget()?;
+    bench.clone_with_files()?;
     bench.fetch_nothing()?;
     bench.index_pack()?;
     for commits in PUSHED {
@@ -51,13 +81,6 @@ struct Bench {
     source: PathBuf,
     relay: Relay,
     _daemon: Daemon,
-}
-
-/// One of the two programs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Program {
-    Gitr,
-    Git,
 }
 
 /// The figures of one run.
@@ -86,21 +109,41 @@ impl Bench {
     }
 
     /// What every figure has to be read with: the machine, the versions and the repository.
-    fn print_head(&self) -> Result<()> {
+    fn print_head(&self, name: &str) -> Result<()> {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let mut models = processors.lines().filter(|line| line.starts_with("model name"));
         let model = models.next().and_then(|line| line.split_once(": ")).map_or("unknown", |(_, name)| name);
         let count = std::thread::available_parallelism()?;
         let objects = said_by_git(&self.source, &["count-objects", "-v"])?;
         let figure = |name: &str| objects.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
-        println!("\nprocessor: {model}, {count} threads at once");
-        println!(
-            "programs: {}, {}",
+        say(&format!("\n### {name}\n"));
+        say(&format!("processor: {model}, {count} threads at once\\"));
+        let peers: Vec<_> = program::all().into_iter().map(Program::name).collect();
+        say(&format!(
+            "programs: {}, {}\\",
             said_by(Program::Gitr, &self.source, &["version"])?,
-            said_by_git(&self.source, &["version"])?
+            peers.join(", ")
+        ));
+        let (objects, size) = (figure("in-pack: "), figure("size-pack: "));
+        say(&format!("repository: {objects} objects, {size} kB packed"));
+        say(
+            "\n| what | beside | CPU s | wall s | peak MB | sent | received |\n|---|---|---|---|---|---|---|",
         );
-        println!("repository: {} objects, {} kB packed", figure("in-pack: "), figure("size-pack: "));
-        println!("\n| what | CPU s | wall s | peak MB | sent | received |\n|---|---|---|---|---|---|");
+        Ok(())
+    }
+
+    /// What the work of an index comes to at the least.
+    fn print_budget(&self) -> Result<()> {
+        let mut command = cargo("bench --locked --bench budget --");
+        let output = command.arg(self.pack()?).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+        for (what, figures) in rows {
+            say(&format!(
+                "| *at the least:* {what} | | {} | | | | |",
+                figures.replace(" |", ",").trim_end_matches(',')
+            ));
+        }
         Ok(())
     }
 
@@ -110,9 +153,29 @@ impl Bench {
 
     fn clone(&self) -> Result<()> {
         let url = self.url("source.git");
-        compare("clone --bare", TURNS_WHOLE, |program| {
+        compare("clone --bare", (TURNS_WHOLE, program::all()), |program| {
             let copy = self.fresh("copy.git")?;
-            self.measure(program, &self.directory, &["clone", "-q", "--bare", &url, &copy])
+            let quiet = if program == Program::Gix { "--no-tags" } else { "-q" };
+            self.measure(program, &self.directory, &["clone", quiet, "--bare", &url, &copy])
+        })
+    }
+
+    /// A clone with a work tree. C git's workers are as many as make it fastest.
+    fn clone_with_files(&self) -> Result<()> {
+        let url = self.url("source.git");
+        for workers in ["checkout.workers=1", "checkout.workers=2"] {
+            compare(&format!("clone, {workers}"), (TURNS_WHOLE, program::c_gits()), |program| {
+                let copy = self.fresh("copy")?;
+                self.measure(program, &self.directory, &["-c", workers, "clone", "-q", &url, &copy])
+            })?;
+        }
+        Ok(())
+    }
+
+    fn list_refs(&self) -> Result<()> {
+        let url = self.url("source.git");
+        compare("ls-remote", (TURNS, program::c_gits()), |program| {
+            self.measure(program, &self.directory, &["ls-remote", &url])
         })
     }
 
@@ -120,23 +183,34 @@ impl Bench {
         let copy = self.fresh("copy.git")?;
         git(&self.directory, &["clone", "-q", "--mirror", &self.url("source.git"), &copy])?;
         let copy = self.directory.join(copy);
-        compare("fetch nothing", TURNS, |program| self.measure(program, &copy, &["fetch", "-q"]))
+        compare("fetch nothing", (TURNS, program::c_gits()), |program| {
+            self.measure(program, &copy, &["fetch", "-q"])
+        })
     }
 
     /// An index for the pack that is there, with one thread and with two.
     fn index_pack(&self) -> Result<()> {
-        let files = fs::read_dir(self.source.join("objects/pack"))?;
-        let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
-        let pack = paths.find(|path| path.extension().is_some_and(|extension| extension == "pack"));
-        let pack = pack.context("the repository has no pack")?;
+        let pack = self.pack()?;
+        let pack = pack.to_string_lossy();
         for threads in ["1", "2"] {
             let option = format!("--threads={threads}");
-            compare(&format!("index-pack {option}"), TURNS_WHOLE, |program| {
-                let arguments = ["index-pack", &option, "-o", "bench.idx", &pack.to_string_lossy()];
-                self.measure(program, &self.directory, &arguments)
+            compare(&format!("index-pack {option}"), (TURNS_WHOLE, program::all()), |program| {
+                let arguments: &[&str] = match program {
+                    Program::Gix => &["--threads", threads, "free", "pack", "index", "create", "-p", &pack],
+                    _ => &["index-pack", &option, "-o", "bench.idx", &pack],
+                };
+                self.measure(program, &self.directory, arguments)
             })?;
         }
         Ok(())
+    }
+
+    /// The one pack of the source.
+    fn pack(&self) -> Result<PathBuf> {
+        let files = fs::read_dir(self.source.join("objects/pack"))?;
+        let mut paths = files.filter_map(|entry| Some(entry.ok()?.path()));
+        let pack = paths.find(|path| path.extension().is_some_and(|extension| extension == "pack"));
+        pack.context("the repository has no pack")
     }
 
     /// A push of the last `commits` of the first-parent history, or of all of it.
@@ -146,14 +220,16 @@ impl Bench {
         if let Some(commits) = commits {
             let base = format!("HEAD~{commits}");
             if git(&self.source, &["rev-parse", "-q", "--verify", &base]).is_err() {
-                println!("| {title} | the history is shorter | | | | |");
+                say(&format!("| {title} | the history is shorter | | | | | |"));
                 return Ok(());
             }
             let template = self.directory.join(&template);
             let template = template.to_string_lossy();
             git(&self.source, &["push", "-q", &template, &format!("{base}:refs/heads/base")])?;
         }
-        compare(title, turns, |program| self.push_into_copy(program, &self.source, &template))
+        compare(title, (turns, program::c_gits()), |program| {
+            self.push_into_copy(program, &self.source, &template)
+        })
     }
 
     /// A push of all of a repository of a gigabyte.
@@ -163,7 +239,9 @@ impl Bench {
         let source = self.directory.join(source);
         let template = self.fresh("template.git")?;
         git(&self.directory, &["init", "-q", "--bare", &template])?;
-        compare("push a gigabyte", TURNS_WHOLE, |program| self.push_into_copy(program, &source, &template))
+        compare("push a gigabyte", (TURNS_WHOLE, program::c_gits()), |program| {
+            self.push_into_copy(program, &source, &template)
+        })
     }
 
     /// Pushes `HEAD` of `source` to a copy of `template`.
@@ -179,7 +257,7 @@ impl Bench {
     /// Runs `program` under GNU time in `place`.
     fn measure(&self, program: Program, place: &Path, arguments: &[&str]) -> Result<Figures> {
         let figures = self.directory.join("figures");
-        let program = program_path(program);
+        let program = program.path();
         let before = self.relay.counts();
         let mut command = Command::new("/usr/bin/time");
         command.args(["-f", "%U %S %e %M", "-o"]).arg(&figures).arg(program);
@@ -210,25 +288,34 @@ impl Bench {
     }
 }
 
-/// Lets both take turns at `run` and prints one row.
-fn compare(title: &str, turns: usize, mut run: impl FnMut(Program) -> Result<Figures>) -> Result<()> {
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+/// Lets gitr and `peers` take turns at `run` and prints a row for each of them.
+fn compare(
+    title: &str,
+    (turns, peers): (usize, Vec<Program>),
+    mut run: impl FnMut(Program) -> Result<Figures>,
+) -> Result<()> {
+    let mut ours = Vec::new();
+    let mut theirs = vec![Vec::new(); peers.len()];
     for _ in 0..turns {
         ours.push(run(Program::Gitr)?);
-        theirs.push(run(Program::Git)?);
+        for (peer, figures) in peers.iter().zip(&mut theirs) {
+            figures.push(run(*peer)?);
+        }
     }
-    let cell = |figure: fn(&Figures) -> f64, digits: usize| {
-        let (ours, theirs) = (median(&ours, figure), median(&theirs, figure));
-        format!("{ours:.digits$} / {theirs:.digits$} = {:.2}", ours / theirs.max(f64::MIN_POSITIVE))
-    };
-    let cells = [
-        cell(|figures| figures.cpu, 2),
-        cell(|figures| figures.wall, 2),
-        cell(|figures| figures.peak_mb, 0),
-        cell(|figures| figures.sent, 0),
-        cell(|figures| figures.received, 0),
-    ];
-    println!("| {title} | {} |", cells.join(" | "));
+    for (peer, theirs) in peers.iter().zip(&theirs) {
+        let cell = |figure: fn(&Figures) -> f64, digits: usize| {
+            let (ours, theirs) = (median(&ours, figure), median(theirs, figure));
+            format!("{ours:.digits$} / {theirs:.digits$} = {:.2}", ours / theirs.max(f64::MIN_POSITIVE))
+        };
+        let cells = [
+            cell(|figures| figures.cpu, 2),
+            cell(|figures| figures.wall, 2),
+            cell(|figures| figures.peak_mb, 0),
+            cell(|figures| figures.sent, 0),
+            cell(|figures| figures.received, 0),
+        ];
+        say(&format!("| {title} | {} | {} |", peer.name(), cells.join(" | ")));
+    }
     Ok(())
 }
 
@@ -237,85 +324,6 @@ fn median(runs: &[Figures], figure: fn(&Figures) -> f64) -> f64 {
     let mut values: Vec<f64> = runs.iter().map(figure).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
-/// `git daemon`, which serves the directory of a bench.
-struct Daemon {
-    child: Child,
-    port: u16,
-}
-
-impl Daemon {
-    fn start(directory: &Path) -> Result<Self> {
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut command = Command::new("git");
-        hermetic(&mut command)
-            .args(["daemon", "--export-all", "--enable=receive-pack", "--listen=127.0.0.1", "--reuseaddr"])
-            .arg(format!("--port={port}"))
-            .arg(format!("--base-path={}", directory.display()))
-            .stderr(Stdio::null());
-        let child = command.spawn().context("cannot run git daemon")?;
-        let daemon = Self { child, port };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
-        Ok(daemon)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // nothing is left to be done about a server that is gone already
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// Passes connections on and counts what goes either way.
-struct Relay {
-    port: u16,
-    sent: Arc<AtomicU64>,
-    received: Arc<AtomicU64>,
-}
-
-impl Relay {
-    fn start(to: u16) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let relay =
-            Self { port: listener.local_addr()?.port(), sent: Arc::default(), received: Arc::default() };
-        let (sent, received) = (Arc::clone(&relay.sent), Arc::clone(&relay.received));
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else { continue };
-                pass(&client, &server, &sent);
-                pass(&server, &client, &received);
-            }
-        });
-        Ok(relay)
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "no one counts that many bytes")]
-    fn counts(&self) -> (f64, f64) {
-        (self.sent.load(Ordering::SeqCst) as f64, self.received.load(Ordering::SeqCst) as f64)
-    }
-}
-
-/// Copies from one socket to the other in a thread of its own.
-fn pass(from: &TcpStream, to: &TcpStream, count: &Arc<AtomicU64>) {
-    let (Ok(mut from), Ok(mut to)) = (from.try_clone(), to.try_clone()) else { return };
-    let count = Arc::clone(count);
-    std::thread::spawn(move || {
-        let mut buffer = vec![0; 256 * 1024];
-        while let Ok(length) = from.read(&mut buffer) {
-            let chunk = buffer.get(..length).unwrap_or_default();
-            if chunk.is_empty() || to.write_all(chunk).is_err() {
-                break;
-            }
-            count.fetch_add(length as u64, Ordering::SeqCst);
-        }
-        // whoever is gone needs not to be told
-        drop(to.shutdown(Shutdown::Write));
-    });
 }
 
 /// Runs git, whose output is nobody's affair.
@@ -335,20 +343,12 @@ fn said_by_git(place: &Path, arguments: &[&str]) -> Result<String> {
 
 /// What `program` prints.
 fn said_by(program: Program, place: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(program_path(program));
+    let mut command = Command::new(program.path());
     let output = hermetic(&mut command).current_dir(place).args(arguments).output()?;
     if !output.status.success() {
         bail!("'{}' failed", arguments.join(" "));
     }
     Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
-}
-
-/// What is run.
-fn program_path(program: Program) -> PathBuf {
-    match program {
-        Program::Gitr => target().join("release/gitr"),
-        Program::Git => "git".into(),
-    }
 }
 
 /// Where cargo builds.

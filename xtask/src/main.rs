@@ -17,8 +17,10 @@ usage: cargo xtask <task>
 tasks:
     test    install what is missing, then check format, lints, tests, documentation and licences
     ci      the same
-    bench <repository>
-            measure gitr beside C git on a copy of a repository, and print a table
+    bench [<repository>...]
+            measure gitr beside each C git that is found, and gix, on copies of repositories: by path, or one of those
+            that are made for it (history, files, blobs, refs; all of them if none is named); print tables and put
+            them into benches/README.md
 ";
 
 fn main() -> ExitCode {
@@ -35,7 +37,8 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test" | "ci"] => test::run(),
-        ["bench", source] => bench::run(source),
+        ["bench"] => bench::run(&bench::GENERATED),
+        ["bench", ref sources @ ..] => bench::run(sources),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Bench, Program, TURNS, git, hermetic, program_path};
+use super::program::Program;
+use super::report::say;
+use super::{Bench, TURNS, git, hermetic};
 
 /// How far away the server is.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -39,11 +41,11 @@ impl Bench {
         git(&self.directory, &["clone", "-q", "--mirror", "source.git", &copy])?;
         let copy = self.directory.join(copy);
         git(&copy, &["config", "remote.origin.url", &url])?;
-        println!(
+        say(&format!(
             "\n| fetch nothing over HTTPS, {} ms away | first byte s | wall s | connections | round trips |",
             ROUND_TRIP.as_millis()
-        );
-        println!("|---|---|---|---|---|");
+        ));
+        say("|---|---|---|---|---|");
         for version in ["HTTP/2", "HTTP/1.1"] {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
             for _ in 0..TURNS {
@@ -54,7 +56,13 @@ impl Bench {
                 let (ours, theirs) = (median(&ours, number), median(&theirs, number));
                 format!("{ours:.digits$} / {theirs:.digits$} = {:.2}", ours / theirs.max(f64::MIN_POSITIVE))
             };
-            println!("| {version} | {} | {} | {} | {} |", cell(0, 3), cell(1, 3), cell(2, 0), cell(3, 0));
+            say(&format!(
+                "| {version} | {} | {} | {} | {} |",
+                cell(0, 3),
+                cell(1, 3),
+                cell(2, 0),
+                cell(3, 0)
+            ));
         }
         Ok(())
     }
@@ -64,7 +72,7 @@ impl Bench {
         let trace = self.directory.join("packets");
         drop(fs::remove_file(&trace));
         let before = relay.counts();
-        let mut command = Command::new(program_path(program));
+        let mut command = Command::new(program.path());
         let version = format!("http.version={version}");
         hermetic(&mut command).args(["-c", &version, "fetch", "-q"]).current_dir(copy);
         command.env("GIT_TRACE_PACKET", &trace).env("TZ", "UTC");

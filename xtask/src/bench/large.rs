@@ -38,7 +38,7 @@ pub(super) fn make(parent: &Path, name: &str) -> Result<()> {
 }
 
 fn write(out: &mut dyn Write) -> io::Result<()> {
-    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    let mut noise = Noise::new();
     let mut versions = [0_usize; TEXTS];
     for number in 0..COMMITS {
         let who = format!("Committer <committer@example.com> {} +0000", 1_000_000_000 + 60 * number);
@@ -68,7 +68,12 @@ fn write_text(out: &mut dyn Write, number: usize, version: usize) -> io::Result<
     writeln!(out, "M 644 inline text/{}/{number}.txt\ndata {}\n{text}", number % 20, text.len())
 }
 
-fn write_noise(out: &mut dyn Write, path: &str, mut bytes: usize, noise: &mut Noise) -> io::Result<()> {
+pub(super) fn write_noise(
+    out: &mut dyn Write,
+    path: &str,
+    mut bytes: usize,
+    noise: &mut Noise,
+) -> io::Result<()> {
     writeln!(out, "M 644 inline {path}\ndata {bytes}")?;
     while bytes > 0 {
         let word = noise.next().to_le_bytes();
@@ -80,9 +85,13 @@ fn write_noise(out: &mut dyn Write, path: &str, mut bytes: usize, noise: &mut No
 }
 
 /// Marsaglia's xorshift: nothing compresses it, and it is the same each time.
-struct Noise(u64);
+pub(super) struct Noise(u64);
 
 impl Noise {
+    pub(super) fn new() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
