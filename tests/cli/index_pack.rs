@@ -152,14 +152,12 @@ fn an_object_that_is_there_twice_is_refused_by_strict() {
     checksum.update(&pack);
     pack.extend(checksum.finish().as_slice());
     twin.prepare(|directory| fs::write(directory.join("twice.pack"), &pack).unwrap());
-    for (status, arguments) in [
-        (128, &["index-pack", "--strict", "twice.pack"][..]),
-        (0, &["index-pack", "twice.pack"]),
-        (128, &["index-pack", "--verify", "--strict", "twice.pack"]),
-    ] {
-        assert_eq!(twin.run("", arguments).status, status);
-        same_files(&twin, "");
-    }
+    // C git leaves half an index behind here.
+    assert_eq!(twin.run("", &["index-pack", "--strict", "twice.pack"]).status, 128);
+    assert!(!twin.ours.join("twice.idx").exists());
+    assert_eq!(twin.run("", &["index-pack", "twice.pack"]).status, 0);
+    same_files(&twin, "");
+    assert_eq!(twin.run("", &["index-pack", "--verify", "--strict", "twice.pack"]).status, 128);
     assert_eq!(fed(&sandbox, &twin, "new", &["index-pack", "--strict", "--stdin"], &pack).status, 128);
 }
 
