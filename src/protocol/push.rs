@@ -12,6 +12,7 @@ use bstr::BString;
 use gix_hash::ObjectId;
 
 pub mod certificate;
+pub mod proc_receive;
 mod report;
 mod request;
 

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 use super::config::display_name;
 use super::{Environment, Error, Repository};
@@ -14,6 +14,9 @@ const NO_EXECUTABLE_FORMAT: i32 = 8;
 
 /// Bytes of a hook's output that are passed on at once: as git does, so that the client sees them early.
 const HEARD_LEN_MAX: usize = 128;
+
+/// Takes in what a hook writes, as it comes.
+pub type Hear<'a> = dyn FnMut(&[u8]) + 'a;
 
 /// An installed hook and what it runs in.
 #[derive(Debug, Clone)]
@@ -132,6 +135,12 @@ impl Hook {
         }
     }
 
+    /// The hook with `GIT_DIR` naming `git_dir` wherever it goes.
+    #[must_use]
+    pub fn naming(self, git_dir: &Path) -> Self {
+        Self { git_dir: Some(git_dir.to_owned()), ..self }
+    }
+
     /// As [`Self::run`], but what it writes, to either output, goes to `hear` as it comes.
     ///
     /// # Errors
@@ -155,19 +164,48 @@ impl Hook {
         let stdin = child.stdin.take();
         std::thread::scope(|scope| {
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
-            let mut buffer = [0; HEARD_LEN_MAX];
-            loop {
-                match output.read(&mut buffer) {
-                    Ok(0) => return Ok(()),
-                    Ok(amount) => hear(buffer.get(..amount).unwrap_or_default()),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(failed(error)),
-                }
-            }
+            pass_on(&mut output, hear).map_err(failed)
         })?;
         let status = child.wait().map_err(failed)?;
         telemetry::child_ended(child.id(), status);
         Ok(status)
+    }
+
+    /// Runs the hook and talks to it: `talk` has its standard input and output, and what it writes to standard error goes to
+    /// `hear` as it comes, or to our own without one. Gives what `talk` gave, and how the hook ended.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started or heard.
+    pub fn run_talking<T: Send>(
+        &self,
+        talk: impl FnOnce(ChildStdin, ChildStdout) -> T + Send,
+        hear: Option<&mut Hear<'_>>,
+    ) -> Result<(T, ExitStatus), Error> {
+        let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
+        let is_heard = hear.is_some();
+        let mut child = self.spawn_with(&[], &|command| {
+            command.stdout(Stdio::piped());
+            if is_heard {
+                command.stderr(Stdio::piped());
+            }
+            Ok(())
+        });
+        let child = child.as_mut().map_err(|error| failed(io::Error::from(error.kind())))?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(failed(io::ErrorKind::BrokenPipe.into()));
+        };
+        let stderr = child.stderr.take();
+        let told = std::thread::scope(|scope| {
+            let conversation = scope.spawn(move || talk(stdin, stdout));
+            if let (Some(mut stderr), Some(hear)) = (stderr, hear) {
+                pass_on(&mut stderr, hear).map_err(failed)?;
+            }
+            conversation.join().map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))
+        })?;
+        let status = child.wait().map_err(failed)?;
+        telemetry::child_ended(child.id(), status);
+        Ok((told, status))
     }
 
     fn spawn(&self, arguments: &[&OsStr]) -> io::Result<Child> {
@@ -203,6 +241,19 @@ impl Hook {
         let output = if self.has_our_output { Stdio::inherit() } else { Stdio::from(io::stderr()) };
         command.stdin(Stdio::piped()).stdout(output).stderr(Stdio::inherit());
         command
+    }
+}
+
+/// Gives what comes out of `output` to `hear`, up to its end.
+fn pass_on(output: &mut dyn Read, hear: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    let mut buffer = [0; HEARD_LEN_MAX];
+    loop {
+        match output.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(amount) => hear(buffer.get(..amount).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

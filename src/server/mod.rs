@@ -18,6 +18,7 @@ mod hidden;
 pub mod http;
 pub mod receive_pack;
 mod refs;
+mod server_info;
 pub mod upload_pack;
 pub mod watch;
 

@@ -7,7 +7,9 @@
 //!
 //! No object can be seen by others before `pre-receive` has agreed, and no ref moves to a commit whose history is not whole.
 
+use std::cell::OnceCell;
 use std::io::{BufRead, Write};
+use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 
@@ -15,21 +17,23 @@ use self::hooks::Hooks;
 use self::quarantine::Quarantine;
 use self::settings::Settings;
 use super::upload_pack::Conversation;
-use super::{Error, Served};
+use super::{Error, Served, server_info};
 use crate::protocol::Version;
 use crate::protocol::fetch::SideBand;
 use crate::protocol::pktline::{write_flush, write_line};
-use crate::protocol::push::{Command, RefReport, Report, Request};
+use crate::protocol::push::{Command, RefReport, Report, Request, Rewritten};
 use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
-use crate::repo::Repository;
+use crate::repo::{Objects, Repository};
 
 mod advertise;
 mod checks;
 mod execute;
 mod hooks;
+mod proc_receive;
 mod quarantine;
 mod settings;
 mod unpack;
+mod work_tree;
 
 /// The service for one repository.
 #[derive(Debug)]
@@ -38,23 +42,46 @@ pub struct ReceivePack<'a> {
     refs: Served<'a>,
     settings: Settings,
     conversation: Conversation,
+    /// The branches that are checked out, and where: read once it matters.
+    checked_out: OnceCell<Vec<(BString, PathBuf)>>,
+    /// The objects, those of the push among them: opened once it is welcome.
+    objects: OnceCell<Objects>,
 }
 
 /// A command, and what became of it.
 #[derive(Debug)]
 struct Row {
     command: Command,
+    /// Who does it.
+    by: By,
     /// Why it is not done.
     error: Option<BString>,
-    /// Another command does it: the ref is a symbolic one to that of the other.
-    is_covered: bool,
+    /// What the hook did instead.
+    rewritten: Vec<Rewritten>,
     /// The ref was to be deleted and is not there.
     is_absent: bool,
 }
 
+/// Who does what a command asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// We move the ref.
+    Us,
+    /// Another command: the ref is a symbolic one to that of the other.
+    Alias,
+    /// The `proc-receive` hook, which moves whatever it likes.
+    Hook,
+}
+
 impl Row {
+    /// Whether it may be done yet.
     fn is_open(&self) -> bool {
-        self.error.is_none() && !self.is_covered
+        self.error.is_none() && self.by != By::Alias
+    }
+
+    /// Whether it may be done yet, and by us.
+    fn is_ours(&self) -> bool {
+        self.error.is_none() && self.by == By::Us
     }
 }
 
@@ -66,7 +93,33 @@ impl<'a> ReceivePack<'a> {
     /// If the configuration makes no sense.
     pub fn new(repo: &'a Repository, conversation: Conversation) -> Result<Self, Error> {
         let settings = Settings::read(repo)?;
-        Ok(Self { repo, refs: Served::new(repo, "receive"), settings, conversation })
+        let refs = Served::new(repo, "receive");
+        Ok(Self {
+            repo,
+            refs,
+            settings,
+            conversation,
+            checked_out: OnceCell::new(),
+            objects: OnceCell::new(),
+        })
+    }
+
+    /// The branches that are checked out, and where.
+    fn checked_out(&self) -> Result<&[(BString, PathBuf)], Error> {
+        if let Some(known) = self.checked_out.get() {
+            return Ok(known);
+        }
+        let found = self.repo.checked_out_branches()?;
+        Ok(self.checked_out.get_or_init(|| found))
+    }
+
+    /// The objects once those of the push are welcome.
+    fn objects(&self) -> Result<&Objects, Error> {
+        if let Some(known) = self.objects.get() {
+            return Ok(known);
+        }
+        let opened = self.repo.objects()?;
+        Ok(self.objects.get_or_init(|| opened))
     }
 
     /// Holds the conversation in `version`, of which there is no 2: that is 0.
@@ -120,7 +173,7 @@ impl<'a> ReceivePack<'a> {
         let has = |word: &str| has(request, word);
         let side_band = if has("side-band-64k") { SideBand::Large } else { SideBand::None };
         let mut voice = Voice { out, side_band };
-        let mut rows = rows(&request.commands);
+        let mut rows: Vec<Row> = request.commands.iter().map(|command| self.row(command)).collect();
         let needs_pack = rows.iter().any(|row| !row.command.new.is_null());
         let quarantine = Quarantine::create(self.repo)?;
         let unpacked = if needs_pack {
@@ -149,10 +202,24 @@ impl<'a> ReceivePack<'a> {
             voice.report(&report, has("report-status-v2"))?;
         }
         hooks.afterwards(&rows, &mut voice)?;
+        if self.settings.writes_server_info {
+            server_info::write(self.repo)?;
+        }
         if self.settings.maintains {
             self.maintain(&mut voice)?;
         }
         voice.finish()
+    }
+
+    fn row(&self, command: &Command) -> Row {
+        let is_handed_over = self.settings.handed_over.iter().any(|entry| entry.takes(command));
+        Row {
+            command: command.clone(),
+            by: if is_handed_over { By::Hook } else { By::Us },
+            error: None,
+            rewritten: Vec::new(),
+            is_absent: false,
+        }
     }
 
     fn maintain(&self, voice: &mut Voice<'_>) -> Result<(), Error> {
@@ -166,20 +233,10 @@ impl<'a> ReceivePack<'a> {
     }
 }
 
-fn rows(commands: &[Command]) -> Vec<Row> {
-    let row = |command: &Command| Row {
-        command: command.clone(),
-        error: None,
-        is_covered: false,
-        is_absent: false,
-    };
-    commands.iter().map(row).collect()
-}
-
 fn report(row: &Row) -> RefReport {
     let outcome = match &row.error {
         Some(reason) => Err(reason.clone()),
-        None => Ok(Vec::new()),
+        None => Ok(row.rewritten.clone()),
     };
     RefReport { name: row.command.name.clone(), outcome }
 }

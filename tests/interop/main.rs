@@ -31,6 +31,7 @@ mod remotes;
 mod serve;
 mod serve_push;
 mod serve_transport;
+mod serve_work_tree;
 mod shallow;
 mod sources;
 mod ssh;

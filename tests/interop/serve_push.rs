@@ -185,3 +185,123 @@ fn hooks_are_asked_and_told_as_c_git_asks_them() {
     pushed.grow(14..16);
     pushed.same(&["main", "main:refs/heads/more"]);
 }
+
+/// A hook in a few lines of shell: it takes all that it is told, and answers with the lines of the file `answer`.
+const PROC_RECEIVE: &str = r#"
+take() { while n=$(head -c 4) && test "$n" != 0000; do head -c $((0x$n - 4)) | tr '\0' ' ' | sed 's/^/told: /' >&2; echo >&2; done; }
+say() { printf '%04x%s' $((${#1} + 4)) "$1"; }
+take
+printf '001aversion=1\0push-options0000'
+take
+grep -q options hooks/answer && take
+while read -r line; do case $line in options) ;; exit*) ${line};; *) say "$line";; esac; done <hooks/answer
+printf 0000"#;
+
+/// What the `proc-receive` hook says, and what becomes of it.
+#[test]
+fn the_proc_receive_hook_does_what_it_does_for_c_git() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.advertisePushOptions", "true");
+    pushed.configure("receive.procReceiveRefs", "refs/for");
+    pushed.hook("pre-receive", "sed 's/^/before: /'");
+    pushed.hook("update", "echo \"update $1\"");
+    pushed.hook("post-receive", "sed 's/^/after: /'");
+    pushed.hook("post-update", "echo \"last: $*\"");
+    pushed.grow(12..14);
+    // without the hook
+    pushed.same(&["main:refs/for/main", "main:refs/heads/a"]);
+    pushed.same(&["--atomic", "main:refs/for/main", "main:refs/heads/b"]);
+    pushed.hook("proc-receive", PROC_RECEIVE);
+    let id = "1".repeat(40);
+    for (answer, words) in [
+        ("ok refs/for/main", &[][..]),
+        ("options\nok refs/for/main", &["-o", "one", "-o", "two"][..]),
+        ("ng refs/for/main not today", &[]),
+        ("ng refs/for/main", &["--atomic"]),
+        ("ng refs/for/main a\nok refs/for/main\noption refname refs/x", &[]),
+        ("ok refs/for/main\noption refname refs/changes/1\noption forced-update", &[]),
+        (
+            &format!(
+                "ok refs/for/main\noption refname refs/a\noption new-oid {id}\nok refs/for/main\noption old-oid {id}"
+            ),
+            &[],
+        ),
+        ("ok refs/for/main\noption fall-through", &[]),
+        ("ok refs/for/other\nok refs/heads/new\noption refname a", &[]),
+        ("option refname a\nok refs/for/main\noption zork 1", &[]),
+        ("ok\nxx refs/for/main", &[]),
+        ("ok refs/for/main\nexit 3", &[]),
+        ("ok refs/for/main\nexit 3", &["--atomic"]),
+        ("exit 3", &[]),
+        ("exit 3", &["--atomic"]),
+    ] {
+        pushed.prepare(|_, place| fs::write(place.join("hooks/answer"), format!("{answer}\n")).unwrap());
+        let words = words.iter().copied().chain(["main:refs/for/main", "main:refs/heads/new"]);
+        pushed.same(&words.collect::<Vec<_>>());
+        pushed.prepare(|sandbox, place| {
+            drop(sandbox.git(place, &["update-ref", "-d", "refs/heads/new"]).success());
+        });
+    }
+}
+
+/// Hooks that do not speak as they should.
+#[test]
+fn a_proc_receive_hook_that_fails_is_told_of_as_c_git_tells_it() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.procReceiveRefs", "refs/for");
+    pushed.grow(12..14);
+    for script in ["head -c 18 >/dev/null; printf '000dversion=20000'", "head -c 18 >/dev/null"] {
+        pushed.hook("proc-receive", script);
+        pushed.same(&["main:refs/for/main", "main:refs/heads/a"]);
+        pushed.same(&["--atomic", "main:refs/for/main", "main:refs/heads/b"]);
+        pushed.prepare(|sandbox, place| {
+            drop(sandbox.git(place, &["update-ref", "-d", "refs/heads/a"]).success());
+        });
+    }
+}
+
+/// Which commands are for the hook.
+#[test]
+fn the_proc_receive_hook_gets_the_commands_that_c_git_gives_it() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.hook("proc-receive", PROC_RECEIVE);
+    pushed.prepare(|_, place| fs::write(place.join("hooks/answer"), "exit 1\n").unwrap());
+    pushed.grow(12..14);
+    for value in [
+        "a:refs/heads",
+        "m:refs/heads/",
+        "d:refs/heads",
+        "am!:refs/heads/main",
+        "!:refs/tags",
+        "refs/heads/ne",
+    ] {
+        pushed.configure("receive.procReceiveRefs", value);
+        pushed.same(&["main", "main:refs/heads/new", ":topic"]);
+        pushed.prepare(|sandbox, place| {
+            drop(sandbox.git(place, &["update-ref", "refs/heads/topic", "v1.0^{}"]).success());
+            drop(sandbox.git(place, &["update-ref", "refs/heads/main", "main~1"]).success());
+            drop(sandbox.git(place, &["update-ref", "-d", "refs/heads/new"]).success());
+        });
+    }
+}
+
+/// `receive.updateServerInfo`.
+#[test]
+fn the_files_for_dumb_clients_are_written_after_a_push() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.configure("receive.updateServerInfo", "true");
+    pushed.configure("receive.unpackLimit", "1");
+    pushed.grow(12..14);
+    pushed.same(&["main", "main:refs/heads/new", "v1.0:refs/tags/again"]);
+    let [theirs, ours] = pushed.places().map(|place| fs::read_to_string(place.join("info/refs")).unwrap());
+    assert_eq!(ours, theirs);
+    for place in pushed.places() {
+        let packs = fs::read_dir(place.join("objects/pack")).unwrap().filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let is_pack = path.extension().is_some_and(|extension| extension == "pack");
+            is_pack.then(|| format!("P {}\n", path.file_name().unwrap().display()))
+        });
+        let written = fs::read_to_string(place.join("objects/info/packs")).unwrap();
+        assert_eq!(written, format!("{}\n", packs.collect::<String>()));
+    }
+}

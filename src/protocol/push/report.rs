@@ -121,7 +121,7 @@ impl Report {
 
 impl Rewritten {
     /// An option that is not known, or makes no sense, is passed over (seen in git 2.47.3).
-    fn take_option(&mut self, key: &[u8], value: Option<&[u8]>, object_hash: gix_hash::Kind) {
+    pub(crate) fn take_option(&mut self, key: &[u8], value: Option<&[u8]>, object_hash: gix_hash::Kind) {
         let id = || value.and_then(parse_id).filter(|id| id.kind() == object_hash);
         match key {
             b"refname" => self.name = value.map(BString::from).or(self.name.take()),

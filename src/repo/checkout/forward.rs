@@ -148,13 +148,13 @@ enum Obstacle {
 }
 
 /// Looks at the files of the work tree.
-struct Looker<'a> {
-    top: &'a Path,
-    objects: &'a gix_odb::Handle,
+pub(super) struct Looker<'a> {
+    pub(super) top: &'a Path,
+    pub(super) objects: &'a gix_odb::Handle,
     /// What a checkout of the old commit does to content.
-    filters: Option<Filters>,
+    pub(super) filters: Option<Filters>,
     /// When the index was written: a file that is not older may have changed since without a trace.
-    written_at: Option<(u32, u32)>,
+    pub(super) written_at: Option<(u32, u32)>,
 }
 
 impl Looker<'_> {
@@ -197,7 +197,8 @@ impl Looker<'_> {
             return;
         }
         let is_gitlink = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.mode == Mode::Gitlink);
-        if is_gitlink(row.old) || is_gitlink(row.new) {
+        let is_added = row.old.is_none() && row.index.is_none();
+        if is_gitlink(row.old) || is_gitlink(row.new) && !(is_added && is_absent(&self.full(path))) {
             plan.is_special = true;
             return;
         }
@@ -224,6 +225,11 @@ impl Looker<'_> {
         let is_racy = self.written_at.is_none_or(|(second, _)| entry.stat.mtime.0 >= second);
         let stat = if is_racy { Stat::default() } else { entry.stat };
         Entry { path: entry.path.clone(), stat, ..*entry }
+    }
+
+    /// Whether the file of `entry` is there, and as the index has it.
+    pub(super) fn is_unchanged(&mut self, entry: &Entry) -> bool {
+        fs::symlink_metadata(self.full(entry.path.as_bstr())).is_ok() && self.is_clean(entry)
     }
 
     /// Whether the file of `entry` is as the index has it, or gone.
@@ -336,6 +342,11 @@ fn is_executable(metadata: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_executable(_metadata: &Metadata) -> bool {
     false
+}
+
+/// Whether nothing is at `path`.
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Removes the directory at `path` with the empty directories in it.

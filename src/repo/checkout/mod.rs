@@ -19,6 +19,7 @@ use filter::Filters;
 
 mod attribute;
 mod blob;
+pub mod clean;
 mod config;
 mod convert;
 mod filter;

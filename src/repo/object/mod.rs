@@ -83,6 +83,12 @@ impl Repository {
     }
 }
 
+impl std::fmt::Debug for Objects {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Objects").finish_non_exhaustive()
+    }
+}
+
 impl Objects {
     /// Opens the object directories of `places`. `shallow` is the shallow boundary; `use_graph` allows the
     /// commit-graph, which a shallow boundary rules out.

@@ -214,7 +214,7 @@ impl Repository {
     }
 
     /// The top of the work tree that the common directory belongs to; `None` if that is bare.
-    fn main_work_tree(&self) -> Result<Option<PathBuf>, Error> {
+    pub fn main_work_tree(&self) -> Result<Option<PathBuf>, Error> {
         if self.git_dir == self.common_dir {
             return Ok(self.work_tree.clone());
         }

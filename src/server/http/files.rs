@@ -1,8 +1,7 @@
 //! The files of a repository, for clients that know no other way. gitprotocol-http(5), "Dumb Clients".
 
 use std::fs::{self, Metadata};
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 use super::route::{File, FileKind};
 use super::{Answer, Outcome, Refusal, forbidden, header, no_cache, not_found};
 use crate::repo::{Repository, Target};
+use crate::server::server_info;
 
 /// How long what never changes may be kept, in seconds: a year.
 const FOREVER_SECONDS: i64 = 31_536_000;
@@ -28,7 +28,7 @@ pub(super) fn send(
         FileKind::Head => text(&head(repo)?, "text/plain", answer, headers),
         FileKind::Packs => {
             headers.extend(no_cache());
-            text(&packs(repo)?, "text/plain; charset=utf-8", answer, headers)
+            text(&server_info::packs(repo)?, "text/plain; charset=utf-8", answer, headers)
         }
         FileKind::Text => {
             headers.extend(no_cache());
@@ -52,20 +52,7 @@ pub(super) fn refs(
     headers: &mut Headers,
 ) -> Result<Outcome, Refusal> {
     check_enabled(repo)?;
-    let objects = repo.objects()?;
-    let mut lines = Vec::new();
-    crate::server::Served::new(repo, "uploadpack").each(&["refs/".into()], &mut |served| {
-        if hides && served.is_hidden {
-            return Ok(());
-        }
-        let peeled = served.peel(&objects);
-        writeln!(lines, "{}\t{}", served.id, served.name)?;
-        if let Some(peeled) = peeled {
-            writeln!(lines, "{peeled}\t{}^{{}}", served.name)?;
-        }
-        Ok(())
-    })?;
-    text(&lines, "text/plain", answer, headers)
+    text(&server_info::refs(repo, hides)?, "text/plain", answer, headers)
 }
 
 fn check_enabled(repo: &Repository) -> Result<(), Refusal> {
@@ -82,23 +69,6 @@ fn head(repo: &Repository) -> Result<Vec<u8>, Refusal> {
         Some(Target::Symbolic(name)) => [b"ref: ", name.as_slice(), b"\n"].concat(),
         Some(Target::Id(_)) | None => format!("{id}\n").into_bytes(),
     })
-}
-
-/// The packs, a line each.
-fn packs(repo: &Repository) -> Result<Vec<u8>, Refusal> {
-    let mut names = Vec::new();
-    if let Ok(entries) = fs::read_dir(repo.objects_dir.join("pack")) {
-        for entry in entries {
-            let name = entry?.file_name();
-            if name.as_bytes().starts_with(b"pack-") && name.as_bytes().ends_with(b".pack") {
-                names.push(name);
-            }
-        }
-    }
-    names.sort_unstable();
-    let mut lines: Vec<u8> = names.iter().flat_map(|name| [b"P ", name.as_bytes(), b"\n"].concat()).collect();
-    lines.push(b'\n');
-    Ok(lines)
 }
 
 fn text(

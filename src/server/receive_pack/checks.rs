@@ -46,7 +46,7 @@ impl ReceivePack<'_> {
             return Ok(Some("funny refname".into()));
         }
         let full = self.refs.full_name(name.as_bstr());
-        let is_checked_out = self.repo.checked_out_branches()?.iter().any(|(branch, _)| *branch == full);
+        let is_checked_out = self.work_tree_of(full.as_bstr())?.is_some();
         let reason = if command.new.is_null() {
             self.against_deletion(command, is_checked_out, voice)?
         } else {
@@ -67,22 +67,19 @@ impl ReceivePack<'_> {
         let name = &command.name;
         if is_checked_out {
             match self.settings.current {
-                Deny::Ignore => {}
+                // the work tree goes along: `follow`
+                Deny::Ignore | Deny::UpdateInstead => {}
                 Deny::Warn => voice.warning("updating the current branch")?,
-                deny => {
+                deny @ (Deny::Unconfigured | Deny::Refuse) => {
                     voice.error(&format!("refusing to update checked out branch: {name}"))?;
-                    match deny {
-                        Deny::Unconfigured => voice.error(CURRENT)?,
-                        Deny::UpdateInstead => {
-                            voice.error("receive.denyCurrentBranch: 'updateInstead' is not supported yet")?;
-                        }
-                        Deny::Refuse | Deny::Ignore | Deny::Warn => {}
+                    if deny == Deny::Unconfigured {
+                        voice.error(CURRENT)?;
                     }
                     return Ok(Some("branch is currently checked out"));
                 }
             }
         }
-        if !self.repo.objects()?.contains(&command.new) {
+        if !self.objects()?.contains(&command.new) {
             voice.error(&format!("unpack should have generated {}, but I can't find it!", command.new))?;
             return Ok(Some("bad pack"));
         }

@@ -7,7 +7,7 @@ use gix_hash::ObjectId;
 
 use super::hooks::Hooks;
 use super::quarantine::Quarantine;
-use super::{ReceivePack, Row, Voice, has};
+use super::{By, ReceivePack, Row, Voice, has, proc_receive};
 use crate::pack::{Received, Stored};
 use crate::protocol::push::Request;
 use crate::repo::connectivity::{Arrived, first_missing};
@@ -44,7 +44,11 @@ impl ReceivePack<'_> {
             return Ok(());
         }
         let is_atomic = has(request, "atomic");
-        if is_atomic {
+        let is_done = self.hand_over(request, rows, hooks, voice)?;
+        if is_atomic && !is_done {
+            fail_ours(rows, proc_receive::FAILED);
+            Ok(())
+        } else if is_atomic {
             self.update_atomically(rows, hooks, voice)
         } else {
             self.update_each(rows, hooks, voice)
@@ -129,7 +133,7 @@ impl ReceivePack<'_> {
             let Some(row) = rows.get(other) else { continue };
             if (row.command.new, row.command.old) == (new, old) {
                 if let Some(row) = rows.get_mut(place) {
-                    row.is_covered = true;
+                    row.by = By::Alias;
                 }
                 continue;
             }
@@ -146,7 +150,7 @@ impl ReceivePack<'_> {
     }
 
     fn update_each(&self, rows: &mut [Row], hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<(), Error> {
-        for row in rows.iter_mut().filter(|row| row.is_open()) {
+        for row in rows.iter_mut().filter(|row| row.is_ours()) {
             let Some(edit) = self.edit(row, hooks, voice)? else { continue };
             if let Err(error) = self.repo.update_refs(&[edit]) {
                 voice.error(&error.to_string())?;
@@ -164,17 +168,17 @@ impl ReceivePack<'_> {
         voice: &mut Voice<'_>,
     ) -> Result<(), Error> {
         let mut edits = Vec::new();
-        for row in rows.iter_mut().filter(|row| row.is_open()) {
+        for row in rows.iter_mut().filter(|row| row.is_ours()) {
             edits.extend(self.edit(row, hooks, voice)?);
             if row.error.is_some() {
                 break;
             }
         }
         if rows.iter().any(|row| row.error.is_some()) {
-            fail_open(rows, "atomic push failure");
+            fail_ours(rows, "atomic push failure");
         } else if let Err(error) = self.repo.update_refs(&edits) {
             voice.error(&error.to_string())?;
-            fail_open(rows, "atomic transaction failed");
+            fail_ours(rows, "atomic transaction failed");
         }
         Ok(())
     }
@@ -190,8 +194,11 @@ impl ReceivePack<'_> {
             row.error = Some("hook declined".into());
             return Ok(None);
         }
+        let full = self.refs.full_name(row.command.name.as_bstr());
+        if !self.follow(row, full.as_bstr(), voice)? {
+            return Ok(None);
+        }
         let command = &row.command;
-        let full = self.refs.full_name(command.name.as_bstr());
         let is_deleted = command.new.is_null();
         if is_deleted && self.repo.find_ref(full.as_bstr())?.is_none() {
             voice.warning("deleting a non-existent ref")?;
@@ -211,8 +218,16 @@ impl ReceivePack<'_> {
     }
 }
 
+/// Gives `reason` to all that has no error yet.
 fn fail_open(rows: &mut [Row], reason: &str) {
     for row in rows.iter_mut().filter(|row| row.error.is_none()) {
+        row.error = Some(reason.into());
+    }
+}
+
+/// The same, but what the hook has done is done.
+fn fail_ours(rows: &mut [Row], reason: &str) {
+    for row in rows.iter_mut().filter(|row| row.error.is_none() && row.by != By::Hook) {
         row.error = Some(reason.into());
     }
 }

@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use bstr::BString;
+use gix_hash::ObjectId;
 
 use super::{Row, Voice};
 use crate::protocol::fetch::SideBand;
+use crate::protocol::push::Command;
 use crate::repo::{Environment, Repository};
 use crate::server::Error;
 
@@ -88,11 +90,21 @@ impl Hooks<'_> {
     }
 }
 
-/// `<old> <new> <ref>`, a line each.
+/// `<old> <new> <ref>`, a line each; of what the hook did, where it did something else.
 fn lines<'r>(rows: impl Iterator<Item = &'r Row>) -> Vec<u8> {
-    let line = |row: &Row| {
-        let command = &row.command;
-        [format!("{} {} ", command.old, command.new).as_bytes(), &command.name, b"\n"].concat()
+    let line = |old: ObjectId, new: ObjectId, name: &BString| {
+        [format!("{old} {new} ").as_bytes(), name, b"\n"].concat()
     };
-    rows.flat_map(line).collect()
+    let lines = |row: &Row| -> Vec<u8> {
+        let Command { name, old, new } = &row.command;
+        if row.rewritten.is_empty() {
+            return line(*old, *new, name);
+        }
+        let told = row.rewritten.iter().map(|rewritten| {
+            let name = rewritten.name.as_ref().unwrap_or(name);
+            line(rewritten.old.unwrap_or(*old), rewritten.new.unwrap_or(*new), name)
+        });
+        told.collect::<Vec<_>>().concat()
+    };
+    rows.flat_map(lines).collect()
 }

@@ -1,8 +1,9 @@
 //! What a receive-pack allows, from the configuration. git-config(1), "receive.*".
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use crate::pack::fsck::Rules;
+use crate::protocol::push::Command;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, Repository};
 
@@ -26,7 +27,22 @@ pub(super) struct Settings {
     pub fsck: Option<Rules>,
     /// `git maintenance` has a look afterwards.
     pub maintains: bool,
+    /// `receive.updateServerInfo`: the files of the dumb protocol are written anew.
+    pub writes_server_info: bool,
+    /// What the `proc-receive` hook does in our place.
+    pub handed_over: Vec<HandedOver>,
     pub session_id: Option<BString>,
+}
+
+/// One value of `receive.procReceiveRefs`: `[<modifiers>:]<prefix>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HandedOver {
+    prefix: BString,
+    creates: bool,
+    changes: bool,
+    deletes: bool,
+    /// All refs but those below the prefix are meant.
+    is_negated: bool,
 }
 
 /// What is done about a change of the branch that is checked out.
@@ -61,8 +77,39 @@ impl Settings {
             input_size_max: u64::try_from(size).unwrap_or(0),
             fsck: repo.fsck_rules("receive")?,
             maintains: is("receive.autogc", true)?,
+            writes_server_info: is("receive.updateServerInfo", false)?,
+            handed_over: config.strings("receive.procReceiveRefs").iter().map(HandedOver::parse).collect(),
             session_id: session_id(config, &repo.env)?,
         })
+    }
+}
+
+impl HandedOver {
+    fn parse(value: &BString) -> Self {
+        let (modifiers, prefix) = match value.split_once_str(":") {
+            Some((modifiers, prefix)) => (Some(modifiers), prefix),
+            None => (None, value.as_slice()),
+        };
+        let has = |letter: u8| modifiers.is_none_or(|modifiers| modifiers.contains(&letter));
+        Self {
+            prefix: prefix.trim_end_with(|letter| letter == '/').into(),
+            creates: has(b'a'),
+            changes: has(b'm'),
+            deletes: has(b'd'),
+            is_negated: modifiers.is_some_and(|modifiers| modifiers.contains(&b'!')),
+        }
+    }
+
+    /// Whether `command` is meant.
+    pub(super) fn takes(&self, command: &Command) -> bool {
+        let is_kind = match (command.old.is_null(), command.new.is_null()) {
+            (_, true) => self.deletes,
+            (true, false) => self.creates,
+            (false, false) => self.changes,
+        };
+        let rest = command.name.strip_prefix(self.prefix.as_slice());
+        let is_below = rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'/')));
+        is_kind && is_below != self.is_negated
     }
 }
 

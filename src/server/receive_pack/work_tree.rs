@@ -1,0 +1,107 @@
+//! `receive.denyCurrentBranch = updateInstead`: index and work tree follow the branch that is pushed to. git-config(1).
+
+use std::path::{Path, PathBuf};
+
+use bstr::BStr;
+use gix_hash::ObjectId;
+
+use super::settings::Deny;
+use super::{ReceivePack, Row, Voice};
+use crate::progress::Discard;
+use crate::repo::Repository;
+use crate::repo::checkout::clean::Uncommitted;
+use crate::repo::checkout::forward::{Blocked, Forwarded};
+use crate::repo::discover::local_git_dir;
+use crate::server::Error;
+
+/// What the report says where something is in the way.
+const NOT_UPDATED: &str = "Could not update working tree to new HEAD";
+
+impl ReceivePack<'_> {
+    /// Where the branch `full` is checked out, if it is.
+    pub(super) fn work_tree_of(&self, full: &BStr) -> Result<Option<PathBuf>, Error> {
+        let found = self.checked_out()?.iter().find(|(branch, _)| branch == full);
+        Ok(found.map(|(_, top)| top.clone()))
+    }
+
+    /// Takes the work tree of the branch `full` to the new commit of `row`, if there is one and it is to follow. Whether the
+    /// ref may move; if not, the row says why.
+    pub(super) fn follow(&self, row: &mut Row, full: &BStr, voice: &mut Voice<'_>) -> Result<bool, Error> {
+        let new = row.command.new;
+        if new.is_null() || self.settings.current != Deny::UpdateInstead {
+            return Ok(true);
+        }
+        let Some(top) = self.work_tree_of(full)? else { return Ok(true) };
+        let git_dir = if self.repo.main_work_tree()?.as_deref() == Some(top.as_path()) {
+            self.repo.common_dir.clone()
+        } else {
+            local_git_dir(&top).ok_or_else(|| Error::Missing(top.clone()))?
+        };
+        let place = Repository::open(&git_dir, Some(&top), &[], &self.repo.env)?;
+        let refusal = match self.repo.hook("push-to-checkout")? {
+            Some(hook) => {
+                let mut env = self.repo.env.clone();
+                env.set("GIT_WORK_TREE", absolute(&top));
+                let hook = hook.in_git_dir(&place.git_dir, env).naming(&absolute(&place.git_dir));
+                let is_welcome = hook.run(&[new.to_string().as_ref()], b"")?.success();
+                (!is_welcome).then_some("push-to-checkout hook declined")
+            }
+            None => update(&place, new, voice)?,
+        };
+        row.error = refusal.map(Into::into);
+        Ok(refusal.is_none())
+    }
+}
+
+/// Takes index and work tree of `place` from its `HEAD` to `new`; what speaks against it, as the report says it.
+fn update(place: &Repository, new: ObjectId, voice: &mut Voice<'_>) -> Result<Option<&'static str>, Error> {
+    let mut objects = place.objects()?;
+    let mut tree = |id: Option<ObjectId>| -> Result<Option<ObjectId>, Error> {
+        let Some(id) = id else { return Ok(Some(ObjectId::empty_tree(place.object_hash))) };
+        Ok(objects.commit(&id).map_err(Error::object)?.map(|commit| commit.tree))
+    };
+    let (from, to) = (tree(place.resolve_ref("HEAD".into())?)?, tree(Some(new))?);
+    let (Some(from), Some(to)) = (from, to) else { return Ok(Some(NOT_UPDATED)) };
+    match place.uncommitted(&from)? {
+        Some(Uncommitted::Unstaged) => return Ok(Some("Working directory has unstaged changes")),
+        Some(Uncommitted::Staged) => return Ok(Some("Working directory has staged changes")),
+        Some(Uncommitted::Special) | None => {}
+    }
+    match place.forward(&from, &to, &mut Discard)? {
+        Forwarded::Done(outcome) if outcome.errors.is_empty() => Ok(None),
+        Forwarded::Done(outcome) => {
+            for (_, text) in outcome.errors {
+                voice.error(&text)?;
+            }
+            Ok(Some(NOT_UPDATED))
+        }
+        Forwarded::Blocked(blocked) => {
+            explain(&blocked, voice)?;
+            Ok(Some(NOT_UPDATED))
+        }
+        Forwarded::Special => {
+            voice.error(
+                "the work tree is sparse, in conflict, or has submodules that change: update it by hand",
+            )?;
+            Ok(Some(NOT_UPDATED))
+        }
+    }
+}
+
+/// Tells what is in the way, in the words of git-read-tree(1), which C git runs here.
+fn explain(blocked: &Blocked, voice: &mut Voice<'_>) -> Result<(), Error> {
+    for path in &blocked.changed {
+        voice.error(&format!("Entry '{path}' not uptodate. Cannot merge."))?;
+    }
+    for path in &blocked.untracked {
+        voice.error(&format!("Untracked working tree file '{path}' would be overwritten by merge."))?;
+    }
+    for path in &blocked.directories {
+        voice.error(&format!("Updating '{path}' would lose untracked files in it"))?;
+    }
+    Ok(())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
