@@ -97,6 +97,7 @@ fn the_same_objects_are_packed() {
             (&["--all", "--no-reuse-object", "--threads=1", "--compression=0"], ""),
             (&["--all", "--window=0", "--index-version=1"], ""),
             (&["--revs", "--filter=blob:none"], "main\n"),
+            (&["--revs", "--filter=tree:2", "--filter=blob:limit=10"], "main\n"),
             (&["--index-version=2,0x10"], &everything),
         ] {
             let arguments = [&["-q"], arguments, &["made"]].concat();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::io::BufRead;
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::options::Arguments;
@@ -87,8 +87,9 @@ pub(super) fn revisions(
     asked.wanted.wants.retain(|id| seen.insert(*id));
     asked.wanted.thin = arguments.thin;
     asked.wanted.is_partial = arguments.allows_missing();
-    if let Some(text) = &arguments.filter {
-        let spec = FilterSpec::parse(text.as_bytes().as_bstr()).map_err(CommandError::fatal)?;
+    let filters: Vec<BString> = arguments.filter.iter().map(|text| text.as_str().into()).collect();
+    if let Some(text) = FilterSpec::combined(&filters).map_err(CommandError::fatal)? {
+        let spec = FilterSpec::parse(text.as_bstr()).map_err(CommandError::fatal)?;
         asked.wanted.filter = Some(repo.filter(&spec, &repo.objects()?)?);
     }
     Ok(asked)

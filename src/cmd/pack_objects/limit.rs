@@ -40,7 +40,9 @@ impl<'a> Limit<'a> {
         if self.leaves_packed && !packs.is_empty() {
             return false;
         }
-        let is_borrowed = !objects.is_loose_here(id) && !packs.iter().any(|pack| objects.is_here(pack));
+        // as in git 2.47.3, what an alternate has in a pack is borrowed even if it is here as well
+        let is_borrowed = packs.iter().any(|pack| !objects.is_here(pack))
+            || (packs.is_empty() && !objects.is_loose_here(id));
         if self.is_local && is_borrowed {
             return false;
         }

@@ -115,7 +115,7 @@ pub(super) struct Arguments {
     use_bitmap_index: bool,
     /// object filtering
     #[arg(long, value_name = "args")]
-    pub(super) filter: Option<String>,
+    pub(super) filter: Vec<String>,
     /// handling for missing objects
     #[arg(long, value_name = "action")]
     missing: Option<String>,
@@ -173,7 +173,7 @@ impl Arguments {
             () if self.stdin_packs && self.walks() => {
                 "cannot use internal rev list with --stdin-packs".to_owned()
             }
-            () if self.stdin_packs && self.filter.is_some() => {
+            () if self.stdin_packs && !self.filter.is_empty() => {
                 "cannot use --filter with --stdin-packs".to_owned()
             }
             () if self.thin && !to_stdout => "--thin cannot be used to build an indexable pack".to_owned(),
