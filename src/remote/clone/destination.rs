@@ -186,6 +186,10 @@ pub fn guess_directory(source: &BStr, is_bare: bool) -> Result<BString, Error> {
     if let Some(shorter) = text.strip_suffix(b"/.git") {
         text = trim_end(shorter);
     }
+    // Of `host:/` nothing is left but the host.
+    if start == 0 && !text.contains(&b'/') {
+        text = text.strip_suffix(b":").unwrap_or(text);
+    }
     // What is left has no path: a port is no name.
     if start > 0
         && !text.contains(&b'/')
@@ -245,6 +249,8 @@ mod tests {
             ("https://host/foo/bar/.git", "bar"),
             ("host:foo/bar.git", "bar"),
             ("host:bar", "bar"),
+            ("host:/", "host"),
+            ("user:passw@rd@host:/", "host"),
             ("ssh://host/", "host"),
             ("ssh://host:1234/", "host"),
             ("ssh://user:passw@rd@host:1234/", "host"),
