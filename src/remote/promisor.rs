@@ -14,6 +14,7 @@ use crate::pack::Bases;
 use crate::pack::enumerate::{Enumerated, Wanted, enumerate};
 use crate::progress::{Discard, Event, Progress};
 use crate::protocol::fetch::Deepen;
+use crate::protocol::trace;
 use crate::repo::object::Promisor;
 use crate::repo::{Objects, Repository};
 use crate::transport;
@@ -165,7 +166,8 @@ impl LazyFetch<'_> {
                 upload_pack: remote.upload_pack.clone(),
                 ..self.transport.clone()
             };
-            match (LazyFetch { transport: &transport, ..*self }).ask_one(remote, wants.clone(), progress) {
+            let lazy = LazyFetch { transport: &transport, ..*self };
+            match trace::told_as("fetch", || lazy.ask_one(remote, wants.clone(), progress)) {
                 Ok(()) => {}
                 Err(error) if error.is_interrupted() => return Err(error),
                 Err(error) => tell(progress, Event::Fatal(&error.to_string()))?,
