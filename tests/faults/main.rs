@@ -9,6 +9,7 @@ mod bundle;
 mod disk;
 mod harm;
 mod push;
+mod signal;
 mod unreachable;
 
 use std::path::PathBuf;

@@ -1,0 +1,79 @@
+//! Signals in the middle of a clone or a fetch: what was half made goes, and the program ends by the signal.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::support::{Format, Git, Sandbox, build, sandbox, state};
+
+/// Stands in for ssh: tells that it runs, then stays silent for as long as it is listened to.
+const SILENT: &str = "#!/bin/sh\necho started >\"$STARTED\"\ncat >/dev/null\n";
+
+/// Starts `program` with `words` and a far side that says nothing, sends `signal` once it waits; how it ended.
+fn interrupted(sandbox: &Sandbox, program: &Path, words: &[&str], signal: &str) -> ExitStatus {
+    let (started, ssh) = (sandbox.path("started"), sandbox.path("ssh"));
+    if !started.exists() {
+        assert!(Command::new("mkfifo").arg(&started).status().unwrap().success());
+        fs::write(&ssh, SILENT).unwrap();
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut child = sandbox
+        .command(program)
+        .args(words)
+        .env("GIT_SSH", &ssh)
+        .env("GIT_SSH_VARIANT", "simple")
+        .env("STARTED", &started)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    assert_eq!(fs::read_to_string(&started).unwrap(), "started\n");
+    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+    child.wait().unwrap()
+}
+
+/// gitr and C git.
+fn programs() -> [PathBuf; 2] {
+    [sandbox::gitr_program().into(), Git::reference().program.clone()]
+}
+
+#[test]
+fn an_interrupted_clone_leaves_nothing() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        for is_there in [false, true] {
+            for program in &programs() {
+                let sandbox = Sandbox::new();
+                let copy = sandbox.path("copy");
+                if is_there {
+                    fs::create_dir(&copy).unwrap();
+                }
+                let words = ["clone", "ssh://host/project.git", "copy"];
+                let status = interrupted(&sandbox, program, &words, signal);
+                let what = format!("{signal}, {}", program.display());
+                assert_eq!(status.signal(), Some(number), "{what}: {status}");
+                assert_eq!(copy.exists(), is_there, "{what}");
+                assert_eq!(state::files(&sandbox.path("temporary")).len(), 0, "{what}");
+                if is_there {
+                    assert_eq!(fs::read_dir(&copy).unwrap().count(), 0, "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_fetch_changes_what_it_changes_under_c_git() {
+    let states = programs().map(|program| {
+        let sandbox = Sandbox::new();
+        let path = sandbox.path("project.git");
+        build::project(&sandbox, &path, Format::Sha1, 3);
+        let words = ["--git-dir=project.git", "fetch", "ssh://host/project.git", "+refs/*:refs/*"];
+        let status = interrupted(&sandbox, &program, &words, "TERM");
+        assert_eq!(status.signal(), Some(15), "{status}");
+        let names = state::everything(&path).into_iter();
+        names.map(|name| name.strip_prefix(&path).unwrap().to_owned()).collect::<Vec<_>>()
+    });
+    assert_eq!(states[0], states[1]);
+}
