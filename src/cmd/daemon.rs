@@ -315,7 +315,7 @@ struct Log {
 impl Log {
     fn note(&self, text: &str) {
         if self.is_on {
-            ui::safe_note(format!("[{}] {text}", std::process::id()).as_bytes());
+            ui::note(format!("[{}] {}", std::process::id(), ui::one_line(text)));
         }
     }
 

@@ -119,6 +119,12 @@ pub fn harmless(line: &BStr) -> BString {
     text
 }
 
+/// A line of a log: `text` with a question mark for each control character, line feeds among them, so that nobody who is
+/// logged writes lines of his own.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+}
+
 /// Writes bytes to stderr as they are. A stderr that is gone is no reason to stop.
 fn raw(text: &[u8]) {
     let _written_or_gone = Patient(io::stderr().lock()).write_all(text);

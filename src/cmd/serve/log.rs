@@ -32,7 +32,7 @@ pub(super) struct Printed(pub Format);
 impl Log for Printed {
     fn request(&self, entry: &Entry) {
         match self.0 {
-            Format::Text => ui::safe_note(text(entry).as_bytes()),
+            Format::Text => ui::note(text(entry)),
             Format::Json => ui::note(json(entry)),
             Format::None => {}
         }
@@ -42,7 +42,7 @@ impl Log for Printed {
         if self.0 == Format::Json {
             ui::note(escaped(&json!({ "time": now(), "note": text })));
         } else {
-            ui::safe_note(text.as_bytes());
+            ui::note(ui::one_line(text));
         }
     }
 }
@@ -88,8 +88,10 @@ fn facts(entry: &Entry) -> Vec<(&'static str, Value)> {
 /// For people: address, user, time, request, status, bytes, seconds, and what is known of it.
 fn text(entry: &Entry) -> String {
     let address = entry.address.map_or_else(|| "-".into(), |address| address.to_string());
-    let user = entry.user.as_deref().unwrap_or("-");
-    let Entry { method, path, protocol, status, sent, .. } = entry;
+    let user = entry.user.as_deref().unwrap_or("-").replace(char::is_whitespace, "?");
+    let Entry { method, protocol, status, sent, .. } = entry;
+    // what is quoted ends where the quotes end
+    let path = entry.path.replace('\\', "\\\\").replace('"', "\\\"");
     let seconds = entry.time.as_secs_f64();
     let result = entry.result.name();
     let mut line = format!(
@@ -99,7 +101,7 @@ fn text(entry: &Entry) -> String {
     for (name, value) in facts(entry) {
         line.push_str(&format!(" {name}={value}"));
     }
-    line
+    ui::one_line(&line)
 }
 
 /// For programs.
@@ -167,8 +169,10 @@ mod tests {
         let parsed: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(parsed["path"], "/a\u{1b}[2J\n\u{9b}\"x.git");
         assert_eq!(parsed["wants"], 2);
-        let text = ui::harmless(text(&entry()).as_bytes().as_bstr());
-        assert!(!text.contains(&b'\n') && !text.contains(&0x1b), "{text}");
-        assert!(text.contains_str("command=\"fetch\" wants=2"), "{text}");
+        let text = text(&entry());
+        assert!(!text.chars().any(char::is_control), "{text}");
+        assert!(text.contains(" me?you "), "{text}");
+        assert!(text.contains(r#""GET /a?[2J??\"x.git HTTP/1.1" 200 "#), "{text}");
+        assert!(text.contains("command=\"fetch\" wants=2"), "{text}");
     }
 }
