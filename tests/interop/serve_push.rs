@@ -228,7 +228,7 @@ fn the_proc_receive_hook_does_what_it_does_for_c_git() {
         ),
         ("ok refs/for/main\noption fall-through", &[]),
         ("ok refs/for/other\nok refs/heads/new\noption refname a", &[]),
-        ("option refname a\nok refs/for/main\noption zork 1", &[]),
+        ("option refname a\noption refname b\nok refs/for/main\noption zork 1", &[]),
         ("ok\nxx refs/for/main", &[]),
         ("ok refs/for/main\nexit 3", &[]),
         ("ok refs/for/main\nexit 3", &["--atomic"]),

@@ -92,6 +92,8 @@ impl ReceivePack<'_> {
         let mut is_told = vec![false; rows.len()];
         let mut last = None;
         let mut is_new = false;
+        // git 2.47.3 says it once
+        let mut is_complained_of = false;
         for statement in statements {
             let (name, reason) = match statement {
                 Statement::Nonsense(text) => {
@@ -101,8 +103,13 @@ impl ReceivePack<'_> {
                 Statement::Option(key, value) => {
                     match last.and_then(|place: usize| rows.get_mut(place)) {
                         Some(row) => is_new &= !self.take_option(row, (key, value.as_ref()), is_new),
-                        None => voice
-                            .error("proc-receive reported 'option' without a matching 'ok/ng' directive")?,
+                        None if is_complained_of => {}
+                        None => {
+                            voice.error(
+                                "proc-receive reported 'option' without a matching 'ok/ng' directive",
+                            )?;
+                            is_complained_of = true;
+                        }
                     }
                     continue;
                 }
