@@ -1,5 +1,5 @@
 //! What becomes of `refs/remotes/<remote>/HEAD` when a remote is fetched from. git-config(1) of git 2.48,
-//! "remote.<name>.followRemoteHEAD". Where nothing is configured it is left alone, as git 2.47 does.
+//! `remote.<name>.followRemoteHEAD`. Where nothing is configured it is left alone, as git 2.47 does.
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
