@@ -134,8 +134,9 @@ fn usage() -> String {
          [--exec-path[=<path>]] [--git-dir=<path>] [--work-tree=<path>] [--bare]\n            \
          [--namespace=<name>] [--config-env=<name>=<envvar>] <command> [<args>]\n\ncommands:\n",
     );
+    let width = COMMANDS.iter().map(|(name, _)| name.len() + 3).max().unwrap_or_default();
     for (name, what) in COMMANDS {
-        text.push_str(&format!("   {name:<12}{what}\n"));
+        text.push_str(&format!("   {name:<width$}{what}\n"));
     }
     text.truncate(text.trim_end().len());
     text
