@@ -46,6 +46,7 @@ pub mod remote;
 pub mod repo;
 pub mod server;
 pub mod telemetry;
+mod text;
 pub mod transport;
 
 // The command line: public for `main.rs`, which is a crate of its own, and no part of the library. It prints, reads

@@ -5,18 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each module may use beside itself. `None`: everything.
-const MAY_USE: [(&str, Option<&[&str]>); 11] = [
+const MAY_USE: [(&str, Option<&[&str]>); 12] = [
     ("cmd", None),
     ("listen", Some(&["server", "repo", "protocol"])),
     ("server", Some(&["repo", "pack", "protocol", "progress"])),
-    ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "telemetry"])),
+    ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "telemetry", "text"])),
     ("transport", Some(&["protocol", "credential", "progress", "telemetry"])),
-    ("repo", Some(&["pack", "progress", "telemetry"])),
+    ("repo", Some(&["pack", "progress", "telemetry", "text"])),
     ("pack", Some(&["progress"])),
-    ("protocol", Some(&["progress"])),
+    ("protocol", Some(&["progress", "text"])),
     ("credential", Some(&["telemetry"])),
     ("progress", Some(&[])),
     ("telemetry", Some(&[])),
+    ("text", Some(&[])),
 ];
 
 /// gix crates that are common words, and so may be named everywhere: ids, and the rules for names and patterns, which

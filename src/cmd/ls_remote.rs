@@ -13,6 +13,7 @@ use crate::protocol::Ref;
 use crate::remote::config::{default_name, exists};
 use crate::remote::{Remote, RepoSettings, listing};
 use crate::repo::{Config, Repository};
+use crate::text::push_hex;
 use crate::transport;
 
 mod sort;
@@ -74,6 +75,31 @@ struct Row {
     symref: Option<BString>,
 }
 
+/// The output. Rows that need no sorting become text at once, since there may be very many.
+#[derive(Default)]
+struct Table {
+    is_sorted: bool,
+    rows: Vec<Row>,
+    text: Vec<u8>,
+}
+
+impl Table {
+    fn add(&mut self, row: &Row, with_symrefs: bool) {
+        if self.is_sorted {
+            self.rows.push(row.clone());
+        } else {
+            print(row, with_symrefs, &mut self.text);
+        }
+    }
+
+    fn into_text(mut self, with_symrefs: bool) -> Vec<u8> {
+        for row in &self.rows {
+            print(row, with_symrefs, &mut self.text);
+        }
+        self.text
+    }
+}
+
 /// Runs `gitr ls-remote`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
@@ -93,15 +119,19 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Ok(0);
     }
     let git_dir = repo.as_ref().map(|repo| repo.git_dir.as_path());
-    let refs = list(values, &remote, (config, git_dir), &context)?;
+    let mut selection = Selection::new(values);
+    let mut table = Table { is_sorted: !values.sort.is_empty(), ..Table::default() };
+    list(values, &remote, (config, git_dir), &context, &mut |reference| {
+        selection.select(reference, &mut |row| table.add(row, values.symref));
+    })?;
     if values.operands.is_empty() && !values.quiet {
         ui::note(format!("From {}", remote.location()?.redacted()));
     }
     let keys = sort::parse(&values.sort, repo.is_some())?;
-    let mut rows = select(values, &refs);
-    sort::sort(&mut rows, &keys, repo.as_ref(), config)?;
-    print(&rows, values.symref)?;
-    Ok(if rows.is_empty() && values.exit_code { 2 } else { 0 })
+    sort::sort(&mut table.rows, &keys, repo.as_ref(), config)?;
+    let is_empty = table.rows.is_empty() && table.text.is_empty();
+    ui::out_raw(&table.into_text(values.symref))?;
+    Ok(if is_empty && values.exit_code { 2 } else { 0 })
 }
 
 fn choose_remote(
@@ -133,7 +163,8 @@ fn list(
     remote: &Remote,
     (config, git_dir): (&Config, Option<&Path>),
     context: &Context,
-) -> Result<Vec<Ref>, CommandError> {
+    take: &mut dyn FnMut(&Ref),
+) -> Result<(), CommandError> {
     let options = listing::Options {
         prefixes: prefixes(values),
         transport: transport::Options {
@@ -146,7 +177,7 @@ fn list(
     };
     let settings = RepoSettings { config, env: &context.env };
     let mut meters = context.meters(config, Show::default());
-    Ok(listing::list(remote, &settings, &options, &mut meters)?)
+    Ok(listing::for_each(remote, (&settings, &options), &mut meters, take)?)
 }
 
 fn prefixes(values: &Arguments) -> Vec<BString> {
@@ -160,27 +191,50 @@ fn prefixes(values: &Arguments) -> Vec<BString> {
     prefixes
 }
 
-/// The rows that kinds and patterns let through, peeled tags among them.
-fn select(values: &Arguments, refs: &[Ref]) -> Vec<Row> {
-    let prefixes = prefixes(values);
-    let patterns: Vec<BString> = values.operands.iter().skip(1).map(bytes).collect();
-    let mut rows = Vec::new();
-    for reference in refs {
-        let Some(id) = reference.id else { continue };
-        let is_kind = prefixes.is_empty() || prefixes.iter().any(|prefix| reference.name.starts_with(prefix));
-        let is_ref = !values.refs || reference.name.starts_with(b"refs/");
-        let is_wanted = |name: &BStr| is_kind && is_ref && is_match(&patterns, name);
-        if is_wanted(reference.name.as_bstr()) {
-            rows.push(Row { id, name: reference.name.clone(), symref: reference.symref_target.clone() });
-        }
-        let Some(peeled) = reference.peeled.filter(|_| !values.refs) else { continue };
-        let mut name = reference.name.clone();
-        name.extend_from_slice(b"^{}");
-        if is_wanted(name.as_bstr()) {
-            rows.push(Row { id: peeled, name, symref: None });
+/// What the command line lets through.
+struct Selection {
+    prefixes: Vec<BString>,
+    patterns: Vec<BString>,
+    refs_only: bool,
+    /// The row that is shown, whose buffers are used again.
+    row: Row,
+}
+
+impl Selection {
+    fn new(values: &Arguments) -> Self {
+        Self {
+            prefixes: prefixes(values),
+            patterns: values.operands.iter().skip(1).map(bytes).collect(),
+            refs_only: values.refs,
+            row: Row { id: ObjectId::null(gix_hash::Kind::Sha1), name: BString::default(), symref: None },
         }
     }
-    rows
+
+    /// Gives `take` the rows of `reference` that kinds and patterns let through, that of a peeled tag among them.
+    fn select(&mut self, reference: &Ref, take: &mut dyn FnMut(&Row)) {
+        let Some(id) = reference.id else { return };
+        self.row.id = id;
+        self.row.name.clear();
+        self.row.name.extend_from_slice(&reference.name);
+        self.row.symref.clone_from(&reference.symref_target);
+        if self.is_wanted() {
+            take(&self.row);
+        }
+        let Some(peeled) = reference.peeled.filter(|_| !self.refs_only) else { return };
+        self.row.id = peeled;
+        self.row.name.extend_from_slice(b"^{}");
+        self.row.symref = None;
+        if self.is_wanted() {
+            take(&self.row);
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        let name = self.row.name.as_bstr();
+        let is_kind = self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let is_ref = !self.refs_only || name.starts_with(b"refs/");
+        is_kind && is_ref && is_match(&self.patterns, name)
+    }
 }
 
 /// Whether one of `patterns` matches the end of `name`, beginning at a slash.
@@ -197,21 +251,17 @@ fn is_match(patterns: &[BString], name: &BStr) -> bool {
     })
 }
 
-fn print(rows: &[Row], with_symrefs: bool) -> Result<(), CommandError> {
-    let mut out = Vec::new();
-    for row in rows {
-        if let Some(target) = row.symref.as_ref().filter(|_| with_symrefs) {
-            out.extend_from_slice(b"ref: ");
-            out.extend_from_slice(target);
-            out.push(b'\t');
-            out.extend_from_slice(&row.name);
-            out.push(b'\n');
-        }
-        out.extend_from_slice(row.id.to_string().as_bytes());
+/// Appends the lines of one row.
+fn print(row: &Row, with_symrefs: bool, out: &mut Vec<u8>) {
+    if let Some(target) = row.symref.as_ref().filter(|_| with_symrefs) {
+        out.extend_from_slice(b"ref: ");
+        out.extend_from_slice(target);
         out.push(b'\t');
         out.extend_from_slice(&row.name);
         out.push(b'\n');
     }
-    ui::out_raw(&out)?;
-    Ok(())
+    push_hex(out, &row.id);
+    out.push(b'\t');
+    out.extend_from_slice(&row.name);
+    out.push(b'\n');
 }

@@ -183,17 +183,31 @@ pub(super) fn check_request_len(reader: &Reader<'_>) -> Result<(), Error> {
 
 /// Reads the answer, up to and with its flush-pkt.
 pub fn read_refs(input: &mut dyn BufRead, object_hash: gix_hash::Kind) -> Result<Vec<Ref>, Error> {
-    let mut reader = Reader::new(input);
     let mut refs = Vec::new();
+    for_each_ref(input, object_hash, &mut |reference| refs.push(reference.clone()))?;
+    Ok(refs)
+}
+
+/// As [`read_refs`], giving `take` one after the other, for whoever does not keep them.
+pub fn for_each_ref(
+    input: &mut dyn BufRead,
+    object_hash: gix_hash::Kind,
+    take: &mut dyn FnMut(&Ref),
+) -> Result<(), Error> {
+    let mut reader = Reader::new(input);
+    let mut reference = Ref { name: BString::default(), id: None, peeled: None, symref_target: None };
+    let mut count = 0;
     loop {
         match reader.read()? {
-            packet @ Packet::Data(_) => refs.push(parse_ref(packet.shown(), object_hash)?),
-            Packet::Flush => return Ok(refs),
+            packet @ Packet::Data(_) => parse_ref(packet.shown(), object_hash, &mut reference)?,
+            Packet::Flush => return Ok(()),
             Packet::Delimiter | Packet::ResponseEnd => {
                 return Err(Error::Malformed("expected flush after ref listing".into()));
             }
         }
-        if refs.len() > REFS_MAX {
+        take(&reference);
+        count += 1;
+        if count > REFS_MAX {
             return Err(Error::TooMany { what: "refs", limit: REFS_MAX });
         }
         if reader.position() > REFS_LEN_MAX as u64 {
@@ -202,25 +216,27 @@ pub fn read_refs(input: &mut dyn BufRead, object_hash: gix_hash::Kind) -> Result
     }
 }
 
-fn parse_ref(line: &[u8], object_hash: gix_hash::Kind) -> Result<Ref, Error> {
+/// Reads one line into `reference`, whose buffers are used again.
+fn parse_ref(line: &[u8], object_hash: gix_hash::Kind, reference: &mut Ref) -> Result<(), Error> {
     let invalid = || Error::Malformed(format!("invalid ls-refs response: {}", printable(line)));
     let id_of = |hex| parse_id(hex).filter(|id| id.kind() == object_hash);
-    let mut words = line.split(|byte| *byte == b' ');
-    let id = match words.next() {
-        Some(b"unborn") => None,
-        Some(hex) => Some(id_of(hex).ok_or_else(invalid)?),
-        None => return Err(invalid()),
-    };
-    let name = words.next().filter(|name| !name.is_empty() && !name.contains(&0)).ok_or_else(invalid)?;
-    let mut reference = Ref { name: name.into(), id, peeled: None, symref_target: None };
-    for attribute in words {
+    let (hex, rest) = line.split_once_str(" ").ok_or_else(invalid)?;
+    let (name, attributes) = rest.split_once_str(" ").map_or((rest, None), |(name, more)| (name, Some(more)));
+    if name.is_empty() || name.contains(&0) {
+        return Err(invalid());
+    }
+    reference.id = if hex == b"unborn" { None } else { Some(id_of(hex).ok_or_else(invalid)?) };
+    reference.name.clear();
+    reference.name.extend_from_slice(name);
+    (reference.peeled, reference.symref_target) = (None, None);
+    for attribute in attributes.into_iter().flat_map(|text| text.split(|byte| *byte == b' ')) {
         if let Some(target) = attribute.strip_prefix(b"symref-target:") {
             reference.symref_target = Some(target.into());
         } else if let Some(hex) = attribute.strip_prefix(b"peeled:") {
             reference.peeled = Some(id_of(hex).ok_or_else(invalid)?);
         }
     }
-    Ok(reference)
+    Ok(())
 }
 
 /// Writes one line of the answer, without the flush-pkt after the last.

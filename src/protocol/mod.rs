@@ -195,7 +195,7 @@ const SHOWN_LEN_MAX: usize = 200;
 
 /// An object id in hexadecimal digits of either case, 40 or 64 of them; `None` for anything else.
 fn parse_id(hex: &[u8]) -> Option<ObjectId> {
-    ObjectId::from_hex(hex).ok()
+    crate::text::id_of_hex(hex)
 }
 
 /// The error of C git for a line that has no place where it came.

@@ -158,18 +158,7 @@ pub(super) enum Length {
 /// Reads the four digits, adding what was read to `position`.
 pub(super) fn read_length(input: &mut dyn BufRead, position: &mut u64) -> Result<Length, Error> {
     let start = *position;
-    let mut digits = [0; LENGTH_LEN];
-    for (index, digit) in digits.iter_mut().enumerate() {
-        let Some(byte) = fill(input)?.first().copied() else {
-            if index == 0 {
-                return Ok(Length::Eof);
-            }
-            return Err(Error::UnexpectedEof { position: *position });
-        };
-        *digit = byte;
-        input.consume(1);
-        *position += 1;
-    }
+    let Some(digits) = read_digits(input, position)? else { return Ok(Length::Eof) };
     let mut length = 0;
     for digit in digits {
         let value =
@@ -183,6 +172,29 @@ pub(super) fn read_length(input: &mut dyn BufRead, position: &mut u64) -> Result
         LENGTH_LEN.. if length - LENGTH_LEN <= DATA_LEN_MAX => Ok(Length::Data(length - LENGTH_LEN)),
         _ => Err(Error::LineLength { length, position: start }),
     }
+}
+
+/// The four digits; `None` at the end of the stream.
+fn read_digits(input: &mut dyn BufRead, position: &mut u64) -> Result<Option<[u8; LENGTH_LEN]>, Error> {
+    if let Some(digits) = fill(input)?.first_chunk::<LENGTH_LEN>().copied() {
+        input.consume(LENGTH_LEN);
+        *position += LENGTH_LEN as u64;
+        return Ok(Some(digits));
+    }
+    // they come in pieces
+    let mut digits = [0; LENGTH_LEN];
+    for (index, digit) in digits.iter_mut().enumerate() {
+        let Some(byte) = fill(input)?.first().copied() else {
+            if index == 0 {
+                return Ok(None);
+            }
+            return Err(Error::UnexpectedEof { position: *position });
+        };
+        *digit = byte;
+        input.consume(1);
+        *position += 1;
+    }
+    Ok(Some(digits))
 }
 
 /// Appends exactly `length` bytes of `input` to `data`, adding what was read to `position`.

@@ -83,6 +83,24 @@ impl Far {
         }
     }
 
+    /// As [`Session::for_each_ref`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::refs`].
+    pub fn for_each_ref(
+        &mut self,
+        prefixes: &[BString],
+        progress: &mut dyn Progress,
+        take: &mut dyn FnMut(&Ref),
+    ) -> Result<(), Error> {
+        match self {
+            Self::Session(session) => session.for_each_ref(prefixes, progress, take)?,
+            Self::Foreign(foreign) => foreign.refs().iter().for_each(take),
+        }
+        Ok(())
+    }
+
     /// The hash function of the far side's ids.
     pub fn object_hash(&self) -> gix_hash::Kind {
         match self {

@@ -9,6 +9,7 @@ use gix_hash::ObjectId;
 
 use super::Error;
 use super::ref_map::{FetchHead, Mapping};
+use crate::text::push_hex;
 
 /// Lines are written in pieces of so many bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -69,7 +70,7 @@ pub fn describe(name: &BStr) -> (&'static str, &BStr) {
 
 fn line(mapping: &Mapping, url: &BStr, out: &mut Vec<u8>) {
     let (kind, what) = describe(mapping.remote.as_bstr());
-    out.extend_from_slice(mapping.id.to_hex_with_len(mapping.id.kind().len_in_hex()).to_string().as_bytes());
+    push_hex(out, &mapping.id);
     out.push(b'\t');
     if mapping.fetch_head == FetchHead::NotForMerge {
         out.extend_from_slice(b"not-for-merge");

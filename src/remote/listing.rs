@@ -2,7 +2,7 @@
 
 use bstr::BString;
 
-use super::session::without_bad_names;
+use super::session::has_good_names;
 use super::{Error, Far, Remote, RepoSettings};
 use crate::progress::Progress;
 use crate::protocol::Ref;
@@ -30,11 +30,28 @@ pub fn list(
     options: &Options,
     progress: &mut dyn Progress,
 ) -> Result<Vec<Ref>, Error> {
+    let mut refs = Vec::new();
+    for_each(remote, (settings, options), progress, &mut |reference| refs.push(reference.clone()))?;
+    Ok(refs)
+}
+
+/// As [`list`], giving `take` one ref after the other as they come, for whoever does not keep them.
+///
+/// # Errors
+///
+/// As [`list`]; refs may have been given before.
+pub fn for_each(
+    remote: &Remote,
+    (settings, options): (&RepoSettings<'_>, &Options),
+    progress: &mut dyn Progress,
+    take: &mut dyn FnMut(&Ref),
+) -> Result<(), Error> {
     let url = remote.location()?;
     if let Some(path) = url.local_path().filter(|path| path.is_file())
         && let Some(bundle) = transport::bundle::open(&path)?
     {
-        return Ok(without_bad_names(bundle.header.refs.into_iter().rev().collect()));
+        bundle.header.refs.iter().rev().filter(|reference| has_good_names(reference)).for_each(take);
+        return Ok(());
     }
     let mut transport_options = options.transport.clone();
     transport_options.remote.clone_from(&remote.name);
@@ -46,7 +63,10 @@ pub fn list(
         given => given,
     };
     let mut far = Far::connect(&url, settings, transport_options, server_options, progress)?;
-    let refs = far.refs(&options.prefixes, progress)?;
-    far.close()?;
-    Ok(without_bad_names(refs))
+    far.for_each_ref(&options.prefixes, progress, &mut |reference| {
+        if has_good_names(reference) {
+            take(reference);
+        }
+    })?;
+    far.close()
 }

@@ -190,7 +190,7 @@ pub(super) fn is_valid_side(side: &BStr, pattern: bool) -> bool {
 
 /// Whether `name` is well-formed, one level being enough.
 pub fn is_valid_name(name: &BStr) -> bool {
-    gix_validate::reference::name_partial(name).is_ok()
+    crate::text::is_partial_ref_name(name)
 }
 
 /// Whether the shell pattern `pattern` matches all of `path`; a star matches slashes too.

@@ -12,6 +12,7 @@ use crate::protocol::ls_refs::{self, Preamble};
 use crate::protocol::{Advertisement, Capabilities, Error as ProtocolError, Ref, Service, Version, trace};
 use crate::repo::session_id::session_id;
 use crate::telemetry;
+use crate::text;
 use crate::transport::{self, Connection, Transport, Url};
 
 pub use crate::protocol::AGENT;
@@ -205,8 +206,21 @@ impl Session {
     /// The refs of the far side: in v2 those that begin with one of `prefixes` (all if empty), asked for now; in v0 and
     /// v1 all that were advertised, but for [`Self::extra_haves`].
     pub fn refs(&mut self, prefixes: &[BString], progress: &mut dyn Progress) -> Result<Vec<Ref>, Error> {
+        let mut refs = Vec::new();
+        self.for_each_ref(prefixes, progress, &mut |reference| refs.push(reference.clone()))?;
+        Ok(refs)
+    }
+
+    /// As [`Self::refs`], giving `take` one after the other as they come, for whoever does not keep them.
+    pub fn for_each_ref(
+        &mut self,
+        prefixes: &[BString],
+        progress: &mut dyn Progress,
+        take: &mut dyn FnMut(&Ref),
+    ) -> Result<(), Error> {
         if let Advertisement::Refs { refs, .. } = &self.advertisement {
-            return Ok(refs.iter().filter(|reference| reference.name != EXTRA_HAVE).cloned().collect());
+            refs.iter().filter(|reference| reference.name != EXTRA_HAVE).for_each(take);
+            return Ok(());
         }
         if !self.capabilities().contains("ls-refs") {
             return Err(ProtocolError::Unsupported("server doesn't support 'ls-refs'".into()).into());
@@ -220,7 +234,7 @@ impl Session {
         };
         let object_hash = self.object_hash;
         let reply = self.connection.exchange(&request.encode(), progress)?;
-        Ok(ls_refs::read_refs(reply, object_hash)?)
+        Ok(ls_refs::for_each_ref(reply, object_hash, take)?)
     }
 
     /// The list of bundles that the far side advertises, relative URIs beginning at `base`; `None` if it has no such command.
@@ -289,12 +303,13 @@ pub fn guess_head_branch(refs: &[Ref], preferred: &[BString]) -> Option<BString>
 
 /// Takes out what no client may act on: names that are no ref names, and `.have` lines. git warns of none of them in a
 /// fetch; they are left out.
-pub fn without_bad_names(refs: Vec<Ref>) -> Vec<Ref> {
-    refs.into_iter()
-        .filter(|reference| {
-            let is_name =
-                |name: &BString| name == "HEAD" || gix_validate::reference::name(name.as_bstr()).is_ok();
-            is_name(&reference.name) && reference.symref_target.as_ref().is_none_or(is_name)
-        })
-        .collect()
+pub fn without_bad_names(mut refs: Vec<Ref>) -> Vec<Ref> {
+    refs.retain(has_good_names);
+    refs
+}
+
+/// Whether a client may act on `reference`, see [`without_bad_names`].
+pub(super) fn has_good_names(reference: &Ref) -> bool {
+    let is_name = |name: &BString| text::is_full_ref_name(name.as_bstr());
+    is_name(&reference.name) && reference.symref_target.as_ref().is_none_or(is_name)
 }

@@ -1,5 +1,6 @@
 //! Where refs are on disk, and one ref read.
 
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +10,7 @@ use gix_hash::ObjectId;
 use super::packed::Packed;
 use super::{Reference, Target};
 use crate::repo::Error;
+use crate::text;
 
 /// Refs that are read one after the other along symbolic refs, as C git does.
 pub(super) const SYMREF_DEPTH_MAX: usize = 5;
@@ -102,6 +104,13 @@ impl Files {
 
 /// Reads the loose ref at `path`.
 pub(super) fn read_loose_at(path: &Path, object_hash: gix_hash::Kind) -> Result<Loose, Error> {
+    match read_file(path) {
+        Ok(content) => return Ok(parse_loose(&content, object_hash).map_or(Loose::Broken, Loose::Found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Loose::Missing);
+        }
+        Err(_) => {}
+    }
     // before symbolic refs were files they were symbolic links; git still reads these
     if let Ok(link) = std::fs::read_link(path) {
         let link = path_bytes(&link);
@@ -109,11 +118,8 @@ pub(super) fn read_loose_at(path: &Path, object_hash: gix_hash::Kind) -> Result<
             return Ok(Loose::Found(Target::Symbolic(link)));
         }
     }
-    let mut content = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(LOOSE_BYTES_MAX).read_to_end(&mut content));
-    match read {
-        Ok(_) => Ok(parse_loose(&content, object_hash).map_or(Loose::Broken, Loose::Found)),
+    match File::open(path).and_then(read_content) {
+        Ok(content) => Ok(parse_loose(&content, object_hash).map_or(Loose::Broken, Loose::Found)),
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(Loose::Missing),
             io::ErrorKind::IsADirectory => Ok(Loose::Directory),
@@ -121,6 +127,28 @@ pub(super) fn read_loose_at(path: &Path, object_hash: gix_hash::Kind) -> Result<
             _ => Err(Error::Io { action: "unable to read", path: path.to_owned(), source: error }),
         },
     }
+}
+
+/// Reads the file at `path`; an error if there is a symbolic link in its place.
+#[cfg(unix)]
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    use rustix::fs::{Mode, OFlags, open};
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())?;
+    read_content(file.into())
+}
+
+#[cfg(not(unix))]
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if path.is_symlink() {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    File::open(path).and_then(read_content)
+}
+
+fn read_content(file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(LOOSE_BYTES_MAX).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// Whether each work tree has a ref of this name of its own (git-worktree(1), "Refs").
@@ -131,7 +159,7 @@ pub(super) fn is_per_worktree(name: &BStr) -> bool {
 
 /// Whether git accepts the name (git-check-ref-format(1), with one level allowed).
 pub(super) fn is_valid_name(name: &BStr) -> bool {
-    name != "@" && gix_validate::reference::name_partial(name).is_ok()
+    name != "@" && text::is_partial_ref_name(name)
 }
 
 /// The bytes of a path, with slashes.
@@ -153,5 +181,5 @@ fn parse_loose(content: &[u8], object_hash: gix_hash::Kind) -> Option<Target> {
     if after.first().is_some_and(|byte| !byte.is_ascii_whitespace()) {
         return None;
     }
-    ObjectId::from_hex(hex).ok().map(Target::Id)
+    text::id_of_hex(hex).map(Target::Id)
 }

@@ -26,6 +26,7 @@ mod identity;
 mod list;
 pub(super) mod lock;
 mod packed;
+mod present;
 mod reflog;
 mod reflog_read;
 mod rename;

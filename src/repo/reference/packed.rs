@@ -9,6 +9,7 @@ use gix_hash::ObjectId;
 
 use super::{Reference, Target};
 use crate::repo::Error;
+use crate::text;
 
 /// The header that git writes since 1.8.
 const HEADER: &[u8] = b"# pack-refs with: peeled fully-peeled sorted \n";
@@ -68,6 +69,12 @@ impl Packed {
     pub(super) fn find(&self, name: &BStr) -> Result<Option<Reference>, Error> {
         let Some(entry) = self.entries_from(name).next().transpose()? else { return Ok(None) };
         Ok((entry.name == name).then(|| entry.to_reference()))
+    }
+
+    /// The id of the ref `name`.
+    pub(super) fn find_id(&self, name: &BStr) -> Result<Option<ObjectId>, Error> {
+        let entry = self.entries_from(name).next().transpose()?;
+        Ok(entry.filter(|entry| entry.name == name).map(|entry| entry.id))
     }
 
     /// Whether there is a ref `name`.
@@ -130,8 +137,7 @@ impl Packed {
         entries.sort_by_key(|entry| entry.name);
         let mut sorted = Vec::with_capacity(self.data.bytes().len());
         for entry in entries {
-            // cannot fail: a vector takes all bytes
-            let _written = entry.write_to(&mut sorted);
+            entry.push_to(&mut sorted);
         }
         self.start = 0;
         self.data = Data::Owned(sorted);
@@ -194,13 +200,13 @@ impl<'a> Entries<'a> {
         let unexpected = |line| self.packed.bad_line("unexpected", line);
         let (hex, name) =
             line.split_at_checked(self.packed.object_hash.len_in_hex()).ok_or_else(|| unexpected(line))?;
-        let id = ObjectId::from_hex(hex).map_err(|_| unexpected(line))?;
+        let id = text::id_of_hex(hex).ok_or_else(|| unexpected(line))?;
         let name = name.strip_prefix(b" ").ok_or_else(|| unexpected(line))?.as_bstr();
         let mut peeled = None;
         while self.rest.starts_with(b"^") {
             let line = self.line()?;
             let hex = line.get(1..).unwrap_or_default();
-            peeled = Some(ObjectId::from_hex(hex).map_err(|_| self.packed.bad_line("unexpected", line))?);
+            peeled = Some(text::id_of_hex(hex).ok_or_else(|| self.packed.bad_line("unexpected", line))?);
         }
         Ok(Entry { name, id, peeled })
     }
@@ -226,13 +232,16 @@ impl Entry<'_> {
         Reference { name: self.name.to_owned(), target: Target::Id(self.id), peeled: self.peeled }
     }
 
-    fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, "{} ", self.id)?;
-        out.write_all(self.name)?;
-        out.write_all(b"\n")?;
-        match &self.peeled {
-            Some(peeled) => writeln!(out, "^{peeled}"),
-            None => Ok(()),
+    /// Appends the lines of this ref.
+    fn push_to(&self, out: &mut Vec<u8>) {
+        text::push_hex(out, &self.id);
+        out.push(b' ');
+        out.extend_from_slice(self.name);
+        out.push(b'\n');
+        if let Some(peeled) = &self.peeled {
+            out.push(b'^');
+            text::push_hex(out, peeled);
+            out.push(b'\n');
         }
     }
 }
@@ -240,8 +249,11 @@ impl Entry<'_> {
 /// Writes a whole file; `entries` must be sorted by name and peeled where they are tags.
 pub(super) fn write<'a>(out: &mut dyn Write, entries: impl Iterator<Item = Entry<'a>>) -> io::Result<()> {
     out.write_all(HEADER)?;
+    let mut lines = Vec::new();
     for entry in entries {
-        entry.write_to(out)?;
+        lines.clear();
+        entry.push_to(&mut lines);
+        out.write_all(&lines)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Writing `packed-refs` anew, under `packed-refs.lock`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -48,17 +49,42 @@ pub(super) fn add(
 pub(super) fn without(
     files: &Files,
     settings: &Settings,
-    names: &[&BStr],
+    mut names: Vec<&BStr>,
 ) -> Result<Option<gix_lock::Marker>, Error> {
     let lock = acquire(files, settings)?;
     let old = files.packed()?;
-    let names: HashSet<&BStr> = names.iter().copied().collect();
-    let entries = old.entries().collect::<Result<Vec<_>, _>>()?;
-    if !entries.iter().any(|entry| names.contains(entry.name)) {
+    names.sort_unstable();
+    let mut is_any = false;
+    let mut gone = Walk { names: &names };
+    for entry in old.entries() {
+        is_any |= gone.has(entry?.name);
+    }
+    if !is_any {
         return Ok(None);
     }
-    let kept = entries.into_iter().filter(|entry| !names.contains(entry.name));
+    let mut gone = Walk { names: &names };
+    // all have been read without an error before
+    let kept = old.entries().filter_map(Result::ok).filter(|entry| !gone.has(entry.name));
     write(files, settings, lock, &old, kept).map(Some)
+}
+
+/// Sorted names, looked for in their order.
+struct Walk<'a> {
+    names: &'a [&'a BStr],
+}
+
+impl Walk<'_> {
+    /// Whether `name`, which comes after those asked for before, is one of the names.
+    fn has(&mut self, name: &BStr) -> bool {
+        while let Some((first, rest)) = self.names.split_first() {
+            match (*first).cmp(name) {
+                Ordering::Less => self.names = rest,
+                Ordering::Equal => return true,
+                Ordering::Greater => return false,
+            }
+        }
+        false
+    }
 }
 
 /// Puts the new file in place.

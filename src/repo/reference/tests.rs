@@ -251,6 +251,64 @@ fn refs_are_made_moved_and_deleted_as_git_does() {
     pair.check(&[set("refs/heads/logs", first, Expected::Any)]).unwrap();
 }
 
+/// So many in one directory that it is listed rather than each looked for: loose, packed and both, with reflogs and
+/// without.
+#[test]
+fn many_refs_are_deleted_as_git_deletes_them() {
+    let pair = Pair::new();
+    let (first, second) = (pair.first, pair.second);
+    let names: Vec<String> =
+        (0..60).map(|n| format!("refs/{}/many/n{n}", ["heads", "tags"][n % 2])).collect();
+    let made: Vec<Edit> = names.iter().map(|name| set(name, first, Expected::Missing)).collect();
+    pair.check(&made).unwrap();
+    pair.both(|git_dir| drop(git(git_dir.parent().unwrap(), &["pack-refs", "--all"], b"").unwrap()));
+    let moved: Vec<Edit> = names[..20].iter().map(|name| set(name, second, Expected::Id(first))).collect();
+    pair.check(&moved).unwrap();
+    pair.check(&[point("refs/heads/many/symbolic", "refs/heads/main")]).unwrap();
+    // what is asked for is not what is there, in a loose ref and in a packed one
+    for wrong in [0, 50] {
+        let edits = names.iter().enumerate().map(|(at, name)| {
+            let old = if (at < 20) == (at == wrong) { first } else { second };
+            let old = if at >= 20 && at != wrong { first } else { old };
+            delete(name, Expected::Id(old))
+        });
+        pair.check(&edits.collect::<Vec<_>>()).unwrap_err();
+    }
+    let kept = "refs/heads/many/n58";
+    let mut gone: Vec<Edit> =
+        names.iter().filter(|name| *name != kept).map(|name| delete(name, Expected::Any)).collect();
+    gone.push(delete("refs/heads/many/symbolic", Expected::Any));
+    gone.push(set(kept, second, Expected::Id(first)));
+    pair.check(&gone).unwrap();
+    let directories = |side: &str| {
+        let git_dir = pair.directory.path().join(side).join(".git");
+        let tops = ["refs/heads/many", "refs/tags/many", "logs/refs/heads/many", "logs/refs/tags/many"];
+        tops.map(|top| git_dir.join(top).exists())
+    };
+    assert_eq!(directories("ours"), directories("theirs"));
+    assert_eq!(directories("ours"), [true, false, true, false]);
+}
+
+/// As they were before symbolic refs were files.
+#[cfg(unix)]
+#[test]
+fn symbolic_links_are_symbolic_refs_as_in_git() {
+    use std::os::unix::fs::symlink;
+    let pair = Pair::new();
+    let files = pair.files();
+    symlink("refs/heads/main", pair.git_dir().join("refs/heads/link")).unwrap();
+    symlink("main", pair.git_dir().join("refs/heads/near")).unwrap();
+    symlink("nowhere", pair.git_dir().join("refs/heads/broken")).unwrap();
+    let main = Loose::Found(Target::Symbolic("refs/heads/main".into()));
+    assert_eq!(files.read_loose("refs/heads/link".into()).unwrap(), main);
+    assert_eq!(files.read_loose("refs/heads/near".into()).unwrap(), Loose::Found(Target::Id(pair.second)));
+    assert_eq!(files.read_loose("refs/heads/broken".into()).unwrap(), Loose::Missing);
+    assert_eq!(files.read_loose("refs/heads".into()).unwrap(), Loose::Directory);
+    let ours = pair.directory.path().join("ours");
+    let theirs = git(&ours, &["rev-parse", "refs/heads/link", "refs/heads/near"], b"").unwrap();
+    assert_eq!(theirs, format!("{0}\n{0}\n", pair.second));
+}
+
 #[test]
 fn refusals_are_gits_and_leave_nothing() {
     let pair = Pair::new();

@@ -1,0 +1,112 @@
+//! Which files are there at all, for whoever would look for many in few directories.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// So many files looked for in one directory are worth its being listed.
+const LISTED_FROM: usize = 16;
+
+/// Directories in which many files are looked for. Each is listed when the first is asked for, so nobody else may make
+/// one of the files from then on: the refs that they belong to must be locked.
+pub(super) struct Present {
+    directories: HashMap<PathBuf, Directory>,
+}
+
+/// What is known of one.
+enum Directory {
+    /// So many files will be looked for.
+    Unlisted(usize),
+    /// The files in it but for locks, letters made small.
+    Listed(HashSet<Vec<u8>>),
+    /// It is not there, or cannot be read: then whoever opens the file finds out.
+    Absent,
+    Unreadable,
+}
+
+impl Present {
+    /// For whoever will look for `paths`.
+    pub(super) fn new(paths: impl Iterator<Item = PathBuf>) -> Self {
+        let mut directories: HashMap<PathBuf, Directory> = HashMap::new();
+        for path in paths {
+            let Some(parent) = path.parent() else { continue };
+            match directories.get_mut(parent) {
+                Some(Directory::Unlisted(count)) => *count += 1,
+                Some(_) => {}
+                None => drop(directories.insert(parent.to_owned(), Directory::Unlisted(1))),
+            }
+        }
+        Self { directories }
+    }
+
+    /// Whether there may be a file at `path`, or anything else; false is certain.
+    pub(super) fn may_be(&mut self, path: &Path) -> bool {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return true };
+        let Some(directory) = self.directories.get_mut(parent) else { return true };
+        if let Directory::Unlisted(count) = directory {
+            if *count < LISTED_FROM {
+                return true;
+            }
+            *directory = Directory::list(parent);
+        }
+        match (directory, folded(name)) {
+            (Directory::Absent, _) => false,
+            (Directory::Listed(names), Some(name)) => names.contains(&name),
+            // what a file system takes for the same letters is its own affair
+            (Directory::Listed(_), None) | (Directory::Unlisted(_) | Directory::Unreadable, _) => true,
+        }
+    }
+}
+
+impl Directory {
+    fn list(path: &Path) -> Self {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::Absent,
+            Err(_) => return Self::Unreadable,
+        };
+        let mut names = HashSet::new();
+        for entry in entries {
+            let Ok(entry) = entry else { return Self::Unreadable };
+            let name = entry.file_name();
+            if !name.as_encoded_bytes().ends_with(b".lock") {
+                names.extend(folded(&name));
+            }
+        }
+        Self::Listed(names)
+    }
+}
+
+/// The name in small letters, since there are file systems to which those are the same; `None` if it is not ASCII.
+fn folded(name: &OsStr) -> Option<Vec<u8>> {
+    let bytes = name.as_encoded_bytes();
+    bytes.is_ascii().then(|| bytes.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_certainly_absent_is_said_to_be() {
+        let directory = tempfile::tempdir().unwrap();
+        let many = directory.path().join("many");
+        fs::create_dir(&many).unwrap();
+        for name in ["here", "Large", "\u{e4}", "b.lock"] {
+            fs::write(many.join(name), "").unwrap();
+        }
+        fs::create_dir(many.join("inner")).unwrap();
+        let few = directory.path().join("few");
+        let absent = directory.path().join("absent");
+        let asked = (0..LISTED_FROM)
+            .flat_map(|number| [many.join(number.to_string()), absent.join(number.to_string())]);
+        let mut present = Present::new(asked.chain([few.join("a")]));
+        for name in ["here", "HERE", "large", "Large", "\u{e4}", "\u{c4}", "inner"] {
+            assert!(present.may_be(&many.join(name)), "{name}");
+        }
+        assert!(!present.may_be(&many.join("b")) && !present.may_be(&many.join("7")));
+        assert!(!present.may_be(&absent.join("7")));
+        assert!(present.may_be(&few.join("a")), "few are looked for one by one");
+    }
+}

@@ -1,0 +1,114 @@
+//! What a transaction checks: names before anything is locked, each ref under its lock.
+
+use bstr::{BStr, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::{Checked, Locked, Settings, cannot_lock};
+use crate::repo::reference::conflict::Conflicts;
+use crate::repo::reference::files::{Files, Loose, is_valid_name, read_loose_at};
+use crate::repo::reference::packed::Packed;
+use crate::repo::reference::present::Present;
+use crate::repo::reference::{Edit, Expected, Target, bad_name};
+use crate::repo::{Error, Objects};
+
+/// Checks one ref under its lock: what it was, whether its name is free, what it becomes.
+pub(super) fn check_one<'a>(
+    (files, settings): (&Files, &Settings),
+    locked: Locked<'a>,
+    packed: &mut Option<Packed>,
+    (conflicts, present): (&mut Conflicts<'a>, &mut Present),
+) -> Result<Checked<'a>, Error> {
+    let edit = locked.edit;
+    let name = edit.name.as_bstr();
+    let path = files.path(name);
+    let is_present = present.may_be(&path);
+    let loose = if is_present { read_loose_at(&path, files.object_hash)? } else { Loose::Missing };
+    let old = match &loose {
+        Loose::Broken => {
+            return Err(cannot_lock(
+                name,
+                &format!("unable to resolve reference '{name}': reference broken"),
+            ));
+        }
+        Loose::Found(Target::Id(id)) => Some(*id),
+        Loose::Found(Target::Symbolic(target)) => files.resolve(target.as_ref(), packed)?,
+        Loose::Missing | Loose::Directory => find_packed(files, name, packed)?,
+    };
+    let is_symbolic = matches!(loose, Loose::Found(Target::Symbolic(_)));
+    check_expected(edit, old, is_symbolic)?;
+    if edit.new.is_some() {
+        if loose == Loose::Directory {
+            conflicts.with_directory(name)?;
+        }
+        let absent = old.is_none() && !is_symbolic;
+        if let Some(packed) = packed.as_ref().filter(|_| absent) {
+            conflicts.with_packed(name, packed)?;
+        }
+    }
+    let differs = is_symbolic || edit.new != old.map(Target::Id);
+    if let (true, Some(Target::Id(id))) = (differs, &edit.new) {
+        check_object(&settings.objects, name, id)?;
+    }
+    Ok(Checked { locked, old, differs, is_present })
+}
+
+/// The id of `name` in `packed-refs`.
+fn find_packed(files: &Files, name: &BStr, packed: &mut Option<Packed>) -> Result<Option<ObjectId>, Error> {
+    if !name.starts_with(b"refs/") {
+        return Ok(None);
+    }
+    if packed.is_none() {
+        *packed = Some(files.packed()?);
+    }
+    packed.as_ref().map_or(Ok(None), |packed| packed.find_id(name))
+}
+
+fn check_expected(edit: &Edit, old: Option<ObjectId>, is_symbolic: bool) -> Result<(), Error> {
+    let name = edit.name.as_bstr();
+    match (edit.expected, old) {
+        (Expected::Any, _) | (Expected::Missing, None) => Ok(()),
+        (Expected::Missing, Some(_)) => Err(cannot_lock(name, "reference already exists")),
+        (Expected::Id(expected), Some(old)) if expected == old => Ok(()),
+        (Expected::Id(expected), Some(old)) => {
+            Err(cannot_lock(name, &format!("is at {old} but expected {expected}")))
+        }
+        (Expected::Id(expected), None) if is_symbolic => {
+            Err(cannot_lock(name, &format!("reference is missing but expected {expected}")))
+        }
+        (Expected::Id(_), None) => Err(cannot_lock(name, &format!("unable to resolve reference '{name}'"))),
+    }
+}
+
+fn check_object(objects: &Objects, name: &BStr, id: &ObjectId) -> Result<(), Error> {
+    let kind =
+        objects.kind(id).map_err(|error| Error::Object(format!("unable to read object {id}: {error}")))?;
+    let reason = match kind {
+        None => format!("trying to write ref '{name}' with nonexistent object {id}"),
+        Some(kind)
+            if kind != gix_object::Kind::Commit && (name == "HEAD" || name.starts_with(b"refs/heads/")) =>
+        {
+            format!("trying to write non-commit object {id} to branch '{name}'")
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Error::Reference(format!("cannot update ref '{name}': {reason}")))
+}
+
+/// Refuses names that are none, or that are files of another kind.
+pub(super) fn check_names(edits: &[Edit]) -> Result<(), Error> {
+    for edit in edits {
+        let target_ok = match &edit.new {
+            Some(Target::Symbolic(target)) => is_valid_name(target.as_ref()),
+            Some(Target::Id(_)) | None => true,
+        };
+        if !is_valid_name(edit.name.as_ref()) || !is_safe_name(edit.name.as_ref()) || !target_ok {
+            return Err(bad_name(edit.name.as_ref()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the file of the ref is no other file of git's: it is below `refs/`, or spelled like `HEAD`.
+fn is_safe_name(name: &BStr) -> bool {
+    name.starts_with(b"refs/") || name.iter().all(|byte| byte.is_ascii_uppercase() || b"_-".contains(byte))
+}

@@ -1,0 +1,51 @@
+//! What the `reference-transaction` hook reads (githooks(5)).
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::Checked;
+use crate::repo::reference::{Expected, Target};
+
+/// The lines `<old> <new> <ref>` that the hook reads; `head` is the change that `HEAD` follows. A symbolic ref that led to
+/// a change stands before it, without an old id (seen in git 2.47.3).
+pub(super) fn of_changes(
+    object_hash: gix_hash::Kind,
+    changes: &[Checked<'_>],
+    head: Option<usize>,
+) -> Vec<u8> {
+    let mut input = Vec::new();
+    let head = head.and_then(|index| changes.get(index)).map(|change| (change, b"HEAD".as_bstr()));
+    let named = changes.iter().map(|change| (change, change.locked.edit.name.as_bstr()));
+    for (change, name) in named.chain(head) {
+        let edit = change.locked.edit;
+        let old = match edit.expected {
+            Expected::Id(id) => id,
+            Expected::Any | Expected::Missing => object_hash.null(),
+        };
+        let through = edit
+            .through
+            .iter()
+            .filter(|_| name == edit.name)
+            .map(|name| (object_hash.null(), name.as_bstr()));
+        let new = match &edit.new {
+            None => object_hash.null().to_string().into(),
+            Some(Target::Id(id)) => id.to_string().into(),
+            Some(Target::Symbolic(target)) => BString::from([b"ref:", target.as_bytes()].concat()),
+        };
+        for (old, name) in through.chain([(old, name)]) {
+            input.extend_from_slice(format!("{old} ").as_bytes());
+            input.extend_from_slice(&[new.as_bytes(), b" ", name.as_bytes(), b"\n"].concat());
+        }
+    }
+    input
+}
+
+/// The lines that the hook reads for `packed-refs`.
+pub(super) fn of_deletions(object_hash: gix_hash::Kind, names: &[&BStr]) -> Vec<u8> {
+    let null = object_hash.null();
+    let mut input = Vec::new();
+    for name in names {
+        input.extend_from_slice(format!("{null} {null} ").as_bytes());
+        input.extend_from_slice(&[name.as_bytes(), b"\n"].concat());
+    }
+    input
+}

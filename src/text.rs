@@ -1,0 +1,147 @@
+//! Ids and ref names as text, for whoever reads or writes a hundred thousand of them: what the crates for it do, in a
+//! fraction of the steps.
+
+use bstr::BStr;
+use gix_hash::ObjectId;
+
+/// The value of each hexadecimal digit; [`NO_DIGIT`] for any other byte.
+const VALUES: [u8; 256] = values();
+const NO_DIGIT: u8 = 0xff;
+const DIGITS: [u8; 16] = *b"0123456789abcdef";
+
+#[expect(clippy::indexing_slicing, reason = "would not compile if it were beyond the end")]
+const fn values() -> [u8; 256] {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = DIGITS[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    values
+}
+
+/// The id that `hex` is in full; `None` if it is none of either hash function.
+pub(crate) fn id_of_hex(hex: &[u8]) -> Option<ObjectId> {
+    let kind = gix_hash::Kind::from_hex_len(hex.len()).filter(|kind| kind.len_in_hex() == hex.len())?;
+    let mut id = ObjectId::null(kind);
+    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
+    let (mut wrong, (pairs, _none)) = (0, hex.as_chunks::<2>());
+    for (byte, [high, low]) in id.as_mut_slice().iter_mut().zip(pairs) {
+        let (high, low) = (value(*high), value(*low));
+        wrong |= high | low;
+        *byte = high << 4 | low & 0xf;
+    }
+    (wrong & 0xf0 == 0).then_some(id)
+}
+
+/// Appends `id` in hexadecimal to `out`.
+pub(crate) fn push_hex(out: &mut Vec<u8>, id: &gix_hash::oid) {
+    let start = out.len();
+    out.resize(start + 2 * id.as_bytes().len(), 0);
+    let (pairs, _none) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>();
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
+    for (pair, byte) in pairs.iter_mut().zip(id.as_bytes()) {
+        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+    }
+}
+
+/// Whether `name` is the full name of a ref: `HEAD` and its like, or one with a slash (git-check-ref-format(1)).
+pub(crate) fn is_full_ref_name(name: &BStr) -> bool {
+    is_plain(name) && name.contains(&b'/') || gix_validate::reference::name(name).is_ok()
+}
+
+/// Whether `name` is well-formed, one level being enough (git-check-ref-format(1), `--allow-onelevel`).
+pub(crate) fn is_partial_ref_name(name: &BStr) -> bool {
+    is_plain(name) || gix_validate::reference::name_partial(name).is_ok()
+}
+
+/// Whether `name` is so simple that no rule can forbid it; one that is not may be allowed nonetheless.
+fn is_plain(name: &[u8]) -> bool {
+    let mut before = b'/';
+    for &byte in name {
+        let is_free = match byte {
+            // `.lock` is no end of a component
+            b'l' => before != b'.',
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => true,
+            b'-' => before != b'/',
+            b'.' | b'/' => before != b'/' && before != b'.',
+            _ => false,
+        };
+        if !is_free {
+            return false;
+        }
+        before = byte;
+    }
+    before != b'/' && before != b'.'
+}
+
+#[cfg(test)]
+mod tests {
+    use bstr::ByteSlice;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_the_crate_reads_them() {
+        let sha1 = "0123456789abcdefABCDEF0123456789abcdef01";
+        let sha256 = "0123456789abcdef".repeat(4);
+        for hex in [sha1, &sha256] {
+            assert_eq!(id_of_hex(hex.as_bytes()), ObjectId::from_hex(hex.as_bytes()).ok(), "{hex}");
+            let mut out = b"x".to_vec();
+            push_hex(&mut out, &id_of_hex(hex.as_bytes()).unwrap());
+            assert_eq!(out, format!("x{}", hex.to_lowercase()).as_bytes());
+        }
+        for wrong in ["", "0", &sha1[1..], &sha256[1..], &sha1.replace('0', "g"), &sha1.replace('0', "\u{0}")]
+        {
+            assert_eq!(id_of_hex(wrong.as_bytes()), None, "{wrong}");
+        }
+        for byte in 0..=u8::MAX {
+            let mut hex = sha1.as_bytes().to_vec();
+            hex[7] = byte;
+            assert_eq!(id_of_hex(&hex), ObjectId::from_hex(&hex).ok(), "{byte}");
+        }
+    }
+
+    /// All names of up to five of the letters that rules speak of, and those of any one byte more.
+    #[test]
+    fn names_are_judged_as_the_crate_judges_them() {
+        let check = |name: &[u8]| {
+            let name = name.as_bstr();
+            assert_eq!(is_full_ref_name(name), gix_validate::reference::name(name).is_ok(), "{name}");
+            assert_eq!(
+                is_partial_ref_name(name),
+                gix_validate::reference::name_partial(name).is_ok(),
+                "{name}"
+            );
+        };
+        let letters = b"a./-@{l~A_";
+        let mut names = vec![Vec::new()];
+        for _ in 0..5 {
+            let longer = names
+                .iter()
+                .flat_map(|name: &Vec<u8>| letters.iter().map(move |l| [name, &[*l][..]].concat()));
+            names.extend(longer.collect::<Vec<_>>());
+            names.sort_unstable();
+            names.dedup();
+        }
+        for name in &names {
+            check(name);
+        }
+        for byte in 0..=u8::MAX {
+            check(&[b"refs/heads/a", &[byte][..], b"b"].concat());
+            check(&[b"refs/heads/", &[byte][..]].concat());
+        }
+        for name in [
+            "refs/heads/a.lock",
+            "refs/a.lock/b",
+            "refs/heads/a.lockb",
+            "refs/heads/v1.2.3",
+            "HEAD",
+            "FETCH_HEAD",
+        ] {
+            check(name.as_bytes());
+        }
+    }
+}
