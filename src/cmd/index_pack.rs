@@ -108,7 +108,7 @@ impl Job {
         for missing in placement.missing_modules.into_iter().flat_map(RefCell::into_inner) {
             ui::out(missing.to_string().as_bytes())?;
         }
-        Ok(u8::from(self.arguments.connected && !is_self_contained(&links)))
+        Ok(u8::from(self.arguments.connected && !links.is_empty()))
     }
 
     fn receive(
@@ -224,11 +224,6 @@ impl Job {
             Some(other) => Err(CommandError::fatal(format!("bad pack.indexVersion={other}"))),
         }
     }
-}
-
-/// Whether nothing outside of the pack is named.
-fn is_self_contained(links: &Links) -> bool {
-    [&links.commits, &links.trees, &links.blobs, &links.others].into_iter().all(Vec::is_empty)
 }
 
 /// `pack.threads`.

@@ -26,6 +26,7 @@ mod daemon;
 mod demo;
 mod error;
 mod fetch;
+mod fetch_pack;
 mod global;
 mod http_backend;
 mod index_pack;
@@ -36,6 +37,7 @@ mod pull;
 mod push;
 mod receive_pack;
 mod remote;
+mod rpc;
 mod send_pack;
 mod serve;
 mod service;
@@ -61,6 +63,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("pull", "Fetch from and integrate with another repository or a local branch"),
     ("push", "Update remote refs along with associated objects"),
     ("remote", "Manage set of tracked repositories"),
+    ("fetch-pack", "Receive missing objects from another repository"),
     ("send-pack", "Push objects over Git protocol to another repository"),
     ("index-pack", "Build pack index file for an existing packed archive"),
     ("pack-objects", "Create a packed archive of objects"),
@@ -99,6 +102,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
         "bundle" => bundle::run(&arguments, context),
         "clone" => clone::run(&arguments, context),
         "fetch" => fetch::run(&arguments, context),
+        "fetch-pack" => fetch_pack::run(&arguments, context),
         "credential" => credential::run(&arguments, context),
         "index-pack" => index_pack::run(&arguments, context),
         "ls-remote" => ls_remote::run(&arguments, context),

@@ -9,6 +9,7 @@ use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
 use super::push::{EVERY_REF, broken, explain, leases, print_told, print_tracking, redacted, signed};
+use super::rpc::Rpc;
 use super::transfer::{abbreviation, bytes};
 use super::ui::push::{Table, is_failure, is_news};
 use super::ui::{self, Paint, Terminal};
@@ -19,10 +20,6 @@ use crate::remote::push::{Options, Outcome, Push, RefUpdate, Status};
 use crate::remote::{Error, Remote, Session};
 use crate::repo::Repository;
 use crate::transport;
-
-mod rpc;
-
-use rpc::Rpc;
 
 const SPEC: Spec = Spec {
     name: "send-pack",
@@ -201,7 +198,7 @@ fn options(parsed: &Parsed<Arguments>, repo: &Repository, show: Show) -> Result<
 }
 
 /// `--stdin`: a refspec on each line.
-fn read_lines(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
+pub(super) fn read_lines(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
     let mut refspecs = Vec::new();
     let mut line = Vec::new();
     while input.read_until(b'\n', &mut line)? > 0 {
@@ -212,7 +209,7 @@ fn read_lines(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
 }
 
 /// `--stdin` with `--stateless-rpc`: a refspec in each pkt-line, up to a flush-pkt; what follows is the server's.
-fn read_packets(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
+pub(super) fn read_packets(input: &mut dyn BufRead) -> Result<Vec<BString>, CommandError> {
     let mut refspecs = Vec::new();
     let mut reader = pktline::Reader::new(input);
     while let Some(line) = reader.read()?.line() {

@@ -148,10 +148,17 @@ pub enum Stored {
 
 /// A `.keep` file, removed when dropped, and when a signal ends the process.
 #[derive(Debug)]
-pub struct Keep(
-    #[expect(dead_code, reason = "it is there to be dropped")]
-    gix_tempfile::Handle<gix_tempfile::handle::Closed>,
-);
+pub struct Keep(gix_tempfile::Handle<gix_tempfile::handle::Closed>);
+
+impl Keep {
+    /// Leaves the file where it is, for others to remove.
+    pub fn stay(self) {
+        if let Some(file) = self.0.take() {
+            // it fails only where the platform cannot give up removing a file, which none we run on does
+            let _left = file.keep();
+        }
+    }
+}
 
 impl Links {
     /// Adds what the objects of another pack refer to. What is in the one pack may be among the links of the other.
@@ -160,6 +167,11 @@ impl Links {
         self.trees.extend(other.trees);
         self.blobs.extend(other.blobs);
         self.others.extend(other.others);
+    }
+
+    /// Whether nothing is referred to that is not in the pack: its history is whole by itself.
+    pub fn is_empty(&self) -> bool {
+        [&self.commits, &self.trees, &self.blobs, &self.others].into_iter().all(Vec::is_empty)
     }
 }
 

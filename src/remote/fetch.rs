@@ -516,7 +516,8 @@ pub(super) fn algorithm(repo: &Repository) -> Result<Algorithm, Error> {
     }
 }
 
-fn unpack_limit(repo: &Repository) -> Result<u32, Error> {
+/// `fetch.unpackLimit`, else `transfer.unpackLimit`, else git's own.
+pub(super) fn unpack_limit(repo: &Repository) -> Result<u32, Error> {
     /// git-config(1), `fetch.unpackLimit`.
     const DEFAULT: u32 = 100;
     let limit = match repo.config.integer("fetch.unpackLimit")? {

@@ -63,6 +63,8 @@ pub struct Request {
     pub include_tag: bool,
     /// Whether nobody looks at the server's progress.
     pub no_progress: bool,
+    /// Whether all bases of deltas have to be in the pack.
+    pub no_thin: bool,
     /// See [`pack::Options::unpack_limit`].
     pub unpack_limit: u32,
     /// Whether the pack is kept as it is because somebody said so, or is that of a clone.
@@ -143,7 +145,8 @@ pub fn fetch_pack(
     };
     let input = session.connection().answer()?;
     let missing_modules = (!elsewhere.is_empty()).then(RefCell::default);
-    let placement = Placement { missing_modules, ..Placement::default() };
+    // as C git, which has what is kept indexed, however little that is
+    let placement = Placement { missing_modules, keeps_empty: request.is_kept, ..Placement::default() };
     let mut pack = receive(input, negotiated.side_band, (&options, &placement), progress)?;
     let mut others = Vec::new();
     if !elsewhere.is_empty() {
@@ -263,7 +266,9 @@ fn prepare(
     advertised: &[Ref],
     request: &Request,
 ) -> std::io::Result<Vec<ObjectId>> {
-    let complete = complete_commits(objects, advertised, &request.tips)?;
+    // where the boundary moves, that we have a commit says nothing about its ancestors
+    let deepens = request.deepen != Deepen::default();
+    let complete = if deepens { Vec::new() } else { complete_commits(objects, advertised, &request.tips)? };
     let mut history = RepoHistory(objects);
     for id in complete {
         negotiator.known_common(id, &mut history)?;
@@ -355,4 +360,10 @@ fn receive(
 
 fn unreadable(error: std::io::Error) -> Error {
     crate::repo::Error::Object(error.to_string()).into()
+}
+
+/// Tells what only those hear who asked for every detail.
+pub(super) fn tell(progress: &mut dyn Progress, text: &str) -> Result<(), Error> {
+    let told = progress.report(Event::Detail { level: 2, text });
+    if told.is_break() { Err(Error::Interrupted) } else { Ok(()) }
 }

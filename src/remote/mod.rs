@@ -19,6 +19,7 @@ pub mod configure;
 pub mod far;
 pub mod fetch;
 pub mod fetch_head;
+pub mod fetch_named;
 pub mod fetch_pack;
 mod history;
 mod legacy;

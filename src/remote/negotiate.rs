@@ -77,18 +77,18 @@ impl Algorithm {
 
 /// A queue of commits, newest first; among equal dates first in, first out.
 #[derive(Debug, Default)]
-struct Queue {
+pub(super) struct Queue {
     heap: BinaryHeap<(i64, std::cmp::Reverse<u64>, ObjectId)>,
     count: u64,
 }
 
 impl Queue {
-    fn push(&mut self, date: i64, id: ObjectId) {
+    pub(super) fn push(&mut self, date: i64, id: ObjectId) {
         self.heap.push((date, std::cmp::Reverse(self.count), id));
         self.count += 1;
     }
 
-    fn pop(&mut self) -> Option<ObjectId> {
+    pub(super) fn pop(&mut self) -> Option<ObjectId> {
         self.heap.pop().map(|(_, _, id)| id)
     }
 }

@@ -84,6 +84,21 @@ impl Url {
         if text.starts_with(b"rsync:") {
             return Err(Error::Url("git-over-rsync is no longer supported".into()));
         }
+        match text.split_once_str("://") {
+            Some((b"http", rest)) => Ok(Self::web(text, Scheme::Http, rest)),
+            Some((b"https", rest)) => Ok(Self::web(text, Scheme::Https, rest)),
+            Some((b"file" | b"git" | b"ssh" | b"git+ssh" | b"ssh+git", _)) | None => Self::parse_native(text),
+            Some((name, _)) if is_scheme(name) => Ok(Self::helper(text, name, text)),
+            Some(_) => Self::parse_native(text),
+        }
+    }
+
+    /// As [`Url::parse`], where no other program helps: paths, `file://`, `git://` and ssh alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Url::parse`], and [`Error::Url`] for all other schemes.
+    pub fn parse_native(text: &BStr) -> Result<Self, Error> {
         let Some((name, rest)) = text.split_once_str("://") else {
             return if is_local(text) { Self::local(text) } else { Self::scp_like(text) };
         };
@@ -91,9 +106,6 @@ impl Url {
             b"file" => Scheme::File,
             b"git" => Scheme::Git,
             b"ssh" | b"git+ssh" | b"ssh+git" => Scheme::Ssh,
-            b"http" => return Ok(Self::web(text, Scheme::Http, rest)),
-            b"https" => return Ok(Self::web(text, Scheme::Https, rest)),
-            _ if is_scheme(name) => return Ok(Self::helper(text, name, text)),
             _ => return Err(Error::Url(format!("protocol '{}' is not supported", name.as_bstr()))),
         };
         Self::native(text, scheme, rest)
@@ -147,7 +159,7 @@ impl Url {
     }
 
     /// `[user@]host` as one word, which is how ssh takes it.
-    pub(super) fn user_and_host(&self) -> BString {
+    pub fn user_and_host(&self) -> BString {
         match &self.user {
             Some(user) => [user.as_slice(), b"@", &self.host].concat().into(),
             None => self.host.clone(),
@@ -155,7 +167,7 @@ impl Url {
     }
 
     /// What stands between `://` and the path, percent-decoded and otherwise as written: what git:// calls the host.
-    pub(super) fn authority(&self) -> BString {
+    pub fn authority(&self) -> BString {
         let rest = self.text.split_once_str("://").map_or(&b""[..], |(_, rest)| rest);
         let decoded = percent_decode(rest);
         split_path(&decoded).0.into()

@@ -1,4 +1,4 @@
-//! Every option of `fetch`, `clone` and `pull`, each given to gitr and to C git in fresh copies of one repository. What they
+//! Every option of `fetch`, `clone`, `pull` and `fetch-pack`, each given to gitr and to C git in fresh copies of one repository. What they
 //! print and return, refs, reflogs, `FETCH_HEAD`, configuration, the shallow boundary, objects, index, work tree and what
 //! `git fsck` says have to be the same.
 //!
@@ -15,6 +15,7 @@ use crate::support::{Run, Sandbox, Stream, Twin, state};
 const FETCH: &str = include_str!("every_option/fetch.txt");
 const CLONE: &str = include_str!("every_option/clone.txt");
 const PULL: &str = include_str!("every_option/pull.txt");
+const FETCH_PACK: &str = include_str!("every_option/fetch_pack.txt");
 
 /// Two clients with fresh copies for every row.
 struct Bench<'a> {
@@ -184,10 +185,10 @@ fn words(row: &str) -> Vec<&str> {
 }
 
 #[track_caller]
-fn fetch(part: usize) {
+fn fetch(table: &str, part: usize) {
     let sandbox = crate::sandbox();
     let bench = outdated(&sandbox);
-    all_of(share(FETCH, part), |row| bench.row(words(row)[0], &words(row)[1..]));
+    all_of(share(table, part), |row| bench.row(words(row)[0], &words(row)[1..]));
 }
 
 #[track_caller]
@@ -273,22 +274,42 @@ fn what_was_not_said_to_a_pull_is_taken_back() {
 
 #[test]
 fn fetch_1() {
-    fetch(0);
+    fetch(FETCH, 0);
 }
 
 #[test]
 fn fetch_2() {
-    fetch(1);
+    fetch(FETCH, 1);
 }
 
 #[test]
 fn fetch_3() {
-    fetch(2);
+    fetch(FETCH, 2);
 }
 
 #[test]
 fn fetch_4() {
-    fetch(3);
+    fetch(FETCH, 3);
+}
+
+#[test]
+fn fetch_pack_1() {
+    fetch(FETCH_PACK, 0);
+}
+
+#[test]
+fn fetch_pack_2() {
+    fetch(FETCH_PACK, 1);
+}
+
+#[test]
+fn fetch_pack_3() {
+    fetch(FETCH_PACK, 2);
+}
+
+#[test]
+fn fetch_pack_4() {
+    fetch(FETCH_PACK, 3);
 }
 
 #[test]

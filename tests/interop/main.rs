@@ -15,6 +15,7 @@ mod capabilities;
 mod clone;
 mod daemon;
 mod fetch;
+mod fetch_pack;
 mod helper;
 mod hostile;
 mod http;

@@ -215,6 +215,7 @@ impl Listed<'_> {
             filter,
             include_tag: self.follows_tags(),
             no_progress: options.no_progress,
+            no_thin: false,
             keep: Some(keep_text()),
             moves_boundary: self.fetch.deepens() || options.update_shallow,
             remote: Some(remote.location()?),

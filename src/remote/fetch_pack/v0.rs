@@ -6,7 +6,7 @@ use std::io::BufRead;
 
 use gix_hash::ObjectId;
 
-use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
+use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter, tell};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::{
     self, Ack, Deepen, Features, MultiAck, ShallowUpdate, SideBand, encode_haves_v0, read_shallow_v0,
@@ -89,7 +89,7 @@ fn choose_features(session: &Session, request: &Request) -> Features {
         SideBand::None
     };
     Features {
-        thin_pack: capabilities.contains("thin-pack"),
+        thin_pack: !request.no_thin && capabilities.contains("thin-pack"),
         ofs_delta: capabilities.contains("ofs-delta"),
         no_progress: request.no_progress && capabilities.contains("no-progress"),
         include_tag: request.include_tag && capabilities.contains("include-tag"),
@@ -152,6 +152,9 @@ impl Conversation<'_> {
         let mut last = Answered::GoOn { news: false };
         let rest = loop {
             let haves = ours.haves(round_len)?;
+            for have in &haves {
+                tell(self.progress, &format!("have {have}"))?;
+            }
             self.sent_count += haves.len();
             if haves.len() < round_len {
                 break haves;
@@ -168,6 +171,7 @@ impl Conversation<'_> {
                 Answered::Pack => return Ok(shallow),
             }
             if is_acknowledged && in_vain >= IN_VAIN_MAX {
+                tell(self.progress, "giving up")?;
                 break Vec::new();
             }
             round_len = if is_single { 1 } else { self.next_len(round_len) };
@@ -200,7 +204,7 @@ impl Conversation<'_> {
             read_shallow_v0(input)?;
         }
         let mut common = Vec::new();
-        let answered = read_acknowledgments(input, self.features, ours, &mut common)?;
+        let answered = read_acknowledgments(input, self.features, ours, (&mut common, self.progress))?;
         self.unanswered -= 1;
         self.has_common |= !common.is_empty();
         for id in common {
@@ -219,6 +223,7 @@ impl Conversation<'_> {
     fn exchange_done(&mut self, haves: &[ObjectId], last: Answered) -> Result<(), Error> {
         let mut body = self.body();
         encode_haves_v0(haves, &mut body);
+        tell(self.progress, "done")?;
         pktline::write_line(&mut body, b"done").map_err(crate::protocol::Error::Io)?;
         let input = self.session.connection().exchange(&body, self.progress)?;
         if self.deepens && !self.is_stateful {
@@ -228,7 +233,7 @@ impl Conversation<'_> {
             return Ok(());
         }
         loop {
-            match Ack::read_v0(input)? {
+            match read_ack(input, self.progress)? {
                 Ack::Nak if self.unanswered > 0 => self.unanswered -= 1,
                 Ack::Nak => return Ok(()),
                 Ack::Final(_) => {
@@ -265,12 +270,12 @@ fn read_acknowledgments(
     input: &mut dyn BufRead,
     features: Features,
     ours: &mut Ours<'_>,
-    common: &mut Vec<ObjectId>,
+    (common, progress): (&mut Vec<ObjectId>, &mut dyn Progress),
 ) -> Result<Answered, Error> {
     let mut news = false;
     let mut is_ready = false;
     loop {
-        match Ack::read_v0(input)? {
+        match read_ack(input, progress)? {
             Ack::Nak if is_ready && features.no_done => {}
             Ack::Nak if is_ready => return Ok(Answered::Ready),
             Ack::Nak => return Ok(Answered::GoOn { news }),
@@ -295,4 +300,20 @@ fn read_acknowledgments(
             }
         }
     }
+}
+
+/// Reads one acknowledgment, and tells of it with the number that git has for its kind (seen in git 2.47.3).
+fn read_ack(input: &mut dyn BufRead, progress: &mut dyn Progress) -> Result<Ack, Error> {
+    let ack = Ack::read_v0(input)?;
+    let told = match &ack {
+        Ack::Nak => None,
+        Ack::Final(id) => Some((1, id)),
+        Ack::Continue(id) => Some((2, id)),
+        Ack::Common(id) => Some((3, id)),
+        Ack::Ready(id) => Some((4, id)),
+    };
+    if let Some((number, id)) = told {
+        tell(progress, &format!("got ack ({number}) {id}"))?;
+    }
+    Ok(ack)
 }

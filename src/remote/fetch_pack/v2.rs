@@ -106,7 +106,7 @@ fn first_request(
     protocols: &[BString],
 ) -> fetch::Request {
     let features = Features {
-        thin_pack: true,
+        thin_pack: !request.no_thin,
         ofs_delta: true,
         no_progress: request.no_progress,
         include_tag: request.include_tag,

@@ -1,6 +1,6 @@
 //! `--stateless-rpc`: a session whose far side is whoever started us, and who speaks HTTP for us. What we say goes to
 //! stdout in pkt-lines, with a flush-pkt at its end; what the server says comes as it is on stdin. Seen in git 2.47.3,
-//! whose `git-remote-http` starts `send-pack` so.
+//! whose `git-remote-http` starts `send-pack` and `fetch-pack` so.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -15,7 +15,7 @@ pub(super) struct Rpc(Option<Exchange>);
 impl Rpc {
     /// `input` says what the server says, and `output` takes what is for it.
     pub(super) fn new(input: Box<dyn BufRead + Send>, output: Box<dyn Write + Send>) -> Self {
-        Self(Some(Exchange { input, output, has_asked: false }))
+        Self(Some(Exchange { input, output, is_awaited: true }))
     }
 }
 
@@ -23,8 +23,9 @@ impl Rpc {
 struct Exchange {
     input: Box<dyn BufRead + Send>,
     output: Box<dyn Write + Send>,
-    /// Whether a request was made: if none was, the other side still waits for the flush-pkt.
-    has_asked: bool,
+    /// Whether the other side waits for a request, or for the flush-pkt which says that there is none: a push is one request,
+    /// a fetch any number.
+    is_awaited: bool,
 }
 
 impl Transport for Rpc {
@@ -55,7 +56,6 @@ impl Connection for Exchange {
         mut request: &[u8],
         _progress: &mut dyn Progress,
     ) -> Result<&mut dyn BufRead, Error> {
-        self.has_asked = true;
         say(&mut request, &mut self.output)?;
         Ok(&mut self.input)
     }
@@ -66,7 +66,7 @@ impl Connection for Exchange {
         read: &mut dyn FnMut(&mut dyn BufRead) -> Result<(), Error>,
         _progress: &mut dyn Progress,
     ) -> Result<(), Error> {
-        self.has_asked = true;
+        self.is_awaited = false;
         let output = &mut self.output;
         let (said, heard) = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("near side".into());
@@ -87,7 +87,7 @@ impl Connection for Exchange {
     }
 
     fn close(mut self: Box<Self>) -> Result<(), Error> {
-        if !self.has_asked {
+        if self.is_awaited {
             write_flush(&mut self.output)?;
             self.output.flush()?;
         }
@@ -148,6 +148,17 @@ mod tests {
         session.close().unwrap();
         assert_eq!(answer, "answer");
         assert_eq!(written.0.lock().unwrap().as_slice(), b"00140008main0000PACK0000");
+    }
+
+    #[test]
+    fn after_the_requests_of_a_fetch_there_is_a_flush() {
+        let (mut session, written) = session(b"first answersecond");
+        for request in [&b"0008want0000"[..], b"0009done\n"] {
+            session.exchange(request, &mut Discard).unwrap();
+        }
+        session.close().unwrap();
+        let said = written.0.lock().unwrap();
+        assert_eq!(said.as_slice(), b"00100008want00000000000d0009done\n00000000");
     }
 
     #[test]
