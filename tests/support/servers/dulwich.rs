@@ -19,14 +19,7 @@ pub(super) struct Dulwich(Process);
 impl Dulwich {
     /// Starts the server, if Python finds the library.
     pub(super) fn start(sandbox: &Sandbox) -> Option<Self> {
-        let python = ["/usr/bin/python3", "python3"].into_iter().find(|python| {
-            let mut command = std::process::Command::new(python);
-            command.args(["-c", "import dulwich.server"]).output().is_ok_and(|output| output.status.success())
-        });
-        let Some(python) = python else {
-            crate::support::missing("python3-dulwich");
-            return None;
-        };
+        let python = python()?;
         let directory = super::home_of(sandbox, "dulwich");
         let process = Process::start(&directory, |port| {
             let mut command = sandbox.command(python);
@@ -41,4 +34,16 @@ impl Serve for Dulwich {
     fn url(&self, name: &str) -> String {
         format!("git://127.0.0.1:{}/{name}", self.0.port)
     }
+}
+
+/// The Python that finds the library, or says that it is missing.
+pub fn python() -> Option<&'static str> {
+    let found = ["/usr/bin/python3", "python3"].into_iter().find(|python| {
+        let mut command = std::process::Command::new(python);
+        command.args(["-c", "import dulwich.server"]).output().is_ok_and(|output| output.status.success())
+    });
+    if found.is_none() {
+        crate::support::missing("python3-dulwich");
+    }
+    found
 }

@@ -1,6 +1,7 @@
 //! `jgit`, git in Java.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::{Process, Serve};
 use crate::support::Sandbox;
@@ -26,13 +27,10 @@ pub(super) struct Jgit(Process);
 impl Jgit {
     /// Starts the daemon, if it is installed.
     pub(super) fn start(sandbox: &Sandbox) -> Option<Self> {
-        let program = super::require("jgit")?;
-        let path =
-            FORGOTTEN.map(|name| Path::new(LIBRARIES).join(format!("{name}.jar")).display().to_string());
+        super::require("jgit")?;
         let directory = super::home_of(sandbox, "jgit");
         let process = Process::start(&directory, |port| {
-            let mut command = sandbox.command(&program);
-            command.env("JGIT_CLASSPATH", path.join(":")).env("XDG_CONFIG_HOME", sandbox.path("home"));
+            let mut command = command(sandbox).expect("it was just found");
             command.args(["daemon", "--listen", "127.0.0.1", "--port", &port.to_string(), "--export-all"]);
             command.args(["--enable", "receive-pack"]).arg(sandbox.path("served"));
             command
@@ -45,4 +43,12 @@ impl Serve for Jgit {
     fn url(&self, name: &str) -> String {
         format!("git://127.0.0.1:{}/{name}", self.0.port)
     }
+}
+
+/// `jgit` with all that it needs, or says that it is missing.
+pub fn command(sandbox: &Sandbox) -> Option<Command> {
+    let mut command = sandbox.command(super::require("jgit")?);
+    let path = FORGOTTEN.map(|name| Path::new(LIBRARIES).join(format!("{name}.jar")).display().to_string());
+    command.env("JGIT_CLASSPATH", path.join(":")).env("XDG_CONFIG_HOME", sandbox.path("home"));
+    Some(command)
 }

@@ -12,8 +12,8 @@ use super::{Git, Sandbox, build::Format};
 mod apache;
 mod bundle;
 mod daemon;
-mod dulwich;
-mod jgit;
+pub mod dulwich;
+pub mod jgit;
 mod lighttpd;
 mod local;
 mod nginx;
@@ -155,6 +155,11 @@ impl Process {
         rustix::process::kill_process(process, signal).expect("the server runs");
     }
 
+    /// The process group of the server and its children.
+    pub fn group(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
     /// Waits until the port answers; false if the process ended before.
     fn is_answering(&mut self) -> bool {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
@@ -176,7 +181,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let group = rustix::process::Pid::from_child(&self.child);
+        let group = self.group();
         rustix::process::kill_process_group(group, rustix::process::Signal::TERM).ok();
         let deadline = Instant::now() + STOP_WITHIN;
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
