@@ -8,6 +8,7 @@ mod support;
 
 mod client;
 mod clients;
+mod kills;
 
 use std::os::unix::fs::PermissionsExt;
 
