@@ -1,7 +1,7 @@
 //! `gitr pull`. `git-pull(1)`.
 //!
-//! The fetch is ours, and where nothing is to be merged, or there is no commit yet, so is the rest. The installed git merges
-//! and rebases; it makes fast-forwards too, since it shows what changed, but they are made without it as well.
+//! The fetch is ours, and where nothing is to be merged, there is no commit yet, or the branch moves forward, so is the rest.
+//! The installed git merges and rebases.
 
 use std::ffi::OsString;
 
@@ -18,6 +18,7 @@ use crate::repo::Repository;
 mod advice;
 mod candidates;
 mod choice;
+mod diffstat;
 mod forward;
 mod git;
 mod options;
@@ -116,7 +117,10 @@ impl Pull<'_> {
         let code = if is_rebase && !standing.can_fast_forward {
             self.rebase(current, first, fork_point)?
         } else {
-            self.merge(current, &standing, is_rebase)?
+            // the fetch may have moved the branch
+            let standing =
+                if current == old { standing } else { pull::Standing::of(self.repo, current, &heads)? };
+            self.merge(current, first, &standing, is_rebase)?
         };
         self.update_submodules(code, is_rebase)
     }
@@ -206,6 +210,7 @@ impl Pull<'_> {
     fn merge(
         &self,
         current: ObjectId,
+        head: ObjectId,
         standing: &pull::Standing,
         is_rebase: bool,
     ) -> Result<u8, CommandError> {
@@ -221,6 +226,12 @@ impl Pull<'_> {
             }
             return Ok(0);
         }
+        if let Some(first) = standing.first
+            && self.is_plain_fast_forward(head, standing)?
+            && let Some(code) = self.fast_forward(current, first)?
+        {
+            return Ok(code);
+        }
         let mut words: Vec<OsString> = vec!["merge".into()];
         words.extend(options::verbosity(self.parsed));
         words.extend(self.parsed.passed(&MERGE_OPTIONS));
@@ -229,14 +240,7 @@ impl Pull<'_> {
         let fast_forward = if is_rebase { Some(FastForward::Only) } else { self.choice.fast_forward };
         words.extend(fast_forward.map(|choice| choice.word().into()));
         words.push("FETCH_HEAD".into());
-        if let Some(code) = self.git.status(&words)? {
-            return Ok(code);
-        }
-        let forwarded = match standing.first {
-            Some(first) if self.is_plain_fast_forward(standing)? => self.fast_forward(current, first)?,
-            Some(_) | None => None,
-        };
-        forwarded.ok_or_else(|| git::explain("merge FETCH_HEAD"))
+        self.git.run_or_explain(&words, "merge FETCH_HEAD")
     }
 
     /// Takes submodules along after what went well, where that is wished.

@@ -36,8 +36,11 @@ impl Terminal {
     /// Looks at stderr and at the environment.
     pub fn new(env: &Environment) -> Self {
         let is_tty = io::stderr().is_terminal();
+        Self::of(env, is_tty, if is_tty { rustix::termios::tcgetwinsize(io::stderr()).ok() } else { None })
+    }
+
+    fn of(env: &Environment, is_tty: bool, size: Option<rustix::termios::Winsize>) -> Self {
         let number = |name: &str| env.get(name).and_then(|value| value.to_str()?.parse::<u64>().ok());
-        let size = if is_tty { rustix::termios::tcgetwinsize(io::stderr()).ok() } else { None };
         let columns = number("COLUMNS")
             .filter(|columns| *columns > 0)
             .or(size.map(|size| u64::from(size.ws_col)).filter(|columns| *columns > 0))
@@ -50,6 +53,12 @@ impl Terminal {
             // git 2.47.3 waits two seconds.
             delay_seconds: number("GIT_PROGRESS_DELAY").unwrap_or(2),
         }
+    }
+
+    /// As [`Terminal::new`], for what goes to stdout.
+    pub fn of_stdout(env: &Environment) -> Self {
+        let is_tty = io::stdout().is_terminal();
+        Self::of(env, is_tty, if is_tty { rustix::termios::tcgetwinsize(io::stdout()).ok() } else { None })
     }
 
     /// Whether `color.<slot>`, else `color.ui`, asks for colour on this terminal.

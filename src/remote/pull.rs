@@ -1,6 +1,6 @@
 //! What a pull does once the fetch is done, as far as no merge is needed.
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::Error;
@@ -9,7 +9,8 @@ use super::update::{followed, is_ancestor};
 use crate::progress::Progress;
 use crate::repo::checkout::Outcome;
 use crate::repo::checkout::forward::Forwarded;
-use crate::repo::{Edit, Expected, Repository, Target};
+use crate::repo::diffstat::Change;
+use crate::repo::{Edit, Expected, Objects, Repository, Target};
 use crate::transport;
 
 /// How what is to be merged stands to our branch.
@@ -65,6 +66,44 @@ pub fn merges_plainly(repo: &Repository) -> Result<bool, Error> {
     Ok(!has_options && !repo.git_path("CHERRY_PICK_HEAD").exists())
 }
 
+/// Whether a branch moves forward to `head` where nothing is said of fast-forwards. git-merge(1), "--ff": not to an annotated
+/// tag that is not here under its own name; and `pull.twohead` may name a strategy that never does.
+///
+/// # Errors
+///
+/// If the tag or its ref cannot be read.
+pub fn is_fast_forwarded(repo: &Repository, head: ObjectId) -> Result<bool, Error> {
+    if repo.config.string("pull.twohead").is_some() {
+        return Ok(false);
+    }
+    let mut content = Vec::new();
+    let kind = repo.objects()?.find(&head, &mut content).map_err(unreadable)?;
+    if kind != Some(gix_object::Kind::Tag) {
+        return Ok(true);
+    }
+    let Ok(tag) = gix_object::TagRef::from_bytes(&content, repo.object_hash) else { return Ok(false) };
+    let name = BString::from([b"refs/tags/", tag.name.as_bytes()].concat());
+    Ok(repo.resolve_ref(name.as_bstr())? == Some(head))
+}
+
+/// What changed in the files from the commit `old` to the commit `new`.
+///
+/// # Errors
+///
+/// If an object is missing or broken.
+pub fn changes(repo: &Repository, old: ObjectId, new: ObjectId) -> Result<Vec<Change>, Error> {
+    let mut objects = repo.objects()?;
+    let [old, new] = [tree_of(repo, &mut objects, old)?, tree_of(repo, &mut objects, new)?];
+    Ok(repo.diffstat(&old, &new)?)
+}
+
+/// The tree of a commit.
+fn tree_of(repo: &Repository, objects: &mut Objects, id: ObjectId) -> Result<ObjectId, Error> {
+    let id = commit_of(repo, id)?;
+    let commit = objects.commit(&id).map_err(unreadable)?;
+    Ok(commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?.tree)
+}
+
 /// Writes `ORIG_HEAD`, as a merge does before it begins.
 ///
 /// # Errors
@@ -103,10 +142,9 @@ pub fn begin(
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
     let id = commit_of(repo, head)?;
-    let commit = repo.objects()?.commit(&id).map_err(unreadable)?;
-    let commit = commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?;
-    bring_files(repo, &commit.tree, None, progress)?;
-    let outcome = repo.checkout(&commit.tree, progress)?;
+    let tree = tree_of(repo, &mut repo.objects()?, id)?;
+    bring_files(repo, &tree, None, progress)?;
+    let outcome = repo.checkout(&tree, progress)?;
     if outcome.errors.is_empty() {
         set_head(repo, id, fetched)?;
     }
@@ -145,10 +183,7 @@ pub fn forward(
     let mut objects = repo.objects()?;
     let mut tree = |id: Option<ObjectId>| -> Result<ObjectId, Error> {
         let Some(id) = id else { return Ok(ObjectId::empty_tree(repo.object_hash)) };
-        let id = commit_of(repo, id)?;
-        let commit = objects.commit(&id).map_err(unreadable)?;
-        let commit = commit.ok_or_else(|| crate::repo::Error::Object(format!("{id} is not a commit")))?;
-        Ok(commit.tree)
+        tree_of(repo, &mut objects, id)
     };
     let (from, to) = (tree(old)?, tree(Some(new))?);
     bring_files(repo, &to, Some(&from), progress)?;

@@ -16,6 +16,7 @@ mod many;
 mod newer;
 mod pack_objects;
 mod pull;
+mod pull_diffstat;
 mod push;
 mod refspecs;
 mod remote;

@@ -290,8 +290,8 @@ fn forward(prepare: &str) -> super::Run {
     let sandbox = sandbox();
     let twin = far_behind(&sandbox);
     script::act(&sandbox, &twin, prepare);
-    let theirs = twin.git("copy", &["pull", "--no-stat"]);
-    let ours = without_git(&sandbox, &twin, &["pull", "--no-stat"]);
+    let theirs = twin.git("copy", &["pull"]);
+    let ours = without_git(&sandbox, &twin, &["pull"]);
     let said = |run: &super::Run| (twin.anonymous(&run.stdout), twin.anonymous(&run.stderr), run.status);
     assert_eq!(said(&ours), said(&theirs), "after {prepare}");
     let status = |client: &std::path::Path| {

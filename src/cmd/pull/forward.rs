@@ -1,28 +1,35 @@
-//! A fast-forward by ourselves, where there is no git to do it.
+//! A fast-forward by ourselves.
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::choice::FastForward;
-use super::{CommandError, Pull, options, ui};
+use super::options::ShownChanges;
+use super::{CommandError, Pull, diffstat, options, ui};
 use crate::cmd::transfer::abbreviation;
 use crate::remote::pull;
 use crate::repo::checkout::forward::{Blocked, Forwarded};
 
 impl Pull<'_> {
-    /// Whether what is asked for is a fast-forward that needs nothing but what is here.
-    pub(super) fn is_plain_fast_forward(&self, standing: &pull::Standing) -> Result<bool, CommandError> {
+    /// Whether what is asked for is a fast-forward to `head` that needs nothing but what is here.
+    pub(super) fn is_plain_fast_forward(
+        &self,
+        head: ObjectId,
+        standing: &pull::Standing,
+    ) -> Result<bool, CommandError> {
         let config = &self.repo.config;
         let merges_always = self.choice.fast_forward == Some(FastForward::Never)
             || self.choice.fast_forward.is_none()
                 && config.boolean("merge.ff").is_ok_and(|ff| ff == Some(false));
         Ok(standing.can_fast_forward
             && !merges_always
-            && self.choice.autostash != Some(true)
+            && !self.choice.autostash.or(config.boolean("merge.autoStash")?).unwrap_or(false)
             && !self.parsed.values.squash
             && self.parsed.passed(&["strategy", "strategy-option"]).is_empty()
             && !options::verifies_signatures(self.parsed, self.repo)?
-            && pull::merges_plainly(self.repo)?)
+            && pull::merges_plainly(self.repo)?
+            && (self.choice.fast_forward == Some(FastForward::Only)
+                || pull::is_fast_forwarded(self.repo, head)?))
     }
 
     /// Takes index and work tree from one commit, or from none, to another; `false`, after saying so, if something of the
@@ -72,6 +79,7 @@ impl Pull<'_> {
                 pull::advance(self.repo, old, new, &format!("{}: Fast-forward", action.display()))?;
                 if is_shown {
                     ui::out(b"Fast-forward")?;
+                    self.show_changes(old, new)?;
                 }
                 if let Some(hook) = self.repo.hook("post-merge")? {
                     hook.run(&["0".as_ref()], b"")?;
@@ -85,6 +93,19 @@ impl Pull<'_> {
                 Ok(Some(1))
             }
         }
+    }
+
+    /// Shows what changed from one commit to the other, where that is wished.
+    fn show_changes(&self, old: ObjectId, new: ObjectId) -> Result<(), CommandError> {
+        let is_compact = match options::shown_changes(self.parsed, self.repo) {
+            ShownChanges::None => return Ok(()),
+            ShownChanges::Full => false,
+            ShownChanges::Compact => true,
+        };
+        let terminal = ui::Terminal::of_stdout(&self.context.env);
+        let layout = diffstat::Layout::new(&self.repo.config, &terminal, is_compact)?;
+        let changes = pull::changes(self.repo, old, new)?;
+        Ok(ui::out_raw(&diffstat::lines(&changes, &layout))?)
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Arguments {
     stat: bool,
     #[arg(long = "summary", overrides_with = "no_diffstat", hide = true)]
     summary: bool,
+    #[arg(long = "compact-summary", overrides_with_all = ["no_diffstat", "stat", "summary"], hide = true)]
+    compact_summary: bool,
     #[arg(long, value_name = "n", num_args = 0..=1, require_equals = true, default_missing_value = "",
           help = "add (at most <n>) entries from shortlog to merge commit message", help_heading = MERGING)]
     log: Option<OsString>,
@@ -248,8 +250,39 @@ pub(super) fn diffstat(parsed: &Parsed<Arguments>) -> Option<OsString> {
     if parsed.values.no_diffstat {
         return Some("-n".into());
     }
+    if parsed.values.compact_summary {
+        return Some("--compact-summary".into());
+    }
     let choice = parsed.choice("stat").or(parsed.choice("summary"))?;
     Some(if choice { "--stat" } else { "--no-stat" }.into())
+}
+
+/// What is shown of what a fast-forward changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShownChanges {
+    None,
+    /// Files with their lines, then what is new or gone.
+    Full,
+    /// All in one line for each file.
+    Compact,
+}
+
+/// `-n`, `--stat`, `--compact-summary`, `merge.stat`. `compact` is of git 2.51; what `merge.stat` does not know is shown.
+pub(super) fn shown_changes(parsed: &Parsed<Arguments>, repo: &Repository) -> ShownChanges {
+    if let Some(word) = diffstat(parsed) {
+        return match word.to_str() {
+            Some("--stat") => ShownChanges::Full,
+            Some("--compact-summary") => ShownChanges::Compact,
+            _ => ShownChanges::None,
+        };
+    }
+    let value =
+        ["merge.stat", "merge.diffstat"].into_iter().find_map(|key| Some((key, repo.config.string(key)?)));
+    match value {
+        Some((_, value)) if value == "compact" => ShownChanges::Compact,
+        Some((key, _)) if !repo.config.boolean(key).ok().flatten().unwrap_or(true) => ShownChanges::None,
+        Some(_) | None => ShownChanges::Full,
+    }
 }
 
 /// Whether a merge looks at signatures: `--verify-signatures`, `merge.verifySignatures`.

@@ -48,6 +48,17 @@ impl Paint {
         Ok(Self { start: color(slot, default)?, reset: color("reset", "reset")? })
     }
 
+    /// The colour `color.diff.<slot>`, else the one that `default` names, if `color.diff` or `color.ui` asks for any; what
+    /// names no colour counts as not set.
+    pub fn of_diff(terminal: &Terminal, config: &Config, slot: &str, default: &str) -> Self {
+        if !terminal.has_color(config, "diff") {
+            return Self::default();
+        }
+        let text = config.string(&format!("color.diff.{slot}"));
+        let start = text.and_then(|text| sequence(text.as_bstr())).or_else(|| sequence(default.into()));
+        Self { start: start.unwrap_or_default(), reset: sequence("reset".into()).unwrap_or_default() }
+    }
+
     /// The colour that `text` names, for tests.
     #[cfg(test)]
     pub(super) fn in_color(text: &str) -> Self {

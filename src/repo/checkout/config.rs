@@ -13,7 +13,7 @@ const SYSTEM_ATTRIBUTES: &str = "/etc/gitattributes";
 
 impl Repository {
     /// What the configuration says about a checkout.
-    pub(super) fn checkout_options(&self) -> Result<Options, Error> {
+    pub(in crate::repo) fn checkout_options(&self) -> Result<Options, Error> {
         let protection = Protection::default();
         let flag = |key: &str, default: bool| Ok::<_, Error>(self.config.boolean(key)?.unwrap_or(default));
         let line_endings = gix_filter::eol::Configuration { auto_crlf: self.auto_crlf()?, eol: self.eol() };

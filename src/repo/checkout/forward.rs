@@ -193,7 +193,7 @@ impl Looker<'_> {
             a.map(|entry| (entry.mode, entry.id)) == b.map(|entry| (entry.mode, entry.id))
         };
         if is_same(row.old, row.new) || is_same(row.index, row.new) {
-            plan.kept.extend(row.index.map(|entry| self.unless_racy(entry)));
+            plan.kept.extend(row.index.map(|entry| self.refreshed(entry)));
             return;
         }
         let is_gitlink = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.mode == Mode::Gitlink);
@@ -219,11 +219,18 @@ impl Looker<'_> {
         }));
     }
 
-    /// An entry that stays. A file that may have changed in the second in which the index was written is one that git has to
-    /// look at again, since seconds are all it compares.
-    fn unless_racy(&self, entry: &Entry) -> Entry {
-        let is_racy = self.written_at.is_none_or(|(second, _)| entry.stat.mtime.0 >= second);
-        let stat = if is_racy { Stat::default() } else { entry.stat };
+    /// An entry that stays, with what is known of its file brought up to date where that is as the index has it. One that may
+    /// have changed in the second in which the index was written, or later, is one that git has to look at again, since
+    /// seconds are all it compares.
+    fn refreshed(&mut self, entry: &Entry) -> Entry {
+        let is_older = self.written_at.is_some_and(|(second, _)| entry.stat.mtime.0 < second);
+        let known = if is_older { entry.stat } else { Stat::default() };
+        let stat = match fs::symlink_metadata(self.full(entry.path.as_bstr())) {
+            Ok(metadata) if entry.mode != Mode::Gitlink && Stat::new(&metadata) != known => {
+                if self.is_clean(entry) { Stat::new(&metadata) } else { known }
+            }
+            Ok(_) | Err(_) => known,
+        };
         Entry { path: entry.path.clone(), stat, ..*entry }
     }
 

@@ -258,7 +258,7 @@ fn skip_below_top(entries: &mut [index::Entry]) {
 }
 
 /// Opens the object database; neighbours in a delta chain are often neighbours in a tree, so it keeps some.
-fn open(objects_dir: &Path, object_hash: gix_hash::Kind) -> Result<gix_odb::Handle, Error> {
+pub(super) fn open(objects_dir: &Path, object_hash: gix_hash::Kind) -> Result<gix_odb::Handle, Error> {
     /// Inflated delta bases that are kept, as `core.deltaBaseCacheLimit` has it by default.
     const DELTA_BASE_CACHE_BYTES: usize = 96 << 20;
     let mut objects =
