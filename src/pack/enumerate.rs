@@ -172,8 +172,9 @@ pub fn enumerate(
     trees.finish()
 }
 
-/// Walks from the commits of `tips`, which it takes. Where our own history is cut off, the boundary are the newest of
-/// the commits that the receiver has, since the walk does not lead there.
+/// Walks from the commits of `tips`, which it takes. Where our own history is cut off, or the receiver's is, the boundary
+/// are the newest of the commits that it has, since the walk does not lead there: git-rev-list(1),
+/// `--objects-edge-aggressive`.
 fn walk_commits(
     source: &dyn Source,
     wanted: &Wanted,
@@ -190,7 +191,7 @@ fn walk_commits(
         walk.have(id, commit);
     }
     let mut found = walk.run(count)?;
-    if found.roots.iter().any(|id| is_cut(source, id)) {
+    if !wanted.receiver_shallow.is_empty() || found.roots.iter().any(|id| is_cut(source, id)) {
         found.boundary.extend(newest);
     }
     Ok(found)

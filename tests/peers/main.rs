@@ -9,6 +9,7 @@ mod support;
 mod client;
 mod clients;
 mod kills;
+mod traces;
 
 use std::os::unix::fs::PermissionsExt;
 

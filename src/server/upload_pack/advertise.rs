@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::UploadPack;
 use super::settings::Unborn;
+use super::{Conversation, UploadPack};
 use crate::protocol::pktline::{write_flush, write_line};
 use crate::protocol::promisor_remote;
 use crate::protocol::{Advertisement, Capabilities, Version};
@@ -94,7 +94,10 @@ impl UploadPack<'_> {
         if settings.allows_reachable {
             add(b"allow-reachable-sha1-in-want");
         }
-        add(b"no-done");
+        // it spares a round trip only where each request is one of its own
+        if self.conversation != Conversation::Stateful {
+            add(b"no-done");
+        }
         if let Some(target) = head_target {
             add(&[b"symref=HEAD:", target.as_slice()].concat());
         }
