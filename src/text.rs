@@ -5,12 +5,14 @@ use bstr::BStr;
 use gix_hash::ObjectId;
 
 /// The value of each hexadecimal digit; [`NO_DIGIT`] for any other byte.
-const VALUES: [u8; 256] = values();
-const NO_DIGIT: u8 = 0xff;
+const VALUES: [u16; 256] = values();
+const NO_DIGIT: u16 = 0x100;
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = pairs();
 const DIGITS: [u8; 16] = *b"0123456789abcdef";
 
 #[expect(clippy::indexing_slicing, reason = "would not compile if it were beyond the end")]
-const fn values() -> [u8; 256] {
+const fn values() -> [u16; 256] {
     let mut values = [NO_DIGIT; 256];
     let mut value = 0;
     while value < 16 {
@@ -22,28 +24,47 @@ const fn values() -> [u8; 256] {
     values
 }
 
+#[expect(clippy::indexing_slicing, reason = "would not compile if it were beyond the end")]
+const fn pairs() -> [[u8; 2]; 256] {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0xf]];
+        byte += 1;
+    }
+    pairs
+}
+
 /// The id that `hex` is in full; `None` if it is none of either hash function.
 pub(crate) fn id_of_hex(hex: &[u8]) -> Option<ObjectId> {
-    let kind = gix_hash::Kind::from_hex_len(hex.len()).filter(|kind| kind.len_in_hex() == hex.len())?;
-    let mut id = ObjectId::null(kind);
-    let value = |digit: u8| VALUES.get(usize::from(digit)).copied().unwrap_or(NO_DIGIT);
-    let (mut wrong, (pairs, _none)) = (0, hex.as_chunks::<2>());
-    for (byte, [high, low]) in id.as_mut_slice().iter_mut().zip(pairs) {
-        let (high, low) = (value(*high), value(*low));
-        wrong |= high | low;
-        *byte = high << 4 | low & 0xf;
+    match hex.len() {
+        40 => decode::<20>(hex).map(ObjectId::Sha1),
+        64 => decode::<32>(hex).map(ObjectId::Sha256),
+        _ => None,
     }
-    (wrong & 0xf0 == 0).then_some(id)
+}
+
+/// The `N` bytes that twice as many digits stand for.
+fn decode<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut all = 0;
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_chunks::<2>().0) {
+        let [high, low] = *pair;
+        let value = VALUES.get(usize::from(high))? << 4 | VALUES.get(usize::from(low))?;
+        all |= value;
+        *byte = u8::try_from(value & 0xff).unwrap_or_default();
+    }
+    // a wrong high digit has moved its mark up
+    (all < NO_DIGIT).then_some(bytes)
 }
 
 /// Appends `id` in hexadecimal to `out`.
 pub(crate) fn push_hex(out: &mut Vec<u8>, id: &gix_hash::oid) {
     let start = out.len();
     out.resize(start + 2 * id.as_bytes().len(), 0);
-    let (pairs, _none) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<2>();
-    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
-    for (pair, byte) in pairs.iter_mut().zip(id.as_bytes()) {
-        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+    let digits = out.get_mut(start..).unwrap_or_default();
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.as_bytes()) {
+        *pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
     }
 }
 
@@ -61,13 +82,14 @@ pub(crate) fn is_partial_ref_name(name: &BStr) -> bool {
 fn is_plain(name: &[u8]) -> bool {
     let mut before = b'/';
     for &byte in name {
-        let is_free = match byte {
+        let kind = KINDS.get(usize::from(byte)).copied().unwrap_or(Kind::Other);
+        let is_free = match kind {
+            Kind::Free => true,
             // `.lock` is no end of a component
-            b'l' => before != b'.',
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => true,
-            b'-' => before != b'/',
-            b'.' | b'/' => before != b'/' && before != b'.',
-            _ => false,
+            Kind::Lock => before != b'.',
+            Kind::Dash => before != b'/',
+            Kind::End => before != b'/' && before != b'.',
+            Kind::Other => false,
         };
         if !is_free {
             return false;
@@ -75,6 +97,37 @@ fn is_plain(name: &[u8]) -> bool {
         before = byte;
     }
     before != b'/' && before != b'.'
+}
+
+/// What a byte of a name may be, see [`is_plain`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Free,
+    Lock,
+    Dash,
+    End,
+    Other,
+}
+
+const KINDS: [Kind; 256] = kinds();
+
+#[expect(clippy::indexing_slicing, reason = "would not compile if it were beyond the end")]
+const fn kinds() -> [Kind; 256] {
+    let mut kinds = [Kind::Other; 256];
+    let mut byte = u8::MAX;
+    loop {
+        kinds[byte as usize] = match byte {
+            b'l' => Kind::Lock,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => Kind::Free,
+            b'-' => Kind::Dash,
+            b'.' | b'/' => Kind::End,
+            _ => Kind::Other,
+        };
+        if byte == 0 {
+            return kinds;
+        }
+        byte -= 1;
+    }
 }
 
 #[cfg(test)]

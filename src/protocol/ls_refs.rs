@@ -220,8 +220,8 @@ pub fn for_each_ref(
 fn parse_ref(line: &[u8], object_hash: gix_hash::Kind, reference: &mut Ref) -> Result<(), Error> {
     let invalid = || Error::Malformed(format!("invalid ls-refs response: {}", printable(line)));
     let id_of = |hex| parse_id(hex).filter(|id| id.kind() == object_hash);
-    let (hex, rest) = line.split_once_str(" ").ok_or_else(invalid)?;
-    let (name, attributes) = rest.split_once_str(" ").map_or((rest, None), |(name, more)| (name, Some(more)));
+    let (hex, rest) = split_at_space(line);
+    let (name, attributes) = split_at_space(rest.ok_or_else(invalid)?);
     if name.is_empty() || name.contains(&0) {
         return Err(invalid());
     }
@@ -237,6 +237,14 @@ fn parse_ref(line: &[u8], object_hash: gix_hash::Kind, reference: &mut Ref) -> R
         }
     }
     Ok(())
+}
+
+/// What stands before the first space, and what behind it, if there is one.
+fn split_at_space(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let Some((before, rest)) = text.find_byte(b' ').and_then(|at| text.split_at_checked(at)) else {
+        return (text, None);
+    };
+    (before, rest.get(1..))
 }
 
 /// Writes one line of the answer, without the flush-pkt after the last.

@@ -21,7 +21,7 @@ use crate::pack::Stored;
 use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
 use crate::protocol::{Ref, Version};
-use crate::repo::{Objects, Repository, Snapshot, Target};
+use crate::repo::{Objects, Repository, Snapshot};
 use crate::telemetry;
 use crate::transport::{self, helper::KeepFile};
 
@@ -461,15 +461,16 @@ impl<'a> Listed<'a> {
 
 /// The tips of our refs in the order of their names, `HEAD` last: what is whole, and what negotiation starts from.
 pub(super) fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error> {
-    let ids = ours.iter().filter_map(|reference| match reference.target {
-        Target::Id(id) => Some(id),
-        Target::Symbolic(_) => None,
-    });
-    let mut tips: Vec<ObjectId> = ids.collect();
+    let mut tips: Vec<ObjectId> = ours.iter().filter_map(|seen| seen.id).collect();
     tips.extend(repo.resolve_ref("HEAD".into())?);
-    let mut seen = HashSet::new();
-    tips.retain(|id| seen.insert(*id));
-    Ok(tips)
+    Ok(without_repeated(tips.into_iter()))
+}
+
+/// Each of `ids` once, in the order they have.
+fn without_repeated(ids: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
+    let (mut seen, mut last) = (HashSet::new(), None);
+    // neighbours are often the same, and comparing is cheaper than asking
+    ids.filter(|id| last.replace(*id) != Some(*id) && seen.insert(*id)).collect()
 }
 
 /// The tips of the refs of `repo`.
@@ -544,6 +545,5 @@ fn tags_missing(ours: &Snapshot, refs: &[Ref], map: &[Mapping], objects: &Object
 }
 
 fn wanted(map: &[Mapping]) -> Vec<ObjectId> {
-    let mut seen = HashSet::new();
-    map.iter().map(|mapping| mapping.id).filter(|id| seen.insert(*id)).collect()
+    without_repeated(map.iter().map(|mapping| mapping.id))
 }

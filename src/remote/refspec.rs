@@ -200,12 +200,20 @@ pub fn wildmatch(pattern: &BStr, path: &BStr) -> bool {
 
 /// What the `*` of `pattern` stands for in `name`.
 pub(super) fn match_pattern<'a>(pattern: &BStr, name: &'a BStr) -> Option<&'a [u8]> {
-    let (before, after) = pattern.split_once_str("*")?;
+    let (before, after) = split_at_star(pattern)?;
     name.strip_prefix(before)?.strip_suffix(after)
 }
 
+fn split_at_star(pattern: &BStr) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = pattern.split_at_checked(pattern.find_byte(b'*')?)?;
+    Some((before, rest.get(1..)?))
+}
+
 pub(super) fn substitute(pattern: &BStr, middle: &[u8]) -> BString {
-    pattern.replacen(b"*", middle, 1).into()
+    match split_at_star(pattern) {
+        Some((before, after)) => [before, middle, after].concat().into(),
+        None => pattern.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -361,8 +361,8 @@ pub fn stale(
     let there = Names::new(remote_refs);
     let mut stale = Vec::new();
     for reference in ours.iter() {
-        let Target::Id(id) = reference.target else { continue };
-        let name = reference.name.as_bstr();
+        let Some(id) = reference.id else { continue };
+        let name = reference.name;
         let mut sources = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).peekable();
         // What a negative refspec leaves out is not ours to remove.
         let is_ours = sources.peek().is_some();
@@ -372,7 +372,7 @@ pub fn stale(
         if is_ours && !is_kept {
             stale.push(RefUpdate {
                 remote: None,
-                local: Some(reference.name.clone()),
+                local: Some(name.to_owned()),
                 old: Some(id),
                 new: None,
                 status: Status::Pruned,
@@ -420,8 +420,8 @@ pub fn dangling(ours: &Snapshot, pruned: &[RefUpdate]) -> Vec<BString> {
     }
     let gone: std::collections::HashSet<&BString> = pruned.iter().filter_map(|u| u.local.as_ref()).collect();
     ours.iter()
-        .filter(|reference| matches!(&reference.target, Target::Symbolic(target) if gone.contains(target)))
-        .map(|reference| reference.name.clone())
+        .filter(|reference| reference.symbolic.is_some_and(|target| gone.contains(target)))
+        .map(|reference| reference.name.to_owned())
         .collect()
 }
 

@@ -36,7 +36,7 @@ pub use environment::Environment;
 pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
-pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Snapshot, Target};
+pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Seen, Snapshot, Target};
 pub use temporary::TemporaryFile;
 
 /// An opened repository.

@@ -6,7 +6,7 @@
 //! wall clock.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -58,7 +58,8 @@ fn run_on(name: &str, path: &Path) -> Result<()> {
         "files" | "blobs" => return bench.clone_with_files(),
         "refs" => {
             bench.fetch_nothing()?;
-            return bench.list_refs();
+            bench.list_refs()?;
+            return bench.prune();
         }
         _ => {}
     }
@@ -185,6 +186,27 @@ impl Bench {
         let copy = self.directory.join(copy);
         compare("fetch nothing", (TURNS, program::c_gits()), |program| {
             self.measure(program, &copy, &["fetch", "-q"])
+        })
+    }
+
+    /// A fetch that removes half of all refs.
+    fn prune(&self) -> Result<()> {
+        let half = self.fresh("half.git")?;
+        link(&self.source, &self.directory.join(&half))?;
+        let half = self.directory.join(half);
+        let names = said_by_git(&half, &["for-each-ref", "--format=delete %(refname)"])?;
+        let every_other = names.lines().filter(|line| !line.ends_with("/main")).step_by(2);
+        let gone: String = every_other.flat_map(|line| [line, "\n"]).collect();
+        feed_git(&half, &["update-ref", "--stdin"], &gone)?;
+        git(&half, &["pack-refs", "--all"])?;
+        let template = self.fresh("template.git")?;
+        git(&self.directory, &["clone", "-q", "--mirror", &self.url("source.git"), &template])?;
+        let template = self.directory.join(template);
+        git(&template, &["config", "remote.origin.url", &self.url("half.git")])?;
+        compare(&format!("prune {} refs", gone.lines().count()), (TURNS, program::c_gits()), |program| {
+            let copy = self.directory.join(self.fresh("copy.git")?);
+            link(&template, &copy)?;
+            self.measure(program, &copy, &["fetch", "-q", "--prune"])
         })
     }
 
@@ -331,6 +353,18 @@ fn git(place: &Path, arguments: &[&str]) -> Result<()> {
     let mut command = Command::new("git");
     let status = hermetic(&mut command).current_dir(place).args(arguments).stdout(Stdio::null()).status();
     if !status.context("cannot run git")?.success() {
+        bail!("'git {}' failed", arguments.join(" "));
+    }
+    Ok(())
+}
+
+/// Runs git with `input`.
+fn feed_git(place: &Path, arguments: &[&str], input: &str) -> Result<()> {
+    let mut command = Command::new("git");
+    let mut child =
+        hermetic(&mut command).current_dir(place).args(arguments).stdin(Stdio::piped()).spawn()?;
+    child.stdin.take().context("git has no input")?.write_all(input.as_bytes())?;
+    if !child.wait()?.success() {
         bail!("'git {}' failed", arguments.join(" "));
     }
     Ok(())

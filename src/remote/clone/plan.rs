@@ -128,8 +128,8 @@ impl Clone<'_> {
         let remote_head = remote_branch.filter(|_| !self.is_bare()).and_then(|branch| {
             map.iter().find(|mapping| mapping.remote == branch).and_then(|mapping| mapping.local.clone())
         });
-        let mapped: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
         let followed = if self.follows_tags() {
+            let mapped: HashSet<&BString> = map.iter().map(|mapping| &mapping.remote).collect();
             let tags = self.map(refs, &[], true)?;
             tags.into_iter().filter(|tag| !mapped.contains(&tag.remote)).collect()
         } else {

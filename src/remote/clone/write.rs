@@ -87,7 +87,7 @@ impl Clone<'_> {
             .iter()
             .filter_map(|mapping| {
                 let peeled = plan.peeled.get(&mapping.id).copied();
-                Some((mapping.local.clone()?, mapping.id, peeled))
+                Some((mapping.local.as_ref()?.as_bstr(), mapping.id, peeled))
             })
             .collect();
         if plan.has_refs {

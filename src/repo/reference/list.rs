@@ -37,7 +37,7 @@ impl Files {
     }
 
     /// The loose refs whose name begins with `prefix`, sorted, and what they hold.
-    fn loose(&self, prefix: &BStr) -> Result<Vec<(BString, Loose)>, Error> {
+    pub(super) fn loose(&self, prefix: &BStr) -> Result<Vec<(BString, Loose)>, Error> {
         let loose = self.loose_names(prefix)?;
         let mut read = Vec::with_capacity(loose.len());
         for name in loose {

@@ -15,7 +15,7 @@ use hook::Hook;
 use reflog::LogAll;
 pub use reflog_read::LogEntry;
 pub use rename::Rename;
-pub use snapshot::Snapshot;
+pub use snapshot::{Seen, Snapshot};
 use transaction::Settings;
 
 mod conflict;
@@ -171,7 +171,7 @@ impl Repository {
     /// Writes many new refs at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose repository has
     /// no other refs. `refs` are (name, id, peeled). No reflogs. Refs that are in the file already stay, and names are
     /// checked against all others. Runs the `reference-transaction` hook.
-    pub fn write_packed_refs(&self, refs: &[(BString, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
+    pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
         rewrite::add(&self.ref_files(), &self.ref_settings()?, refs)
     }
 

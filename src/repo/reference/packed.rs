@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::{Reference, Target};
@@ -65,6 +65,11 @@ impl Packed {
         Ok(packed)
     }
 
+    /// Whether there is no ref at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.data.bytes().len() <= self.start
+    }
+
     /// The ref `name`, by binary search.
     pub(super) fn find(&self, name: &BStr) -> Result<Option<Reference>, Error> {
         let Some(entry) = self.entries_from(name).next().transpose()? else { return Ok(None) };
@@ -104,15 +109,23 @@ impl Packed {
         Entries { packed: self, rest: bytes.get(low..).unwrap_or_default() }
     }
 
-    /// How many refs begin with `prefix`, or a few more: lines of peeled tags count too.
+    /// The name of `length` bytes that begins at `offset`, which [`Entries::name_offset`] has told.
+    pub(super) fn name_at(&self, offset: usize, length: usize) -> &BStr {
+        let name = self.data.bytes().get(offset..offset + length);
+        name.unwrap_or_default().as_bstr()
+    }
+
+    /// About how many refs begin with `prefix`, for whoever makes room for them.
     pub(super) fn count(&self, prefix: &BStr) -> usize {
+        /// Longer than most.
+        const NAME_LEN: usize = 20;
         let mut next = prefix.to_owned();
         if let Some(last) = next.last_mut() {
             *last = last.saturating_add(1);
         }
-        let (from, behind) = (self.entries_from(prefix).rest, self.entries_from(next.as_bstr()).rest);
-        let lines = from.get(..from.len().saturating_sub(behind.len())).unwrap_or_default();
-        if prefix.is_empty() { from.find_iter(b"\n").count() } else { lines.find_iter(b"\n").count() }
+        let from = self.entries_from(prefix).rest.len();
+        let behind = if prefix.is_empty() { 0 } else { self.entries_from(next.as_bstr()).rest.len() };
+        from.saturating_sub(behind) / (self.object_hash.len_in_hex() + NAME_LEN)
     }
 
     /// Where the entry after the one at `line` begins, and the name in the line.
@@ -186,12 +199,18 @@ pub(super) struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    /// Where the name of the next ref begins, in bytes from the beginning of all.
+    pub(super) fn name_offset(&self) -> usize {
+        self.packed.data.bytes().len() - self.rest.len() + self.packed.object_hash.len_in_hex() + 1
+    }
+
     fn line(&mut self) -> Result<&'a [u8], Error> {
-        let Some((line, rest)) = self.rest.split_once_str("\n") else {
+        let Some(end) = self.rest.find_byte(b'\n') else {
             let line = std::mem::take(&mut self.rest);
             return Err(self.packed.bad_line("unterminated", line));
         };
-        self.rest = rest;
+        let (line, rest) = self.rest.split_at(end);
+        self.rest = rest.get(1..).unwrap_or_default();
         Ok(line)
     }
 
@@ -259,27 +278,22 @@ pub(super) fn write<'a>(out: &mut dyn Write, entries: impl Iterator<Item = Entry
 }
 
 /// Merges `new` (sorted by name) into the refs of `old`; of two of one name the new one stays.
-pub(super) fn merge(
-    old: &Packed,
-    new: &[(BString, ObjectId, Option<ObjectId>)],
-) -> Result<Vec<Reference>, Error> {
+pub(super) fn merge<'a>(old: &'a Packed, new: Vec<Entry<'a>>) -> Result<Vec<Entry<'a>>, Error> {
+    if old.is_empty() {
+        return Ok(new);
+    }
     let mut all = Vec::with_capacity(new.len());
-    let mut new = new.iter().peekable();
-    let reference = |(name, id, peeled): &(BString, ObjectId, Option<ObjectId>)| Reference {
-        name: name.clone(),
-        target: Target::Id(*id),
-        peeled: *peeled,
-    };
+    let mut new = new.into_iter().peekable();
     for entry in old.entries() {
         let entry = entry?;
-        while let Some(ahead) = new.next_if(|(name, ..)| name.as_bstr() < entry.name) {
-            all.push(reference(ahead));
+        while let Some(ahead) = new.next_if(|new| new.name < entry.name) {
+            all.push(ahead);
         }
-        if new.peek().is_none_or(|(name, ..)| name.as_bstr() != entry.name) {
-            all.push(entry.to_reference());
+        if new.peek().is_none_or(|new| new.name != entry.name) {
+            all.push(entry);
         }
     }
-    all.extend(new.map(reference));
+    all.extend(new);
     Ok(all)
 }
 

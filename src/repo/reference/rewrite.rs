@@ -1,7 +1,7 @@
 //! Writing `packed-refs` anew, under `packed-refs.lock`.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::io::{BufWriter, Write};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -14,23 +14,27 @@ use super::hook::State;
 use super::lock::{lock_error, lock_path, unable_to_lock};
 use super::packed::{self, Entry, Packed};
 use super::transaction::Settings;
-use super::{Reference, Target};
-use crate::repo::Error;
+use crate::repo::{Error, Objects};
+
+/// The file is written in pieces of so many bytes.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// A ref to be added: its name, its id, and what that leads to if it is a tag.
+pub(super) type NewRef<'a> = (&'a BStr, ObjectId, Option<ObjectId>);
 
 /// Adds `refs` to `packed-refs`, as a transaction of its own.
-pub(super) fn add(
-    files: &Files,
-    settings: &Settings,
-    refs: &[(BString, ObjectId, Option<ObjectId>)],
-) -> Result<(), Error> {
-    let mut sorted = refs.to_vec();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0));
-    check_names(&sorted)?;
+pub(super) fn add(files: &Files, settings: &Settings, refs: &[NewRef<'_>]) -> Result<(), Error> {
+    let mut new: Vec<Entry<'_>> =
+        refs.iter().map(|(name, id, peeled)| Entry { name, id: *id, peeled: *peeled }).collect();
+    if !new.is_sorted_by_key(|entry| entry.name) {
+        new.sort_by_key(|entry| entry.name);
+    }
+    check_names(&new)?;
     let lock = acquire(files, settings)?;
     let old = files.packed()?;
-    let all = packed::merge(&old, &sorted)?;
-    check_conflicts(files, &sorted, &all)?;
-    let marker = write(files, settings, lock, &old, all.iter().filter_map(entry))?;
+    check_conflicts(files, &new, &old)?;
+    let all = packed::merge(&old, new)?;
+    let marker = write(files, settings, lock, &old, all.into_iter())?;
     let Some(hook) = &settings.hook else { return commit(marker) };
     let null = files.object_hash.null();
     let mut input = Vec::new();
@@ -116,14 +120,19 @@ fn write<'a>(
     old: &Packed,
     entries: impl Iterator<Item = Entry<'a>>,
 ) -> Result<gix_lock::Marker, Error> {
+    let mut last = None;
     let peeled = entries.map(|mut entry| {
         if !old.fully_peeled && entry.peeled.is_none() {
-            let peeled = settings.objects.peel(&entry.id).ok().flatten();
-            entry.peeled = peeled.map(|(id, _)| id).filter(|id| *id != entry.id);
+            entry.peeled = match last {
+                // neighbours are often the same
+                Some((id, peeled)) if id == entry.id => peeled,
+                _ => peeled(&settings.objects, &entry.id),
+            };
+            last = Some((entry.id, entry.peeled));
         }
         entry
     });
-    let mut out = BufWriter::new(&mut lock);
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut lock);
     let written = packed::write(&mut out, peeled).and_then(|()| out.flush());
     drop(out);
     written.and_then(|()| lock.close()).map_err(|source| Error::Io {
@@ -133,51 +142,75 @@ fn write<'a>(
     })
 }
 
-fn check_names(sorted: &[(BString, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
-    for (name, ..) in sorted {
-        if !name.starts_with(b"refs/") || !is_valid_name(name.as_ref()) {
-            return Err(super::bad_name(name.as_ref()));
+/// What the tag `id` leads to; `None` if it is none.
+fn peeled(objects: &Objects, id: &ObjectId) -> Option<ObjectId> {
+    objects.peel(id).ok().flatten().map(|(peeled, _)| peeled).filter(|peeled| peeled != id)
+}
+
+fn check_names(sorted: &[Entry<'_>]) -> Result<(), Error> {
+    for Entry { name, .. } in sorted {
+        if !name.starts_with(b"refs/") || !is_valid_name(name) {
+            return Err(super::bad_name(name));
         }
     }
     for pair in sorted.windows(2) {
-        if let [(first, ..), (second, ..)] = pair
-            && first == second
+        if let [first, second] = pair
+            && first.name == second.name
         {
-            return Err(Error::Reference(format!("multiple updates for ref '{first}' not allowed")));
+            let name = first.name;
+            return Err(Error::Reference(format!("multiple updates for ref '{name}' not allowed")));
         }
     }
     Ok(())
 }
 
-/// Refuses new refs that are directories of others, or the other way round.
-fn check_conflicts(
-    files: &Files,
-    new: &[(BString, ObjectId, Option<ObjectId>)],
-    all: &[Reference],
-) -> Result<(), Error> {
+/// Refuses new refs, sorted by name, that are directories of others, or the other way round.
+fn check_conflicts(files: &Files, new: &[Entry<'_>], old: &Packed) -> Result<(), Error> {
     let loose = files.loose_names(b"".as_bstr())?;
-    let names: BTreeSet<&BStr> = all
-        .iter()
-        .map(|reference| reference.name.as_bstr())
-        .chain(loose.iter().map(|name| name.as_bstr()))
-        .collect();
-    for (name, ..) in new {
-        if let Some(parent) = parents(name.as_ref()).find(|parent| names.contains(parent)) {
-            return Err(conflict::exists(name.as_ref(), parent));
+    let sources = Names { new, old, loose: &loose };
+    let mut checked = HashSet::new();
+    let mut last = None;
+    for Entry { name, .. } in new {
+        let directory = parents(name).last();
+        // as a rule the one before has the same
+        if last != Some(directory) {
+            for parent in parents(name) {
+                if checked.insert(parent) && sources.from(parent)?.is_some_and(|found| found == parent) {
+                    return Err(conflict::exists(name, parent));
+                }
+            }
+            last = Some(directory);
         }
-        let directory = [name.as_bytes(), b"/"].concat();
-        if let Some(child) =
-            names.range(directory.as_bstr()..).next().filter(|child| child.starts_with(&directory))
-        {
-            return Err(conflict::exists(name.as_ref(), child));
+    }
+    if old.is_empty() && loose.is_empty() {
+        return Ok(());
+    }
+    let mut below = Vec::new();
+    for Entry { name, .. } in new {
+        below.clear();
+        below.extend_from_slice(name);
+        below.push(b'/');
+        if let Some(child) = sources.from(below.as_bstr())?.filter(|child| child.starts_with(&below)) {
+            return Err(conflict::exists(name, child));
         }
     }
     Ok(())
 }
 
-fn entry(reference: &Reference) -> Option<Entry<'_>> {
-    match &reference.target {
-        Target::Id(id) => Some(Entry { name: reference.name.as_bstr(), id: *id, peeled: reference.peeled }),
-        Target::Symbolic(_) => None,
+/// The names of all refs that will be there.
+struct Names<'a> {
+    new: &'a [Entry<'a>],
+    old: &'a Packed,
+    loose: &'a [BString],
+}
+
+impl<'a> Names<'a> {
+    /// The first that is not before `name`.
+    fn from(&self, name: &BStr) -> Result<Option<&'a BStr>, Error> {
+        let new = self.new.get(self.new.partition_point(|entry| entry.name < name)..).and_then(<[_]>::first);
+        let loose = self.loose.get(self.loose.partition_point(|loose| loose.as_bstr() < name)..);
+        let loose = loose.and_then(<[_]>::first).map(|loose| loose.as_bstr());
+        let old = self.old.entries_from(name).next().transpose()?.map(|entry| entry.name);
+        Ok(new.map(|entry| entry.name).into_iter().chain(loose).chain(old).min())
     }
 }
