@@ -7,7 +7,7 @@ use gix_hash::ObjectId;
 use super::held::Held;
 use super::links::Found;
 use super::meter::Meter;
-use super::table::{Entry, Family, Pack, Table};
+use super::table::{Entry, Family, NONE, Pack, Table};
 use super::{Bases, Error, Options, map, resolve, thin};
 use crate::progress::Progress;
 
@@ -24,8 +24,10 @@ pub(super) fn resolve_all(
     }
     let mut meter = Meter::new(progress, "Resolving deltas", table.deltas);
     meter.begin()?;
+    let early = table.entries.iter().map(|entry| entry.base() != NONE).collect();
     let mut second = SecondPass {
         family: Family::new(table),
+        early,
         meter,
         received: table.entries.len(),
         end: table.end,
@@ -46,6 +48,8 @@ pub(super) fn resolve_all(
 /// The state of the second pass.
 struct SecondPass<'a> {
     family: Family,
+    /// The deltas that the first pass has resolved.
+    early: Vec<bool>,
     meter: Meter<'a>,
     /// How many entries the stream had, and where they end.
     received: usize,
@@ -63,7 +67,7 @@ impl SecondPass<'_> {
         options: &Options<'_>,
     ) -> Result<(), Error> {
         let mut roots = roots_of(table, &self.family);
-        let mut done = 0;
+        let mut done = table.resolved();
         loop {
             done += {
                 let bytes = map::map(held.file()).map_err(|source| held.error(source))?;
@@ -106,18 +110,24 @@ impl SecondPass<'_> {
     fn reset(&mut self, table: &mut Table) {
         table.entries.truncate(self.received);
         table.end = self.end;
-        table.entries.iter_mut().for_each(Entry::forget);
+        for (entry, early) in table.entries.iter_mut().zip(&self.early) {
+            if !early {
+                entry.forget();
+            }
+        }
         self.family.reset();
     }
 }
 
 /// The objects that are no deltas and have deltas to them.
 fn roots_of(table: &Table, family: &Family) -> Vec<u32> {
-    let whole = (0..).zip(&table.entries).filter_map(|(index, entry)| Some((index, entry.id()?)));
+    let whole = (0..).zip(&table.entries).filter(|(_, entry)| entry.base() == NONE);
+    let whole = whole.filter_map(|(index, entry)| Some((index, entry.id()?)));
     whole.filter(|(index, id)| family.has_children(*index, id)).map(|(index, _)| index).collect()
 }
 
-fn thread_count(options: &Options<'_>) -> usize {
+/// The threads that work.
+pub(super) fn thread_count(options: &Options<'_>) -> usize {
     match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         threads => threads,

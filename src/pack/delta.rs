@@ -22,6 +22,26 @@ const COPY_SIZE_OF_ZERO: usize = 0x1_0000;
 /// No byte is trusted: ranges are checked, and memory is reserved for no more than the instructions could fill. After
 /// an error the content of `out` means nothing.
 pub fn apply(base: &[u8], delta: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    apply_noting(base, delta, out, |_| {})
+}
+
+/// Bytes of a base that are bytes of what a delta makes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Copied {
+    /// Where they are in what is made.
+    pub at: usize,
+    /// Where they are in the base.
+    pub from: usize,
+    pub len: usize,
+}
+
+/// As [`apply`], and tells `note` what is copied, in the order of what is made.
+pub(super) fn apply_noting(
+    base: &[u8],
+    delta: &[u8],
+    out: &mut Vec<u8>,
+    mut note: impl FnMut(Copied),
+) -> Result<(), Error> {
     out.clear();
     let mut rest = delta;
     let (base_size, result_size) = decode_sizes(&mut rest)?;
@@ -41,6 +61,7 @@ pub fn apply(base: &[u8], delta: &[u8], out: &mut Vec<u8>) -> Result<(), Error> 
             _ => {
                 let (offset, len) = decode_copy(instruction, &mut rest)?;
                 let end = offset.checked_add(len).ok_or(Error::Range)?;
+                note(Copied { at: out.len(), from: offset, len });
                 base.get(offset..end).ok_or(Error::Range)?
             }
         };

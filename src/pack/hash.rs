@@ -7,6 +7,7 @@
 mod attack;
 #[cfg(target_arch = "x86_64")]
 mod lanes;
+mod many;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
@@ -16,57 +17,13 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 use sha1::Digest as _;
 
-/// An object of more than so many times what each lane has to do on average is hashed alone.
-#[cfg(target_arch = "x86_64")]
-const ALONE_FROM: usize = 2;
+pub use many::{Hashable, ManyHasher, object_ids};
 
 /// The id of the object of `kind` that consists of `content`.
 pub fn object_id(hash: gix_hash::Kind, kind: Kind, content: &[u8]) -> Result<ObjectId, CollisionAttack> {
     let mut hasher = ObjectHasher::new(hash, kind, content.len() as u64);
     hasher.update(content);
     hasher.finish()
-}
-
-/// The ids of many objects, in their order: where the processor can, several are computed at once.
-pub fn object_ids(hash: gix_hash::Kind, objects: &[(Kind, &[u8])]) -> Vec<Result<ObjectId, CollisionAttack>> {
-    #[cfg(target_arch = "x86_64")]
-    if hash == gix_hash::Kind::Sha1 && lanes::is_available() {
-        return at_once(objects);
-    }
-    objects.iter().map(|(kind, content)| object_id(hash, *kind, content)).collect()
-}
-
-/// The ids of `objects`, large ones first so that the lanes end together. One that would keep a single lane busy when all
-/// others are done is faster alone.
-#[cfg(target_arch = "x86_64")]
-fn at_once(objects: &[(Kind, &[u8])]) -> Vec<Result<ObjectId, CollisionAttack>> {
-    let mut order: Vec<usize> = (0..objects.len()).collect();
-    let len = |at: &usize| objects.get(*at).map_or(0, |(_, content)| content.len());
-    order.sort_unstable_by_key(|at| std::cmp::Reverse(len(at)));
-    let mut left: usize = order.iter().map(len).sum();
-    let mut alone = 0;
-    for at in &order {
-        if len(at) <= left / lanes::LANES * ALONE_FROM {
-            break;
-        }
-        (left, alone) = (left - len(at), alone + 1);
-    }
-    let (_alone, together) = order.split_at(alone);
-    let mut ids = vec![None; objects.len()];
-    let head =
-        |(kind, content): &(Kind, &[u8])| gix_object::encode::loose_header(*kind, content.len() as u64);
-    let heads: Vec<_> = objects.iter().map(head).collect();
-    let messages = together.iter().filter_map(|at| Some((heads.get(*at)?, objects.get(*at)?.1)));
-    let messages: Vec<_> = messages.map(|(head, body)| lanes::Message { head, body }).collect();
-    for (at, hash) in together.iter().zip(lanes::hash_all(&messages)) {
-        let id = ObjectId::Sha1(hash.bytes);
-        if let Some(slot) = ids.get_mut(*at) {
-            *slot = Some(if hash.is_attack { Err(CollisionAttack(id)) } else { Ok(id) });
-        }
-    }
-    let single =
-        |at: usize| objects.get(at).map(|(kind, content)| object_id(gix_hash::Kind::Sha1, *kind, content));
-    ids.into_iter().enumerate().filter_map(|(at, id)| id.or_else(|| single(at))).collect()
 }
 
 /// Computes the id of an object whose content comes in pieces.
@@ -181,6 +138,8 @@ impl Checksum {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     const SHA1: gix_hash::Kind = gix_hash::Kind::Sha1;
@@ -257,6 +216,55 @@ mod tests {
         missing
     }
 
+    /// A message and its number.
+    #[cfg(target_arch = "x86_64")]
+    struct Raw<'a>(u32, &'a [u8]);
+
+    #[cfg(target_arch = "x86_64")]
+    impl lanes::Message for Raw<'_> {
+        fn head(&self, _block: &mut [u8; 64]) -> usize {
+            0
+        }
+
+        fn body(&self) -> &[u8] {
+            self.1
+        }
+
+        fn number(&self) -> u32 {
+            self.0
+        }
+    }
+
+    /// The hash of each of `messages`, and whether it shows an attack.
+    #[cfg(target_arch = "x86_64")]
+    fn hash_in_lanes(messages: &[&[u8]]) -> Vec<(ObjectId, bool)> {
+        let mut lanes = lanes::Lanes::new().unwrap();
+        let mut hashed = Vec::new();
+        let mut queue: Vec<_> = (0..).zip(messages).map(|(at, message)| Raw(at, message)).collect();
+        queue.reverse();
+        lanes.run(&mut queue, &mut hashed);
+        assert!(queue.is_empty());
+        lanes.finish(&mut queue, &mut hashed);
+        let mut all = vec![None; messages.len()];
+        for (Raw(at, _), hash) in hashed {
+            all[at as usize] = Some((ObjectId::Sha1(hash), lanes.attacks.contains(&(at, hash))));
+        }
+        for Raw(at, message) in queue {
+            all[at as usize] = Some(hash_alone(message));
+        }
+        all.into_iter().map(Option::unwrap).collect()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn hash_alone(message: &[u8]) -> (ObjectId, bool) {
+        let mut hasher = ObjectHasher(gix_hash::hasher(SHA1));
+        hasher.update(message);
+        match hasher.finish() {
+            Ok(id) => (id, false),
+            Err(CollisionAttack(id)) => (id, true),
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn an_attack_is_seen_in_every_lane() {
@@ -266,15 +274,30 @@ mod tests {
         for attack in [SHAMBLES, SHATTERED[0], SHATTERED[1]] {
             let harmless = noise(attack.len());
             for place in 0..40 {
-                let message =
-                    |at| lanes::Message { head: &[], body: if at == place { attack } else { &harmless } };
+                let message = |at| if at == place { attack } else { &harmless };
                 let messages = (0..40).map(message).collect::<Vec<_>>();
-                let hashes = lanes::hash_all(&messages);
-                assert!(hashes.iter().enumerate().all(|(at, hash)| hash.is_attack == (at == place)));
+                let hashes = hash_in_lanes(&messages);
+                assert!(hashes.iter().enumerate().all(|(at, hash)| hash.1 == (at == place)));
             }
         }
-        let message = lanes::Message { head: &[], body: SHAMBLES };
-        assert_eq!(lanes::hash_all(&[message])[0].bytes[..4], [0x8a, 0xc6, 0x0b, 0xa7]);
+        let hashes = hash_in_lanes(&[SHAMBLES]);
+        assert_eq!(hashes[0].0.as_slice()[..4], [0x8a, 0xc6, 0x0b, 0xa7]);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn objects_that_show_an_attack_are_told_by_their_numbers() {
+        let body = noise(5000);
+        let mut hasher = ManyHasher::new(SHA1);
+        for number in 0..50 {
+            hasher.push(many::Numbered { number, kind: Kind::Blob, content: &body[number as usize..] });
+        }
+        assert!(hasher.finish().is_empty());
+        assert!(!hasher.has_attack());
+        let ids: HashMap<_, _> = hasher.done().map(|(object, id)| (object.number, id)).collect();
+        for number in 0..50 {
+            assert_eq!(ids[&number], object_id(SHA1, Kind::Blob, &body[number as usize..]).unwrap());
+        }
     }
 
     /// Each block is looked at by the rules of the sha1dc crate, and found as suspect as it finds it.
@@ -295,15 +318,9 @@ mod tests {
                 messages.push(attack.iter().rev().copied().collect());
             }
         }
-        let lanes: Vec<_> = messages.iter().map(|body| lanes::Message { head: &[], body }).collect();
-        for (message, hash) in messages.iter().zip(lanes::hash_all(&lanes)) {
-            let mut hasher = ObjectHasher(gix_hash::hasher(SHA1));
-            hasher.update(message);
-            let (id, is_attack) = match hasher.finish() {
-                Ok(id) => (id, false),
-                Err(CollisionAttack(id)) => (id, true),
-            };
-            assert_eq!((id.as_slice(), is_attack), (hash.bytes.as_slice(), hash.is_attack));
+        let slices: Vec<_> = messages.iter().map(Vec::as_slice).collect();
+        for (message, hash) in messages.iter().zip(hash_in_lanes(&slices)) {
+            assert_eq!(hash_alone(message), hash);
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Collected while the objects are in hand, so that whether a history is complete needs no second walk over it.
 
+mod starts;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -9,12 +11,14 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind, TagRefIter, commit, tag};
 
+pub(super) use starts::Starts;
+
 use super::Links;
+use super::delta::Copied;
 use super::fsck::{Checker, Rules};
 
-/// Ids that a [`Collector`] remembers so as not to store them again. Neighbouring trees name mostly the same
-/// objects, so few slots catch nearly all; they fit into a processor's second cache.
-const RECENT_SLOTS: usize = 1 << 13;
+/// Ids that a [`Collector`] remembers so as not to store them again: those of neighbours, mostly.
+const RECENT_SLOTS: usize = 1 << 10;
 
 /// The digits of a mode at most.
 const MODE_LEN_MAX: usize = 7;
@@ -94,7 +98,7 @@ struct Link {
 }
 
 /// What kind of object is named, as far as the naming object tells.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
     Nothing,
     Commit,
@@ -123,7 +127,7 @@ impl<'a> Collector<'a> {
             Kind::Tag => self.collect_tag(content),
         }
         .ok_or(Malformed::Unreadable(kind))?;
-        self.found.checker.check(id, kind, content)
+        self.check(id, kind, content)
     }
 
     /// Hands what was collected to the common store; dropping the collector does so too.
@@ -142,18 +146,34 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Written out, and for ids of `LEN` bytes each: trees are most of what a pack makes.
+    /// Collects the links of the tree `content` of which `copied` is copied from another whose links are collected, and
+    /// whose entries begin where `base` says; puts into `starts` where those of this one do.
+    pub(super) fn collect_changed(
+        &mut self,
+        content: &[u8],
+        (copied, base): (&[Copied], &Starts),
+        starts: &mut Starts,
+    ) -> Result<(), Malformed> {
+        let read = if self.hash.len_in_bytes() == SHA1_LEN {
+            starts.read::<SHA1_LEN>(content, (copied, base), |named, id| self.add(named, id))
+        } else {
+            starts.read::<ID_LEN_MAX>(content, (copied, base), |named, id| self.add(named, id))
+        };
+        read.ok_or(Malformed::Unreadable(Kind::Tree))
+    }
+
+    /// Looks at an object whose links are collected.
+    pub(super) fn check(&self, id: &ObjectId, kind: Kind, content: &[u8]) -> Result<(), Malformed> {
+        self.found.checker.check(id, kind, content)
+    }
+
     fn collect_tree<const LEN: usize>(&mut self, content: &[u8]) -> Option<()> {
         let mut rest = content;
         while !rest.is_empty() {
-            let mode = split_off_mode(&mut rest)?;
-            let behind = rest.get(rest.find_byte(0)? + 1..)?;
-            let id;
-            (id, rest) = behind.split_first_chunk::<LEN>()?;
-            match mode & KIND_OF_ENTRY {
-                TREE => self.add(Named::Tree, id),
-                SUBMODULE => {}
-                _ => self.add(Named::Blob, id),
+            let (named, id);
+            (named, id, rest) = split_off_entry::<LEN>(rest)?;
+            if let Some(named) = named {
+                self.add(named, id);
             }
         }
         Some(())
@@ -218,6 +238,21 @@ impl Drop for Collector<'_> {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+/// Splits the first entry off a tree with ids of `LEN` bytes. Gives what it names and the rest; a submodule names nothing.
+#[inline]
+fn split_off_entry<const LEN: usize>(tree: &[u8]) -> Option<(Option<Named>, &[u8; LEN], &[u8])> {
+    let mut rest = tree;
+    let mode = split_off_mode(&mut rest)?;
+    let behind = rest.get(rest.find_byte(0)? + 1..)?;
+    let (id, rest) = behind.split_first_chunk::<LEN>()?;
+    let named = match mode & KIND_OF_ENTRY {
+        TREE => Some(Named::Tree),
+        SUBMODULE => None,
+        _ => Some(Named::Blob),
+    };
+    Some((named, id, rest))
 }
 
 /// Splits the mode off an entry of a tree, and the space behind it.

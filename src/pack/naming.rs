@@ -6,103 +6,135 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
-use super::hash::object_ids;
-use super::links::{Collector, Found};
-use super::table::{Object, Table, unfit};
-
-/// The objects that wait at most: enough to fill the lanes of the processor and to balance them.
-const WAITING_MAX: usize = 128;
-
-/// The bytes that wait at most, but for one last object.
-const WAITING_BYTES_MAX: usize = 6 * 1024 * 1024;
+use super::hash::{CollisionAttack, Hashable, ManyHasher};
+use super::links::{Collector, Found, Starts};
+use super::table::{Object, unfit};
 
 /// The memory that one thread keeps for other objects, in bytes.
-const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const SPARE_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// The content of an object.
+#[derive(Default)]
+pub(super) struct Content {
+    pub bytes: Vec<u8>,
+    /// Of a tree, if they were looked for.
+    pub starts: Starts,
+}
+
+impl Content {
+    /// The memory it takes.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
 
 /// The objects of one thread that wait for their ids.
 pub(super) struct Naming<'a> {
-    hash: gix_hash::Kind,
-    links: Collector<'a>,
-    waiting: Vec<Waiting>,
-    bytes: usize,
+    pub links: Collector<'a>,
+    hasher: ManyHasher<Waiting>,
 }
 
 /// An object that waits.
-struct Waiting {
-    entry: u32,
-    base: u32,
-    kind: Kind,
-    data: Arc<Vec<u8>>,
+pub(super) struct Waiting {
+    pub entry: u32,
+    /// Where the entry begins, in bytes.
+    pub offset: u64,
+    /// What it is a delta to.
+    pub base: u32,
+    pub kind: Kind,
+    pub content: Arc<Content>,
+}
+
+impl Waiting {
+    /// The bytes of the object.
+    pub fn len(&self) -> usize {
+        self.content.bytes.len()
+    }
+}
+
+impl Hashable for Waiting {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn content(&self) -> &[u8] {
+        &self.content.bytes
+    }
+
+    fn number(&self) -> u32 {
+        self.entry
+    }
 }
 
 impl<'a> Naming<'a> {
     /// For objects whose ids are of the kind `hash`; their links go to `found`.
     pub fn new(found: &'a Found<'a>, hash: gix_hash::Kind) -> Self {
-        Self { hash, links: Collector::new(found, hash), waiting: Vec::new(), bytes: 0 }
+        Self { links: Collector::new(found, hash), hasher: ManyHasher::new(hash) }
     }
 
-    /// Adds the object `data` of `entry`, which is a delta to `base`.
-    pub fn push(&mut self, (entry, base): (u32, u32), kind: Kind, data: Arc<Vec<u8>>) {
-        self.bytes += data.len();
-        self.waiting.push(Waiting { entry, base, kind, data });
+    /// Adds an object.
+    pub fn add(&mut self, object: Waiting) {
+        self.hasher.push(object);
     }
 
-    /// Whether it is time to [`name`](Self::name) those that wait.
-    pub fn is_full(&self) -> bool {
-        self.waiting.len() >= WAITING_MAX || self.bytes >= WAITING_BYTES_MAX
-    }
-
-    /// Computes the ids of all that wait, collects their links, and tells the entries in `table`. Their memory goes to
-    /// `spares`. Gives the id of the last one.
-    pub fn name(&mut self, table: &Table, spares: &mut Spares) -> Result<Option<ObjectId>, Error> {
-        let objects: Vec<_> =
-            self.waiting.iter().map(|object| (object.kind, object.data.as_slice())).collect();
-        let ids = object_ids(self.hash, &objects);
-        drop(objects);
-        self.bytes = 0;
-        let mut last = None;
-        for (object, id) in self.waiting.drain(..).zip(ids) {
-            let Waiting { entry, base, kind, data } = object;
-            let id = id.map_err(|attack| Error::BadPack(attack.to_string()))?;
-            let entry = table.entry(entry);
-            self.links.collect(&id, kind, &data).map_err(|error| unfit(entry, error))?;
-            if let Some(entry) = entry {
-                entry.resolve(Object { id, kind, base });
-            }
-            spares.keep(data);
-            last = Some(id);
+    /// Takes note of the ids that are known by now: collects the links of these objects and tells `tell` of them. Their
+    /// memory goes to `spares`. Gives how many they are.
+    pub fn note(&mut self, spares: &mut Spares, mut tell: impl FnMut(u32, Object)) -> Result<u64, Error> {
+        if self.hasher.has_attack() {
+            return Err(self.attack());
         }
-        Ok(last)
+        let mut count = 0;
+        for (Waiting { entry, offset, base, kind, content }, id) in self.hasher.done() {
+            let looked_at = if content.starts.is_unknown() {
+                self.links.collect(&id, kind, &content.bytes)
+            } else {
+                self.links.check(&id, kind, &content.bytes)
+            };
+            looked_at.map_err(|error| unfit(offset, error))?;
+            tell(entry, Object { id, kind, base });
+            spares.keep(content);
+            count += 1;
+        }
+        Ok(count)
     }
 
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    /// As [`note`](Self::note), for all objects that were added.
+    pub fn finish(&mut self, spares: &mut Spares, tell: impl FnMut(u32, Object)) -> Result<u64, Error> {
+        let _attacks = self.hasher.finish();
+        self.note(spares, tell)
+    }
+
+    /// What to say of the first object that shows an attack.
+    fn attack(&mut self) -> Error {
+        let first = self.hasher.finish().first().map(|(_, id)| *id);
+        let id = first.unwrap_or(ObjectId::null(gix_hash::Kind::Sha1));
+        Error::BadPack(CollisionAttack(id).to_string())
     }
 }
 
 /// Memory of objects that are not needed any more, for other objects.
 #[derive(Default)]
 pub(super) struct Spares {
-    buffers: Vec<Vec<u8>>,
+    contents: Vec<Content>,
     bytes: usize,
 }
 
 impl Spares {
-    /// A buffer, with any content.
-    pub fn take(&mut self) -> Vec<u8> {
-        let buffer = self.buffers.pop().unwrap_or_default();
-        self.bytes -= buffer.capacity();
-        buffer
+    /// Memory for an object, with any bytes in it.
+    pub fn take(&mut self) -> Content {
+        let mut content = self.contents.pop().unwrap_or_default();
+        self.bytes -= content.capacity();
+        content.starts.clear();
+        content
     }
 
-    /// Keeps the memory of `data`, unless somebody still needs it, or there is enough.
-    pub fn keep(&mut self, data: Arc<Vec<u8>>) {
-        if let Ok(buffer) = Arc::try_unwrap(data)
-            && buffer.capacity() <= SPARE_BYTES_MAX - self.bytes
+    /// Keeps the memory of `content`, unless somebody still needs it, or there is enough.
+    pub fn keep(&mut self, content: Arc<Content>) {
+        if let Ok(content) = Arc::try_unwrap(content)
+            && content.capacity() <= SPARE_BYTES_MAX - self.bytes
         {
-            self.bytes += buffer.capacity();
-            self.buffers.push(buffer);
+            self.bytes += content.capacity();
+            self.contents.push(content);
         }
     }
 }

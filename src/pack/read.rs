@@ -1,103 +1,146 @@
-//! The first pass over a pack: where entries begin and end, and the ids of objects that are no deltas.
+//! The first pass over a pack: where entries begin and end, and the ids of objects that are no deltas, or deltas to one
+//! that came a short time ago.
 
 use std::sync::Arc;
 
 use gix_object::Kind;
 
-use super::Error;
+use super::delta::{self, Copied};
 use super::entry::{Content, Header};
 use super::hash::ObjectHasher;
 use super::inflate::reserve;
-use super::links::{Collector, Found};
+use super::links::{Collector, Found, Starts};
 use super::meter::Meter;
-use super::naming::{Naming, Spares};
+use super::namer::Namer;
+use super::naming::{self, Waiting};
 use super::receive::BIG_FILE_THRESHOLD;
+use super::recent::{self, Recent};
 use super::stream::Stream;
 use super::table::{Entry, NONE, Object, Table, bad_object, unfit};
+use super::{Error, Options};
 
 /// Objects of at most so many bytes wait in memory for their ids.
 const WAITING_LEN_MAX: u64 = 512 * 1024;
+
+/// So many entries are worth a thread of their own for their ids.
+const THREAD_FROM: u32 = 1024;
 
 /// The first pass.
 pub(super) fn read_entries(
     stream: &mut Stream<'_>,
     count: u32,
-    hash: gix_hash::Kind,
-    found: &Found<'_>,
+    options: &Options<'_>,
+    (found, threads): (&Found<'_>, usize),
     meter: &mut Meter<'_>,
 ) -> Result<Table, Error> {
-    let mut reader = EntryReader {
-        table: Table::default(),
-        hash,
-        links: Collector::new(found, hash),
-        naming: Naming::new(found, hash),
-        spares: Spares::default(),
-        whole: Vec::new(),
-        done: 0,
-    };
-    for _ in 0..count {
-        reader.read(stream, meter)?;
-        reader.done += 1;
-        meter.update(reader.done, stream.offset())?;
-    }
-    reader.name()?;
-    reader.table.end = stream.offset();
-    Ok(reader.table)
+    let hash = options.object_hash;
+    std::thread::scope(|scope| {
+        let namer = if threads > 1 && count >= THREAD_FROM {
+            Namer::there(found, hash, scope)
+        } else {
+            Namer::here(found, hash)
+        };
+        let mut reader = EntryReader {
+            table: Table::default(),
+            hash,
+            links: Collector::new(found, hash),
+            namer,
+            recent: Recent::default(),
+            copied: Vec::new(),
+            whole: Vec::new(),
+            done: 0,
+        };
+        for _ in 0..count {
+            if !reader.read(stream, meter)? {
+                break;
+            }
+            reader.done += 1;
+            meter.update(reader.done, stream.offset())?;
+        }
+        reader.namer.finish(&reader.table)?;
+        reader.table.end = stream.offset();
+        Ok(reader.table)
+    })
 }
 
 /// Reads one entry after another.
-struct EntryReader<'a> {
+struct EntryReader<'scope, 'a> {
     table: Table,
     hash: gix_hash::Kind,
     links: Collector<'a>,
-    /// Small objects, whose ids are computed for many at once, and buffers for others.
-    naming: Naming<'a>,
-    spares: Spares,
+    /// For small objects.
+    namer: Namer<'scope, 'a>,
+    /// The objects that came last.
+    recent: Recent,
+    copied: Vec<Copied>,
     /// The present delta if it is small; the present object, if it may name others and is not.
     whole: Vec<u8>,
     done: u64,
 }
 
-impl EntryReader<'_> {
-    fn read(&mut self, stream: &mut Stream<'_>, meter: &mut Meter<'_>) -> Result<(), Error> {
+impl EntryReader<'_, '_> {
+    /// Reads one entry; false if something else is the matter, which finishing the names tells.
+    fn read(&mut self, stream: &mut Stream<'_>, meter: &mut Meter<'_>) -> Result<bool, Error> {
         let offset = stream.offset();
         let (header, len) = stream.header(self.hash)?;
         let mut entry = Entry::new(offset, header.size, len);
-        match header.content {
+        let known = match header.content {
             Content::Object(kind) => self.read_object(kind, &mut entry, stream, meter)?,
             Content::OfsDelta { .. } | Content::RefDelta { .. } => {
-                self.note_delta(&header, &entry)?;
-                self.read_delta(&mut entry, stream, meter)?;
+                let base = self.note_delta(&header, &entry)?;
+                self.read_delta(base, &mut entry, stream, meter)?
             }
-        }
+        };
         // Grows with what has come, not with what is declared.
         self.table.entries.push(entry);
-        if self.naming.is_full() { self.name() } else { Ok(()) }
+        match known {
+            Some(object) => {
+                self.recent.add(object.entry, object.kind, &object.content);
+                self.namer.push(object, &self.table)
+            }
+            None => Ok(true),
+        }
     }
 
-    /// Computes the ids of the small objects that wait for theirs.
-    fn name(&mut self) -> Result<(), Error> {
-        self.naming.name(&self.table, &mut self.spares).map(drop)
+    /// The index of the entry at work.
+    fn index(&self) -> u32 {
+        // The count of entries was 32 bits wide, so each index fits.
+        u32::try_from(self.table.entries.len()).unwrap_or(NONE)
     }
 
     /// Reads an object that waits in memory for its id.
-    fn read_small(&mut self, kind: Kind, entry: &mut Entry, stream: &mut Stream<'_>) -> Result<(), Error> {
-        let mut content = self.spares.take();
-        entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content)?;
-        let index = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
-        self.naming.push((index, NONE), kind, Arc::new(content));
-        Ok(())
+    fn read_small(
+        &mut self,
+        kind: Kind,
+        entry: &mut Entry,
+        stream: &mut Stream<'_>,
+    ) -> Result<Waiting, Error> {
+        let mut content = naming::Content::default();
+        entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content.bytes)?;
+        if kind == Kind::Tree {
+            let read =
+                self.links.collect_changed(&content.bytes, (&[], &Starts::default()), &mut content.starts);
+            read.map_err(|error| unfit(entry.offset, error))?;
+        }
+        Ok(Waiting {
+            entry: self.index(),
+            offset: entry.offset,
+            base: NONE,
+            kind,
+            content: Arc::new(content),
+        })
     }
 
+    /// Reads an object; gives it if it waits for its id.
     fn read_object(
         &mut self,
         kind: Kind,
         entry: &mut Entry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Waiting>, Error> {
         if entry.size <= WAITING_LEN_MAX {
-            return self.read_small(kind, entry, stream);
+            return self.read_small(kind, entry, stream).map(Some);
         }
         let (size, is_whole) = (entry.size, kind != Kind::Blob);
         if is_whole && size > BIG_FILE_THRESHOLD {
@@ -117,30 +160,56 @@ impl EntryReader<'_> {
         })?;
         let id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
         entry.resolve(Object { id, kind, base: NONE });
-        self.links.collect(&id, kind, &self.whole).map_err(|error| unfit(Some(entry), error))
+        let collected = self.links.collect(&id, kind, &self.whole);
+        collected.map_err(|error| unfit(entry.offset, error))?;
+        Ok(None)
     }
 
+    /// Reads a delta to the entry `base`; gives the object that it makes if the base is at hand.
     fn read_delta(
         &mut self,
+        base: Option<u32>,
         entry: &mut Entry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Waiting>, Error> {
         if entry.size <= WAITING_LEN_MAX {
             entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut self.whole)?;
-            entry.kept = self.table.keep(&self.whole).unwrap_or(NONE);
-            return Ok(());
+            let made = base.and_then(|base| self.make(base, entry.offset));
+            if made.is_none() {
+                entry.kept = self.table.keep(&self.whole).unwrap_or(NONE);
+            }
+            return Ok(made);
         }
         let done = self.done;
         entry.crc32 =
             stream.inflate(entry.offset, entry.size, &mut |_made, bytes| meter.update(done, bytes))?;
-        Ok(())
+        Ok(None)
     }
 
-    /// Takes note of what `entry`, the next one, is a delta to.
-    fn note_delta(&mut self, header: &Header, entry: &Entry) -> Result<(), Error> {
-        // The count of entries was 32 bits wide, so each index fits.
-        let child = u32::try_from(self.table.entries.len()).unwrap_or(NONE);
+    /// What the present delta makes of the entry `base`. `None` if that is not at hand, or what comes of it is large; also
+    /// if the delta is not fit: that is told when the whole pack is there.
+    fn make(&mut self, base: u32, offset: u64) -> Option<Waiting> {
+        let (kind, base_content) = self.recent.get(base)?;
+        let size = delta::result_size(&self.whole).ok()?;
+        if size > recent::LEN_MAX as u64 {
+            return None;
+        }
+        let mut content = naming::Content::default();
+        self.copied.clear();
+        let copied = &mut self.copied;
+        let note = |copy| copied.push(copy);
+        delta::apply_noting(&base_content.bytes, &self.whole, &mut content.bytes, note).ok()?;
+        if kind == Kind::Tree {
+            let from = (self.copied.as_slice(), &base_content.starts);
+            self.links.collect_changed(&content.bytes, from, &mut content.starts).ok()?;
+        }
+        Some(Waiting { entry: self.index(), offset, base, kind, content: Arc::new(content) })
+    }
+
+    /// Takes note of what `entry`, the next one, is a delta to; gives that if it is known.
+    fn note_delta(&mut self, header: &Header, entry: &Entry) -> Result<Option<u32>, Error> {
+        let child = self.index();
         self.table.deltas += 1;
         match header.content {
             Content::RefDelta { base } => self.table.ref_deltas.push((base, child)),
@@ -148,12 +217,12 @@ impl EntryReader<'_> {
                 let base = entry.offset.checked_sub(distance).filter(|base| *base > 0);
                 let base = base.ok_or_else(|| bad_object(entry, "delta base offset is out of bound"))?;
                 // Where no entry begins there is no base: the delta stays unresolved.
-                if let Some(base) = self.table.find(base) {
-                    self.table.ofs_deltas.push((base, child));
-                }
+                let base = self.table.find(base);
+                self.table.ofs_deltas.extend(base.map(|base| (base, child)));
+                return Ok(base);
             }
             Content::Object(_) => {}
         }
-        Ok(())
+        Ok(None)
     }
 }

@@ -8,7 +8,7 @@ use std::io::BufRead;
 
 use gix_hash::ObjectId;
 
-use super::complete::resolve_all;
+use super::complete::{resolve_all, thread_count};
 use super::entry::decode_pack_header;
 use super::held::Held;
 use super::index::{self, Fanout, Item};
@@ -126,7 +126,7 @@ fn both_passes(
     let unpack = unpacks(count, options);
     let title = if unpack { UNPACKING } else { placement.title };
     let mut meter = Meter::new(progress, title, u64::from(count));
-    let table = read_entries(&mut stream, count, options.object_hash, found, &mut meter)?;
+    let table = read_entries(&mut stream, count, options, (found, thread_count(options)), &mut meter)?;
     let (held, pack_id, bytes) = stream.trailer()?;
     if options.to_end && !is_at_end(input)? {
         return Err(Error::BadPack("pack has junk at the end".into()));

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
+use super::Error;
+use super::delta::{self, Copied};
 use super::index::Item;
 use super::inflate::Inflater;
 use super::links::Malformed;
-use super::{Error, delta};
 
 /// No entry: the base of an entry that is not a delta, or one that is not resolved.
 pub(super) const NONE: u32 = u32::MAX;
@@ -126,6 +127,29 @@ impl Table {
         self.entries.iter().filter_map(item).collect()
     }
 
+    /// Of the pairs of base and delta, in the order of deltas, keeps those that are needed to resolve the others.
+    fn retain_needed(&self, pairs: &mut Vec<(u32, u32)>, by_id: &[(ObjectId, u32)]) {
+        let is_named = |entry: &Entry| {
+            let id = entry.id().filter(|_| !by_id.is_empty());
+            id.is_some_and(|id| by_id.binary_search_by(|(base, _)| base.cmp(&id)).is_ok())
+        };
+        let mut needed: Vec<bool> = self.entries.iter().map(is_named).collect();
+        pairs.reverse();
+        pairs.retain(|(base, child)| {
+            let is_resolved = self.entry(*child).is_some_and(|entry| entry.object().is_some());
+            let keep = !is_resolved || needed.get(*child as usize) == Some(&true);
+            if let (true, Some(base)) = (keep, needed.get_mut(*base as usize)) {
+                *base = true;
+            }
+            keep
+        });
+    }
+
+    /// How many deltas are resolved.
+    pub fn resolved(&self) -> u64 {
+        self.entries.iter().filter(|entry| entry.base() != NONE).count() as u64
+    }
+
     /// Forgets the kept deltas, which nobody needs any more.
     pub fn forget_kept(&mut self) {
         self.kept = Vec::new();
@@ -149,8 +173,12 @@ pub(super) struct Family {
 }
 
 impl Family {
+    /// Those of `table` that are not resolved, and what leads to them.
     pub fn new(table: &mut Table) -> Self {
+        let mut by_id = std::mem::take(&mut table.ref_deltas);
+        by_id.sort_unstable();
         let mut pairs = std::mem::take(&mut table.ofs_deltas);
+        table.retain_needed(&mut pairs, &by_id);
         pairs.sort_unstable();
         let mut starts = Vec::with_capacity(table.entries.len() + 1);
         let mut at = 0_u32;
@@ -161,8 +189,6 @@ impl Family {
                 at += 1;
             }
         }
-        let mut by_id = std::mem::take(&mut table.ref_deltas);
-        by_id.sort_unstable();
         let found = by_id.iter().map(|_| AtomicBool::new(false)).collect();
         Self {
             starts,
@@ -260,13 +286,14 @@ impl<'a> Pack<'a> {
         Ok((entry, deflated.ok_or_else(|| bad_object(entry, "entry is beyond the end of the pack"))?))
     }
 
-    /// Puts the object that the delta `index` makes from `base` into `out`; `buffer` is for the delta.
+    /// Puts the object that the delta `index` makes from `base` into `out`, and tells `note` what it copies; `buffer` is
+    /// for the delta.
     pub fn apply(
         self,
         index: u32,
-        base: &[u8],
-        out: &mut Vec<u8>,
+        (base, out): (&[u8], &mut Vec<u8>),
         (inflater, buffer): (&mut Inflater, &mut Vec<u8>),
+        note: impl FnMut(Copied),
     ) -> Result<(), Error> {
         let delta = if let Some(kept) = self.kept(index) {
             kept
@@ -274,7 +301,7 @@ impl<'a> Pack<'a> {
             self.inflate(index, inflater, buffer)?;
             buffer
         };
-        delta::apply(base, delta, out).map_err(|_| match self.table.entry(index) {
+        delta::apply_noting(base, delta, out, note).map_err(|_| match self.table.entry(index) {
             Some(entry) => bad_object(entry, "failed to apply delta"),
             None => Error::BadPack("failed to apply delta".into()),
         })
@@ -291,7 +318,7 @@ impl<'a> Pack<'a> {
         let (mut base, mut buffer) = (Vec::new(), Vec::new());
         for delta in chain.into_iter().rev() {
             std::mem::swap(&mut base, out);
-            self.apply(delta, &base, out, (inflater, &mut buffer))?;
+            self.apply(delta, (&base, out), (inflater, &mut buffer), |_| {})?;
         }
         Ok(())
     }
@@ -303,11 +330,11 @@ impl<'a> Pack<'a> {
     }
 }
 
-/// The error for an object of `entry` that is not fit.
-pub(super) fn unfit(entry: Option<&Entry>, error: Malformed) -> Error {
-    match (entry, error) {
-        (Some(entry), Malformed::Unreadable(_)) => bad_object(entry, error),
-        (None, _) | (_, Malformed::Unfit) => Error::BadPack(error.to_string()),
+/// The error for an object of the entry at `offset` that is not fit.
+pub(super) fn unfit(offset: u64, error: Malformed) -> Error {
+    match error {
+        Malformed::Unreadable(_) => Error::BadObject { offset, message: error.to_string() },
+        Malformed::Unfit => Error::BadPack(error.to_string()),
     }
 }
 

@@ -7,10 +7,12 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
+use super::delta::Copied;
 use super::inflate::Inflater;
-use super::naming::{Naming, Spares};
+use super::links::Starts;
+use super::naming::{Content, Naming, Spares, Waiting};
 use super::resolve::Shared;
-use super::table::{Entry, Object};
+use super::table::{Entry, Object, unfit};
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
 /// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
@@ -20,7 +22,7 @@ const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
 pub(super) struct Job {
     pub entry: u32,
     pub kind: Kind,
-    pub data: Arc<Vec<u8>>,
+    pub data: Arc<Content>,
     pub children: Vec<u32>,
 }
 
@@ -29,6 +31,7 @@ pub(super) struct Worker<'a> {
     shared: &'a Shared<'a>,
     inflater: Inflater,
     delta: Vec<u8>,
+    copied: Vec<Copied>,
     /// Buffers for further objects.
     spares: Spares,
     naming: Naming<'a>,
@@ -40,7 +43,7 @@ pub(super) struct Worker<'a> {
 /// An object on the path, and the deltas to it that remain.
 struct Frame {
     entry: u32,
-    data: Option<Arc<Vec<u8>>>,
+    data: Option<Arc<Content>>,
     children: Vec<u32>,
 }
 
@@ -50,6 +53,7 @@ impl<'a> Worker<'a> {
             shared,
             inflater: Inflater::new(),
             delta: Vec::new(),
+            copied: Vec::new(),
             spares: Spares::default(),
             naming: Naming::new(shared.found, shared.pack.hash),
             path: Vec::new(),
@@ -67,8 +71,7 @@ impl<'a> Worker<'a> {
             } else if let Some(job) = self.shared.next_job() {
                 self.work(job)?;
             } else {
-                let _last = self.name()?;
-                return Ok(());
+                return self.note(true);
             }
         }
     }
@@ -83,7 +86,11 @@ impl<'a> Worker<'a> {
             return Ok(None);
         }
         let mut data = self.spares.take();
-        pack.inflate(entry, &mut self.inflater, &mut data)?;
+        self.copied.clear();
+        pack.inflate(entry, &mut self.inflater, &mut data.bytes)?;
+        if kind == Kind::Tree {
+            self.read_tree(entry, &mut data, &Starts::default())?;
+        }
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
     }
 
@@ -110,17 +117,21 @@ impl<'a> Worker<'a> {
     /// Resolves `child`, a delta to the last object of the path.
     fn resolve(&mut self, child: u32, kind: Kind) -> Result<(), Error> {
         let pack = self.shared.pack;
-        let (base, data) = self.base()?;
+        let (base, data) = self.base(kind)?;
         let mut object = self.spares.take();
-        pack.apply(child, &data, &mut object, (&mut self.inflater, &mut self.delta))?;
+        self.apply((child, kind), &data, &mut object)?;
         drop(data);
         self.release_spent();
         let object = Arc::new(object);
-        self.naming.push((child, base), kind, Arc::clone(&object));
-        // Deltas that name their base by id are found once the id is known, the others at once.
-        let id = if self.shared.family.has_ids() { self.name()? } else { None };
-        if self.naming.is_full() {
-            let _last = self.name()?;
+        let entry = pack.table.entry(child);
+        // The first pass may have resolved it, but not all deltas to it.
+        let mut id = entry.and_then(Entry::id);
+        if id.is_none() {
+            let (offset, content) = (entry.map_or(0, |entry| entry.offset), Arc::clone(&object));
+            self.naming.add(Waiting { entry: child, offset, base, kind, content });
+            // Deltas that name their base by id are found once the id is known, the others at once.
+            self.note(self.shared.family.has_ids())?;
+            id = entry.and_then(Entry::id);
         }
         let id = id.unwrap_or(ObjectId::null(pack.hash));
         let children = self.shared.family.children(child, &id, pack.table)?;
@@ -132,16 +143,53 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Computes the ids of the objects that wait for theirs; gives the last one.
-    fn name(&mut self) -> Result<Option<ObjectId>, Error> {
-        let count = self.naming.len() as u64;
-        let last = self.naming.name(self.shared.pack.table, &mut self.spares)?;
-        let _before = self.shared.done.fetch_add(count, Ordering::Relaxed);
-        Ok(last)
+    /// Tells the table of the objects that have their ids by now, or of all.
+    fn note(&mut self, all: bool) -> Result<(), Error> {
+        let table = self.shared.pack.table;
+        let tell = |entry, object| {
+            if let Some(entry) = table.entry(entry) {
+                entry.resolve(object);
+            }
+        };
+        let count = if all {
+            self.naming.finish(&mut self.spares, tell)?
+        } else {
+            self.naming.note(&mut self.spares, tell)?
+        };
+        if count > 0 {
+            let _before = self.shared.done.fetch_add(count, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Puts the object that the delta `child` makes from `base` into `object`.
+    fn apply(
+        &mut self,
+        (child, kind): (u32, Kind),
+        base: &Content,
+        object: &mut Content,
+    ) -> Result<(), Error> {
+        let pack = self.shared.pack;
+        let buffers = (&mut self.inflater, &mut self.delta);
+        if kind != Kind::Tree {
+            return pack.apply(child, (&base.bytes, &mut object.bytes), buffers, |_| {});
+        }
+        self.copied.clear();
+        let copied = &mut self.copied;
+        pack.apply(child, (&base.bytes, &mut object.bytes), buffers, |copy| copied.push(copy))?;
+        self.read_tree(child, object, &base.starts)
+    }
+
+    /// Finds the entries of the tree `object`, whose base has them at `base`.
+    fn read_tree(&mut self, entry: u32, object: &mut Content, base: &Starts) -> Result<(), Error> {
+        let copied = (self.copied.as_slice(), base);
+        let read = self.naming.links.collect_changed(&object.bytes, copied, &mut object.starts);
+        let offset = self.shared.pack.table.entry(entry).map_or(0, |entry| entry.offset);
+        read.map_err(|error| unfit(offset, error))
     }
 
     /// The last object of the path, made again if it was dropped.
-    fn base(&mut self) -> Result<(u32, Arc<Vec<u8>>), Error> {
+    fn base(&mut self, kind: Kind) -> Result<(u32, Arc<Content>), Error> {
         let missing = || Error::BadPack("delta base is lost".into());
         let last = self.path.last().ok_or_else(missing)?;
         if let Some(data) = &last.data {
@@ -149,10 +197,10 @@ impl<'a> Worker<'a> {
         }
         let at = self.path.iter().rposition(|frame| frame.data.is_some()).ok_or_else(missing)?;
         let mut data = self.path.get(at).and_then(|frame| frame.data.clone()).ok_or_else(missing)?;
-        for frame in self.path.iter().skip(at + 1) {
-            let mut object = Vec::new();
-            let buffers = (&mut self.inflater, &mut self.delta);
-            self.shared.pack.apply(frame.entry, &data, &mut object, buffers)?;
+        let gone: Vec<_> = self.path.iter().skip(at + 1).map(|frame| frame.entry).collect();
+        for entry in gone {
+            let mut object = Content::default();
+            self.apply((entry, kind), &data, &mut object)?;
             data = Arc::new(object);
         }
         let last = self.path.last_mut().ok_or_else(missing)?;
@@ -186,7 +234,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Counts `data` as gone and keeps its memory for the next object.
-    fn recycle(&mut self, data: Option<Arc<Vec<u8>>>) {
+    fn recycle(&mut self, data: Option<Arc<Content>>) {
         let Some(data) = data else { return };
         self.live_bytes = self.live_bytes.saturating_sub(data.capacity());
         self.spares.keep(data);

@@ -15,14 +15,20 @@ use super::vector::{self, BLOCK_LEN, States, Trace};
 /// How many messages are hashed at once.
 pub const LANES: usize = vector::LANES;
 
+/// How many times faster one message is hashed alone than in one of the lanes.
+const ALONE_FROM: usize = 6;
+
 /// The state SHA-1 begins with.
 const START: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
 
-/// What is hashed: two pieces, one behind the other. The first is short.
-#[derive(Clone, Copy)]
-pub struct Message<'a> {
-    pub head: &'a [u8],
-    pub body: &'a [u8],
+/// What is hashed: two pieces, one behind the other.
+pub trait Message {
+    /// Puts the first piece to the start of `block` and gives its length: fewer than 64 bytes.
+    fn head(&self, block: &mut [u8; BLOCK_LEN]) -> usize;
+    /// The second piece.
+    fn body(&self) -> &[u8];
+    /// What the caller knows it by.
+    fn number(&self) -> u32;
 }
 
 /// Whether this processor can.
@@ -30,57 +36,176 @@ pub fn is_available() -> bool {
     vector::is_available()
 }
 
-/// A hash, and whether what was hashed shows an attack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Hash {
-    pub bytes: [u8; 20],
-    pub is_attack: bool,
+/// The bytes of a hash.
+pub type Hash = [u8; 20];
+
+/// The lanes, and what is in them.
+pub struct Lanes<T> {
+    all: [Lane<T>; LANES],
+    state: States,
+    trace: Trace,
+    early: Suspects,
+    late: Suspects,
+    /// The numbers of messages that show an attack, and their hashes; zeros for those that are not done.
+    pub attacks: Vec<(u32, Hash)>,
 }
 
-/// Hashes `messages`; the hashes are in the same order.
-pub fn hash_all(messages: &[Message<'_>]) -> Vec<Hash> {
-    assert!(is_available());
-    // SAFETY: the processor has the features, as was just seen.
-    unsafe { run(messages) }
+impl<T: Message> Lanes<T> {
+    /// Empty ones; `None` if this processor has none.
+    pub fn new() -> Option<Box<Self>> {
+        is_available().then(|| {
+            Box::new(Self {
+                all: std::array::from_fn(|_| Lane::idle()),
+                state: [[0; LANES]; 5],
+                trace: Trace::new(),
+                early: Suspects::new(EARLY),
+                late: Suspects::new(LATE),
+                attacks: Vec::new(),
+            })
+        })
+    }
+
+    /// Takes messages from `queue`, the last one first, until it is empty and a lane has nothing to do. Those that are
+    /// hashed come to `done`; attacks may be found later.
+    pub fn run(&mut self, queue: &mut Vec<T>, done: &mut Vec<(T, Hash)>) {
+        // SAFETY: the processor has the features, or `new` would have made nothing.
+        unsafe { self.hash(queue, done, false) }
+    }
+
+    /// As [`run`](Self::run), but for few messages that would keep lanes waiting: those, which are faster alone, stay in
+    /// `queue`. All others are done, and all their attacks found.
+    pub fn finish(&mut self, queue: &mut Vec<T>, done: &mut Vec<(T, Hash)>) {
+        // SAFETY: as in `run`.
+        unsafe { self.hash(queue, done, true) }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn hash(&mut self, queue: &mut Vec<T>, done: &mut Vec<(T, Hash)>, to_end: bool) {
+        let mut alone = Vec::new();
+        loop {
+            for (at, lane) in self.all.iter_mut().enumerate().filter(|(_, lane)| lane.message.is_none()) {
+                let Some(message) = queue.pop() else { break };
+                lane.begin(message, (&mut self.state, at));
+            }
+            let busy = self.all.iter().filter(|lane| lane.message.is_some()).count();
+            if busy < LANES {
+                if !to_end {
+                    return;
+                }
+                self.take_alone(busy, &mut alone);
+            }
+            if !self.hash_some(done) {
+                break;
+            }
+        }
+        self.early.check(&mut self.attacks);
+        self.late.check(&mut self.attacks);
+        queue.append(&mut alone);
+    }
+
+    /// Takes those messages out of their lanes that are sooner hashed alone from the start.
+    fn take_alone(&mut self, busy: usize, alone: &mut Vec<T>) {
+        for lane in &mut self.all {
+            let Some(message) = &lane.message else { continue };
+            let all = message.body().len() / BLOCK_LEN;
+            if all * busy < lane.left[1] * ALONE_FROM {
+                alone.extend(lane.message.take());
+                lane.left = [0; 3];
+            }
+        }
+    }
+
+    /// Hashes until the first message is done; false if there is none.
+    #[target_feature(enable = "avx512f,avx512bw")]
+    fn hash_some(&mut self, done: &mut Vec<(T, Hash)>) -> bool {
+        let Self { all, state, trace, early, late, attacks } = self;
+        let mut parts: [&[[u8; BLOCK_LEN]]; LANES] = [&[]; LANES];
+        for (part, lane) in parts.iter_mut().zip(&*all) {
+            *part = lane.blocks();
+        }
+        let Some(count) = parts.iter().map(|part| part.len()).filter(|len| *len > 0).min() else {
+            return false;
+        };
+        for place in 0..count {
+            let mut blocks = [&[0; BLOCK_LEN]; LANES];
+            for (block, next) in blocks.iter_mut().zip(parts.iter().map(|part| part.get(place))) {
+                *block = next.unwrap_or(block);
+            }
+            let Some(masks) = vector::hash_blocks(state, &blocks, trace) else { continue };
+            for (at, lane) in all.iter().enumerate() {
+                let (Some(message), mut possible) = (&lane.message, masks[at]) else { continue };
+                while possible != 0 {
+                    let vector = attack::vector(possible.trailing_zeros());
+                    possible &= possible - 1;
+                    let pair = (message.number(), vector.other_of(blocks[at]));
+                    if vector.step == EARLY {
+                        early.add(pair, at, (&trace.early, state), attacks);
+                    } else {
+                        late.add(pair, at, (&trace.late, state), attacks);
+                    }
+                }
+            }
+        }
+        for (at, lane) in all.iter_mut().enumerate() {
+            if lane.message.is_none() || !lane.advance(count) {
+                continue;
+            }
+            let Some(message) = lane.message.take() else { continue };
+            let mut bytes = Hash::default();
+            for (bytes, word) in bytes.chunks_exact_mut(4).zip(&*state) {
+                bytes.copy_from_slice(&word[at].to_be_bytes());
+            }
+            let attacks = attacks.iter_mut().map(|(number, hash)| (&*number, hash));
+            for (number, hash) in attacks.chain(early.pairs()).chain(late.pairs()) {
+                if *number == message.number() {
+                    *hash = bytes;
+                }
+            }
+            done.push((message, bytes));
+        }
+        true
+    }
 }
 
 /// The blocks of one message: those that are made of both its pieces and of the padding, and those between.
-struct Lane<'a> {
-    /// Its place; `None` where there is no message left for this lane.
-    message: Option<usize>,
+struct Lane<T> {
+    /// `None` where there is no message left for this lane.
+    message: Option<T>,
     first: [[u8; BLOCK_LEN]; 1],
-    middle: &'a [[u8; BLOCK_LEN]],
     last: [[u8; BLOCK_LEN]; 2],
+    /// Where in the body the blocks between begin.
+    middle_at: usize,
     /// How many blocks of each are left.
     left: [usize; 3],
 }
 
-impl<'a> Lane<'a> {
+impl<T: Message> Lane<T> {
     fn idle() -> Self {
-        Self { message: None, first: [[0; BLOCK_LEN]], middle: &[], last: [[0; BLOCK_LEN]; 2], left: [0; 3] }
+        Self { message: None, first: [[0; BLOCK_LEN]], last: [[0; BLOCK_LEN]; 2], middle_at: 0, left: [0; 3] }
     }
 
-    /// Begins the message at `place`; `state` is where this lane, `at`, keeps its state.
-    fn begin(&mut self, (place, message): (usize, &Message<'a>), (state, at): (&mut States, usize)) {
+    /// Begins `message`; `state` is where this lane, `at`, keeps its state.
+    fn begin(&mut self, message: T, (state, at): (&mut States, usize)) {
         for (word, start) in state.iter_mut().zip(START) {
             word[at] = start;
         }
-        self.message = Some(place);
-        let Message { head, body } = *message;
-        let (mut front, mut rest) = (head, body);
+        let [first] = &mut self.first;
+        let head_len = message.head(first);
+        let body = message.body();
+        let bits = (head_len as u64 + body.len() as u64) * 8;
+        let head = *first;
+        let (mut front, mut rest) = (&head[..head_len], body);
         self.left[0] = 0;
-        if head.len() + body.len() >= BLOCK_LEN {
-            let (taken, behind) = body.split_at(BLOCK_LEN - head.len());
-            let [first] = &mut self.first;
-            first[..head.len()].copy_from_slice(head);
-            first[head.len()..].copy_from_slice(taken);
+        self.middle_at = 0;
+        if head_len + body.len() >= BLOCK_LEN {
+            let (taken, behind) = body.split_at(BLOCK_LEN - head_len);
+            first[head_len..].copy_from_slice(taken);
             self.left[0] = 1;
+            self.middle_at = taken.len();
             (front, rest) = (&[], behind);
         }
-        let end;
-        (self.middle, end) = rest.as_chunks::<BLOCK_LEN>();
-        self.left[1] = self.middle.len();
-        let bits = (head.len() as u64 + body.len() as u64) * 8;
+        let (middle, end) = rest.as_chunks::<BLOCK_LEN>();
+        self.left[1] = middle.len();
         let used = front.len() + end.len();
         self.left[2] = if used + 9 > BLOCK_LEN { 2 } else { 1 };
         let last = self.last[2 - self.left[2]..].as_flattened_mut();
@@ -90,13 +215,17 @@ impl<'a> Lane<'a> {
         last[used] = 0x80;
         let (_, length) = last.split_at_mut(last.len() - 8);
         length.copy_from_slice(&bits.to_be_bytes());
+        self.message = Some(message);
     }
 
     /// Blocks that come next and lie one behind the other.
     fn blocks(&self) -> &[[u8; BLOCK_LEN]] {
-        match self.left {
-            [0, 0, left] => &self.last[2 - left..],
-            [0, left, _] => &self.middle[self.middle.len() - left..],
+        match (self.left, &self.message) {
+            ([0, 0, left], _) => &self.last[2 - left..],
+            ([0, left, _], Some(message)) => {
+                let (middle, _) = message.body()[self.middle_at..].as_chunks::<BLOCK_LEN>();
+                &middle[middle.len() - left..]
+            }
             _ => &self.first,
         }
     }
@@ -110,68 +239,14 @@ impl<'a> Lane<'a> {
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw")]
-fn run(messages: &[Message<'_>]) -> Vec<Hash> {
-    let mut hashes = vec![Hash::default(); messages.len()];
-    let (mut early, mut late) = (Suspects::new(EARLY), Suspects::new(LATE));
-    let mut lanes: [Lane<'_>; LANES] = std::array::from_fn(|_| Lane::idle());
-    let mut state = [[0_u32; LANES]; 5];
-    let mut queue = messages.iter().enumerate();
-    for ((at, lane), next) in lanes.iter_mut().enumerate().zip(&mut queue) {
-        lane.begin(next, (&mut state, at));
-    }
-    let mut trace = Trace::new();
-    loop {
-        let mut parts: [&[[u8; BLOCK_LEN]]; LANES] = [&[]; LANES];
-        for (part, lane) in parts.iter_mut().zip(&lanes) {
-            *part = lane.blocks();
-        }
-        let Some(count) = parts.iter().map(|part| part.len()).filter(|len| *len > 0).min() else { break };
-        for place in 0..count {
-            let mut blocks = [&[0; BLOCK_LEN]; LANES];
-            for (block, next) in blocks.iter_mut().zip(parts.iter().map(|part| part.get(place))) {
-                *block = next.unwrap_or(block);
-            }
-            let Some(masks) = vector::hash_blocks(&mut state, &blocks, &mut trace) else { continue };
-            for (at, lane) in lanes.iter().enumerate() {
-                let (Some(message), mut possible) = (lane.message, masks[at]) else { continue };
-                while possible != 0 {
-                    let vector = attack::vector(possible.trailing_zeros());
-                    possible &= possible - 1;
-                    let other = vector.other_of(blocks[at]);
-                    if vector.step == EARLY {
-                        early.add(message, other, at, (&trace.early, &state), &mut hashes);
-                    } else {
-                        late.add(message, other, at, (&trace.late, &state), &mut hashes);
-                    }
-                }
-            }
-        }
-        for (at, lane) in lanes.iter_mut().enumerate() {
-            let Some(message) = lane.message else { continue };
-            if !lane.advance(count) {
-                continue;
-            }
-            for (bytes, word) in hashes[message].bytes.chunks_exact_mut(4).zip(&state) {
-                bytes.copy_from_slice(&word[at].to_be_bytes());
-            }
-            lane.message = None;
-            if let Some(next) = queue.next() {
-                lane.begin(next, (&mut state, at));
-            }
-        }
-    }
-    early.check(&mut hashes);
-    late.check(&mut hashes);
-    hashes
-}
-
 /// Blocks that break no condition of a disturbance vector, one in each lane.
 struct Suspects {
     /// The step before which a pair has its state in common.
     step: usize,
     len: usize,
-    messages: [usize; LANES],
+    messages: [u32; LANES],
+    /// The hashes of the messages that are done.
+    hashes: [Hash; LANES],
     /// The other blocks of the pairs, the states in common, and those at the end.
     others: [[u8; BLOCK_LEN]; LANES],
     common: States,
@@ -184,24 +259,25 @@ impl Suspects {
             step,
             len: 0,
             messages: [0; LANES],
+            hashes: [Hash::default(); LANES],
             others: [[0; BLOCK_LEN]; LANES],
             common: [[0; LANES]; 5],
             ends: [[0; LANES]; 5],
         }
     }
 
-    /// Adds the pair of the block of lane `lane`, which belongs to `message`.
+    /// Adds the pair of the block of lane `lane`: the number of its message and the other block.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn add(
         &mut self,
-        message: usize,
-        other: [u8; BLOCK_LEN],
+        (message, other): (u32, [u8; BLOCK_LEN]),
         lane: usize,
         (common, ends): (&States, &States),
-        hashes: &mut [Hash],
+        attacks: &mut Vec<(u32, Hash)>,
     ) {
         let at = self.len % LANES;
         self.messages[at] = message;
+        self.hashes[at] = Hash::default();
         self.others[at] = other;
         for word in 0..5 {
             self.common[word][at] = common[word][lane];
@@ -209,17 +285,21 @@ impl Suspects {
         }
         self.len += 1;
         if self.len == LANES {
-            self.check(hashes);
+            self.check(attacks);
         }
     }
 
-    /// Looks which blocks are those of an attack.
+    /// The messages of the blocks, and their hashes.
+    fn pairs(&mut self) -> impl Iterator<Item = (&u32, &mut Hash)> {
+        self.messages.iter().zip(&mut self.hashes).take(self.len)
+    }
+
+    /// Looks which blocks are those of an attack; adds their messages to `attacks`.
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn check(&mut self, hashes: &mut [Hash]) {
+    fn check(&mut self, attacks: &mut Vec<(u32, Hash)>) {
         let same = vector::are_pairs(&self.others, (&self.common, self.step), &self.ends);
-        for at in 0..self.len {
-            hashes[self.messages[at]].is_attack |= same >> at & 1 == 1;
-        }
+        let attack = |at: &usize| same >> at & 1 == 1;
+        attacks.extend((0..self.len).filter(attack).map(|at| (self.messages[at], self.hashes[at])));
         self.len = 0;
     }
 }
