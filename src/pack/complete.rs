@@ -7,7 +7,7 @@ use gix_hash::ObjectId;
 use super::held::Held;
 use super::links::Found;
 use super::meter::Meter;
-use super::table::{Entry, Family, NONE, Pack, Table};
+use super::table::{Family, NONE, Pack, Table};
 use super::{Bases, Error, Options, map, resolve, thin};
 use crate::progress::Progress;
 
@@ -98,17 +98,19 @@ impl SecondPass<'_> {
 
     /// The bases that were added although the pack makes them itself.
     fn added_in_vain(&self, table: &Table) -> HashSet<ObjectId> {
-        let (received, added) = table.entries.split_at(self.received.min(table.entries.len()));
-        if added.is_empty() {
+        if table.entries.len() <= self.received {
             return HashSet::new();
         }
-        let added = added.iter().filter_map(Entry::id).collect::<HashSet<_>>();
-        received.iter().filter_map(Entry::id).filter(|id| added.contains(id)).collect()
+        let is_received = |index: u32| (index as usize) < self.received;
+        let added = table.ids().filter(|(index, _)| !is_received(*index)).map(|(_, id)| id);
+        let added = added.collect::<HashSet<_>>();
+        let received = table.ids().filter(|(index, _)| is_received(*index)).map(|(_, id)| id);
+        received.filter(|id| added.contains(id)).collect()
     }
 
     /// Goes back to where the first pass ended.
     fn reset(&mut self, table: &mut Table) {
-        table.entries.truncate(self.received);
+        table.truncate(self.received);
         table.end = self.end;
         for (entry, early) in table.entries.iter_mut().zip(&self.early) {
             if !early {
@@ -121,8 +123,8 @@ impl SecondPass<'_> {
 
 /// The objects that are no deltas and have deltas to them.
 fn roots_of(table: &Table, family: &Family) -> Vec<u32> {
-    let whole = (0..).zip(&table.entries).filter(|(_, entry)| entry.base() == NONE);
-    let whole = whole.filter_map(|(index, entry)| Some((index, entry.id()?)));
+    let whole =
+        table.ids().filter(|(index, _)| table.entry(*index).is_some_and(|entry| entry.base() == NONE));
     whole.filter(|(index, id)| family.has_children(*index, id)).map(|(index, _)| index).collect()
 }
 

@@ -8,7 +8,7 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::held::Held;
-use super::index::{self, Item, Layout};
+use super::index::{self, Items, Layout};
 use super::placement::Placement;
 use super::receive::{Known, check_links, check_unique, look_through};
 use super::table::{Entry, NONE, Table};
@@ -73,11 +73,11 @@ impl Examined<'_> {
         let table = &self.0.table;
         let depths = depths(table);
         let ends = table.entries.iter().skip(1).map(|entry| entry.offset).chain([table.end]);
-        let entries = table.entries.iter().zip(ends).zip(depths);
-        let objects = entries.filter_map(|((entry, end), depth)| {
-            let base = table.entry(entry.base()).and_then(|base| Some((depth, base.id()?)));
+        let entries = (0..).zip(&table.entries).zip(ends).zip(depths);
+        let objects = entries.filter_map(|(((index, entry), end), depth)| {
+            let base = table.id(entry.base()).map(|base| (depth, base));
             Some(Object {
-                id: entry.id()?,
+                id: table.id(index)?,
                 kind: entry.kind()?,
                 size: entry.size,
                 offset: entry.offset,
@@ -90,7 +90,7 @@ impl Examined<'_> {
 
     /// Writes the index, and what else `placement` asks for; both names must be told there.
     pub fn write(&self, placement: &Placement) -> Result<(), Error> {
-        store::store_indices(&mut self.0.table.items(), &self.0.pack_id, placement)
+        store::store_indices(&self.0.sorted_items(), &self.0.pack_id, placement)
     }
 
     /// Whether the `.idx` file at `path` is the one that belongs to the pack.
@@ -113,7 +113,7 @@ impl Examined<'_> {
 }
 
 /// How an index lays things out: its version, and where it begins to use 64 bits.
-fn layout_of(index: &[u8], items: &[Item], hash: gix_hash::Kind) -> Layout {
+fn layout_of(index: &[u8], items: &dyn Items, hash: gix_hash::Kind) -> Layout {
     /// Signature, version and fanout of version 2.
     const TABLES_AT: usize = 8 + 256 * 4;
     if !index.starts_with(b"\xfftOc") {

@@ -1,5 +1,6 @@
 //! The files beside a pack: `.idx` finds an object by id, `.rev` by offset (gitformat-pack(5)).
 
+use std::cmp::Ordering;
 use std::io::{self, Write};
 
 use gix_hash::{ObjectId, oid};
@@ -15,6 +16,41 @@ pub struct Item {
     pub offset: u64,
     /// The CRC-32 of its entry as it is in the pack, header included.
     pub crc32: u32,
+}
+
+/// The objects of a pack in the order of its index.
+pub(super) trait Items {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// The one at `at`.
+    fn get(&self, at: usize) -> Option<Item>;
+
+    /// The places of all, in the order of their offsets.
+    fn by_offset(&self) -> Vec<u32>;
+}
+
+impl dyn Items + '_ {
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Item> {
+        (0..self.len()).filter_map(|at| self.get(at))
+    }
+}
+
+impl Items for &[Item] {
+    fn len(&self) -> usize {
+        <[Item]>::len(self)
+    }
+
+    fn get(&self, at: usize) -> Option<Item> {
+        <[Item]>::get(self, at).copied()
+    }
+
+    fn by_offset(&self) -> Vec<u32> {
+        let mut places = (0..).zip(*self).map(|(at, item)| (item.offset, at)).collect::<Vec<(u64, u32)>>();
+        places.sort_unstable();
+        places.into_iter().map(|(_, at)| at).collect()
+    }
 }
 
 /// The first offset that does not fit into the table of 32-bit offsets, whose highest bit has another meaning.
@@ -39,10 +75,10 @@ pub(super) struct Fanout(Vec<u32>);
 
 impl Fanout {
     /// For `items` as [`sort`] leaves them.
-    pub fn new(items: &[Item]) -> Self {
+    pub fn new(items: &dyn Items) -> Self {
         let mut starts = vec![0; PAIRS + 1];
         let mut next = 0;
-        for (at, item) in (0..).zip(items) {
+        for (at, item) in (0..).zip(items.iter()) {
             let pair = pair(&item.id);
             while next <= pair {
                 if let Some(start) = starts.get_mut(next) {
@@ -57,15 +93,20 @@ impl Fanout {
     }
 
     /// Whether one of the `items` it was made for has this id.
-    pub fn find(&self, items: &[Item], id: &oid) -> bool {
+    pub fn find(&self, items: &dyn Items, id: &oid) -> bool {
         let pair = pair(id);
         let (Some(start), Some(end)) = (self.0.get(pair), self.0.get(pair + 1)) else { return false };
-        let alike = items.get(*start as usize..*end as usize).unwrap_or_default();
-        let order = |item: &Item| {
-            let first = first_bytes(&item.id).cmp(&first_bytes(id));
-            first.then_with(|| item.id.as_ref().cmp(id))
-        };
-        alike.binary_search_by(order).is_ok()
+        let (mut start, mut end) = (*start as usize, *end as usize);
+        while start < end {
+            let middle = usize::midpoint(start, end);
+            let Some(item) = items.get(middle) else { return false };
+            match first_bytes(&item.id).cmp(&first_bytes(id)).then_with(|| item.id.as_ref().cmp(id)) {
+                Ordering::Equal => return true,
+                Ordering::Less => start = middle + 1,
+                Ordering::Greater => end = middle,
+            }
+        }
+        false
     }
 }
 
@@ -100,10 +141,10 @@ impl Layout {
 
 /// Writes the `.idx` file of `layout`; otherwise as [`write_index`]. Version 1 has no place for offsets beyond 32 bits:
 /// a pack that has them gets version 2.
-pub fn write_index_as(
+pub(super) fn write_index_as(
     out: &mut dyn Write,
     layout: Layout,
-    items: &[Item],
+    items: &dyn Items,
     pack: &oid,
 ) -> io::Result<ObjectId> {
     let is_narrow = items.iter().all(|item| u32::try_from(item.offset).is_ok());
@@ -117,14 +158,14 @@ pub fn write_index_as(
 ///
 /// Gives the checksum of the index.
 pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
-    write_index_v2(out, Layout::default(), items, pack)
+    write_index_v2(out, Layout::default(), &items, pack)
 }
 
 /// Version 1: the fanout, then offset and id of each object.
-fn write_index_v1(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+fn write_index_v1(out: &mut dyn Write, items: &dyn Items, pack: &oid) -> io::Result<ObjectId> {
     let mut out = ChecksumWriter::new(out, pack.kind());
     write_fanout(&mut out, items)?;
-    for item in items {
+    for item in items.iter() {
         let offset = u32::try_from(item.offset).map_err(io::Error::other)?;
         out.write_all(&offset.to_be_bytes())?;
         out.write_all(item.id.as_slice())?;
@@ -133,18 +174,23 @@ fn write_index_v1(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result
     out.finish()
 }
 
-fn write_index_v2(out: &mut dyn Write, layout: Layout, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
+fn write_index_v2(
+    out: &mut dyn Write,
+    layout: Layout,
+    items: &dyn Items,
+    pack: &oid,
+) -> io::Result<ObjectId> {
     let mut out = ChecksumWriter::new(out, pack.kind());
     out.write_all(b"\xfftOc\0\0\0\x02")?;
     write_fanout(&mut out, items)?;
-    for item in items {
+    for item in items.iter() {
         out.write_all(item.id.as_slice())?;
     }
-    for item in items {
+    for item in items.iter() {
         out.write_all(&item.crc32.to_be_bytes())?;
     }
     let mut large = 0_u32;
-    for item in items {
+    for item in items.iter() {
         let offset = match u32::try_from(item.offset) {
             Ok(offset) if !layout.is_large(item.offset) => offset,
             _ => {
@@ -164,9 +210,11 @@ fn write_index_v2(out: &mut dyn Write, layout: Layout, items: &[Item], pack: &oi
 /// Writes the `.rev` file, version 1, of the pack whose checksum is `pack`; `items` as [`sort`] leaves them.
 ///
 /// Gives the checksum of the file.
-pub fn write_reverse_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Result<ObjectId> {
-    let mut positions = (0..).zip(items).map(|(at, item)| (item.offset, at)).collect::<Vec<(u64, u32)>>();
-    positions.sort_unstable();
+pub(super) fn write_reverse_index(
+    out: &mut dyn Write,
+    items: &dyn Items,
+    pack: &oid,
+) -> io::Result<ObjectId> {
     let hash_id: u32 = match pack.kind() {
         gix_hash::Kind::Sha256 => 2,
         _ => 1,
@@ -174,7 +222,7 @@ pub fn write_reverse_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> i
     let mut out = ChecksumWriter::new(out, pack.kind());
     out.write_all(b"RIDX\0\0\0\x01")?;
     out.write_all(&hash_id.to_be_bytes())?;
-    for (_offset, at) in positions {
+    for at in items.by_offset() {
         out.write_all(&at.to_be_bytes())?;
     }
     out.write_all(pack.as_bytes())?;
@@ -182,7 +230,7 @@ pub fn write_reverse_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> i
 }
 
 /// How many objects have an id whose first byte is at most N, for each N.
-fn write_fanout(out: &mut dyn Write, items: &[Item]) -> io::Result<()> {
+fn write_fanout(out: &mut dyn Write, items: &dyn Items) -> io::Result<()> {
     let mut rest = items.iter().map(|item| item.id.first_byte()).peekable();
     let mut count = 0_u32;
     for first in 0..=u8::MAX {
@@ -225,14 +273,14 @@ mod tests {
     #[test]
     fn what_is_there_is_found() {
         let items = items();
-        let fanout = Fanout::new(&items);
-        assert!(items.iter().all(|item| fanout.find(&items, &item.id)));
+        let fanout = Fanout::new(&&items[..]);
+        assert!(items.iter().all(|item| fanout.find(&&items[..], &item.id)));
         for byte in 0..=u8::MAX {
             let mut bytes = [byte; 20];
             bytes[19] ^= 1;
-            assert!(!fanout.find(&items, &ObjectId::from(bytes)));
+            assert!(!fanout.find(&&items[..], &ObjectId::from(bytes)));
         }
-        assert!(!Fanout::new(&[]).find(&[], &items[0].id));
+        assert!(!Fanout::new(&&[][..]).find(&&[][..], &items[0].id));
     }
 
     #[test]
@@ -246,7 +294,7 @@ mod tests {
     #[test]
     fn the_reverse_index_is_in_the_order_of_offsets() {
         let mut bytes = Vec::new();
-        write_reverse_index(&mut bytes, &items(), &ObjectId::from([7; 20])).unwrap();
+        write_reverse_index(&mut bytes, &&items()[..], &ObjectId::from([7; 20])).unwrap();
         assert_eq!(bytes[..12], *b"RIDX\0\0\0\x01\0\0\0\x01");
         assert_eq!(bytes[12..24], [0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0]);
     }

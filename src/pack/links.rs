@@ -47,14 +47,26 @@ pub struct Found<'a> {
     pub(super) checker: Checker<'a>,
 }
 
-/// The ids by what they are named as. The hash function of the sets is seeded at random, since the ids come from
-/// the network and could be chosen to collide.
+/// The ids by what they are named as: those of SHA-1, and others.
 #[derive(Default)]
 struct Sets {
-    commits: HashSet<ObjectId>,
-    trees: HashSet<ObjectId>,
-    blobs: HashSet<ObjectId>,
-    others: HashSet<ObjectId>,
+    short: [Set<SHA1_LEN>; NAMED],
+    long: [Set<ID_LEN_MAX>; NAMED],
+}
+
+/// The hash function of the sets is seeded at random, since the ids come from the network and could be chosen to collide.
+type Set<const LEN: usize> = HashSet<[u8; LEN]>;
+
+/// How many kinds of [`Named`] there are.
+const NAMED: usize = 4;
+
+impl Sets {
+    /// The ids named as `named`.
+    fn ids(&self, named: Named) -> impl Iterator<Item = ObjectId> {
+        let short = self.short.get(named as usize).into_iter().flatten().map(|id| ObjectId::Sha1(*id));
+        let long = self.long.get(named as usize).into_iter().flatten();
+        short.chain(long.map(|id| ObjectId::from_bytes_or_panic(id)))
+    }
 }
 
 impl<'a> Found<'a> {
@@ -67,16 +79,16 @@ impl<'a> Found<'a> {
     /// The links to objects that `is_in_pack` does not know, each list sorted.
     pub fn outside(&self, is_in_pack: &dyn Fn(&ObjectId) -> bool) -> Links {
         let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let sorted = |set: &HashSet<ObjectId>| {
-            let mut ids = set.iter().copied().filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
+        let sorted = |named: Named| {
+            let mut ids = sets.ids(named).filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
             ids.sort_unstable();
             ids
         };
         Links {
-            commits: sorted(&sets.commits),
-            trees: sorted(&sets.trees),
-            blobs: sorted(&sets.blobs),
-            others: sorted(&sets.others),
+            commits: sorted(Named::Commit),
+            trees: sorted(Named::Tree),
+            blobs: sorted(Named::Blob),
+            others: sorted(Named::Other),
         }
     }
 }
@@ -100,11 +112,12 @@ struct Link {
 /// What kind of object is named, as far as the naming object tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
-    Nothing,
     Commit,
     Tree,
     Blob,
     Other,
+    /// Nothing is.
+    Nothing,
 }
 
 impl<'a> Collector<'a> {
@@ -133,15 +146,12 @@ impl<'a> Collector<'a> {
     /// Hands what was collected to the common store; dropping the collector does so too.
     fn flush(&mut self) {
         let mut sets = self.found.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        for link in self.pending.drain(..) {
-            let id = link.id.get(..self.hash.len_in_bytes()).unwrap_or_default();
-            let Ok(id) = ObjectId::try_from(id) else { continue };
-            let _was_new = match link.named {
-                Named::Nothing => false,
-                Named::Commit => sets.commits.insert(id),
-                Named::Tree => sets.trees.insert(id),
-                Named::Blob => sets.blobs.insert(id),
-                Named::Other => sets.others.insert(id),
+        for Link { named, id } in self.pending.drain(..) {
+            let _was_new = match id.split_first_chunk() {
+                Some((short, _)) if self.hash.len_in_bytes() == SHA1_LEN => {
+                    sets.short.get_mut(named as usize).map(|set| set.insert(*short))
+                }
+                _ => sets.long.get_mut(named as usize).map(|set| set.insert(id)),
             };
         }
     }

@@ -41,6 +41,7 @@ mod read;
 pub mod receive;
 mod recent;
 mod resolve;
+mod sorted;
 pub mod source;
 mod special;
 mod store;

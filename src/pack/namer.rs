@@ -55,7 +55,7 @@ impl Namer<'_, '_> {
             Self::Here(naming) => {
                 naming.add(object);
                 let _count =
-                    naming.note(&mut Spares::default(), |entry, object| tell(table, entry, object))?;
+                    naming.note(&mut Spares::default(), |entry, object| table.resolve(entry, object))?;
             }
             Self::There(there) => {
                 there.bytes += object.len();
@@ -75,7 +75,7 @@ impl Namer<'_, '_> {
     pub fn finish(self, table: &Table) -> Result<(), Error> {
         match self {
             Self::Here(mut naming) => {
-                let tell = |entry, object| tell(table, entry, object);
+                let tell = |entry, object| table.resolve(entry, object);
                 naming.finish(&mut Spares::default(), tell).map(drop)
             }
             Self::There(There { batch, batches, named, thread, .. }) => {
@@ -84,7 +84,7 @@ impl Namer<'_, '_> {
                 drop(batches);
                 let result = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 for (entry, object) in named.try_iter().flatten() {
-                    tell(table, entry, object);
+                    table.resolve(entry, object);
                 }
                 result
             }
@@ -95,14 +95,8 @@ impl Namer<'_, '_> {
 impl There<'_> {
     fn take(&self, table: &Table) {
         for (entry, object) in self.named.try_iter().flatten() {
-            tell(table, entry, object);
+            table.resolve(entry, object);
         }
-    }
-}
-
-fn tell(table: &Table, entry: u32, object: Object) {
-    if let Some(entry) = table.entry(entry) {
-        entry.resolve(object);
     }
 }
 

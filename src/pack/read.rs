@@ -41,7 +41,7 @@ pub(super) fn read_entries(
             Namer::here(found, hash)
         };
         let mut reader = EntryReader {
-            table: Table::default(),
+            table: Table::new(hash),
             hash,
             links: Collector::new(found, hash),
             namer,
@@ -61,6 +61,15 @@ pub(super) fn read_entries(
         reader.table.end = stream.offset();
         Ok(reader.table)
     })
+}
+
+/// When it is known what an entry makes.
+enum Known {
+    Now(Object),
+    /// When its id is computed.
+    Soon(Waiting),
+    /// In the second pass.
+    Later,
 }
 
 /// Reads one entry after another.
@@ -92,14 +101,18 @@ impl EntryReader<'_, '_> {
             }
         };
         // Grows with what has come, not with what is declared.
-        self.table.entries.push(entry);
         match known {
-            Some(object) => {
-                self.recent.add(object.entry, object.kind, &object.content);
-                self.namer.push(object, &self.table)
+            Known::Soon(object) => {
+                self.table.push(entry, None);
+                if matches!(object.kind, Kind::Blob | Kind::Tree) {
+                    self.recent.add(object.entry, object.kind, &object.content);
+                }
+                return self.namer.push(object, &self.table);
             }
-            None => Ok(true),
+            Known::Now(object) => self.table.push(entry, Some(object)),
+            Known::Later => self.table.push(entry, None),
         }
+        Ok(true)
     }
 
     /// The index of the entry at work.
@@ -131,16 +144,16 @@ impl EntryReader<'_, '_> {
         })
     }
 
-    /// Reads an object; gives it if it waits for its id.
+    /// Reads an object.
     fn read_object(
         &mut self,
         kind: Kind,
         entry: &mut Entry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
-    ) -> Result<Option<Waiting>, Error> {
+    ) -> Result<Known, Error> {
         if entry.size <= WAITING_LEN_MAX {
-            return self.read_small(kind, entry, stream).map(Some);
+            return self.read_small(kind, entry, stream).map(Known::Soon);
         }
         let (size, is_whole) = (entry.size, kind != Kind::Blob);
         if is_whole && size > BIG_FILE_THRESHOLD {
@@ -159,10 +172,9 @@ impl EntryReader<'_, '_> {
             meter.update(done, bytes)
         })?;
         let id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
-        entry.resolve(Object { id, kind, base: NONE });
         let collected = self.links.collect(&id, kind, &self.whole);
         collected.map_err(|error| unfit(entry.offset, error))?;
-        Ok(None)
+        Ok(Known::Now(Object { id, kind, base: NONE }))
     }
 
     /// Reads a delta to the entry `base`; gives the object that it makes if the base is at hand.
@@ -172,19 +184,19 @@ impl EntryReader<'_, '_> {
         entry: &mut Entry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
-    ) -> Result<Option<Waiting>, Error> {
+    ) -> Result<Known, Error> {
         if entry.size <= WAITING_LEN_MAX {
             entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut self.whole)?;
             let made = base.and_then(|base| self.make(base, entry.offset));
             if made.is_none() {
                 entry.kept = self.table.keep(&self.whole).unwrap_or(NONE);
             }
-            return Ok(made);
+            return Ok(made.map_or(Known::Later, Known::Soon));
         }
         let done = self.done;
         entry.crc32 =
             stream.inflate(entry.offset, entry.size, &mut |_made, bytes| meter.update(done, bytes))?;
-        Ok(None)
+        Ok(Known::Later)
     }
 
     /// What the present delta makes of the entry `base`. `None` if that is not at hand, or what comes of it is large; also

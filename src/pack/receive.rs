@@ -11,12 +11,13 @@ use gix_hash::ObjectId;
 use super::complete::{resolve_all, thread_count};
 use super::entry::decode_pack_header;
 use super::held::Held;
-use super::index::{self, Fanout, Item};
+use super::index::{Fanout, Items};
 use super::inflate::InflateError;
 use super::links::Found;
 use super::meter::Meter;
 use super::placement::Placement;
 use super::read::read_entries;
+use super::sorted::Sorted;
 use super::stream::{Stream, is_at_end};
 use super::table::{Pack, Table};
 use super::temporary::Temporary;
@@ -162,7 +163,7 @@ impl Known<'_> {
             let links = self.links();
             return Ok(self.received(Stored::Loose, links));
         }
-        let mut items = self.sorted_items();
+        let items = Sorted::new(&self.table);
         if placement.is_strict {
             check_unique(&items)?;
         }
@@ -179,8 +180,7 @@ impl Known<'_> {
         };
         match self.held {
             Held::Copied(file) => {
-                store::store_pack(file, (&mut items, &self.pack_id, self.count), options, placement)
-                    .map(received)
+                store::store_pack(file, (&items, &self.pack_id, self.count), options, placement).map(received)
             }
             Held::There(..) => Ok(received(Stored::Nothing)),
         }
@@ -200,13 +200,11 @@ impl Known<'_> {
     }
 
     /// The objects in the order of the index.
-    pub fn sorted_items(&self) -> Vec<Item> {
-        let mut items = self.table.items();
-        index::sort(&mut items);
-        items
+    pub fn sorted_items(&self) -> Sorted<'_> {
+        Sorted::new(&self.table)
     }
 
-    fn links_beyond(&self, items: &[Item]) -> Links {
+    fn links_beyond(&self, items: &dyn Items) -> Links {
         let fanout = Fanout::new(items);
         self.found.outside(&|id| fanout.find(items, id))
     }
@@ -217,9 +215,9 @@ impl Known<'_> {
 }
 
 /// Looks for an object that is there twice among `items`, which are sorted.
-pub(super) fn check_unique(items: &[Item]) -> Result<(), Error> {
-    match items.array_windows().find(|[one, next]| one.id == next.id) {
-        Some([twice, _]) => {
+pub(super) fn check_unique(items: &dyn Items) -> Result<(), Error> {
+    match items.iter().zip(items.iter().skip(1)).find(|(one, next)| one.id == next.id) {
+        Some((twice, _)) => {
             Err(Error::BadPack(format!("The same object {} appears twice in the pack", twice.id)))
         }
         None => Ok(()),

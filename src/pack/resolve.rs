@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Error;
 use super::links::Found;
@@ -32,12 +32,16 @@ pub(super) fn resolve(
     let threads = threads.min(deltas.max(roots.len()).div_ceil(ROOTS_PER_THREAD)).max(1);
     let shared = Shared::new(pack, (family, roots), found, threads);
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 1..threads {
             let _handle = scope.spawn(|| {
                 let mut running = Running { shared: &shared, result: Err(Error::Interrupted) };
-                running.result = Worker::new(&shared).run();
+                running.result = Worker::new(&shared).run(&mut Tick::none());
             });
         }
+        // This thread works too: it has memory that the first pass does not need any more.
+        let mut running = Running { shared: &shared, result: Err(Error::Interrupted) };
+        running.result = Worker::new(&shared).run(&mut Tick { call: Some(&mut *tick), last: Instant::now() });
+        drop(running);
         let mut outcome = shared.outcome();
         while outcome.running > 0 {
             let waited = shared.finished.wait_timeout(outcome, INTERVAL);
@@ -56,6 +60,30 @@ pub(super) fn resolve(
             None => Ok(shared.done.load(Ordering::Relaxed)),
         }
     })
+}
+
+/// How a thread tells of the work of all.
+pub(super) struct Tick<'a> {
+    call: Option<&'a mut dyn FnMut(u64) -> Result<(), Error>>,
+    last: Instant,
+}
+
+impl Tick<'_> {
+    /// It tells nothing.
+    fn none() -> Self {
+        Self { call: None, last: Instant::now() }
+    }
+
+    /// Tells how many deltas are resolved, if it is time to.
+    pub fn tick(&mut self, shared: &Shared<'_>) -> Result<(), Error> {
+        match &mut self.call {
+            Some(call) if self.last.elapsed() >= INTERVAL => {
+                self.last = Instant::now();
+                call(shared.done.load(Ordering::Relaxed))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What the threads share.
@@ -127,27 +155,38 @@ impl<'a> Shared<'a> {
     }
 
     /// Waits for a branch that another thread gives away; `None` once all threads wait.
-    pub fn next_job(&self) -> Option<Job> {
+    pub fn next_job(&self, tick: &mut Tick<'_>) -> Result<Option<Job>, Error> {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(job) = jobs.pop() {
-            return Some(job);
+            return Ok(Some(job));
         }
         // Changed under the lock only, so that the last thread to become hungry sees that it is.
         if self.hungry.fetch_add(1, Ordering::Relaxed) + 1 == self.threads {
             self.given.notify_all();
-            return None;
+            return Ok(None);
         }
         loop {
             if self.stop.load(Ordering::Relaxed) {
-                return None;
+                return Ok(None);
             }
-            jobs = self.given.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            jobs = self.given.wait_timeout(jobs, INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             if let Some(job) = jobs.pop() {
                 let _before = self.hungry.fetch_sub(1, Ordering::Relaxed);
-                return Some(job);
+                return Ok(Some(job));
             }
             if self.hungry.load(Ordering::Relaxed) == self.threads {
-                return None;
+                return Ok(None);
+            }
+            drop(jobs);
+            tick.tick(self)?;
+            jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            // Given while nobody held the lock.
+            if let Some(job) = jobs.pop() {
+                let _before = self.hungry.fetch_sub(1, Ordering::Relaxed);
+                return Ok(Some(job));
+            }
+            if self.hungry.load(Ordering::Relaxed) == self.threads {
+                return Ok(None);
             }
         }
     }

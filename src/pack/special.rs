@@ -11,7 +11,7 @@ use super::inflate::Inflater;
 use super::links::Malformed;
 use super::placement::Placement;
 use super::receive::Passed;
-use super::table::{Entry, Pack};
+use super::table::{Pack, Table};
 use super::{Bases, Error, Options, map};
 use crate::progress::Progress;
 
@@ -29,7 +29,7 @@ pub(super) fn check(
         return Ok(());
     }
     let wanted: HashMap<ObjectId, Option<u32>> = specials.iter().map(|(id, _)| (*id, None)).collect();
-    let places = places(wanted, &passed.table.entries);
+    let places = places(wanted, &passed.table);
     let bytes = map::map(passed.held.file()).map_err(|source| passed.held.error(source))?;
     let pack = Pack { table: &passed.table, bytes: &bytes, hash: options.object_hash };
     let mut inflater = Inflater::new();
@@ -78,9 +78,9 @@ pub fn check_modules(
 }
 
 /// Which entries have the ids in `wanted`.
-fn places(mut wanted: HashMap<ObjectId, Option<u32>>, entries: &[Entry]) -> HashMap<ObjectId, Option<u32>> {
-    for (index, entry) in (0..).zip(entries) {
-        if let Some(place) = entry.id().and_then(|id| wanted.get_mut(&id)) {
+fn places(mut wanted: HashMap<ObjectId, Option<u32>>, table: &Table) -> HashMap<ObjectId, Option<u32>> {
+    for (index, id) in table.ids() {
+        if let Some(place) = wanted.get_mut(&id) {
             *place = Some(index);
         }
     }

@@ -8,21 +8,21 @@ use gix_object::Kind;
 
 use gix_tempfile::{AutoRemove, ContainingDirectory};
 
-use super::index::{self, Item};
+use super::index::{self, Item, Items};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
 use super::placement::{Names, Placement, directory_of};
-use super::table::{Entry, NONE, Object, Pack};
+use super::table::{NONE, Object, Pack};
 use super::temporary::Temporary;
 use super::{Bases, Error, Keep, Options, Stored};
 
-/// Makes the pack in `file` visible, with its indices; `items` in any order.
+/// Makes the pack in `file` visible, with its indices; `items` in the order of the index.
 ///
 /// The order is C git's, so that no reader sees half a pack: `.keep` and `.promisor`, `.pack`, `.rev`, and `.idx` last.
 /// A pack of the same name that is there already stays. On an error nothing is left behind.
 pub(super) fn store_pack(
     file: Temporary,
-    (items, pack_id, count): (&mut [Item], &ObjectId, u32),
+    (items, pack_id, count): (&dyn Items, &ObjectId, u32),
     options: &Options<'_>,
     placement: &Placement,
 ) -> Result<Stored, Error> {
@@ -70,12 +70,13 @@ pub(super) fn store_produced(
         shallow: &[],
     };
     let count = u32::try_from(items.len()).unwrap_or(u32::MAX);
-    store_pack(file, (items, pack_id, count), &options, placement).map(drop)
+    index::sort(items);
+    store_pack(file, (&&*items, pack_id, count), &options, placement).map(drop)
 }
 
 /// Writes the indices of a pack that is there already, as `placement` has them, and what stands beside it.
 pub(super) fn store_indices(
-    items: &mut [Item],
+    items: &dyn Items,
     pack_id: &ObjectId,
     placement: &Placement,
 ) -> Result<(), Error> {
@@ -96,12 +97,11 @@ struct Indices {
 
 impl Indices {
     fn write(
-        items: &mut [Item],
+        items: &dyn Items,
         pack_id: &ObjectId,
         placement: &Placement,
         names: &Names,
     ) -> Result<Self, Error> {
-        index::sort(items);
         let directory = directory_of(&names.idx);
         let mut rev = None;
         if placement.has_rev {
@@ -130,16 +130,16 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
     let mut content = Vec::new();
     for kinds in [Kind::Blob, Kind::Tree, Kind::Commit, Kind::Tag] {
         for index in 0..count {
-            let Some(entry) = pack.table.entry(index) else { continue };
-            let Some(Object { id, base, .. }) = entry.object().filter(|object| object.kind == kinds) else {
+            let Some(entry) = pack.table.entry(index).filter(|entry| entry.kind() == Some(kinds)) else {
                 continue;
             };
-            if options.bases.is_some_and(|bases| bases.contains(id)) {
+            let Some(Object { id, base, .. }) = pack.table.object(index) else { continue };
+            if options.bases.is_some_and(|bases| bases.contains(&id)) {
                 continue;
             }
-            if *base == NONE {
+            if base == NONE {
                 // Streamed: it may be larger than memory.
-                let writer = LooseWriter::create(&options.objects, id, kinds, entry.size)?;
+                let writer = LooseWriter::create(&options.objects, &id, kinds, entry.size)?;
                 let Some(mut writer) = writer else { continue };
                 let (entry, deflated) = pack.deflated(index)?;
                 inflater.inflate_with(deflated, entry.size, &mut |made| writer.write(made))?;
@@ -147,7 +147,7 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
             } else {
                 pack.object(index, &mut inflater, &mut content)?;
                 let size = content.len() as u64;
-                let writer = LooseWriter::create(&options.objects, id, kinds, size)?;
+                let writer = LooseWriter::create(&options.objects, &id, kinds, size)?;
                 let Some(mut writer) = writer else { continue };
                 writer.write(&content)?;
                 writer.finish()?;
@@ -164,7 +164,7 @@ pub(super) fn check_collisions(pack: Pack<'_>, count: u32, bases: &dyn Bases) ->
     let mut inflater = Inflater::new();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for index in 0..count {
-        let Some(object) = pack.table.entry(index).and_then(Entry::object) else { continue };
+        let Some(object) = pack.table.object(index) else { continue };
         if !bases.contains(&object.id) {
             continue;
         }

@@ -1,14 +1,12 @@
 //! What is known of each entry of a pack, and which entries are deltas to which.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::Error;
 use super::delta::{self, Copied};
-use super::index::Item;
 use super::inflate::Inflater;
 use super::links::Malformed;
 
@@ -22,11 +20,8 @@ const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// theirs costs most to inflate again.
 const KEPT_LEN_MAX: usize = 256;
 
-/// One entry of the pack.
+/// One entry of the pack, but for its id.
 pub(super) struct Entry {
-    /// What it makes, once that is known. The threads that resolve deltas put it here: a list of their own would be as
-    /// large as this one.
-    object: OnceLock<Object>,
     /// Where the entry begins, in bytes.
     pub offset: u64,
     /// What its zlib stream inflates to, in bytes.
@@ -34,6 +29,10 @@ pub(super) struct Entry {
     pub crc32: u32,
     /// Where its delta begins in the kept ones; [`NONE`] if it was not kept.
     pub kept: u32,
+    base: AtomicU32,
+    /// 0 while it is not known what it makes. The threads that resolve deltas put it here: a list of their own would be as
+    /// large as this one.
+    kind: AtomicU8,
     pub header_len: u8,
 }
 
@@ -46,50 +45,42 @@ pub(super) struct Object {
     pub base: u32,
 }
 
+/// The kinds by their numbers in [`Entry`].
+const KINDS: [Kind; 4] = [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag];
+
 impl Entry {
     /// An entry at `offset` that inflates to `size` bytes, of which nothing else is known.
     pub fn new(offset: u64, size: u64, header_len: usize) -> Self {
         let header_len = u8::try_from(header_len).unwrap_or(u8::MAX);
-        Self { object: OnceLock::new(), offset, size, crc32: 0, kept: NONE, header_len }
-    }
-
-    /// Takes note of what it makes, which is told once.
-    pub fn resolve(&self, object: Object) {
-        let _told_before = self.object.set(object);
+        let (base, kind) = (AtomicU32::new(NONE), AtomicU8::new(0));
+        Self { offset, size, crc32: 0, kept: NONE, base, kind, header_len }
     }
 
     /// Forgets what it makes, if it is a delta.
     pub fn forget(&mut self) {
         if self.base() != NONE {
-            self.object = OnceLock::new();
+            *self.kind.get_mut() = 0;
         }
     }
 
-    /// What it makes, if that is known.
-    pub fn object(&self) -> Option<&Object> {
-        self.object.get()
-    }
-
-    /// The id of the object.
-    pub fn id(&self) -> Option<ObjectId> {
-        self.object().map(|object| object.id)
-    }
-
-    /// The kind of the object.
+    /// The kind of the object, if it is known what the entry makes.
     pub fn kind(&self) -> Option<Kind> {
-        self.object().map(|object| object.kind)
+        let number = self.kind.load(Ordering::Acquire);
+        KINDS.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     /// The entry that this one is a delta to; [`NONE`] if it is none, or not resolved.
     pub fn base(&self) -> u32 {
-        self.object().map_or(NONE, |object| object.base)
+        self.kind().map_or(NONE, |_| self.base.load(Ordering::Relaxed))
     }
 }
 
 /// The entries of a pack in the order of their offsets, and its deltas.
-#[derive(Default)]
 pub(super) struct Table {
     pub entries: Vec<Entry>,
+    /// The ids of all entries, a few words each.
+    ids: Vec<AtomicU32>,
+    hash: gix_hash::Kind,
     /// Pairs of base and delta.
     pub ofs_deltas: Vec<(u32, u32)>,
     pub ref_deltas: Vec<(ObjectId, u32)>,
@@ -101,6 +92,82 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// One without entries, for objects whose ids are of the kind `hash`.
+    pub fn new(hash: gix_hash::Kind) -> Self {
+        Self {
+            entries: Vec::new(),
+            ids: Vec::new(),
+            hash,
+            ofs_deltas: Vec::new(),
+            ref_deltas: Vec::new(),
+            deltas: 0,
+            end: 0,
+            kept: Vec::new(),
+        }
+    }
+
+    /// Adds an entry, and what it makes, if that is known.
+    pub fn push(&mut self, entry: Entry, object: Option<Object>) {
+        let index = u32::try_from(self.entries.len()).unwrap_or(NONE);
+        self.entries.push(entry);
+        let words = self.entries.len() * self.words();
+        self.ids.resize_with(words, AtomicU32::default);
+        if let Some(object) = object {
+            self.resolve(index, object);
+        }
+    }
+
+    /// Forgets all entries but the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.entries.truncate(count);
+        self.ids.truncate(count * self.words());
+    }
+
+    /// Takes note of what the entry `index` makes, which is told once.
+    pub fn resolve(&self, index: u32, Object { id, kind, base }: Object) {
+        let Some(entry) = self.entry(index) else { return };
+        let words = self.id_words(index).unwrap_or_default();
+        for (word, bytes) in words.iter().zip(id.as_slice().as_chunks().0) {
+            word.store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        entry.base.store(base, Ordering::Relaxed);
+        let number = (1..).zip(KINDS).find(|(_, known)| *known == kind).map_or(0, |(number, _)| number);
+        // All before this is seen by who sees the kind.
+        entry.kind.store(number, Ordering::Release);
+    }
+
+    /// The id of what the entry `index` makes, if that is known.
+    pub fn id(&self, index: u32) -> Option<ObjectId> {
+        let _kind = self.entry(index)?.kind()?;
+        let mut bytes = [0; 32];
+        let words = self.id_words(index)?;
+        for (word, bytes) in words.iter().zip(bytes.as_chunks_mut().0) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        ObjectId::try_from(bytes.get(..words.len() * 4)?).ok()
+    }
+
+    /// What the entry `index` makes, if that is known.
+    pub fn object(&self, index: u32) -> Option<Object> {
+        let entry = self.entry(index)?;
+        Some(Object { id: self.id(index)?, kind: entry.kind()?, base: entry.base() })
+    }
+
+    /// The ids that are known, and their entries.
+    pub fn ids(&self) -> impl Iterator<Item = (u32, ObjectId)> {
+        (0..).zip(&self.entries).filter_map(|(index, _)| Some((index, self.id(index)?)))
+    }
+
+    fn id_words(&self, index: u32) -> Option<&[AtomicU32]> {
+        let start = (index as usize).checked_mul(self.words())?;
+        self.ids.get(start..start.checked_add(self.words())?)
+    }
+
+    /// The words of an id.
+    fn words(&self) -> usize {
+        self.hash.len_in_bytes() / 4
+    }
+
     /// The entry that begins at `offset`.
     pub fn find(&self, offset: u64) -> Option<u32> {
         let at = self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
@@ -121,22 +188,19 @@ impl Table {
         Some(at)
     }
 
-    /// What the index says of each entry that is resolved.
-    pub fn items(&self) -> Vec<Item> {
-        let item = |entry: &Entry| Some(Item { id: entry.id()?, offset: entry.offset, crc32: entry.crc32 });
-        self.entries.iter().filter_map(item).collect()
-    }
-
     /// Of the pairs of base and delta, in the order of deltas, keeps those that are needed to resolve the others.
     fn retain_needed(&self, pairs: &mut Vec<(u32, u32)>, by_id: &[(ObjectId, u32)]) {
-        let is_named = |entry: &Entry| {
-            let id = entry.id().filter(|_| !by_id.is_empty());
-            id.is_some_and(|id| by_id.binary_search_by(|(base, _)| base.cmp(&id)).is_ok())
-        };
-        let mut needed: Vec<bool> = self.entries.iter().map(is_named).collect();
+        let mut needed = vec![false; self.entries.len()];
+        if !by_id.is_empty() {
+            for (index, id) in self.ids() {
+                if let Some(needed) = needed.get_mut(index as usize) {
+                    *needed = by_id.binary_search_by(|(base, _)| base.cmp(&id)).is_ok();
+                }
+            }
+        }
         pairs.reverse();
         pairs.retain(|(base, child)| {
-            let is_resolved = self.entry(*child).is_some_and(|entry| entry.object().is_some());
+            let is_resolved = self.entry(*child).is_some_and(|entry| entry.kind().is_some());
             let keep = !is_resolved || needed.get(*child as usize) == Some(&true);
             if let (true, Some(base)) = (keep, needed.get_mut(*base as usize)) {
                 *base = true;

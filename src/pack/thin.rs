@@ -85,8 +85,7 @@ fn append(
     file.file.write_all(&bytes).map_err(|source| file.error(source))?;
     let mut entry = Entry::new(table.end, size, header_len);
     entry.crc32 = crc32fast::hash(&bytes);
-    entry.resolve(Object { id, kind, base: NONE });
-    table.entries.push(entry);
+    table.push(entry, Some(Object { id, kind, base: NONE }));
     table.end += bytes.len() as u64;
     Ok(())
 }

@@ -11,8 +11,8 @@ use super::delta::Copied;
 use super::inflate::Inflater;
 use super::links::Starts;
 use super::naming::{Content, Naming, Spares, Waiting};
-use super::resolve::Shared;
-use super::table::{Entry, Object, unfit};
+use super::resolve::{Shared, Tick};
+use super::table::{Object, unfit};
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
 /// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
@@ -62,14 +62,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Works until nothing is left to do for any thread.
-    pub fn run(mut self) -> Result<(), Error> {
+    pub fn run(mut self, tick: &mut Tick<'_>) -> Result<(), Error> {
         loop {
             if let Some(root) = self.shared.next_root() {
                 if let Some(job) = self.root_job(root)? {
-                    self.work(job)?;
+                    self.work(job, tick)?;
                 }
-            } else if let Some(job) = self.shared.next_job() {
-                self.work(job)?;
+            } else if let Some(job) = self.shared.next_job(tick)? {
+                self.work(job, tick)?;
             } else {
                 return self.note(true);
             }
@@ -78,9 +78,7 @@ impl<'a> Worker<'a> {
 
     fn root_job(&mut self, entry: u32) -> Result<Option<Job>, Error> {
         let pack = self.shared.pack;
-        let Some(&Object { id, kind, .. }) = pack.table.entry(entry).and_then(Entry::object) else {
-            return Ok(None);
-        };
+        let Some(Object { id, kind, .. }) = pack.table.object(entry) else { return Ok(None) };
         let children = self.shared.family.children(entry, &id, pack.table)?;
         if children.is_empty() {
             return Ok(None);
@@ -94,13 +92,14 @@ impl<'a> Worker<'a> {
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
     }
 
-    fn work(&mut self, job: Job) -> Result<(), Error> {
+    fn work(&mut self, job: Job, tick: &mut Tick<'_>) -> Result<(), Error> {
         self.live_bytes = 0;
         self.push(Frame { entry: job.entry, data: Some(job.data), children: job.children });
         while let Some(frame) = self.path.last_mut() {
             if self.shared.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
+            tick.tick(self.shared)?;
             if let Some(child) = frame.children.pop() {
                 self.resolve(child, job.kind)?;
             } else {
@@ -125,13 +124,13 @@ impl<'a> Worker<'a> {
         let object = Arc::new(object);
         let entry = pack.table.entry(child);
         // The first pass may have resolved it, but not all deltas to it.
-        let mut id = entry.and_then(Entry::id);
+        let mut id = pack.table.id(child);
         if id.is_none() {
             let (offset, content) = (entry.map_or(0, |entry| entry.offset), Arc::clone(&object));
             self.naming.add(Waiting { entry: child, offset, base, kind, content });
             // Deltas that name their base by id are found once the id is known, the others at once.
             self.note(self.shared.family.has_ids())?;
-            id = entry.and_then(Entry::id);
+            id = pack.table.id(child);
         }
         let id = id.unwrap_or(ObjectId::null(pack.hash));
         let children = self.shared.family.children(child, &id, pack.table)?;
@@ -146,11 +145,7 @@ impl<'a> Worker<'a> {
     /// Tells the table of the objects that have their ids by now, or of all.
     fn note(&mut self, all: bool) -> Result<(), Error> {
         let table = self.shared.pack.table;
-        let tell = |entry, object| {
-            if let Some(entry) = table.entry(entry) {
-                entry.resolve(object);
-            }
-        };
+        let tell = |entry, object| table.resolve(entry, object);
         let count = if all {
             self.naming.finish(&mut self.spares, tell)?
         } else {

@@ -7,13 +7,15 @@ use gix_object::Kind;
 use super::lanes;
 use super::{CollisionAttack, object_id};
 
-/// Larger objects are hashed alone, so that nobody waits for one lane.
+/// Larger objects are hashed alone, so that nobody waits for one lane, and the memory of few objects is held.
 #[cfg(target_arch = "x86_64")]
-const ALONE_LEN: usize = 4 * 1024 * 1024;
+const ALONE_LEN: usize = 1024 * 1024;
 
-/// Objects that wait for lanes at most.
+/// Objects that wait for lanes at most, and their bytes.
 #[cfg(target_arch = "x86_64")]
 const WAITING_MAX: usize = 16;
+#[cfg(target_arch = "x86_64")]
+const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// The ids of many objects, in their order: where the processor can, several are computed at once.
 pub fn object_ids(hash: gix_hash::Kind, objects: &[(Kind, &[u8])]) -> Vec<Result<ObjectId, CollisionAttack>> {
@@ -78,6 +80,8 @@ pub struct ManyHasher<T> {
 struct Lanes<T> {
     busy: Box<lanes::Lanes<Object<T>>>,
     waiting: Vec<Object<T>>,
+    /// Those of the objects that wait.
+    bytes: usize,
     hashed: Vec<(Object<T>, lanes::Hash)>,
 }
 
@@ -115,6 +119,7 @@ impl<T: Hashable> ManyHasher<T> {
             lanes: (hash == gix_hash::Kind::Sha1).then(lanes::Lanes::new).flatten().map(|busy| Lanes {
                 busy,
                 waiting: Vec::new(),
+                bytes: 0,
                 hashed: Vec::new(),
             }),
         }
@@ -124,8 +129,10 @@ impl<T: Hashable> ManyHasher<T> {
     pub fn push(&mut self, object: T) {
         #[cfg(target_arch = "x86_64")]
         if let Some(lanes) = self.lanes.as_mut().filter(|_| object.content().len() <= ALONE_LEN) {
+            lanes.bytes += object.content().len();
             lanes.waiting.push(Object(object));
-            if lanes.waiting.len() >= WAITING_MAX {
+            if lanes.waiting.len() >= WAITING_MAX || lanes.bytes >= WAITING_BYTES_MAX {
+                lanes.bytes = 0;
                 lanes.busy.run(&mut lanes.waiting, &mut lanes.hashed);
                 self.take_hashed();
             }

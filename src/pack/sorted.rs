@@ -1,0 +1,56 @@
+//! The objects of a pack in the order of its index, without a copy of what is known of them.
+
+use super::index::{Item, Items};
+use super::table::{NONE, Table};
+
+/// Entries of a table, sorted by id.
+pub(super) struct Sorted<'a> {
+    table: &'a Table,
+    order: Vec<u32>,
+}
+
+impl<'a> Sorted<'a> {
+    /// Those of `table` that are resolved.
+    pub fn new(table: &'a Table) -> Self {
+        let first = |(index, id): (u32, gix_hash::ObjectId)| {
+            let bytes = id.as_slice().first_chunk().copied().unwrap_or_default();
+            u64::from(u32::from_be_bytes(bytes)) << 32 | u64::from(index)
+        };
+        let mut order: Vec<u64> = table.ids().map(first).collect();
+        order.sort_unstable();
+        // Few ids have their first bytes in common.
+        for alike in order.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|alike| alike.len() > 1) {
+            // Entries are in the order of their offsets.
+            alike.sort_by_cached_key(|place| (table.id(index_of(*place)), index_of(*place)));
+        }
+        Self { table, order: order.into_iter().map(index_of).collect() }
+    }
+}
+
+/// The entry in the lower half of `place`.
+fn index_of(place: u64) -> u32 {
+    u32::try_from(place & u64::from(u32::MAX)).unwrap_or(NONE)
+}
+
+impl Items for Sorted<'_> {
+    fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn get(&self, at: usize) -> Option<Item> {
+        let index = *self.order.get(at)?;
+        let entry = self.table.entry(index)?;
+        Some(Item { id: self.table.id(index)?, offset: entry.offset, crc32: entry.crc32 })
+    }
+
+    fn by_offset(&self) -> Vec<u32> {
+        let mut places = vec![NONE; self.table.entries.len()];
+        for (at, index) in (0..).zip(&self.order) {
+            if let Some(place) = places.get_mut(*index as usize) {
+                *place = at;
+            }
+        }
+        places.retain(|place| *place != NONE);
+        places
+    }
+}
