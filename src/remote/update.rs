@@ -1,6 +1,5 @@
 //! What becomes of our refs: one row for each, decided before anything moves.
 
-use std::collections::HashMap;
 use std::io;
 
 use bstr::{BString, ByteSlice};
@@ -10,6 +9,13 @@ use super::Error;
 use super::fetch_head::describe;
 use super::ref_map::Mapping;
 use crate::repo::{Edit, Expected, Objects, Repository, Snapshot, Target};
+
+mod ancestor;
+mod stale;
+
+pub use ancestor::is_ancestor;
+pub(super) use ancestor::is_ancestor_of_any;
+pub use stale::{dangling, prune, stale};
 
 /// One line of the table that a fetch ends with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,76 +195,6 @@ fn status(
     Ok(if force { Status::Forced } else { Status::NonFastForward })
 }
 
-/// Whether `old` is `new` or one of its ancestors.
-///
-/// Both are walked, newest first, until nothing is left that only `new` reaches: dates decide about the order, not
-/// about the answer.
-pub fn is_ancestor(objects: &mut Objects, old: ObjectId, new: ObjectId) -> io::Result<bool> {
-    is_ancestor_of_any(objects, old, &[new])
-}
-
-/// Whether `old` is one of `tips` or of their ancestors. Tips that are no commits here are passed over.
-pub(super) fn is_ancestor_of_any(
-    objects: &mut Objects,
-    old: ObjectId,
-    tips: &[ObjectId],
-) -> io::Result<bool> {
-    if tips.contains(&old) {
-        return Ok(true);
-    }
-    let Some(commit) = objects.commit(&old)? else { return Ok(false) };
-    let mut seen = HashMap::from([(old, Seen { is_shared: true, is_expanded: false })]);
-    let mut queue = std::collections::BinaryHeap::from([(commit.date, old)]);
-    let mut open_count = 0_usize;
-    for tip in tips {
-        let Some(commit) = objects.commit(tip)? else { continue };
-        if seen.insert(*tip, Seen { is_shared: false, is_expanded: false }).is_none() {
-            queue.push((commit.date, *tip));
-            open_count += 1;
-        }
-    }
-    while open_count > 0 {
-        let Some((_, id)) = queue.pop() else { break };
-        let Some(state) = seen.get_mut(&id) else { continue };
-        if !state.is_shared && !state.is_expanded {
-            open_count -= 1;
-        }
-        state.is_expanded = true;
-        let is_shared = state.is_shared;
-        for parent in objects.commit(&id)?.map(|commit| commit.parents).unwrap_or_default() {
-            if parent == old && !is_shared {
-                return Ok(true);
-            }
-            match seen.get_mut(&parent) {
-                Some(known) if known.is_shared || !is_shared => continue,
-                Some(known) => {
-                    // Queued again below, so that its parents hear of it.
-                    known.is_shared = true;
-                    open_count -= usize::from(!known.is_expanded);
-                }
-                None => {
-                    seen.insert(parent, Seen { is_shared, is_expanded: false });
-                    open_count += usize::from(!is_shared);
-                }
-            }
-            if let Some(commit) = objects.commit(&parent)? {
-                queue.push((commit.date, parent));
-            } else if !is_shared {
-                open_count = open_count.saturating_sub(1);
-            }
-        }
-    }
-    Ok(false)
-}
-
-/// A commit on the way of [`is_ancestor`].
-struct Seen {
-    /// It is reached from `old` too: its ancestors need not be looked at for themselves.
-    is_shared: bool,
-    /// Its parents were looked at.
-    is_expanded: bool,
-}
-
 /// Moves the refs that `updates` says may move; `action` is the head of the reflog message, such as `fetch origin`. A
 /// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
 /// one transaction; if that is refused its halves are tried, so that one bad ref does not hold up the others.
@@ -350,79 +286,6 @@ fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
 /// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs.
 pub fn followed(repo: &Repository, name: &BString) -> (BString, Vec<BString>) {
     repo.follow_ref(name.as_bstr())
-}
-
-/// The refs of ours that `refspecs` fill and whose source is no longer on the far side.
-pub fn stale(
-    ours: &Snapshot,
-    refspecs: &[super::Refspec],
-    remote_refs: &[crate::protocol::Ref],
-) -> Vec<RefUpdate> {
-    let there = Names::new(remote_refs);
-    let mut stale = Vec::new();
-    for reference in ours.iter() {
-        let Some(id) = reference.id else { continue };
-        let name = reference.name;
-        let mut sources = refspecs.iter().filter_map(|refspec| refspec.source_of(name)).peekable();
-        // What a negative refspec leaves out is not ours to remove.
-        let is_ours = sources.peek().is_some();
-        let is_kept = sources.any(|source| {
-            there.contains(&source) || refspecs.iter().any(|refspec| refspec.excludes(source.as_bstr()))
-        });
-        if is_ours && !is_kept {
-            stale.push(RefUpdate {
-                remote: None,
-                local: Some(name.to_owned()),
-                old: Some(id),
-                new: None,
-                status: Status::Pruned,
-            });
-        }
-    }
-    stale.shrink_to_fit();
-    stale
-}
-
-/// The names that the far side has. Servers tell them in order as a rule; then nothing need be remembered.
-enum Names<'a> {
-    Sorted(&'a [crate::protocol::Ref]),
-    Any(std::collections::HashSet<&'a BString>),
-}
-
-impl<'a> Names<'a> {
-    fn new(refs: &'a [crate::protocol::Ref]) -> Self {
-        // `HEAD`, which comes first, is where it belongs
-        if refs.is_sorted_by(|one, next| one.name < next.name) {
-            Self::Sorted(refs)
-        } else {
-            Self::Any(refs.iter().map(|reference| &reference.name).collect())
-        }
-    }
-
-    fn contains(&self, name: &BString) -> bool {
-        match self {
-            Self::Sorted(refs) => refs.binary_search_by(|reference| reference.name.cmp(name)).is_ok(),
-            Self::Any(names) => names.contains(name),
-        }
-    }
-}
-
-/// Removes the refs that [`stale`] found, all or none.
-pub fn prune(repo: &Repository, stale: &[RefUpdate]) -> Result<(), Error> {
-    let edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
-    Ok(repo.update_refs(&edits)?)
-}
-
-/// The symbolic refs that name nothing after `pruned` went.
-pub fn dangling(ours: &Snapshot, pruned: &[RefUpdate]) -> Vec<BString> {
-    if pruned.is_empty() || !ours.has_symbolic() {
-        return Vec::new();
-    }
-    let gone: std::collections::HashSet<&BString> = pruned.iter().filter_map(|u| u.local.as_ref()).collect();
-    ours.iter()
-        .filter(|reference| reference.symbolic.is_some_and(|target| gone.contains(target)))
-        .map(|reference| reference.name.to_owned())
-        .collect()
 }
 
 /// A ref name as the table shows it: without `refs/heads/`, `refs/tags/` or `refs/remotes/`.
