@@ -8,6 +8,7 @@ mod support;
 
 mod client;
 mod clients;
+mod corpus;
 mod kills;
 mod traces;
 
