@@ -12,7 +12,8 @@ use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-use self::revisions::{Limits, Revisions, Tip};
+use self::limits::Limits;
+use self::revisions::{Revisions, Tip};
 use self::walk::Walked;
 use super::pack_settings::pack_settings;
 use super::promisor::{LazyFetch, enumerate_whole, promisors};
@@ -29,8 +30,12 @@ use crate::transport;
 mod arguments;
 mod check;
 mod grep;
+mod limits;
+mod many;
 mod merge_base;
+mod narrow;
 mod revisions;
+mod shape;
 mod walk;
 
 pub use check::{Unbundling, check_prerequisites, unbundle, unbundle_file};
@@ -84,7 +89,9 @@ impl Bundled {
         if header.refs.is_empty() {
             return Err(Error::Usage("Refusing to create empty bundle.".into()));
         }
-        let excluded = tips.iter().filter(|tip| tip.is_excluded).map(|tip| tip.id);
+        // along first parents alone much that these lead to is not left out
+        let leaves_out_all = !revisions.limits.exclude_first_parent;
+        let excluded = tips.iter().filter(|tip| tip.is_excluded && leaves_out_all).map(|tip| tip.id);
         let haves = excluded.chain(walked.boundary.iter().copied()).collect();
         Ok(Self { header, wanted: Wanted { wants, haves, thin: true, filter, ..Wanted::default() } })
     }
@@ -150,6 +157,9 @@ impl Chooser<'_> {
     /// The name under which the bundle has the ref that `tip` was called by; `None` if there is no such ref or there are
     /// several. A symbolic ref keeps its name where that was said in full, else it is what it leads to.
     fn ref_name(&self, tip: &Tip) -> Result<Option<BString>, Error> {
+        if tip.name.is_empty() {
+            return Ok(None);
+        }
         let found = self.repo.refs_called(tip.name.as_bstr())?;
         let [(full, id)] = found.as_slice() else { return Ok(None) };
         if *id != tip.id {
@@ -180,10 +190,10 @@ fn filter_of(repo: &Repository, header: &Header, objects: &Objects) -> Result<Op
     Ok(Some(repo.filter(&spec, objects)?))
 }
 
-/// Each name once.
+/// Each name once, and all that has none.
 fn unique(tips: &[Tip]) -> Vec<&Tip> {
     let mut seen = HashSet::new();
-    tips.iter().filter(|tip| seen.insert(&tip.name)).collect()
+    tips.iter().filter(|tip| tip.name.is_empty() || seen.insert(&tip.name)).collect()
 }
 
 /// The first paragraph of a commit's message in one line: the comment behind a prerequisite.

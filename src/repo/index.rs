@@ -1,9 +1,12 @@
-//! The index, as far as a transport has to know it: which submodules are in it. gitformat-index(5).
+//! The index, as far as a transport has to know it: which submodules and which objects are in it. gitformat-index(5).
 
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
 
+use super::reference::WorkTrees;
 use super::{Error, Repository};
 
 /// What stands in front of the hash of an entry: two time stamps, device, inode, mode, owner, group, size.
@@ -21,29 +24,80 @@ impl Repository {
     /// The paths of the submodules in the index, in its order; none if there is no index. Entries of a shared index
     /// (`core.splitIndex`) are not looked for.
     pub fn gitlinks(&self) -> Result<Vec<BString>, Error> {
-        let path = self.env.path("GIT_INDEX_FILE").unwrap_or_else(|| self.git_path("index"));
-        let data = match std::fs::read(&path) {
-            Ok(data) => data,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(source) => return Err(Error::Io { action: "unable to read", path, source }),
-        };
-        let broken = || Error::Refused(format!("index file corrupt: '{}'", path.display()));
-        gitlinks(&data, self.object_hash.len_in_bytes()).ok_or_else(broken)
+        let path = self.index_path();
+        let mut links: Vec<BString> = Vec::new();
+        read(&path, self.object_hash, &mut |entry| {
+            // the stages of a conflict have the path several times
+            if entry.is_gitlink && links.last().is_none_or(|last| last != entry.path) {
+                links.push(entry.path.to_owned());
+            }
+        })?;
+        Ok(links)
+    }
+
+    /// The blobs that the index of this work tree names, and those of all others if that is wished for, and the trees that
+    /// they are known to make; in no order, some of them twice. What a shared index (`core.splitIndex`) names is among
+    /// them. That an object is here is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for what is no index.
+    pub fn indexed_objects(&self, which: WorkTrees) -> Result<Vec<ObjectId>, Error> {
+        let mut paths = vec![self.index_path()];
+        if which == WorkTrees::All {
+            paths.extend(self.other_work_trees()?.into_iter().map(|(_, git_dir)| git_dir.join("index")));
+        }
+        let mut ids = Vec::new();
+        while let Some(path) = paths.pop() {
+            let extensions = read(&path, self.object_hash, &mut |entry| {
+                ids.extend((!entry.is_gitlink).then_some(entry.id));
+            })?;
+            let broken = || broken(&path);
+            ids.extend(trees(&extensions, self.object_hash).ok_or_else(broken)?);
+            let shared = shared_index(&extensions, self.object_hash);
+            paths.extend(shared.map(|id| path.with_file_name(format!("sharedindex.{id}"))));
+        }
+        Ok(ids)
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.env.path("GIT_INDEX_FILE").unwrap_or_else(|| self.git_path("index"))
     }
 }
 
-/// The paths of submodules in `data`; `None` if it is no index.
-fn gitlinks(data: &[u8], hash_len: usize) -> Option<Vec<BString>> {
+/// An entry of an index.
+struct Entry<'a> {
+    path: &'a BStr,
+    id: ObjectId,
+    is_gitlink: bool,
+}
+
+/// Gives `take` the entries of the index at `path`, if there is one, and returns what follows them.
+fn read(path: &Path, hash: gix_hash::Kind, take: &mut dyn FnMut(Entry<'_>)) -> Result<Vec<u8>, Error> {
+    match std::fs::read(path) {
+        Ok(data) => Ok(entries(&data, hash, take).ok_or_else(|| broken(path))?.to_vec()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(Error::Io { action: "unable to read", path: path.to_owned(), source }),
+    }
+}
+
+fn broken(path: &Path) -> Error {
+    Error::Refused(format!("index file corrupt: '{}'", path.display()))
+}
+
+/// Gives `take` the entries in `data` and returns what follows them; `None` if it is no index.
+fn entries<'a>(data: &'a [u8], hash: gix_hash::Kind, take: &mut dyn FnMut(Entry<'_>)) -> Option<&'a [u8]> {
+    let hash_len = hash.len_in_bytes();
     let rest = data.strip_prefix(b"DIRC")?;
     let (version, rest) = take_u32(rest)?;
     let (count, mut rest) = take_u32(rest)?;
     if !(2..=4).contains(&version) {
         return None;
     }
-    let mut links: Vec<BString> = Vec::new();
     let mut path = BString::default();
     for _ in 0..count {
         let (mode, _) = take_u32(rest.get(MODE_OFFSET..)?)?;
+        let id = ObjectId::try_from(rest.get(STAT_BYTES..STAT_BYTES + hash_len)?).ok()?;
         let flags = rest.get(STAT_BYTES + hash_len..)?;
         let (flags, after) = flags.split_first_chunk::<2>()?;
         let is_extended = version > 2 && u16::from_be_bytes(*flags) & EXTENDED != 0;
@@ -62,12 +116,46 @@ fn gitlinks(data: &[u8], hash_len: usize) -> Option<Vec<BString>> {
         let len = rest.len() - name.len() + end;
         let len = if version == 4 { len + 1 } else { (len / ALIGNMENT + 1) * ALIGNMENT };
         rest = rest.get(len..)?;
-        // the stages of a conflict have the path several times
-        if mode & 0o170_000 == GITLINK && links.last() != Some(&path) {
-            links.push(path.clone());
+        take(Entry { path: path.as_bstr(), id, is_gitlink: mode & 0o170_000 == GITLINK });
+    }
+    Some(rest)
+}
+
+/// The extension `name` among `extensions`; gitformat-index(5), "Extensions".
+fn extension(mut extensions: &[u8], name: [u8; 4]) -> Option<&[u8]> {
+    loop {
+        let (found, rest) = extensions.split_first_chunk::<4>()?;
+        let (len, rest) = take_u32(rest)?;
+        let (content, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+        if *found == name {
+            return Some(content);
+        }
+        extensions = rest;
+    }
+}
+
+/// The trees that the entries are known to make, "Cache tree"; `None` if that cannot be read.
+fn trees(extensions: &[u8], hash: gix_hash::Kind) -> Option<Vec<ObjectId>> {
+    let mut rest = extension(extensions, *b"TREE").unwrap_or_default();
+    let mut ids = Vec::new();
+    while !rest.is_empty() {
+        let (_, behind) = rest.split_once_str("\0")?;
+        let (numbers, behind) = behind.split_once_str("\n")?;
+        rest = behind;
+        // a tree whose files have changed is told by a count below zero, and has no id
+        if !numbers.starts_with(b"-") {
+            let (id, behind) = rest.split_at_checked(hash.len_in_bytes())?;
+            ids.push(ObjectId::try_from(id).ok()?);
+            rest = behind;
         }
     }
-    Some(links)
+    Some(ids)
+}
+
+/// The index that this one is made of in part, "Split index".
+fn shared_index(extensions: &[u8], hash: gix_hash::Kind) -> Option<ObjectId> {
+    let id = extension(extensions, *b"link")?.get(..hash.len_in_bytes())?;
+    ObjectId::try_from(id).ok().filter(|id| !id.is_null())
 }
 
 fn take_u32(data: &[u8]) -> Option<(u32, &[u8])> {
@@ -91,6 +179,14 @@ mod tests {
     use super::*;
 
     const HASH_LEN: usize = 20;
+
+    fn gitlinks(data: &[u8]) -> Option<Vec<BString>> {
+        let mut links = Vec::new();
+        entries(data, gix_hash::Kind::Sha1, &mut |entry| {
+            links.extend(entry.is_gitlink.then(|| entry.path.to_owned()));
+        })?;
+        Some(links)
+    }
 
     fn entry(version: u32, removed: u8, name: &str, mode: u32) -> Vec<u8> {
         let mut entry = vec![0; STAT_BYTES + HASH_LEN + 2];
@@ -118,11 +214,11 @@ mod tests {
                 entry(version, 0, "a/sub", 0o160_000),
                 entry(version, 0, "sub", 0o160_000),
             ];
-            assert_eq!(gitlinks(&index(version, &entries), HASH_LEN).unwrap(), ["a/sub", "sub"]);
+            assert_eq!(gitlinks(&index(version, &entries)).unwrap(), ["a/sub", "sub"]);
         }
         let entries =
             [entry(4, 0, "a/file", 0o100_644), entry(4, 4, "sub", 0o160_000), entry(4, 5, "sub", 0o160_000)];
-        assert_eq!(gitlinks(&index(4, &entries), HASH_LEN).unwrap(), ["a/sub", "sub"]);
+        assert_eq!(gitlinks(&index(4, &entries)).unwrap(), ["a/sub", "sub"]);
     }
 
     #[test]
@@ -130,9 +226,9 @@ mod tests {
         for version in [2, 4] {
             let whole = index(version, &[entry(version, 0, "sub", 0o160_000)]);
             for len in 0..whole.len() {
-                assert_eq!(gitlinks(&whole[..len], HASH_LEN), None, "at {len}");
+                assert_eq!(gitlinks(&whole[..len]), None, "at {len}");
             }
-            assert!(gitlinks(&whole, HASH_LEN).is_some());
+            assert!(gitlinks(&whole).is_some());
         }
     }
 }

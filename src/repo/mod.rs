@@ -15,6 +15,7 @@ pub mod environment;
 mod filter;
 mod format;
 mod fsck;
+pub(crate) mod hidden;
 pub mod hook;
 mod index;
 pub mod init;

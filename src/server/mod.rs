@@ -14,7 +14,6 @@ use crate::{pack, protocol, repo};
 
 pub mod daemon;
 pub mod enter;
-mod hidden;
 pub mod http;
 pub mod receive_pack;
 mod refs;

@@ -4,9 +4,9 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::Error;
-use super::hidden::Hidden;
 use crate::pack::Kind;
 use crate::protocol::Ref;
+use crate::repo::hidden::Hidden;
 use crate::repo::{Listed, Objects, Repository, Target};
 
 /// With more prefixes than these all refs are looked at once, instead of those below each prefix.

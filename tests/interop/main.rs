@@ -10,6 +10,7 @@ mod alone;
 mod borrow;
 mod bundle;
 mod bundle_filter;
+mod bundle_revisions;
 mod bundle_uri;
 mod capabilities;
 mod clone;

@@ -5,7 +5,7 @@ use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::merge_base::common;
-use super::revisions::Parser;
+use super::revisions::{Parser, Tip};
 use super::unreadable;
 use crate::remote::Error;
 use crate::repo::revision::Hint;
@@ -54,7 +54,7 @@ impl Parser<'_> {
         for base in common(&mut self.objects, one, other)? {
             self.add(base.to_string().into(), base, !self.is_negated);
         }
-        self.add(left, from, self.is_negated);
+        self.revisions.tips.push(Tip { name: left, id: from, is_excluded: self.is_negated, is_left: true });
         self.add(right, to, self.is_negated);
         Ok(Some(true))
     }

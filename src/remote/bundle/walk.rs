@@ -6,7 +6,9 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-use super::revisions::{Limits, Revisions};
+use super::limits::Limits;
+use super::narrow::{Commits, forgotten, of_side, on_path};
+use super::revisions::Revisions;
 use super::unreadable;
 use crate::remote::Error;
 use crate::repo::Objects;
@@ -29,38 +31,35 @@ pub(super) struct Walked {
 
 /// Walks from the tips of `revisions`.
 pub(super) fn walk(objects: &mut Objects, revisions: &Revisions) -> Result<Walked, Error> {
-    let mut walk = Walk::new(objects, &revisions.limits);
-    let mut is_limited = false;
-    for tip in &revisions.tips {
-        is_limited |= tip.is_excluded;
-        if tip.is_excluded {
-            walk.excluded.insert(tip.id);
-        }
-        if let Some((id, Kind::Commit)) = walk.objects.peel(&tip.id).map_err(unreadable)? {
-            if tip.is_excluded {
-                walk.exclude(id);
-            }
-            walk.push(id, None)?;
-        }
-    }
+    let limits = &revisions.limits;
+    let is_limited = limits.needs_all() || revisions.tips.iter().any(|tip| tip.is_excluded);
+    let mut walk = Walk::new(objects, limits);
+    walk.is_unsorted = limits.no_walk && limits.is_unsorted && !is_limited;
+    let bottoms = walk.start(revisions)?;
     let chosen = if is_limited { walk.limited()? } else { Vec::new() };
+    let (chosen, passed) = walk.narrowed(chosen, &bottoms)?;
     let mut chosen = chosen.into_iter();
     let mut next = |walk: &mut Walk<'_>| if is_limited { Ok(chosen.next()) } else { walk.next() };
     let mut shown = Shown::default();
-    let Limits { skip, max_count, .. } = revisions.limits;
     let mut skipped = 0;
-    while max_count.is_none_or(|max| shown.ids.len() < max) {
+    while limits.max_count.is_none_or(|max| shown.ids.len() < max) {
         let Some((id, commit)) = next(&mut walk)? else { break };
-        if walk.excluded.contains(&id) || !revisions.limits.takes(walk.objects, &id, &commit)? {
+        if walk.excluded.contains(&id) || !limits.takes(walk.objects, &id, &commit)? {
             continue;
         }
-        if skipped < skip {
+        if skipped < limits.skip {
             skipped += 1;
             continue;
         }
         shown.add(id, &commit);
     }
-    let boundary = children_first(walk.objects, shown.boundary())?;
+    let mut boundary = shown.boundary();
+    if is_limited || !limits.no_walk {
+        boundary = children_first(walk.objects, boundary)?;
+    }
+    shown.ids.extend(passed.iter().map(|(id, _)| *id));
+    let more = forgotten(walk.objects, &passed, &shown.ids, &boundary)?;
+    boundary.extend(more);
     Ok(Walked { boundary, shown: shown.ids, excluded: walk.excluded })
 }
 
@@ -123,6 +122,10 @@ struct Walk<'a> {
     /// How many in the queue are not excluded.
     open_count: usize,
     excluded: HashSet<ObjectId>,
+    /// What `a` of `a...b` was found to lead to.
+    left: HashSet<ObjectId>,
+    /// Commits come in the order they were met, whatever their dates.
+    is_unsorted: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -135,7 +138,49 @@ impl<'a> Walk<'a> {
             in_queue: HashSet::new(),
             open_count: 0,
             excluded: HashSet::new(),
+            left: HashSet::new(),
+            is_unsorted: false,
         }
+    }
+
+    /// Begins with the tips of `revisions`; the commits among those that are left out are returned.
+    fn start(&mut self, revisions: &Revisions) -> Result<Vec<ObjectId>, Error> {
+        let mut bottoms = Vec::new();
+        for tip in &revisions.tips {
+            if tip.is_excluded {
+                self.excluded.insert(tip.id);
+            }
+            if let Some((id, Kind::Commit)) = self.objects.peel(&tip.id).map_err(unreadable)? {
+                if tip.is_excluded {
+                    self.exclude(id);
+                    bottoms.push(id);
+                }
+                if tip.is_left {
+                    self.left.insert(id);
+                }
+                self.push(id, None)?;
+            }
+        }
+        Ok(bottoms)
+    }
+
+    /// Takes out of `chosen` what is not on the path that was asked for, and then what is not of the side that was: the
+    /// second of the two.
+    fn narrowed(&mut self, mut chosen: Commits, bottoms: &[ObjectId]) -> Result<(Commits, Commits), Error> {
+        if let Some(wanted) = &self.limits.ancestry_path {
+            let bottoms = if wanted.is_empty() { bottoms } else { wanted };
+            if bottoms.is_empty() {
+                let text = "--ancestry-path given but there are no bottom commits";
+                return Err(Error::Usage(text.into()));
+            }
+            let (on, off) = on_path(chosen, bottoms);
+            chosen = on;
+            self.excluded.extend(off.into_iter().map(|(id, _)| id));
+        }
+        Ok(match self.limits.side {
+            Some(side) => of_side(chosen, side, &self.left),
+            None => (chosen, Commits::new()),
+        })
     }
 
     /// Puts a commit into the queue when it is met for the first time.
@@ -151,7 +196,8 @@ impl<'a> Walk<'a> {
             let text = format!("Failed to traverse parents of commit {}", child.unwrap_or(id));
             return Err(crate::repo::Error::Object(text).into());
         };
-        self.queue.push((commit.date, Reverse(self.met.len()), id));
+        let date = if self.is_unsorted { 0 } else { commit.date };
+        self.queue.push((date, Reverse(self.met.len()), id));
         self.met.insert(id, commit);
         self.in_queue.insert(id);
         self.open_count += usize::from(!self.excluded.contains(&id));
@@ -174,7 +220,8 @@ impl<'a> Walk<'a> {
                 self.open_count -= 1;
             }
             if let Some(commit) = self.met.get(&id) {
-                ahead.extend(commit.parents.iter().filter(|parent| !self.excluded.contains(*parent)));
+                let parents = self.limits.excluded_parents(commit);
+                ahead.extend(parents.iter().filter(|parent| !self.excluded.contains(*parent)));
             }
         }
     }
@@ -182,6 +229,8 @@ impl<'a> Walk<'a> {
     fn push_parents(&mut self, id: ObjectId, commit: &Commit) -> Result<(), Error> {
         let follows_first = self.limits.first_parent && !self.excluded.contains(&id);
         let count = if follows_first { 1 } else { commit.parents.len() };
+        let is_left = self.left.contains(&id);
+        self.left.extend(commit.parents.iter().filter(|_| is_left));
         for parent in commit.parents.iter().take(count) {
             self.push(*parent, Some(id))?;
         }
@@ -211,7 +260,7 @@ impl<'a> Walk<'a> {
                 self.exclude(id);
             }
             if self.excluded.contains(&id) {
-                for parent in &commit.parents {
+                for parent in self.limits.excluded_parents(&commit) {
                     self.exclude(*parent);
                 }
                 self.push_parents(id, &commit)?;

@@ -40,12 +40,29 @@ pub(super) enum Loose {
 impl Files {
     /// The file of the ref `name`.
     pub(super) fn path(&self, name: &BStr) -> PathBuf {
-        self.base(name).join(gix_path(name))
+        let (directory, name) = self.place(name);
+        directory.join(gix_path(name))
     }
 
     /// The file of the reflog of `name`.
     pub(super) fn log_path(&self, name: &BStr) -> PathBuf {
-        self.base(name).join("logs").join(gix_path(name))
+        let (directory, name) = self.place(name);
+        directory.join("logs").join(gix_path(name))
+    }
+
+    /// The git directory that `name` is in and what it is called there: `main-worktree/HEAD` and `worktrees/<id>/HEAD` are
+    /// refs of other work trees (git-worktree(1), "Refs").
+    fn place<'a>(&self, name: &'a BStr) -> (PathBuf, &'a BStr) {
+        if let Some(rest) = name.strip_prefix(b"main-worktree/") {
+            return (self.common_dir.clone(), rest.as_bstr());
+        }
+        let linked = name.strip_prefix(b"worktrees/").and_then(|rest| rest.split_once_str("/"));
+        match linked {
+            Some((id, rest)) => {
+                (self.common_dir.join("worktrees").join(gix_path(id.as_bstr())), rest.as_bstr())
+            }
+            None => (self.base(name).to_owned(), name),
+        }
     }
 
     /// The directory that `name` is relative to.

@@ -143,7 +143,7 @@ fn listed(name: BString, content: Loose, object_hash: gix_hash::Kind) -> Option<
 }
 
 /// Adds the names of the files below `base/refs` that begin with `prefix`.
-fn walk(base: &Path, prefix: &BStr, names: &mut Vec<BString>) -> Result<(), Error> {
+pub(super) fn walk(base: &Path, prefix: &BStr, names: &mut Vec<BString>) -> Result<(), Error> {
     let directory =
         prefix.rfind_byte(b'/').map_or(b"refs".as_bstr(), |slash| prefix.split_at(slash).0.as_bstr());
     if directory != "refs" && !directory.starts_with(b"refs/") || !is_valid_name(directory) {

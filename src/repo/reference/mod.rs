@@ -10,6 +10,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::{Error, Repository};
+pub use elsewhere::WorkTrees;
 use files::{Files, Loose};
 use hook::Hook;
 use reflog::LogAll;
@@ -20,6 +21,7 @@ use transaction::Settings;
 
 mod conflict;
 mod directory;
+mod elsewhere;
 mod files;
 mod hook;
 mod identity;

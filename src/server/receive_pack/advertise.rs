@@ -3,12 +3,10 @@
 use std::collections::HashSet;
 use std::io::Write;
 
-use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::ReceivePack;
 use crate::protocol::pktline::{write_flush, write_line};
-use crate::repo::reference::tips_of;
 use crate::server::{Error, agent};
 
 /// What stands for the name of a ref that a client needs to know nothing more of: gitprotocol-pack(5).
@@ -36,7 +34,7 @@ impl ReceivePack<'_> {
             is_empty = false;
             write(served.id, &served.name)
         })?;
-        let others = self.refs.outside()?.into_iter().chain(self.borrowed()?);
+        let others = self.refs.outside()?.into_iter().chain(self.repo.borrowed_tips()?);
         for id in others {
             if told.insert(id) {
                 is_empty = false;
@@ -50,21 +48,6 @@ impl ReceivePack<'_> {
             write_line(out, format!("shallow {id}").as_bytes())?;
         }
         Ok(write_flush(out)?)
-    }
-
-    /// The tips of the repositories whose objects we borrow; `core.alternateRefsPrefixes` may narrow them down.
-    fn borrowed(&self) -> Result<Vec<ObjectId>, Error> {
-        let mut tips = Vec::new();
-        let prefixes =
-            self.repo.config.string("core.alternateRefsPrefixes").unwrap_or_else(|| "refs/".into());
-        for objects in self.repo.objects()?.alternates() {
-            let Some(git_dir) = objects.parent() else { continue };
-            for prefix in prefixes.fields() {
-                let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
-                tips.extend(tips_of(git_dir, prefix.as_bstr(), self.repo.object_hash));
-            }
-        }
-        Ok(tips)
     }
 
     /// The words behind the NUL, in the order of git 2.47.3.

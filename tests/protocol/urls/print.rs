@@ -15,6 +15,10 @@ pub fn print(url: &Url) -> Option<BString> {
         Scheme::Http => ("http", false),
         Scheme::Https => ("https", false),
     };
+    // wherever these stand, git takes what follows them for the host in brackets
+    if is_decoded && url.path.contains_str("@[") {
+        return None;
+    }
     let host = host(&url.host)?;
     let mut authority = BString::default();
     if let Some(user) = &url.user {

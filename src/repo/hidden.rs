@@ -2,11 +2,11 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use crate::repo::Config;
+use super::Config;
 
 /// The patterns, the last one counting most.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Hidden(Vec<Pattern>);
+pub(crate) struct Hidden(Vec<Pattern>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
@@ -20,7 +20,7 @@ struct Pattern {
 
 impl Hidden {
     /// Those of `transfer.hideRefs` and `<service>.hideRefs`, such as `uploadpack`.
-    pub(super) fn read(config: &Config, service: &str) -> Self {
+    pub(crate) fn read(config: &Config, service: &str) -> Self {
         let mut patterns = Vec::new();
         for key in ["transfer.hideRefs".to_owned(), format!("{service}.hideRefs")] {
             patterns.extend(config.strings(&key).iter().map(|text| Pattern::parse(text.as_bstr())));
@@ -29,7 +29,7 @@ impl Hidden {
     }
 
     /// Whether a ref is hidden: `shown` is its name as clients see it, `None` outside of the namespace, `full` its own.
-    pub(super) fn hides(&self, shown: Option<&BStr>, full: &BStr) -> bool {
+    pub(crate) fn hides(&self, shown: Option<&BStr>, full: &BStr) -> bool {
         let matching = self.0.iter().rev().find(|pattern| {
             let subject = if pattern.is_full { Some(full) } else { shown };
             subject.is_some_and(|subject| pattern.matches(subject))
@@ -38,7 +38,7 @@ impl Hidden {
     }
 
     /// Whether nothing is hidden.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }

@@ -1,0 +1,83 @@
+//! What else keeps objects alive: other work trees of the repository, reflogs, and the refs of repositories that lend us
+//! objects. git-worktree(1), "Refs"; git-rev-list(1), `--reflog` and `--alternate-refs`.
+
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
+
+use super::list::walk;
+use super::tips_of;
+use crate::repo::{Error, Repository};
+
+/// Which work trees of a repository are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkTrees {
+    /// The one that was opened.
+    This,
+    /// All of them.
+    All,
+}
+
+impl Repository {
+    /// The git directories of the other work trees, each with what its refs are called by from here, such as
+    /// `worktrees/<id>/`; that of the main one is the first, the others are in the order of their ids.
+    pub fn other_work_trees(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
+        let mut others = Vec::new();
+        if self.git_dir != self.common_dir {
+            others.push(("main-worktree/".into(), self.common_dir.clone()));
+        }
+        let Ok(entries) = std::fs::read_dir(self.common_dir.join("worktrees")) else { return Ok(others) };
+        let is_other = |path: &PathBuf| {
+            let is_this = || path.canonicalize().ok() == self.git_dir.canonicalize().ok();
+            path.join("gitdir").is_file() && !is_this()
+        };
+        let mut linked: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_other).collect();
+        linked.sort_unstable();
+        others.extend(linked.into_iter().map(|path| {
+            let id = path.file_name().map(<Vec<u8> as bstr::ByteVec>::from_os_str_lossy).unwrap_or_default();
+            (BString::from([b"worktrees/".as_slice(), &id, b"/"].concat()), path)
+        }));
+        Ok(others)
+    }
+
+    /// The names of all reflogs, sorted; those of other work trees' own refs are called as from here.
+    pub fn reflog_names(&self, which: WorkTrees) -> Result<Vec<BString>, Error> {
+        let mut names = own_logs(b"".as_bstr(), &self.git_dir)?;
+        if self.git_dir != self.common_dir {
+            walk(&self.common_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
+        }
+        if which == WorkTrees::All {
+            for (prefix, git_dir) in self.other_work_trees()? {
+                names.extend(own_logs(prefix.as_bstr(), &git_dir)?);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// The tips of the repositories whose objects are borrowed; `core.alternateRefsPrefixes` may narrow them down.
+    pub fn borrowed_tips(&self) -> Result<Vec<ObjectId>, Error> {
+        let mut tips = Vec::new();
+        let prefixes = self.config.string("core.alternateRefsPrefixes").unwrap_or_else(|| "refs/".into());
+        for objects in self.objects()?.alternates() {
+            let Some(git_dir) = objects.parent() else { continue };
+            for prefix in prefixes.fields() {
+                let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+                tips.extend(tips_of(git_dir, prefix.as_bstr(), self.object_hash));
+            }
+        }
+        Ok(tips)
+    }
+}
+
+/// The reflogs below `git_dir`, with `prefix` before their names.
+fn own_logs(prefix: &BStr, git_dir: &Path) -> Result<Vec<BString>, Error> {
+    let mut names = Vec::new();
+    walk(&git_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
+    if git_dir.join("logs/HEAD").is_file() {
+        names.push("HEAD".into());
+    }
+    Ok(names.into_iter().map(|name| BString::from([prefix.as_bytes(), &name].concat())).collect())
+}
