@@ -1,14 +1,17 @@
 //! `cargo xtask bench`: gitr and every C git that is found beside each other, and gix where it is installed and knows the
 //! task: on repositories that are made for it, or on one that the caller names.
 //!
-//! All are clients of the same `git daemon` on loopback, behind a relay that counts the bytes. They take turns; what is
+//! Most are clients of the same `git daemon` on loopback, behind a relay that counts the bytes. They take turns; what is
 //! told is the median of each figure, and gitr's divided by C git's. What the server spends is not counted but in the
 //! wall clock.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +25,7 @@ mod generate;
 mod large;
 mod program;
 mod report;
+mod rows;
 mod server;
 
 /// How often each is run, but for what takes long.
@@ -30,32 +34,57 @@ const TURNS: usize = 5;
 /// How often what moves all of a repository is run.
 const TURNS_WHOLE: usize = 3;
 
+/// Commits that a fetch brings.
+const FETCHED: [u32; 2] = [1, 100];
+
 /// Commits that a push brings.
 const PUSHED: [u32; 3] = [1, 100, 10_000];
 
 /// What is measured where no repository is named: those of [`generate`].
-pub(crate) const GENERATED: [&str; 4] = ["history", "files", "blobs", "refs"];
+const GENERATED: [&str; 5] = ["history", "files", "blob", "blobs", "refs"];
 
-/// Runs the benchmarks on each of `sources`, the name of a repository that is made or a path, prints tables, and puts them
-/// into benches/README.md.
-pub(crate) fn run(sources: &[&str]) -> Result<()> {
-    Steps::default().run("cargo build --release", &mut cargo("build --release --locked"))?;
-    for source in sources {
-        match generate::repository(source)? {
-            Some(made) => run_on(source, &made)?,
-            None => run_on(source, Path::new(source))?,
+/// `--turns`: no program runs more often than that.
+static TURNS_MAX: OnceLock<usize> = OnceLock::new();
+
+/// Runs the benchmarks on each repository among `words`, the name of one that is made or a path, and prints tables. It puts
+/// them into benches/README.md unless turns were spared.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
+    let (options, sources): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with("--"));
+    let mut builds = true;
+    for option in options {
+        match option.strip_prefix("--turns=").map(str::parse) {
+            Some(Ok(turns)) if turns > 0 => drop(TURNS_MAX.set(turns)),
+            None if option == "--no-build" => builds = false,
+            Some(_) | None => bail!("unknown option '{option}' of bench"),
         }
     }
-    report::keep()
+    if builds {
+        Steps::default().run("cargo build --release", &mut cargo("build --release --locked"))?;
+    }
+    let begin = Instant::now();
+    let sources = if sources.is_empty() { GENERATED.to_vec() } else { sources };
+    for source in &sources {
+        match generate::repository(source)? {
+            Some(made) => run_on(source, &made, builds)?,
+            None => run_on(source, Path::new(source), builds)?,
+        }
+    }
+    println!("\nall of it took {:.0} s", begin.elapsed().as_secs_f64());
+    if TURNS_MAX.get().is_some() { Ok(()) } else { report::keep() }
+}
+
+/// How often something runs for which `turns` are due.
+fn allowed(turns: usize) -> usize {
+    TURNS_MAX.get().map_or(turns, |most| turns.min(*most))
 }
 
 /// Runs those that tell something of the repository at `path`.
-fn run_on(name: &str, path: &Path) -> Result<()> {
+fn run_on(name: &str, path: &Path, builds: bool) -> Result<()> {
     let bench = Bench::new(path)?;
     bench.print_head(name)?;
-    bench.clone()?;
+    bench.clone("git://", &bench.url("source.git"))?;
     match name {
-        "files" | "blobs" => return bench.clone_with_files(),
+        "files" | "blob" | "blobs" => return bench.clone_with_files(),
         "refs" => {
             bench.fetch_nothing()?;
             bench.list_refs()?;
@@ -63,10 +92,18 @@ fn run_on(name: &str, path: &Path) -> Result<()> {
         }
         _ => {}
     }
-    bench.print_budget()?;
+    if builds {
+        bench.print_budget()?;
+    }
+    bench.clone("file://", &format!("file://{}", bench.source.display()))?;
+    bench.clone_over_http()?;
     bench.clone_with_files()?;
     bench.fetch_nothing()?;
+    for commits in FETCHED {
+        bench.fetch(commits)?;
+    }
     bench.index_pack()?;
+    bench.produce()?;
     for commits in PUSHED {
         bench.push(&format!("push {commits} commits"), Some(commits), TURNS)?;
     }
@@ -152,12 +189,11 @@ impl Bench {
         format!("git://127.0.0.1:{}/{name}", self.relay.port)
     }
 
-    fn clone(&self) -> Result<()> {
-        let url = self.url("source.git");
-        compare("clone --bare", (TURNS_WHOLE, program::all()), |program| {
+    fn clone(&self, scheme: &str, url: &str) -> Result<()> {
+        compare(&format!("clone --bare {scheme}"), (TURNS_WHOLE, program::all()), |program| {
             let copy = self.fresh("copy.git")?;
             let quiet = if program == Program::Gix { "--no-tags" } else { "-q" };
-            self.measure(program, &self.directory, &["clone", quiet, "--bare", &url, &copy])
+            self.measure(program, &self.directory, &["clone", quiet, "--bare", url, &copy])
         })
     }
 
@@ -176,7 +212,7 @@ impl Bench {
     fn list_refs(&self) -> Result<()> {
         let url = self.url("source.git");
         compare("ls-remote", (TURNS, program::c_gits()), |program| {
-            self.measure(program, &self.directory, &["ls-remote", &url])
+            self.measure_often(program, &self.directory, &["ls-remote", &url])
         })
     }
 
@@ -185,7 +221,7 @@ impl Bench {
         git(&self.directory, &["clone", "-q", "--mirror", &self.url("source.git"), &copy])?;
         let copy = self.directory.join(copy);
         compare("fetch nothing", (TURNS, program::c_gits()), |program| {
-            self.measure(program, &copy, &["fetch", "-q"])
+            self.measure_often(program, &copy, &["fetch", "-q"])
         })
     }
 
@@ -278,12 +314,41 @@ impl Bench {
 
     /// Runs `program` under GNU time in `place`.
     fn measure(&self, program: Program, place: &Path, arguments: &[&str]) -> Result<Figures> {
-        let figures = self.directory.join("figures");
         let program = program.path();
+        self.measure_fed((program.as_os_str(), arguments), place, Stdio::null())
+    }
+
+    /// Runs `program` again and again, since GNU time counts no less than hundredths of a second; gives the mean.
+    fn measure_often(&self, program: Program, place: &Path, arguments: &[&str]) -> Result<Figures> {
+        const RUNS: u32 = 20;
+        let program = program.path();
+        let program = program.to_str().context("a program's path is no text")?;
+        let script = format!("i=0; while [ $i -lt {RUNS} ]; do \"$@\" || exit 1; i=$((i+1)); done");
+        let words = [&["-c", &script, "sh", program], arguments].concat();
+        let all = self.measure_fed((OsStr::new("sh"), &words), place, Stdio::null())?;
+        let mean = |sum: f64| sum / f64::from(RUNS);
+        Ok(Figures {
+            cpu: mean(all.cpu),
+            wall: mean(all.wall),
+            peak_mb: all.peak_mb,
+            sent: mean(all.sent),
+            received: mean(all.received),
+        })
+    }
+
+    /// As [`Bench::measure`], with something on standard input.
+    fn measure_fed(
+        &self,
+        (program, arguments): (&OsStr, &[&str]),
+        place: &Path,
+        input: Stdio,
+    ) -> Result<Figures> {
+        let figures = self.directory.join("figures");
         let before = self.relay.counts();
         let mut command = Command::new("/usr/bin/time");
         command.args(["-f", "%U %S %e %M", "-o"]).arg(&figures).arg(program);
-        let status = hermetic(&mut command).current_dir(place).args(arguments).stdout(Stdio::null()).status();
+        hermetic(&mut command).current_dir(place).args(arguments).stdin(input).stdout(Stdio::null());
+        let status = command.status();
         if !status.context("cannot run GNU time: install the package 'time'")?.success() {
             bail!("'{}' failed", arguments.join(" "));
         }
@@ -318,7 +383,7 @@ fn compare(
 ) -> Result<()> {
     let mut ours = Vec::new();
     let mut theirs = vec![Vec::new(); peers.len()];
-    for _ in 0..turns {
+    for _ in 0..allowed(turns) {
         ours.push(run(Program::Gitr)?);
         for (peer, figures) in peers.iter().zip(&mut theirs) {
             figures.push(run(*peer)?);
@@ -327,11 +392,15 @@ fn compare(
     for (peer, theirs) in peers.iter().zip(&theirs) {
         let cell = |figure: fn(&Figures) -> f64, digits: usize| {
             let (ours, theirs) = (median(&ours, figure), median(theirs, figure));
-            format!("{ours:.digits$} / {theirs:.digits$} = {:.2}", ours / theirs.max(f64::MIN_POSITIVE))
+            if theirs > 0.0 {
+                format!("{ours:.digits$} / {theirs:.digits$} = {:.2}", ours / theirs)
+            } else {
+                format!("{ours:.digits$} / {theirs:.digits$}")
+            }
         };
         let cells = [
-            cell(|figures| figures.cpu, 2),
-            cell(|figures| figures.wall, 2),
+            cell(|figures| figures.cpu, 3),
+            cell(|figures| figures.wall, 3),
             cell(|figures| figures.peak_mb, 0),
             cell(|figures| figures.sent, 0),
             cell(|figures| figures.received, 0),

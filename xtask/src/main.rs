@@ -17,10 +17,11 @@ usage: cargo xtask <task>
 tasks:
     test    install what is missing, then check format, lints, tests, documentation and licences
     ci      the same
-    bench [<repository>...]
+    bench [--turns=<n>] [--no-build] [<repository>...]
             measure gitr beside each C git that is found, and gix, on copies of repositories: by path, or one of those
             that are made for it (history, files, blobs, refs; all of them if none is named); print tables and put
-            them into benches/README.md
+            them into benches/README.md. With --turns each program runs at most so often, and nothing is kept; with
+            --no-build it is the gitr that was built last, and what an index comes to at the least is left out
 ";
 
 fn main() -> ExitCode {
@@ -37,8 +38,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test" | "ci"] => test::run(),
-        ["bench"] => bench::run(&bench::GENERATED),
-        ["bench", ref sources @ ..] => bench::run(sources),
+        ["bench", ref words @ ..] => bench::run(words),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -16,12 +16,12 @@ use anyhow::{Context, Result, bail};
 
 use super::program::Program;
 use super::report::say;
-use super::{Bench, TURNS, git, hermetic};
+use super::{Bench, TURNS, allowed, git, hermetic};
 
 /// How far away the server is.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
 /// Where Debian keeps Apache's modules.
-const MODULES: &str = "/usr/lib/apache2/modules";
+pub(super) const MODULES: &str = "/usr/lib/apache2/modules";
 /// Debian's number of the user `www-data`.
 const WWW_DATA: u32 = 33;
 /// How long Apache may take until it listens.
@@ -48,7 +48,7 @@ impl Bench {
         say("|---|---|---|---|---|");
         for version in ["HTTP/2", "HTTP/1.1"] {
             let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-            for _ in 0..TURNS {
+            for _ in 0..allowed(TURNS) {
                 ours.push(self.fetch_once(Program::Gitr, version, &copy, &relay)?);
                 theirs.push(self.fetch_once(Program::Git, version, &copy, &relay)?);
             }
@@ -107,23 +107,26 @@ fn median(runs: &[[f64; 4]], number: usize) -> f64 {
 }
 
 /// Apache behind TLS.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
+    /// The same without TLS.
+    pub(super) plain_port: u16,
 }
 
 impl Server {
-    fn start(repositories: &Path) -> Result<Self> {
+    pub(super) fn start(repositories: &Path) -> Result<Self> {
         let directory = repositories.join("apache");
         fs::create_dir_all(&directory)?;
         certify(&directory)?;
         std::os::unix::fs::chown(&directory, Some(WWW_DATA), Some(WWW_DATA)).ok();
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let plain_port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = directory.join("httpd.conf");
-        fs::write(&config, configuration(&directory, repositories, port)?)?;
+        fs::write(&config, configuration(&directory, repositories, (port, plain_port))?)?;
         let child =
             Command::new("apache2").arg("-f").arg(&config).arg("-DFOREGROUND").stderr(Stdio::null()).spawn();
-        let server = Self { child: child.context("cannot run apache2")?, port };
+        let server = Self { child: child.context("cannot run apache2")?, port, plain_port };
         let begin = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if begin.elapsed() > START_WITHIN {
@@ -162,13 +165,13 @@ fn certify(directory: &Path) -> Result<()> {
     Ok(())
 }
 
-fn configuration(directory: &Path, served: &Path, port: u16) -> Result<String> {
+fn configuration(directory: &Path, served: &Path, (port, plain_port): (u16, u16)) -> Result<String> {
     let (here, served) = (directory.display(), served.display());
     let output = Command::new("git").arg("--exec-path").output().context("cannot run git")?;
     let programs = String::from_utf8(output.stdout)?;
     let mut text = format!(
         "ServerRoot {here}\nServerName localhost\nPidFile {here}/pid\nErrorLog {here}/error\nMutex file:{here}\n\
-         Listen 127.0.0.1:{port}\nUser #{WWW_DATA}\nGroup #{WWW_DATA}\n"
+         Listen 127.0.0.1:{port}\nListen 127.0.0.1:{plain_port}\nUser #{WWW_DATA}\nGroup #{WWW_DATA}\n"
     );
     for name in ["mpm_event", "authz_core", "alias", "env", "cgid", "ssl", "http2"] {
         text.push_str(&format!("LoadModule {name}_module {MODULES}/mod_{name}.so\n"));
@@ -183,8 +186,8 @@ fn configuration(directory: &Path, served: &Path, port: u16) -> Result<String> {
         text.push_str(&format!("SetEnv {name} \"{value}\"\n"));
     }
     text.push_str(&format!(
-        "ScriptSock {here}/cgid\nSSLEngine on\nSSLCertificateFile {here}/server.pem\n\
-         SSLCertificateKeyFile {here}/server.key\nProtocols h2 http/1.1\n\
+        "ScriptSock {here}/cgid\n<VirtualHost 127.0.0.1:{port}>\nSSLEngine on\nSSLCertificateFile {here}/server.pem\n\
+         SSLCertificateKeyFile {here}/server.key\nProtocols h2 http/1.1\n</VirtualHost>\n\
          <Directory />\nRequire all granted\nOptions +ExecCGI\n</Directory>\nScriptAlias / {}/git-http-backend/\n",
         programs.trim()
     ));

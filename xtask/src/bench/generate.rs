@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use super::{git, hermetic, large, target};
 
 /// A repository for each bench: its name, and who writes it as a stream of git fast-import.
-const KINDS: [(&str, Writer); 4] = [("history", history), ("files", files), ("blobs", blobs), ("refs", refs)];
+const KINDS: [(&str, Writer); 5] =
+    [("history", history), ("files", files), ("blob", blob), ("blobs", blobs), ("refs", refs)];
 
 type Writer = fn(&mut dyn Write) -> io::Result<()>;
 
@@ -24,9 +25,12 @@ const LINES: usize = 300;
 /// Small files in one commit.
 const FILES: usize = 50_000;
 
-/// Large files, and the bytes of each, which nothing makes smaller.
+/// Bytes of the one large file, which nothing makes smaller: from here on git streams.
+const BLOB_BYTES: usize = 512 * 1024 * 1024;
+
+/// Larger files, and the bytes of each, which nothing makes smaller.
 const BLOBS: usize = 2;
-const BLOB_BYTES: usize = 1024 * 1024 * 1024;
+const BLOBS_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Refs to one commit.
 const REFS: usize = 100_000;
@@ -101,11 +105,17 @@ fn files(out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "done")
 }
 
+fn blob(out: &mut dyn Write) -> io::Result<()> {
+    commit(out, 0)?;
+    large::write_noise(out, "blob", BLOB_BYTES, &mut large::Noise::new())?;
+    writeln!(out, "done")
+}
+
 fn blobs(out: &mut dyn Write) -> io::Result<()> {
     let mut noise = large::Noise::new();
     commit(out, 0)?;
     for number in 0..BLOBS {
-        large::write_noise(out, &format!("blob{number}"), BLOB_BYTES, &mut noise)?;
+        large::write_noise(out, &format!("blob{number}"), BLOBS_BYTES, &mut noise)?;
     }
     writeln!(out, "done")
 }
