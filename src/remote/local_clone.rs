@@ -54,18 +54,24 @@ pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), E
 }
 
 fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
+    // Whatever was there a moment ago could have been replaced by a link to elsewhere (CVE-2024-32021).
+    let refused = || {
+        let text = format!("symlink '{}' exists, refusing to clone with --local", source.display());
+        Err(Error::Usage(text))
+    };
     if links == Links::Hard && fs::hard_link(source, target).is_ok() {
-        // Whatever was there a moment ago could have been replaced by a link to elsewhere.
         if is_symlink(target)? {
             let _removed = fs::remove_file(target);
-            return Err(Error::Usage(format!(
-                "symlink '{}' exists, refusing to clone with --local",
-                source.display()
-            )));
+            return refused();
         }
         return Ok(());
     }
     fs::copy(source, target).map_err(|error| failed("failed to copy file to", target, error))?;
+    // what was copied through a link is not kept, as it could be anybody's
+    if is_symlink(source)? {
+        let _removed = fs::remove_file(target);
+        return refused();
+    }
     Ok(())
 }
 
@@ -99,4 +105,28 @@ fn is_symlink(path: &Path) -> Result<bool, Error> {
 
 fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    /// CVE-2024-32021: what was a file when its directory was read is a link when its turn comes.
+    #[test]
+    fn a_link_that_took_the_place_of_a_file_is_refused() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("secret"), "secret").expect("it can be written");
+        std::os::unix::fs::symlink(path("secret"), path("source")).expect("it can be linked");
+        for links in [Links::Hard, Links::None] {
+            let error = copy_file(&path("source"), &path("target"), links).expect_err("it is a link");
+            assert!(error.to_string().ends_with("exists, refusing to clone with --local"), "{error}");
+            assert!(path("target").symlink_metadata().is_err(), "{links:?}");
+        }
+        fs::write(path("file"), "content").expect("it can be written");
+        for (links, name) in [(Links::Hard, "linked"), (Links::None, "copied")] {
+            copy_file(&path("file"), &path(name), links).expect("it is a file");
+            assert_eq!(fs::read(path(name)).expect("it is there"), b"content");
+        }
+    }
 }
