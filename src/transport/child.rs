@@ -229,6 +229,28 @@ mod tests {
     }
 
     #[cfg(unix)]
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(200))]
+        #[test]
+        fn a_shell_reads_back_what_was_quoted(
+            words in proptest::collection::vec(proptest::collection::vec(1_u8.., 0..24), 1..8),
+        ) {
+            let mut line = b"printf '%s\\0'".to_vec();
+            for word in &words {
+                line.push(b' ');
+                line.extend_from_slice(&shell_quote(word));
+            }
+            let line = <OsString as std::os::unix::ffi::OsStringExt>::from_vec(line);
+            let mut shell = Command::new("/bin/sh");
+            let output = shell.arg("-c").arg(line).env("LC_ALL", "C").output().expect("there is a shell");
+            let read: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
+            let (last, read) = read.split_last().expect("a split has a part");
+            proptest::prop_assert!(last.is_empty() && output.stderr.is_empty());
+            proptest::prop_assert_eq!(read, words.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_shell_only_if_needed() {
         let surroundings = Surroundings::new(&Table::default(), &Options::default());

@@ -119,6 +119,25 @@ fn sandbox() -> (Sandbox, String) {
     (sandbox, recorder)
 }
 
+/// Each variant with each version, service, `-4` and `-6`, with and without port and user.
+#[test]
+fn every_combination_is_called_as_git_calls_it() {
+    let (sandbox, recorder) = sandbox();
+    let mut calls = Vec::new();
+    for url in ["ssh://h/p", "ssh://h:7/p", "ssh://u@h/p", "ssh://u@h:7/p"] {
+        for version in [Version::V0, Version::V1, Version::V2] {
+            for service in [Service::UploadPack, Service::ReceivePack] {
+                for ip_version in [IpVersion::Any, IpVersion::V4, IpVersion::V6] {
+                    calls.push(Call { url, version, service, ip_version });
+                }
+            }
+        }
+    }
+    for variant in ["ssh", "putty", "plink", "tortoiseplink", "simple"] {
+        compare(&sandbox, &[], &[("GIT_SSH", &recorder), ("GIT_SSH_VARIANT", variant)], &calls);
+    }
+}
+
 #[test]
 fn every_variant_is_called_as_git_calls_it() {
     let (sandbox, recorder) = sandbox();
