@@ -19,6 +19,7 @@ mod fetch;
 mod fetch_pack;
 mod helper;
 mod hostile;
+mod hostile_source;
 mod http;
 mod lazy;
 mod ls_remote;
