@@ -5,6 +5,7 @@
 
 mod create;
 
+pub(super) use create::common_prefix;
 pub use create::{Index, create};
 
 /// The largest object a delta may make, in bytes. An instruction addresses its base with 32 bits, so no base larger

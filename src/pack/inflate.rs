@@ -10,7 +10,7 @@ const RESERVED_MAX: usize = 1024 * 1024;
 const BUFFER_LEN: usize = 256 * 1024;
 
 /// Inflates one stream after another with the same state.
-pub(super) struct Inflater {
+pub(crate) struct Inflater {
     decoder: Decoder,
     /// What the present stream is to inflate to, in bytes.
     size: u64,
@@ -20,7 +20,7 @@ pub(super) struct Inflater {
 }
 
 /// What one step did.
-pub(super) struct Step<'a> {
+pub(crate) struct Step<'a> {
     /// Bytes of input used up.
     pub used: usize,
     /// Bytes made.
@@ -137,7 +137,7 @@ pub(super) fn reserve(out: &mut Vec<u8>, more: usize, size: u64) -> Result<(), I
 
 /// What can be wrong with a zlib stream, in the words of `git index-pack`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InflateError {
+pub(crate) enum InflateError {
     /// It is no zlib stream, or its checksum is wrong.
     #[error("inflate returned -3")]
     Data,

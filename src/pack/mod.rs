@@ -28,7 +28,7 @@ pub mod fsck;
 pub mod hash;
 mod held;
 pub mod index;
-mod inflate;
+pub(crate) mod inflate;
 pub mod links;
 mod loose;
 pub(crate) mod map;

@@ -196,14 +196,21 @@ impl<'a, 'p> Walk<'a, 'p> {
     /// Visits entries of a tree up to the next tree that is to be visited itself.
     fn next_tree(&mut self, level: &mut Level) -> Result<Option<Level>, Error> {
         let content = std::mem::take(&mut level.content);
-        let mut rest = content.get(level.used..).unwrap_or_default();
         let mut below = None;
-        while below.is_none() && !rest.is_empty() {
-            let begin = rest;
+        while below.is_none() {
+            level.used += level.version.skip(&content, level.used);
+            let begin = content.get(level.used..).unwrap_or_default();
+            if begin.is_empty() {
+                break;
+            }
+            let mut rest = begin;
             let Some(entry) = tree::next_entry(&mut rest, level.id.as_slice().len()) else {
                 return Err(Error::BadPack(format!("bad tree object {}", level.id)));
             };
-            if level.version.has(begin.get(..begin.len() - rest.len()).unwrap_or(begin), &entry) {
+            let at = level.used;
+            level.used = content.len() - rest.len();
+            let bytes = content.get(at..level.used).unwrap_or_default();
+            if level.version.has(at, bytes, &entry) {
                 continue;
             }
             match entry.kind {
@@ -212,7 +219,6 @@ impl<'a, 'p> Walk<'a, 'p> {
                 EntryKind::Tree => below = self.tree(level, &entry)?,
             }
         }
-        level.used = content.len() - rest.len();
         level.content = content;
         Ok(below)
     }
@@ -298,7 +304,7 @@ impl<'a, 'p> Walk<'a, 'p> {
     /// Everything in the tree was visited, which spares doing so in the next version of it.
     fn close(&mut self, level: Level) {
         let Level { place, name_hash, content, version, .. } = level;
-        self.spare.extend(self.versions.put(Directory { place, name_hash }, content, version));
+        self.spare.push(self.versions.put(Directory { place, name_hash }, content, version));
         self.spare.truncate(SPARE_MAX);
     }
 

@@ -1,13 +1,18 @@
 //! What was visited in each directory last.
 //!
 //! From one commit to the next a tree changes in few places, and what did not change has been visited. So a tree is
-//! compared with the version of it that was visited before, entry by entry, and only what differs is looked up in the
-//! sets of the walk. Of a history with large directories that is one entry in hundreds.
+//! compared with the version of it that was visited before, and only what differs is read and looked up in the sets of the
+//! walk. Of a history with large directories that is one entry in hundreds.
+//!
+//! One version of each directory is kept. With four, which find more where a walk goes to and fro between branches, a clone of
+//! git.git took half as long again: comparing costs more than looking up.
 
 use std::collections::HashMap;
 
 use super::boundary::Place;
+use super::ids::Seed;
 use super::tree::{self, Entry};
+use crate::pack::delta::common_prefix;
 
 /// Memory for what is kept, in bytes: directories beyond are looked up as a whole.
 const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -21,77 +26,87 @@ pub(super) struct Directory {
     pub name_hash: u32,
 }
 
-/// How many trees are kept of one directory. With four, which find more where a walk goes to and fro between branches, a clone
-/// of git.git took half as long again: comparing costs more than looking up.
-const KEPT_PER_DIRECTORY_MAX: usize = 1;
+/// A tree, all of which was visited.
+#[derive(Default)]
+struct Tree {
+    content: Vec<u8>,
+    /// Where its entries begin, in order.
+    starts: Vec<u32>,
+}
+
+impl Tree {
+    fn bytes(&self) -> usize {
+        self.content.capacity() + self.starts.capacity() * size_of::<u32>()
+    }
+}
 
 /// The trees that were visited last.
 #[derive(Default)]
 pub(super) struct Versions {
-    /// Of each directory the latest first.
-    trees: HashMap<Directory, Vec<Vec<u8>>>,
+    trees: HashMap<Directory, Tree, Seed>,
     kept_bytes: usize,
 }
 
 impl Versions {
-    /// The versions of `directory` that were visited last, for the next one to be compared with.
+    /// The version of `directory` that was visited last, for the next one to be compared with.
     pub fn take(&mut self, directory: Directory) -> Version {
-        let trees = self.trees.remove(&directory).unwrap_or_default();
-        self.kept_bytes -= trees.iter().map(Vec::capacity).sum::<usize>();
-        Version { trees: trees.into_iter().map(|content| Tree { content, used: 0 }).collect() }
+        let old = self.trees.remove(&directory).unwrap_or_default();
+        self.kept_bytes -= old.bytes();
+        Version { old, used: 0, starts: Vec::new() }
     }
 
-    /// Everything in `content` was visited, as in what was taken before. Gives back a buffer that is of no use here.
-    pub fn put(&mut self, directory: Directory, content: Vec<u8>, version: Version) -> Option<Vec<u8>> {
-        let mut trees = vec![content];
-        trees.extend(version.trees.into_iter().map(|tree| tree.content));
+    /// Everything in `content` was visited, compared with `version`. Gives back a buffer that is of no use here.
+    pub fn put(&mut self, directory: Directory, content: Vec<u8>, version: Version) -> Vec<u8> {
+        let tree = Tree { content, starts: version.starts };
+        if self.kept_bytes + tree.bytes() > KEPT_BYTES_MAX {
+            return tree.content;
+        }
+        self.kept_bytes += tree.bytes();
         // the same directory may have been visited below itself
-        trees.extend(self.trees.remove(&directory).unwrap_or_default());
-        let mut spare = None;
-        while trees.len() > KEPT_PER_DIRECTORY_MAX {
-            spare = trees.pop();
+        if let Some(tree) = self.trees.insert(directory, tree) {
+            self.kept_bytes -= tree.bytes();
         }
-        let mut bytes = trees.iter().map(Vec::capacity).sum::<usize>();
-        while self.kept_bytes + bytes > KEPT_BYTES_MAX
-            && let Some(tree) = trees.pop()
-        {
-            bytes -= tree.capacity();
-            spare = Some(tree);
-        }
-        self.kept_bytes += bytes;
-        self.trees.insert(directory, trees);
-        spare
+        version.old.content
     }
 }
 
-/// Trees that were visited, which another one is compared with from the first entry to the last.
+/// A tree that was visited, which another one is compared with from the first entry to the last.
 #[derive(Default)]
 pub(super) struct Version {
-    trees: Vec<Tree>,
-}
-
-struct Tree {
-    content: Vec<u8>,
+    old: Tree,
+    /// The bytes of it that are behind us.
     used: usize,
+    /// Where the entries of the other begin that were met.
+    starts: Vec<u32>,
 }
 
 impl Version {
-    /// Whether `entry`, whose bytes are `bytes`, stands here too. What has it is asked first from then on.
-    pub fn has(&mut self, bytes: &[u8], entry: &Entry<'_>) -> bool {
-        let found = self.trees.iter_mut().position(|tree| tree.has(bytes, entry));
-        if let Some(at) = found
-            && at > 0
-        {
-            self.trees.swap(0, at);
-        }
-        found.is_some()
+    /// Whole entries at `at` in `content` that stand here too, in bytes; they are met now.
+    pub fn skip(&mut self, content: &[u8], at: usize) -> usize {
+        let rest = content.get(at..).unwrap_or_default();
+        let ours = self.old.content.get(self.used..).unwrap_or_default();
+        let alike = common_prefix(ours, rest);
+        let first = self.old.starts.partition_point(|start| (*start as usize) < self.used);
+        let ahead = self.old.starts.get(first..).unwrap_or_default();
+        let reached = self.used + alike;
+        let count = ahead.partition_point(|start| (*start as usize) <= reached);
+        let (end, count) = match count.checked_sub(1).and_then(|last| ahead.get(last)) {
+            _ if alike == ours.len() => (reached, count),
+            Some(start) => (*start as usize, count - 1),
+            None => return 0,
+        };
+        let (skipped, used) = (end - self.used, self.used);
+        let met = ahead.iter().take(count).map(|start| *start as usize - used + at);
+        self.starts.extend(met.map_while(|start| u32::try_from(start).ok()));
+        self.used = end;
+        skipped
     }
-}
 
-impl Tree {
-    fn has(&mut self, bytes: &[u8], entry: &Entry<'_>) -> bool {
+    /// Whether `entry`, whose bytes at `at` are `bytes`, stands here too. It is met now.
+    pub fn has(&mut self, at: usize, bytes: &[u8], entry: &Entry<'_>) -> bool {
+        self.starts.extend(u32::try_from(at));
         loop {
-            let Some(mut rest) = self.content.get(self.used..).filter(|rest| !rest.is_empty()) else {
+            let Some(mut rest) = self.old.content.get(self.used..).filter(|rest| !rest.is_empty()) else {
                 return false;
             };
             if rest.starts_with(bytes) {
@@ -123,22 +138,44 @@ mod tests {
         entries.iter().flat_map(entry).collect()
     }
 
+    /// A version of which all of `content` is met.
+    fn met(content: &[u8], mut version: Version) -> (Version, Vec<String>) {
+        let (mut at, mut found) = (0, Vec::new());
+        loop {
+            at += version.skip(content, at);
+            let mut rest = &content[at..];
+            if rest.is_empty() {
+                return (version, found);
+            }
+            let entry = tree::next_entry(&mut rest, 20).unwrap();
+            let end = content.len() - rest.len();
+            if !version.has(at, &content[at..end], &entry) {
+                found.push(String::from_utf8(entry.name.to_vec()).unwrap());
+            }
+            at = end;
+        }
+    }
+
+    /// Where the entries of `content` begin.
+    fn starts(content: &[u8]) -> Vec<u32> {
+        let (mut rest, mut starts) = (content, Vec::new());
+        while !rest.is_empty() {
+            starts.push(u32::try_from(content.len() - rest.len()).unwrap());
+            tree::next_entry(&mut rest, 20).unwrap();
+        }
+        starts
+    }
+
     /// The names in `new` that are looked up after `old` was visited.
     fn changed(old: &[(&str, u8)], new: &[(&str, u8)]) -> Vec<String> {
         let directory = Directory { place: None, name_hash: 7 };
         let mut versions = Versions::default();
-        assert!(versions.put(directory, tree(old), Version::default()).is_none());
-        let mut version = versions.take(directory);
+        let (version, _) = met(&tree(old), Version::default());
+        assert_eq!(version.starts, starts(&tree(old)));
+        versions.put(directory, tree(old), version);
+        let (version, found) = met(&tree(new), versions.take(directory));
         assert_eq!(versions.kept_bytes, 0);
-        let content = tree(new);
-        let (mut rest, mut found) = (content.as_slice(), Vec::new());
-        while !rest.is_empty() {
-            let begin = rest;
-            let entry = tree::next_entry(&mut rest, 20).unwrap();
-            if !version.has(&begin[..begin.len() - rest.len()], &entry) {
-                found.push(String::from_utf8(entry.name.to_vec()).unwrap());
-            }
-        }
+        assert_eq!(version.starts, starts(&tree(new)));
         found
     }
 
@@ -157,14 +194,29 @@ mod tests {
         let directory = Directory { place: None, name_hash: 7 };
         let mut versions = Versions::default();
         for id in 0..9 {
-            let version = versions.take(directory);
+            let (version, _) = met(&tree(&[("100644 a", id)]), versions.take(directory));
             let spare = versions.put(directory, tree(&[("100644 a", id)]), version);
-            assert_eq!(spare.is_some(), usize::from(id) >= KEPT_PER_DIRECTORY_MAX);
+            assert_eq!(spare, if id == 0 { Vec::new() } else { tree(&[("100644 a", id - 1)]) });
         }
-        assert_eq!(versions.take(directory).trees.len(), KEPT_PER_DIRECTORY_MAX);
+        assert_eq!(versions.take(directory).old.content, tree(&[("100644 a", 8)]));
         assert_eq!(versions.kept_bytes, 0);
         let large = vec![0; KEPT_BYTES_MAX + 1];
-        assert!(versions.put(directory, large, Version::default()).is_some());
+        assert_eq!(versions.put(directory, large, Version::default()).len(), KEPT_BYTES_MAX + 1);
+        assert_eq!(versions.kept_bytes, 0);
+    }
+
+    #[test]
+    fn long_trees_are_compared_in_blocks() {
+        let names: Vec<String> = (100..400).map(|number| format!("100644 file{number}")).collect();
+        let old: Vec<(&str, u8)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+        for at in (0..old.len()).step_by(23) {
+            let mut new = old.clone();
+            new[at].1 = 2;
+            assert_eq!(changed(&old, &new), [&names[at][7..]]);
+            new.remove(at);
+            assert_eq!(changed(&old, &new), [""; 0]);
+            assert_eq!(changed(&new, &old), [&names[at][7..]]);
+        }
     }
 
     #[test]
