@@ -82,6 +82,16 @@ fn the_same_objects_are_packed() {
     for format in Format::ALL {
         let sandbox = Sandbox::new();
         let twin = copies(&sandbox, format);
+        twin.prepare(|client| {
+            // a commit that nothing but a reflog names
+            let copy = client.join("copy");
+            let lost =
+                sandbox.git(&copy, &["commit-tree", "-p", "main~2", "-m", "lost", "main~1^{tree}"]).line();
+            let main = sandbox.git(&copy, &["rev-parse", "main"]).line();
+            for id in [lost, main] {
+                sandbox.git(&copy, &["update-ref", "--create-reflog", "refs/heads/main", &id]).success();
+            }
+        });
         let everything = sandbox.git(&twin.ours, &["-C", "copy", "rev-list", "--objects", "--all"]).success();
         let everything = everything.stdout.to_str().unwrap().to_owned();
         for (arguments, input) in [
@@ -90,6 +100,8 @@ fn the_same_objects_are_packed() {
             (&["--revs", "--delta-base-offset"], "main~5..main\n"),
             (&["--revs"], "main\n--not\nmiddle\nold\n"),
             (&["--all"], ""),
+            (&["--reflog"], ""),
+            (&["--all", "--reflog"], ""),
             (&["--all", "--unpacked"], ""),
             (&["--all", "--incremental", "--non-empty"], ""),
             (&["--all", "--honor-pack-keep", "--local"], ""),

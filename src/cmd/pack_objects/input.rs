@@ -10,6 +10,7 @@ use super::options::Arguments;
 use crate::cmd::CommandError;
 use crate::pack::enumerate::{Enumerated, FilterSpec, Object, Wanted, name_hash};
 use crate::pack::source::Source as _;
+use crate::repo::reference::WorkTrees;
 use crate::repo::{Objects, Repository, Target};
 
 /// What a walk begins and ends with.
@@ -82,6 +83,15 @@ pub(super) fn revisions(
         });
         asked.wanted.wants.extend(heads);
         asked.wanted.wants.extend(repo.resolve_revision("HEAD".into()).ok().flatten());
+    }
+    if arguments.reflog {
+        let objects = repo.objects()?;
+        for name in repo.reflog_names(WorkTrees::All)? {
+            let log = repo.reflog(name.as_bstr())?;
+            let ids = log.iter().flat_map(|entry| [entry.old, entry.new]);
+            // what was pruned since is no loss
+            asked.wanted.wants.extend(ids.filter(|id| !id.is_null() && objects.contains(id)));
+        }
     }
     let mut seen = HashSet::new();
     asked.wanted.wants.retain(|id| seen.insert(*id));
