@@ -102,6 +102,27 @@ fn a_connection_is_shared() {
     round(&sandbox, &server.url(NAME));
 }
 
+/// plink's `-share`: one that is connected lets others in.
+#[test]
+fn a_connection_of_plinks_is_shared() {
+    let Some((mut sandbox, server)) = served() else { return };
+    let Some(plink) = server.plink(&sandbox) else { return };
+    let port = server.port();
+    let line = format!("exec {} -share -N -P {port} 127.0.0.1", plink.command());
+    let mut command = sandbox.command("/bin/sh");
+    command.arg("-c").arg(line).stdin(Stdio::null());
+    let mut first = Process::spawn(command, &sandbox.path("temporary/log"), port);
+    let is_there = || {
+        let mut command = sandbox.command(&plink.program);
+        let run = Run::of(command.args(["-shareexists", "-P", &port.to_string(), "127.0.0.1"]));
+        run.status == 0
+    };
+    assert!(first.wait_until(is_there), "the first connection is not made");
+    // Without a key of its own, there is no other way in.
+    sandbox.set("GIT_SSH_COMMAND", format!("{} -batch -share -noagent", plink.program.display()));
+    round(&sandbox, &server.url(NAME));
+}
+
 #[test]
 fn what_goes_wrong_is_told_in_the_programs_own_words() {
     let Some((mut sandbox, server)) = served() else { return };

@@ -7,7 +7,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::Request;
@@ -36,9 +36,14 @@ pub(super) fn protocols(repo: &Repository, request: &Request) -> Vec<BString> {
     let is_encrypted = request.remote.as_ref().is_some_and(|remote| remote.scheme == Scheme::Https);
     let list = repo.config.string("fetch.uriProtocols").unwrap_or_default();
     let settings = RepoSettings { config: &repo.config, env: &repo.env };
+    usable(list.as_bstr(), is_encrypted, |name| policy::allowed(name, &settings).is_ok())
+}
+
+/// Those of `list` that are known, as safe as the remote, and `allowed`.
+fn usable(list: &BStr, is_encrypted: bool, allowed: impl Fn(&BStr) -> bool) -> Vec<BString> {
     let is_usable = |name: &&[u8]| {
         let is_known = *name == b"https" || (*name == b"http" && !is_encrypted);
-        is_known && policy::allowed(name.as_bstr(), &settings).is_ok()
+        is_known && allowed(name.as_bstr())
     };
     list.split_str(",").filter(is_usable).map(BString::from).collect()
 }

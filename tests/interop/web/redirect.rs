@@ -36,6 +36,12 @@ fn a_repository_that_has_moved_is_found() {
             moved("to a file", 302, Place::Below("file:///etc".into()))
                 .fails()
                 .own_words("Protocol \"file\" disabled"),
+            moved("to a program", 302, Place::Below("ext::sh%20-c%20touch%20PWN%20".into()))
+                .fails()
+                .own_words("Protocol \"ext\" disabled"),
+            moved("to an open file", 302, Place::Below("fd::7/".into()))
+                .fails()
+                .own_words("Protocol \"fd\" disabled"),
             moved("by a server, where only the user may say http", 302, Place::Port)
                 .with("protocol.http.allow=user")
                 .fails()
