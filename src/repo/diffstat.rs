@@ -70,20 +70,19 @@ impl Repository {
     /// If an object is missing or broken, or a file of attributes cannot be read.
     pub fn diffstat(&self, from: &oid, to: &oid) -> Result<Vec<Change>, Error> {
         let objects = super::checkout::open(&self.objects_dir, self.object_hash)?;
-        let mut buffers = [Vec::new(), Vec::new()];
-        let [old, new] = &mut buffers;
-        let tree = |id: &oid, buffer| -> Result<(), Error> {
-            let found = gix_object::FindExt::find_tree_iter(&objects, id, buffer);
-            found.map(drop).map_err(|error| failed(&error))
+        let tree = |id: &oid| -> Result<Vec<u8>, Error> {
+            let mut buffer = Vec::new();
+            let found = gix_object::FindExt::find_tree_iter(&objects, id, &mut buffer);
+            found.map(drop).map_err(|error| failed(&error))?;
+            Ok(buffer)
         };
-        tree(from, old)?;
-        tree(to, new)?;
+        let (old, new) = (tree(from)?, tree(to)?);
         let attributes = self.attributes()?;
         let mut platform = self.diff_platform(attributes.clone())?;
         let mut found = Vec::new();
         gix_diff::tree_with_rewrites(
-            TreeRefIter::from_bytes(old, self.object_hash),
-            TreeRefIter::from_bytes(new, self.object_hash),
+            TreeRefIter::from_bytes(&old, self.object_hash),
+            TreeRefIter::from_bytes(&new, self.object_hash),
             &mut platform,
             &mut tree::State::default(),
             &objects,

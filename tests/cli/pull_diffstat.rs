@@ -1,5 +1,6 @@
 //! What a fast-forward shows of what changed, beside C git.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::support::{Sandbox, Stream, Twin, script};
@@ -76,6 +77,7 @@ fn change(sandbox: &Sandbox, next: &Path, long: &str) {
     write("new-binary", &"\0".repeat(1000));
     write("new-script", "#!/bin/sh\n");
     write("tab\there", "tab\n");
+    std::fs::write(next.join(std::ffi::OsStr::from_bytes(b"latin\xfc")), "latin\n").unwrap();
     write("words.txt", "other words\n");
     write("x.forced", "a\0b\nc\n");
     std::os::unix::fs::symlink("new", next.join("to-link")).unwrap();
@@ -87,7 +89,7 @@ fn change(sandbox: &Sandbox, next: &Path, long: &str) {
 }
 
 /// Each command is given to clones that are behind.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "pull",
     "pull -n",
     "pull --no-stat",
@@ -99,6 +101,7 @@ const COMMANDS: [&str; 22] = [
     "-c diff.statGraphWidth=10 pull",
     "-c diff.statGraphWidth=3 -c diff.statNameWidth=12 pull",
     "-c core.quotePath=false pull",
+    "-c core.quotePath=false -c diff.statNameWidth=6 pull",
     "-c diff.renames=false pull",
     "-c diff.renameLimit=1 pull",
     "-c color.ui=always pull",

@@ -50,7 +50,7 @@ impl Layout {
 
 /// One line with a graph.
 struct Row {
-    name: String,
+    name: BString,
     amount: Amount,
 }
 
@@ -92,7 +92,7 @@ impl Widths {
         let digits = |number: u64| number.to_string().len();
         let (mut most, mut longest, mut bytes) = (0, 0, 0);
         for row in rows {
-            longest = longest.max(row.name.width());
+            longest = longest.max(width(row.name.as_bstr()));
             match row.amount {
                 Amount::Lines { added, removed } => most = most.max(added + removed),
                 // `Bin 0 -> 1 bytes` without its digits
@@ -150,22 +150,23 @@ impl Widths {
 
 impl Row {
     fn new(change: &Change, layout: &Layout) -> Self {
-        let name = match &change.renamed {
+        let mut name = match &change.renamed {
             Some((from, _)) => renaming(from.as_bstr(), change.path.as_bstr(), layout.quotes_all),
             None => quoted(change.path.as_bstr(), layout.quotes_all),
         };
-        let mut name = name.to_str_lossy().into_owned();
         if let Some(comment) = comment(change).filter(|_| layout.is_compact) {
-            name.push_str(&format!(" ({comment})"));
+            name.extend_from_slice(format!(" ({comment})").as_bytes());
         }
         Self { name, amount: change.amount }
     }
 
     fn put(&self, widths: &Widths, layout: &Layout, out: &mut BString) {
-        let (dots, name) = shortened(&self.name, widths.name);
-        let padding = widths.name.saturating_sub(dots.len() + name.width());
+        let (dots, name) = shortened(self.name.as_bstr(), widths.name);
+        let padding = widths.name.saturating_sub(dots.len() + width(name));
         let number = widths.number;
-        out.extend_from_slice(format!(" {dots}{name}{:padding$} | ", "").as_bytes());
+        out.extend_from_slice(format!(" {dots}").as_bytes());
+        out.extend_from_slice(name);
+        out.extend_from_slice(format!("{:padding$} | ", "").as_bytes());
         match self.amount {
             Amount::Bytes { old: 0, new: 0 } => {
                 out.extend_from_slice(format!("{:>number$}\n", "Bin").as_bytes());
@@ -196,20 +197,22 @@ impl Row {
     }
 }
 
+/// The columns of `name`; what is no UTF-8 has one for each byte.
+fn width(name: &BStr) -> usize {
+    name.to_str().map_or(name.len(), UnicodeWidthStr::width)
+}
+
 /// The end of `name` that fits into `columns`, from a `/` on if there is one, and the dots before it.
-fn shortened(name: &str, columns: usize) -> (&'static str, &str) {
+fn shortened(name: &BStr, columns: usize) -> (&'static str, &BStr) {
     const DOTS: &str = "...";
-    if name.width() <= columns {
+    if width(name) <= columns {
         return ("", name);
     }
     let room = columns.saturating_sub(DOTS.len());
-    let mut rest = name;
-    while rest.width() > room {
-        let mut chars = rest.chars();
-        chars.next();
-        rest = chars.as_str();
-    }
-    (DOTS, rest.find('/').and_then(|slash| rest.get(slash..)).unwrap_or(rest))
+    let ends = name.char_indices().map(|(_, end, _)| end);
+    let rests = ends.filter_map(|end| name.get(end..));
+    let rest = rests.map(BStr::new).find(|rest| width(rest) <= room).unwrap_or_default();
+    (DOTS, rest.find_byte(b'/').and_then(|slash| rest.get(slash..)).map_or(rest, BStr::new))
 }
 
 /// ` 3 files changed, 1 insertion(+), 2 deletions(-)`
@@ -241,10 +244,12 @@ fn put_summary(change: &Change, layout: &Layout, out: &mut BString) {
     let mut line = BString::from(" ");
     match (change.old, change.new, &change.renamed) {
         (None, Some(mode), _) => {
-            line.extend_from_slice(format!("create mode {} {name}", octal(mode)).as_bytes());
+            line.extend_from_slice(format!("create mode {} ", octal(mode)).as_bytes());
+            line.extend_from_slice(&name);
         }
         (Some(mode), None, _) => {
-            line.extend_from_slice(format!("delete mode {} {name}", octal(mode)).as_bytes());
+            line.extend_from_slice(format!("delete mode {} ", octal(mode)).as_bytes());
+            line.extend_from_slice(&name);
         }
         (Some(old), Some(new), Some((from, percent))) => {
             line.extend_from_slice(b"rename ");
@@ -255,7 +260,8 @@ fn put_summary(change: &Change, layout: &Layout, out: &mut BString) {
             }
         }
         (Some(old), Some(new), None) if old != new => {
-            line.extend_from_slice(format!("mode change {} => {} {name}", octal(old), octal(new)).as_bytes());
+            line.extend_from_slice(format!("mode change {} => {} ", octal(old), octal(new)).as_bytes());
+            line.extend_from_slice(&name);
         }
         _ => return,
     }
@@ -287,37 +293,20 @@ fn renaming(old: &BStr, new: &BStr, quotes_all: bool) -> BString {
     if quoted_names[0] != old || quoted_names[1] != new {
         return BString::from(bstr::join(" => ", quoted_names));
     }
-    // whole directories that both begin with
     let same = old.iter().zip(new.iter()).take_while(|(a, b)| a == b).count();
     let begin = old.get(..same).and_then(|same| same.rfind_byte(b'/')).map_or(0, |slash| slash + 1);
-    // and that both end with, the slash before them included, which may be the last one of the beginning
-    let floor = begin.saturating_sub(1);
-    let room = old.len().min(new.len()) - floor.min(old.len().min(new.len()));
-    let tail = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
-    let end_of = |name: &BStr| -> usize {
-        let begin_of_tail = name.len() - tail;
-        let slash = name.get(begin_of_tail..).and_then(|tail| tail.find_byte(b'/'));
-        slash.map_or(0, |slash| name.len() - begin_of_tail - slash)
-    };
-    let end = end_of(old);
-    let mut out = BString::default();
-    let middle = |name: &BStr| -> BString {
-        name.get(begin..(name.len() - end).max(begin)).unwrap_or_default().into()
-    };
-    let (a, b) = (middle(old), middle(new));
-    let is_bare = begin == 0 && end == 0;
-    out.extend_from_slice(old.get(..begin).unwrap_or_default());
-    if !is_bare {
-        out.push(b'{');
-    }
-    out.extend_from_slice(&a);
-    out.extend_from_slice(b" => ");
-    out.extend_from_slice(&b);
-    if !is_bare {
-        out.push(b'}');
-    }
-    out.extend_from_slice(old.get(old.len() - end..).unwrap_or_default());
-    out
+    // what both end with begins with a slash, which may be the last one of what both begin with
+    let room = old.len().min(new.len()).saturating_sub(begin.saturating_sub(1));
+    let tails = old.iter().rev().zip(new.iter().rev()).take(room);
+    let same = tails.take_while(|(a, b)| a == b).count();
+    let tail = old.get(old.len() - same..).unwrap_or_default();
+    let tail = tail.find_byte(b'/').and_then(|slash| tail.get(slash..)).unwrap_or_default();
+    let middle =
+        |name: &BStr| name.get(begin..(name.len() - tail.len()).max(begin)).unwrap_or_default().to_vec();
+    let middle = [middle(old), b" => ".to_vec(), middle(new)].concat();
+    let (left, right) = if begin == 0 && tail.is_empty() { ("", "") } else { ("{", "}") };
+    let head = old.get(..begin).unwrap_or_default();
+    [head, left.as_bytes(), &middle, right.as_bytes(), tail].concat().into()
 }
 
 /// `path` in double quotes with escapes as of C where it needs them: control characters, quotes, backslashes and, with
