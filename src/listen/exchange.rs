@@ -1,29 +1,23 @@
 //! One request and its answer.
 
-use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bstr::{BString, ByteSlice as _};
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap,
-    HeaderName,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::sync::{mpsc, oneshot};
 
-use super::access::forward::{Decision, Forward, Question};
-use super::access::{Access, Claim, Deed, Verdict};
 use super::body::{End as _, Flow, Headers, Outgoing, Outlet, PIECES_MAX};
 use super::connection::Peer;
-use super::job::{Job, NOT_HERE, TOO_LONG, TOO_SLOW, WHO};
-use super::limit::{Limit, Limits};
+use super::job::{Job, TOO_LONG, TOO_SLOW};
+use super::limit::Limit;
 use super::log::{Ending, Entry};
 use super::page::page;
 use super::refusal::{Asked, Refusal, response};
@@ -35,11 +29,12 @@ use crate::protocol::Service;
 use crate::server::Watch;
 use crate::server::http::{self, Pushes, Site, path_below};
 use crate::server::upload_pack::version_asked;
+use source::Source;
+use who::{authorize, identify};
 
-/// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
-const FIRST_LEN: usize = 1 << 20;
-/// How long the body of a request may come as slowly as it wants to.
-const RATE_GRACE: Duration = Duration::from_secs(10);
+mod source;
+mod who;
+
 /// When a client may come again that found no room.
 const RETRY_AFTER: &str = "10";
 /// What git's clients say of the versions that they speak.
@@ -105,85 +100,6 @@ async fn answer(
     let mut task = admit(shared, (parts, path), asked, ticket.entry.host.as_deref())?;
     authorize(shared, parts, &mut task, &mut ticket.entry).await?;
     work(shared, task, body, ticket).await
-}
-
-/// Finds out who it is, and whether he may do what he is about to.
-async fn authorize(
-    shared: &Arc<Shared>,
-    parts: &Parts,
-    task: &mut Task,
-    entry: &mut Entry,
-) -> Result<(), Refusal> {
-    let access = shared.access();
-    identify(shared, parts, &access, entry).await?;
-    if access.forward.is_some() {
-        return Ok(());
-    }
-    let deed = if task.is_push { Deed::Write } else { Deed::Read };
-    match access.verdict(entry.user.as_deref(), &task.name, deed) {
-        Verdict::Allowed => {}
-        Verdict::Unknown => return Err(unknown(&access)),
-        Verdict::Denied => return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_HERE)),
-    }
-    if task.is_push && entry.user.is_none() && access.knows_users() {
-        task.challenges = access.challenges();
-    }
-    Ok(())
-}
-
-/// Finds out who it is.
-async fn identify(
-    shared: &Arc<Shared>,
-    parts: &Parts,
-    access: &Arc<Access>,
-    entry: &mut Entry,
-) -> Result<(), Refusal> {
-    if let Some(forward) = &access.forward {
-        entry.user = ask(shared, forward, parts, entry).await?;
-        return Ok(());
-    }
-    if let Some(header) = parts.headers.get(AUTHORIZATION).filter(|_| access.knows_users()) {
-        let claim = header.to_str().ok().and_then(Claim::parse).ok_or_else(|| unknown(access))?;
-        let _turn = shared.hashing.acquire().await;
-        let own = Arc::clone(access);
-        let found = tokio::task::spawn_blocking(move || own.user(&claim)).await;
-        entry.user = Some(found.ok().flatten().ok_or_else(|| unknown(access))?);
-    }
-    Ok(())
-}
-
-/// Asks the service that decides.
-async fn ask(
-    shared: &Shared,
-    forward: &Forward,
-    parts: &Parts,
-    entry: &Entry,
-) -> Result<Option<String>, Refusal> {
-    let question = Question {
-        method: entry.method.clone(),
-        uri: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
-        address: entry.address,
-        host: entry.host.clone(),
-        authorization: parts.headers.get(AUTHORIZATION).cloned(),
-    };
-    match forward.ask(question).await {
-        Ok(Decision::Allowed(user)) => Ok(user),
-        Ok(Decision::Denied) => Err(Refusal::new(StatusCode::FORBIDDEN, "this is not for you")),
-        Ok(Decision::Unknown(challenges)) => {
-            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
-            let texts = challenges.iter().filter_map(|value| value.to_str().ok());
-            Err(texts.fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text)))
-        }
-        Err(text) => {
-            shared.log.note(&text);
-            Err(Refusal::new(StatusCode::BAD_GATEWAY, "it cannot be found out who may do this"))
-        }
-    }
-}
-
-fn unknown(access: &Access) -> Refusal {
-    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
-    access.challenges().into_iter().fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text))
 }
 
 /// From where a client comes: what a proxy says that is believed, else what the socket says.
@@ -440,109 +356,6 @@ fn unread(watch: &Watch) -> Refusal {
     match watch.account().limited {
         Some(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW),
         None => Refusal::new(StatusCode::BAD_REQUEST, "the request breaks off"),
-    }
-}
-
-/// The body of a request, as it comes.
-struct Source {
-    body: Incoming,
-    received: Arc<AtomicU64>,
-    watch: Arc<Watch>,
-    stall: (Duration, Limit),
-    /// Bytes a second that it has to come at.
-    rate: u64,
-    waited: Duration,
-    is_over: bool,
-}
-
-impl Source {
-    fn new(
-        body: Incoming,
-        limits: &Limits,
-        is_push: bool,
-        (received, watch): (Arc<AtomicU64>, Arc<Watch>),
-    ) -> Self {
-        let (stall, rate) = match is_push {
-            // a client may search for deltas while it pushes
-            true => (Limit::PushTime, 0),
-            false if limits.get(Limit::BodyRate) == u64::MAX => (Limit::BodyTime, 0),
-            false => (Limit::BodyTime, limits.get(Limit::BodyRate)),
-        };
-        Self {
-            body,
-            received,
-            watch,
-            stall: (limits.time(stall), stall),
-            rate,
-            waited: Duration::ZERO,
-            is_over: false,
-        }
-    }
-
-    /// The beginning of a body, or all of it.
-    async fn first(&mut self) -> io::Result<Vec<Bytes>> {
-        let mut first = Vec::new();
-        let mut length = 0;
-        while length < FIRST_LEN
-            && let Some(piece) = self.next().await
-        {
-            let piece = piece?;
-            length += piece.len();
-            first.push(piece);
-        }
-        Ok(first)
-    }
-
-    async fn next(&mut self) -> Option<io::Result<Bytes>> {
-        let watch = Arc::clone(&self.watch);
-        let too_slow = |limit: Limit| {
-            watch.limited(limit.name());
-            io::Error::other(TOO_SLOW)
-        };
-        loop {
-            let begun = Instant::now();
-            let body = &mut self.body;
-            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
-            let Ok(frame) = tokio::time::timeout(self.stall.0, frame).await else {
-                return Some(Err(too_slow(self.stall.1)));
-            };
-            self.waited += begun.elapsed();
-            let Some(frame) = frame else {
-                self.is_over = true;
-                return None;
-            };
-            let data = match frame {
-                Ok(frame) => frame.into_data(),
-                Err(error) => {
-                    // it is not half a request that is to be answered
-                    self.watch.stop();
-                    return Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)));
-                }
-            };
-            // trailers are of no use
-            let Ok(data) = data else { continue };
-            let length = data.len() as u64;
-            let all = self.received.fetch_add(length, Ordering::Relaxed).saturating_add(length);
-            if self.waited > RATE_GRACE && all / self.waited.as_secs().max(1) < self.rate {
-                return Some(Err(too_slow(Limit::BodyRate)));
-            }
-            return Some(Ok(data));
-        }
-    }
-
-    /// Hands all of it to a worker, for as long as that wants it.
-    async fn pump(mut self, first: Vec<Bytes>, pieces: mpsc::Sender<io::Result<Bytes>>) {
-        for piece in first {
-            if pieces.send(Ok(piece)).await.is_err() {
-                return;
-            }
-        }
-        while let Some(piece) = self.next().await {
-            let is_over = piece.is_err();
-            if pieces.send(piece).await.is_err() || is_over {
-                return;
-            }
-        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! A connection with a clock: how long it may be idle, how long a head may take, how long a client may take nothing.
-//! The body of a request has clocks of its own, see `exchange.rs`.
+//! The body of a request has clocks of its own, see `exchange/source.rs`.
 
 use std::io;
 use std::pin::Pin;

@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::config::Tags;
 use super::far::{self, Foreign};
 use super::negotiate::Algorithm;
-use super::ref_map::{Asked, CurrentBranch, Mapping, tags_to_follow};
-use super::update::{self, RefUpdate, Status};
+use super::ref_map::{Asked, CurrentBranch, Mapping};
+use super::update::{RefUpdate, Status};
 use super::{Error, Far, Refspec, Remote, RepoSettings, Session, fetch_head, push, session, tip};
 use crate::pack::Stored;
 use crate::progress::Progress;
@@ -31,12 +31,15 @@ const CATEGORY: &str = "fetch";
 mod apply;
 mod follow;
 mod foreign;
+mod listed;
 mod prefetch;
 mod promisor;
+mod tips;
 mod transfer;
 
 pub use follow::{FollowHead, OtherHead, OurHead};
-pub(super) use promisor::write_promisor;
+pub(super) use promisor::{promisor_text, write_promisor};
+pub(super) use tips::{known_tips, lent_tips, tips_of};
 
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
@@ -362,145 +365,6 @@ impl Source {
     }
 }
 
-impl<'a> Listed<'a> {
-    /// The URL as messages show it.
-    pub fn url(&self) -> &BStr {
-        self.fetch.url.as_bstr()
-    }
-
-    /// What is going to be fetched.
-    pub fn map(&self) -> &[Mapping] {
-        &self.map
-    }
-
-    /// The refs that only `FETCH_HEAD` takes note of.
-    pub fn noted_names(&self) -> impl Iterator<Item = &BString> {
-        self.map.iter().filter(|mapping| mapping.local.is_none()).map(|mapping| &mapping.remote)
-    }
-
-    /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
-    /// Where all refs move together they stay until the others move.
-    pub fn prune(&mut self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
-        let Fetch { repo, remote, options, refspecs, .. } = &self.fetch;
-        if !options.prune.unwrap_or(remote.prune) {
-            return Ok((Vec::new(), Vec::new()));
-        }
-        let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
-        let (stale, dangling) = {
-            let ours = repo.ref_snapshot()?;
-            let stale = update::stale(&ours, refspecs, &self.refs);
-            let dangling = update::dangling(&ours, &stale);
-            (stale, dangling)
-        };
-        if stale.is_empty() {
-            return Ok((stale, dangling));
-        }
-        if options.atomic {
-            self.stale.clone_from(&stale);
-        } else if !options.dry_run {
-            update::prune(repo, &stale)?;
-        }
-        Ok((stale, dangling))
-    }
-
-    /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
-    pub fn transfer(self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
-        telemetry::region(CATEGORY, "fetch_refs", || self.transfer_objects(progress))
-    }
-
-    fn transfer_objects(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
-        let repo = self.fetch.repo;
-        let ours = repo.ref_snapshot()?;
-        self.fetch.check_checked_out(&self.map, &ours)?;
-        let mut objects = repo.objects()?.here();
-        let follows_tags = self.follows_tags();
-        if follows_tags {
-            let followed = tags_missing(&ours, &self.refs, &self.map, &objects);
-            self.map.extend(followed);
-        }
-        if let Source::Foreign(foreign) = &mut self.source
-            && self.tags == Tags::Follow
-        {
-            foreign.set("followtags", "true", progress)?;
-        }
-        let mut known = known_tips(repo, &ours)?;
-        // A ref that names nothing is no ground to stand on.
-        known.retain(|id| objects.contains(id));
-        known.extend(lent_tips(repo, &objects));
-        let kept = match self.take_objects(&mut objects, &known, progress) {
-            Ok(kept) => kept,
-            Err(error) => {
-                if let (Error::Unadvertised(_), Source::Session(session)) = (&error, self.source) {
-                    let _nothing_was_asked = session.close();
-                }
-                return Err(error);
-            }
-        };
-        let objects = objects.or_promised(repo);
-        let Self { fetch, source, mut refs, map, stale, .. } = self;
-        let tells_head =
-            refs.iter().any(|reference| reference.name == "HEAD" && reference.symref_target.is_some());
-        if tells_head || !fetch.follows_head() {
-            // nobody asks for the others any more, and they may be many
-            refs.retain(|reference| reference.name == "HEAD" || reference.name.starts_with(b"refs/tags/"));
-            refs.shrink_to_fit();
-        }
-        match source {
-            Source::Session(session) if kept.is_some() => session.close_after_pack()?,
-            Source::Session(session) => session.close()?,
-            Source::Foreign(foreign) => foreign.close(),
-            Source::Bundle(_) => {}
-        }
-        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, kept })
-    }
-
-    fn follows_tags(&self) -> bool {
-        self.fetch.follows_tags(self.tags)
-    }
-}
-
-/// The tips of our refs in the order of their names, `HEAD` last: what is whole, and what negotiation starts from.
-pub(super) fn known_tips(repo: &Repository, ours: &Snapshot) -> Result<Vec<ObjectId>, Error> {
-    let mut tips: Vec<ObjectId> = ours.iter().filter_map(|seen| seen.id).collect();
-    tips.extend(repo.resolve_ref("HEAD".into())?);
-    Ok(without_repeated(tips.into_iter()))
-}
-
-/// Each of `ids` once, in the order they have.
-fn without_repeated(ids: impl Iterator<Item = ObjectId>) -> Vec<ObjectId> {
-    let (mut seen, mut last) = (HashSet::new(), None);
-    // neighbours are often the same, and comparing is cheaper than asking
-    ids.filter(|id| last.replace(*id) != Some(*id) && seen.insert(*id)).collect()
-}
-
-/// The tips of the refs of `repo`.
-pub(super) fn tips_of(repo: &Repository) -> Result<Vec<ObjectId>, Error> {
-    known_tips(repo, &repo.ref_snapshot()?)
-}
-
-/// The tips of the repositories that `objects` borrows from: all that they reach is here.
-pub(super) fn lent_tips(repo: &Repository, objects: &Objects) -> Vec<ObjectId> {
-    let mut tips = Vec::new();
-    for directory in objects.alternates() {
-        let git_dir = directory.parent().unwrap_or(&directory);
-        // One that is no repository of its own, or that we may not read, has no refs to tell of.
-        if let Ok(lender) = Repository::open(git_dir, None, &[], &repo.env) {
-            tips.extend(tips_of(&lender).unwrap_or_default());
-        }
-    }
-    tips.retain(|id| objects.contains(id));
-    tips
-}
-
-/// What a `.promisor` file says: which refs the pack was fetched for.
-pub(super) fn promisor_text(map: &[Mapping]) -> BString {
-    let mut text = BString::default();
-    for mapping in map {
-        text.extend_from_slice(format!("{} {}\n", mapping.id, mapping.remote).as_bytes());
-    }
-    text
-}
-
 /// What a `.keep` file says while refs have not moved yet.
 pub(super) fn keep_text() -> BString {
     format!("fetch-pack {} on {}\n", std::process::id(), rustix::system::uname().nodename().to_string_lossy())
@@ -537,13 +401,4 @@ pub fn current_branch(repo: &Repository) -> Result<CurrentBranch, Error> {
         remote: repo.config.string(&key("remote")),
         merge: repo.config.strings(&key("merge")),
     })
-}
-
-/// The tags that tag following adds to `map`, without those that `ours` has.
-fn tags_missing(ours: &Snapshot, refs: &[Ref], map: &[Mapping], objects: &Objects) -> Vec<Mapping> {
-    tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.find(name).is_some())
-}
-
-fn wanted(map: &[Mapping]) -> Vec<ObjectId> {
-    without_repeated(map.iter().map(|mapping| mapping.id))
 }

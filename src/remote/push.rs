@@ -10,25 +10,27 @@ use std::path::Path;
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::send_pack::{self, Signed, send_pack};
+use super::send_pack::{self, Signed};
 use super::{Error, Far, Remote, RepoSettings, Session};
-use crate::progress::{Event, Progress};
-use crate::protocol::push::Rewritten;
+use crate::progress::Progress;
 use crate::protocol::{Error as ProtocolError, Ref};
-use crate::repo::{self, Repository};
+use crate::repo::Repository;
 use crate::transport::{self, Url};
 use choose::choose;
+use ending::{converse, end_unsent, hang_up};
 use source::{LocalRefs, Sourced, find_sources};
 use targets::{Matcher, Targets};
 use verdict::Judge;
 
 mod choose;
+mod ending;
 mod follow;
 mod foreign;
 mod hook;
 pub mod negotiate;
 mod preview;
 mod refspec;
+mod row;
 mod source;
 pub mod submodule;
 mod targets;
@@ -40,6 +42,8 @@ mod verdict;
 pub use choose::sets_upstream;
 pub use preview::{Planned, Preview, preview};
 pub use refspec::{Content, PushRefspec};
+pub(super) use row::joined;
+pub use row::{RefUpdate, Status, Told};
 
 /// What the user asked for; what the configuration says is read by the caller or by [`Push::new`], as said.
 #[derive(Debug, Clone, Default)]
@@ -88,71 +92,6 @@ pub struct Leases {
     pub all: bool,
     /// `<ref>` and what it must be; the null id is "must not exist", `None` is "what its tracking branch says".
     pub refs: Vec<(BString, Option<ObjectId>)>,
-}
-
-/// One line of the table that a push ends with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefUpdate {
-    /// What is pushed: the full name of a local ref if it is one, else as typed; `None` where the ref is deleted.
-    pub source: Option<BString>,
-    /// The full name of the far side's ref.
-    pub name: BString,
-    /// What it is there; the null id if there is none.
-    pub old: ObjectId,
-    /// What it is to be; the null id deletes it.
-    pub new: ObjectId,
-    /// What the far side's ref must be, by a lease.
-    pub expected: Option<ObjectId>,
-    /// Whether it is moved although it is no fast-forward, as was allowed.
-    pub forced: bool,
-    /// What becomes of it.
-    pub status: Status,
-    /// What the far side did instead (`report-status-v2`).
-    pub rewritten: Vec<Rewritten>,
-}
-
-/// What becomes of a ref.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// It is to be asked for.
-    Pending,
-    /// It is what it should be.
-    UpToDate,
-    /// The far side did it.
-    Done,
-    /// It was asked for and nothing was said about it: `remote failed to report status`.
-    Unreported,
-    /// It would not be a fast-forward.
-    NonFastForward,
-    /// What is there is not here.
-    FetchFirst,
-    /// Something that is no commit is there, or would be.
-    NeedsForce,
-    /// A tag would move.
-    AlreadyExists,
-    /// It is not what the lease says.
-    Stale,
-    /// The tracking branch has moved since our branch last included it (`--force-if-includes`).
-    RemoteUpdated,
-    /// The far side cannot delete refs.
-    NoDelete,
-    /// The far side may not get new shallow roots.
-    ShallowUpdate,
-    /// Another ref was rejected and all were to change or none.
-    AtomicFailed,
-    /// The far side refused, in its own words.
-    RemoteRejected(BString),
-}
-
-/// What git prints about a push that does not come about, see [`Error::NotPushed`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
-    /// Behind `error: `; lines after the first stand alone.
-    Error(String),
-    /// Each line behind `hint: `.
-    Hint(String),
-    /// As it is.
-    Plain(String),
 }
 
 /// A push from one repository to one URL.
@@ -416,17 +355,6 @@ impl Decided<'_> {
     }
 }
 
-/// What git prints, in one text.
-pub(super) fn joined(told: &[Told]) -> String {
-    let texts: Vec<&str> = told
-        .iter()
-        .map(|told| match told {
-            Told::Error(text) | Told::Hint(text) | Told::Plain(text) => text.as_str(),
-        })
-        .collect();
-    if texts.is_empty() { "nothing can be pushed".to_owned() } else { texts.join("\n") }
-}
-
 /// What `options` say of how the changes are asked for.
 fn sending(options: &Options) -> send_pack::Options {
     send_pack::Options {
@@ -439,82 +367,4 @@ fn sending(options: &Options) -> send_pack::Options {
         signed: options.signed,
         ..send_pack::Options::default()
     }
-}
-
-/// Sends `rows` in git's protocol; gives why the session broke behind the report, if it did.
-fn converse(
-    mut session: Box<Session>,
-    (repo, advertised): (&Repository, &[Ref]),
-    rows: &mut [RefUpdate],
-    sending: &send_pack::Options,
-    progress: &mut dyn Progress,
-) -> Result<Option<Error>, Error> {
-    match send_pack(&mut session, repo, advertised, rows, sending, progress) {
-        Ok(()) => Ok(end(*session, rows, sending.dry_run).err()),
-        Err(error) => {
-            let is_judged = matches!(error, Error::Protocol(ProtocolError::Report(_))) || has_report(rows);
-            if error.is_interrupted() || !is_judged {
-                return Err(end_unsent(Far::Session(session), error, progress));
-            }
-            hang_up(Far::Session(session));
-            Ok(Some(error))
-        }
-    }
-}
-
-/// Ends a session in which `rows` were asked for.
-fn end(session: Session, rows: &[RefUpdate], dry_run: bool) -> Result<(), Error> {
-    let is_refused_by_us = rows.iter().any(|row| row.status == Status::AtomicFailed);
-    let was_asked = !dry_run && has_report(rows) || rows.iter().any(|row| row.status == Status::Unreported);
-    if was_asked {
-        return session.close_after_pack();
-    }
-    if is_refused_by_us {
-        hang_up(Far::Session(Box::new(session)));
-        return Ok(());
-    }
-    session.close()
-}
-
-/// Ends a session in which nothing was asked for, as git does: where it gives up at once the far side is left alone.
-fn end_unsent(far: Far, error: Error, progress: &mut dyn Progress) -> Error {
-    match error {
-        Error::NotPushed { told } => {
-            if let [Told::Plain(text)] = told.as_slice() {
-                let _listened = progress.report(Event::Detail { level: 0, text });
-                hang_up(far);
-                return Error::Told(Box::new(Error::NotPushed { told }));
-            }
-            let _nothing_was_asked = far.close();
-            Error::NotPushed { told }
-        }
-        Error::HookDeclined => {
-            let _nothing_was_asked = far.close();
-            Error::HookDeclined
-        }
-        error @ (Error::Usage(_)
-        | Error::Protocol(ProtocolError::Unsupported(_))
-        | Error::Repo(repo::Error::Config(_))) => {
-            let _listened = progress.report(Event::Fatal(&error.to_string()));
-            hang_up(far);
-            Error::Told(Box::new(error))
-        }
-        error => {
-            hang_up(far);
-            error
-        }
-    }
-}
-
-/// Leaves the far side without a word; it says so on its standard error.
-fn hang_up(far: Far) {
-    let _how_it_ends_is_no_news = match far {
-        Far::Session(session) => session.close_after_pack(),
-        Far::Foreign(foreign) => Far::Foreign(foreign).close(),
-    };
-}
-
-/// Whether the far side has said what became of one of `rows`.
-fn has_report(rows: &[RefUpdate]) -> bool {
-    rows.iter().any(|row| matches!(row.status, Status::Done | Status::RemoteRejected(_)))
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::{CATEGORY, Fetch, Outcome, Transferred, tags_missing};
+use super::tips::tags_missing;
+use super::{CATEGORY, Fetch, Outcome, Transferred};
 use crate::remote::ref_map::{FetchHead, Mapping};
 use crate::remote::update::{self, RefUpdate};
 use crate::remote::{Error, connectivity, fetch_head};

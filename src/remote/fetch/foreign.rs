@@ -3,7 +3,8 @@
 use bstr::BString;
 use gix_hash::ObjectId;
 
-use super::{Fetch, Kept, Listed, Source, tags_missing, wanted};
+use super::tips::{tags_missing, wanted};
+use super::{Fetch, Kept, Listed, Source};
 use crate::progress::Progress;
 use crate::protocol::Ref;
 use crate::remote::config::Tags;

@@ -4,6 +4,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::Fetch;
 use crate::remote::Error;
+use crate::remote::ref_map::Mapping;
 use crate::repo::Repository;
 use crate::repo::config::{Change, edit};
 
@@ -51,4 +52,13 @@ pub(in crate::remote) fn write_promisor(
     ];
     changes.extend(filter.map(|filter| Change::Set(key("partialclonefilter"), filter.clone())));
     Ok(edit(&repo.common_path("config"), &changes)?)
+}
+
+/// What a `.promisor` file says: which refs the pack was fetched for.
+pub(in crate::remote) fn promisor_text(map: &[Mapping]) -> BString {
+    let mut text = BString::default();
+    for mapping in map {
+        text.extend_from_slice(format!("{} {}\n", mapping.id, mapping.remote).as_bytes());
+    }
+    text
 }

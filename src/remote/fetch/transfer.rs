@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use gix_hash::ObjectId;
 
-use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit, wanted};
+use super::tips::wanted;
+use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::bundle::unbundle_file;

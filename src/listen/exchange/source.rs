@@ -1,0 +1,122 @@
+//! The body of a request, read by the clock.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hyper::body::{Body as _, Bytes, Incoming};
+use tokio::sync::mpsc;
+
+use crate::listen::job::TOO_SLOW;
+use crate::listen::limit::{Limit, Limits};
+use crate::server::Watch;
+
+/// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
+const FIRST_LEN: usize = 1 << 20;
+/// How long the body of a request may come as slowly as it wants to.
+const RATE_GRACE: Duration = Duration::from_secs(10);
+
+/// The body of a request, as it comes.
+pub(super) struct Source {
+    body: Incoming,
+    received: Arc<AtomicU64>,
+    watch: Arc<Watch>,
+    stall: (Duration, Limit),
+    /// Bytes a second that it has to come at.
+    rate: u64,
+    waited: Duration,
+    pub(super) is_over: bool,
+}
+
+impl Source {
+    pub(super) fn new(
+        body: Incoming,
+        limits: &Limits,
+        is_push: bool,
+        (received, watch): (Arc<AtomicU64>, Arc<Watch>),
+    ) -> Self {
+        let (stall, rate) = match is_push {
+            // a client may search for deltas while it pushes
+            true => (Limit::PushTime, 0),
+            false if limits.get(Limit::BodyRate) == u64::MAX => (Limit::BodyTime, 0),
+            false => (Limit::BodyTime, limits.get(Limit::BodyRate)),
+        };
+        Self {
+            body,
+            received,
+            watch,
+            stall: (limits.time(stall), stall),
+            rate,
+            waited: Duration::ZERO,
+            is_over: false,
+        }
+    }
+
+    /// The beginning of a body, or all of it.
+    pub(super) async fn first(&mut self) -> io::Result<Vec<Bytes>> {
+        let mut first = Vec::new();
+        let mut length = 0;
+        while length < FIRST_LEN
+            && let Some(piece) = self.next().await
+        {
+            let piece = piece?;
+            length += piece.len();
+            first.push(piece);
+        }
+        Ok(first)
+    }
+
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        let watch = Arc::clone(&self.watch);
+        let too_slow = |limit: Limit| {
+            watch.limited(limit.name());
+            io::Error::other(TOO_SLOW)
+        };
+        loop {
+            let begun = Instant::now();
+            let body = &mut self.body;
+            let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context));
+            let Ok(frame) = tokio::time::timeout(self.stall.0, frame).await else {
+                return Some(Err(too_slow(self.stall.1)));
+            };
+            self.waited += begun.elapsed();
+            let Some(frame) = frame else {
+                self.is_over = true;
+                return None;
+            };
+            let data = match frame {
+                Ok(frame) => frame.into_data(),
+                Err(error) => {
+                    // it is not half a request that is to be answered
+                    self.watch.stop();
+                    return Some(Err(io::Error::new(io::ErrorKind::UnexpectedEof, error)));
+                }
+            };
+            // trailers are of no use
+            let Ok(data) = data else { continue };
+            let length = data.len() as u64;
+            let all = self.received.fetch_add(length, Ordering::Relaxed).saturating_add(length);
+            if self.waited > RATE_GRACE && all / self.waited.as_secs().max(1) < self.rate {
+                return Some(Err(too_slow(Limit::BodyRate)));
+            }
+            return Some(Ok(data));
+        }
+    }
+
+    /// Hands all of it to a worker, for as long as that wants it.
+    pub(super) async fn pump(mut self, first: Vec<Bytes>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+        for piece in first {
+            if pieces.send(Ok(piece)).await.is_err() {
+                return;
+            }
+        }
+        while let Some(piece) = self.next().await {
+            let is_over = piece.is_err();
+            if pieces.send(piece).await.is_err() || is_over {
+                return;
+            }
+        }
+    }
+}

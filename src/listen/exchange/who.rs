@@ -1,0 +1,94 @@
+//! Who asks, and whether that may be.
+
+use std::sync::Arc;
+
+use hyper::StatusCode;
+use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
+
+use super::Task;
+use crate::listen::Shared;
+use crate::listen::access::forward::{Decision, Forward, Question};
+use crate::listen::access::{Access, Claim, Deed, Verdict};
+use crate::listen::job::{NOT_HERE, WHO};
+use crate::listen::log::Entry;
+use crate::listen::refusal::Refusal;
+
+/// Finds out who it is, and whether he may do what he is about to.
+pub(super) async fn authorize(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    task: &mut Task,
+    entry: &mut Entry,
+) -> Result<(), Refusal> {
+    let access = shared.access();
+    identify(shared, parts, &access, entry).await?;
+    if access.forward.is_some() {
+        return Ok(());
+    }
+    let deed = if task.is_push { Deed::Write } else { Deed::Read };
+    match access.verdict(entry.user.as_deref(), &task.name, deed) {
+        Verdict::Allowed => {}
+        Verdict::Unknown => return Err(unknown(&access)),
+        Verdict::Denied => return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_HERE)),
+    }
+    if task.is_push && entry.user.is_none() && access.knows_users() {
+        task.challenges = access.challenges();
+    }
+    Ok(())
+}
+
+/// Finds out who it is.
+pub(super) async fn identify(
+    shared: &Arc<Shared>,
+    parts: &Parts,
+    access: &Arc<Access>,
+    entry: &mut Entry,
+) -> Result<(), Refusal> {
+    if let Some(forward) = &access.forward {
+        entry.user = ask(shared, forward, parts, entry).await?;
+        return Ok(());
+    }
+    if let Some(header) = parts.headers.get(AUTHORIZATION).filter(|_| access.knows_users()) {
+        let claim = header.to_str().ok().and_then(Claim::parse).ok_or_else(|| unknown(access))?;
+        let _turn = shared.hashing.acquire().await;
+        let own = Arc::clone(access);
+        let found = tokio::task::spawn_blocking(move || own.user(&claim)).await;
+        entry.user = Some(found.ok().flatten().ok_or_else(|| unknown(access))?);
+    }
+    Ok(())
+}
+
+/// Asks the service that decides.
+async fn ask(
+    shared: &Shared,
+    forward: &Forward,
+    parts: &Parts,
+    entry: &Entry,
+) -> Result<Option<String>, Refusal> {
+    let question = Question {
+        method: entry.method.clone(),
+        uri: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
+        address: entry.address,
+        host: entry.host.clone(),
+        authorization: parts.headers.get(AUTHORIZATION).cloned(),
+    };
+    match forward.ask(question).await {
+        Ok(Decision::Allowed(user)) => Ok(user),
+        Ok(Decision::Denied) => Err(Refusal::new(StatusCode::FORBIDDEN, "this is not for you")),
+        Ok(Decision::Unknown(challenges)) => {
+            let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
+            let texts = challenges.iter().filter_map(|value| value.to_str().ok());
+            Err(texts.fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text)))
+        }
+        Err(text) => {
+            shared.log.note(&text);
+            Err(Refusal::new(StatusCode::BAD_GATEWAY, "it cannot be found out who may do this"))
+        }
+    }
+}
+
+fn unknown(access: &Access) -> Refusal {
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, WHO);
+    access.challenges().into_iter().fold(refusal, |refusal, text| refusal.with("WWW-Authenticate", text))
+}

@@ -1,0 +1,109 @@
+//! Once the remote has answered with its refs: what is stale goes, what is missing comes.
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::tips::{known_tips, lent_tips, tags_missing};
+use super::{CATEGORY, Fetch, Listed, Source, Transferred};
+use crate::progress::Progress;
+use crate::remote::Error;
+use crate::remote::config::Tags;
+use crate::remote::ref_map::Mapping;
+use crate::remote::update::{self, RefUpdate};
+use crate::telemetry;
+
+impl<'a> Listed<'a> {
+    /// The URL as messages show it.
+    pub fn url(&self) -> &BStr {
+        self.fetch.url.as_bstr()
+    }
+
+    /// What is going to be fetched.
+    pub fn map(&self) -> &[Mapping] {
+        &self.map
+    }
+
+    /// The refs that only `FETCH_HEAD` takes note of.
+    pub fn noted_names(&self) -> impl Iterator<Item = &BString> {
+        self.map.iter().filter(|mapping| mapping.local.is_none()).map(|mapping| &mapping.remote)
+    }
+
+    /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
+    /// Where all refs move together they stay until the others move.
+    pub fn prune(&mut self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
+        let Fetch { repo, remote, options, refspecs, .. } = &self.fetch;
+        if !options.prune.unwrap_or(remote.prune) {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
+        let (stale, dangling) = {
+            let ours = repo.ref_snapshot()?;
+            let stale = update::stale(&ours, refspecs, &self.refs);
+            let dangling = update::dangling(&ours, &stale);
+            (stale, dangling)
+        };
+        if stale.is_empty() {
+            return Ok((stale, dangling));
+        }
+        if options.atomic {
+            self.stale.clone_from(&stale);
+        } else if !options.dry_run {
+            update::prune(repo, &stale)?;
+        }
+        Ok((stale, dangling))
+    }
+
+    /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
+    pub fn transfer(self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
+        telemetry::region(CATEGORY, "fetch_refs", || self.transfer_objects(progress))
+    }
+
+    fn transfer_objects(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
+        let repo = self.fetch.repo;
+        let ours = repo.ref_snapshot()?;
+        self.fetch.check_checked_out(&self.map, &ours)?;
+        let mut objects = repo.objects()?.here();
+        let follows_tags = self.follows_tags();
+        if follows_tags {
+            let followed = tags_missing(&ours, &self.refs, &self.map, &objects);
+            self.map.extend(followed);
+        }
+        if let Source::Foreign(foreign) = &mut self.source
+            && self.tags == Tags::Follow
+        {
+            foreign.set("followtags", "true", progress)?;
+        }
+        let mut known = known_tips(repo, &ours)?;
+        // A ref that names nothing is no ground to stand on.
+        known.retain(|id| objects.contains(id));
+        known.extend(lent_tips(repo, &objects));
+        let kept = match self.take_objects(&mut objects, &known, progress) {
+            Ok(kept) => kept,
+            Err(error) => {
+                if let (Error::Unadvertised(_), Source::Session(session)) = (&error, self.source) {
+                    let _nothing_was_asked = session.close();
+                }
+                return Err(error);
+            }
+        };
+        let objects = objects.or_promised(repo);
+        let Self { fetch, source, mut refs, map, stale, .. } = self;
+        let tells_head =
+            refs.iter().any(|reference| reference.name == "HEAD" && reference.symref_target.is_some());
+        if tells_head || !fetch.follows_head() {
+            // nobody asks for the others any more, and they may be many
+            refs.retain(|reference| reference.name == "HEAD" || reference.name.starts_with(b"refs/tags/"));
+            refs.shrink_to_fit();
+        }
+        match source {
+            Source::Session(session) if kept.is_some() => session.close_after_pack()?,
+            Source::Session(session) => session.close()?,
+            Source::Foreign(foreign) => foreign.close(),
+            Source::Bundle(_) => {}
+        }
+        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, kept })
+    }
+
+    pub(super) fn follows_tags(&self) -> bool {
+        self.fetch.follows_tags(self.tags)
+    }
+}
