@@ -12,7 +12,7 @@ use bstr::{BString, ByteSlice};
 use super::rpc::Rpc;
 use super::send_pack::{read_lines, read_packets};
 use super::transfer::{DEPTH_INFINITE, bytes, deepen, filter};
-use super::ui::{MeterSettings, Meters, Terminal};
+use super::ui::{MeterSettings, Meters, RemotePaints, Terminal};
 use super::{CommandError, Context, signal, ui};
 use crate::pack::{Received, Stored};
 use crate::progress::{Event, Progress};
@@ -162,7 +162,7 @@ impl Arguments {
             progress: !self.quiet && !self.options.no_progress,
             warnings: true,
             verbosity: if self.verbose { 2 } else { 0 },
-            color_remote: terminal.has_color(&repo.config, "remote"),
+            remote_paints: RemotePaints::new(&terminal, &repo.config),
         };
         let shows_unpacking = terminal.is_tty;
         let meters = Meters::new(terminal, settings, Arc::clone(&context.is_stopped));

@@ -242,7 +242,7 @@ impl Context {
             progress: show.verbosity >= 0 && show.is_progress_shown(&terminal),
             warnings: true,
             verbosity: show.verbosity.max(0).unsigned_abs(),
-            color_remote: terminal.has_color(config, "remote"),
+            remote_paints: ui::RemotePaints::new(&terminal, config),
         };
         Meters::new(terminal, settings, Arc::clone(&self.is_stopped))
     }

@@ -17,6 +17,7 @@ mod table;
 pub use color::{BadColor, Paint};
 pub use meter::{Meters, Settings as MeterSettings};
 use patient::Patient;
+pub use remote::RemotePaints;
 pub use table::{Layout as TableLayout, Table, porcelain_row};
 
 /// What is known of the terminal.

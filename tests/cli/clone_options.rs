@@ -18,7 +18,9 @@ fn template(sandbox: &Sandbox, script: &str) -> String {
 #[test]
 fn a_hook_is_told_of_the_checkout() {
     let sandbox = crate::sandbox();
-    let template = template(&sandbox, "#!/bin/sh\necho \"out $*\"\necho err >&2\npwd | sed 's/.*\\///'\n");
+    let script = "#!/bin/sh\necho \"out $*\"\necho err >&2\npwd | sed 's/.*\\///'\n\
+        case $GIT_DIR in /*/*) cd \"$GIT_DIR\" && pwd | sed 's/.*\\/\\(.*\\/\\)/\\1/';; esac\n";
+    let template = template(&sandbox, script);
     let twin = Twin::new(&sandbox, 2, Vec::new());
     let option = format!("--template={template}");
     twin.done("", &["clone", &option, "../served/project.git", "copy"]);

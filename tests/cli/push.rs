@@ -222,6 +222,35 @@ fn a_rejection_says_how_to_go_on_unless_told_not_to() {
 }
 
 #[test]
+fn the_words_of_the_far_side_have_the_colors_of_the_configuration() {
+    let sandbox = sandbox();
+    let twin = pushers(&sandbox);
+    let script = "#!/bin/sh\nprintf 'error: e\\nhint: h\\nwarning: w\\n Success s\\nerrors\\n'\nexit 1\n";
+    twin.prepare(|client| {
+        let hook = client.join("served.git/hooks/update");
+        std::fs::create_dir_all(client.join("served.git/hooks")).unwrap();
+        std::fs::write(&hook, script).unwrap();
+        std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    });
+    let push = ["push", "origin", "main:refs/heads/other"];
+    for colors in [
+        &[][..],
+        &["color.remote.error=blue"],
+        &["color.remote.error=", "color.remote.hint=normal", "color.remote.warning=reset"],
+        &["color.remote.error=nosuch", "color.remote.hint=9 9 9", "color.remote.warning=blue"],
+        &["color.remote.success=200 ul", "color.remote.reset=blue", "color.remote.hint=#ff0000 blue"],
+    ] {
+        let settings = ["color.remote=always"].iter().chain(colors).flat_map(|setting| ["-c", setting]);
+        let run = twin.run("copy", &settings.chain(push).collect::<Vec<_>>());
+        assert_eq!(run.status, 1, "{colors:?}");
+        assert!(run.stderr.contains(&0x1b), "{run:?}");
+    }
+    for colors in ["color.remote.error=blue", "color.remote.error=nosuch"] {
+        assert_eq!(twin.run("copy", &[&["-c", colors][..], &push].concat()).status, 1, "{colors}");
+    }
+}
+
+#[test]
 fn refspecs_come_from_standard_input() {
     let sandbox = sandbox();
     let twin = pushers(&sandbox);

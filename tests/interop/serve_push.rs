@@ -5,6 +5,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use bstr::ByteSlice;
+
 use crate::support::{Format, Git, Run, Sandbox, Stream, build, sandbox, state};
 
 /// A repository to push from, and two equal ones to push to: one behind C git's server, one behind gitr's.
@@ -303,5 +305,55 @@ fn the_files_for_dumb_clients_are_written_after_a_push() {
         });
         let written = fs::read_to_string(place.join("objects/info/packs")).unwrap();
         assert_eq!(written, format!("{}\n", packs.collect::<String>()));
+    }
+}
+
+/// What a repository that borrows from another says that the other has.
+#[test]
+fn tips_of_those_who_lend_objects_are_told_as_the_configuration_wants() {
+    let sandbox = Sandbox::new();
+    let (lender, borrower) = (sandbox.path("lender.git"), sandbox.path("borrower.git"));
+    build::project(&sandbox, &lender, Format::Sha1, 6);
+    sandbox.git(&sandbox.path(""), &["clone", "-q", "--bare", "-s", "lender.git", "borrower.git"]).success();
+    for (name, commit) in [("public/a", "main~1"), ("public/b", "main~2"), ("private/c", "main~3")] {
+        sandbox.git(&lender, &["update-ref", &format!("refs/heads/{name}"), commit]).success();
+    }
+    let script = "#!/bin/sh\ngit --git-dir=\"$1\" for-each-ref --format='%(objectname)' refs/heads/public\n\
+        printf '%s\\n' \"$@\" \"${GIT_DIR-none}\" >>said\n";
+    fs::write(borrower.join("tell"), script).unwrap();
+    fs::set_permissions(borrower.join("tell"), fs::Permissions::from_mode(0o755)).unwrap();
+    let told = |program: &std::ffi::OsStr| {
+        let mut command = sandbox.command(program);
+        command.current_dir(sandbox.path("")).args(["receive-pack", "borrower.git"]);
+        let run = Run::with_input(&mut command, b"0000").success();
+        let text = run.stdout.to_str_lossy();
+        let tips = text.lines().filter(|line| line.ends_with(" .have")).map(str::to_owned);
+        let mut tips: Vec<String> = tips.collect();
+        tips.sort_unstable();
+        (tips, fs::read_to_string(borrower.join("said")).unwrap_or_default())
+    };
+    for (settings, many) in [
+        (&[][..], 3),
+        (&[("core.alternateRefsPrefixes", "refs/heads/private")], 1),
+        (&[("core.alternateRefsPrefixes", "refs/heads/private refs/heads/public/")], 3),
+        (&[("core.alternateRefsCommand", "./tell")], 2),
+        (&[("core.alternateRefsCommand", "./tell"), ("core.alternateRefsPrefixes", "refs/heads/private")], 2),
+        (&[("core.alternateRefsCommand", "false")], 0),
+        (&[("core.alternateRefsCommand", "echo nonsense; ./tell")], 0),
+        (&[("core.alternateRefsCommand", "git --git-dir=\"$1\" rev-parse main~3; exit 3; :")], 1),
+    ] {
+        for key in ["core.alternateRefsCommand", "core.alternateRefsPrefixes"] {
+            sandbox.git(&borrower, &["config", "--unset-all", key]);
+        }
+        for (key, value) in settings {
+            sandbox.git(&borrower, &["config", key, value]).success();
+        }
+        let [theirs, ours] =
+            [Git::reference().program.as_os_str(), &sandbox::gitr_program()].map(|program| {
+                fs::remove_file(borrower.join("said")).ok();
+                told(program)
+            });
+        assert_eq!(ours, theirs, "{settings:?}");
+        assert_eq!(ours.0.len(), many, "{settings:?}: {ours:?}");
     }
 }

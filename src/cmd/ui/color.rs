@@ -59,10 +59,9 @@ impl Paint {
         Self { start: start.unwrap_or_default(), reset: sequence("reset".into()).unwrap_or_default() }
     }
 
-    /// The colour that `text` names, for tests.
-    #[cfg(test)]
-    pub(super) fn in_color(text: &str) -> Self {
-        Self { start: sequence(text.into()).unwrap_or_default(), reset: "\x1b[m".into() }
+    /// The colour that `text` names; `None` if it names none.
+    pub fn new(text: &BStr) -> Option<Self> {
+        Some(Self { start: sequence(text)?, reset: sequence("reset".into())? })
     }
 
     /// Appends `text` to `out`, coloured.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bstr::ByteSlice;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle, TermLike};
 
-use super::{Terminal, message, note, raw, remote};
+use super::{RemotePaints, Terminal, message, note, raw, remote};
 use crate::progress::{Event, Progress};
 use crate::telemetry;
 
@@ -29,7 +29,7 @@ pub struct Meters {
 }
 
 /// What of an operation is to be shown.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Meters and the server's lines.
     pub progress: bool,
@@ -38,7 +38,7 @@ pub struct Settings {
     /// How often `--verbose` was given.
     pub verbosity: u8,
     /// The server's keywords in colour.
-    pub color_remote: bool,
+    pub remote_paints: RemotePaints,
 }
 
 impl Meters {
@@ -67,7 +67,10 @@ impl Progress for Meters {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Remote { line, ending } => {
-                raw(&remote::render(line.as_bstr(), ending, &self.terminal, self.settings.color_remote));
+                for complaint in self.settings.remote_paints.complaints() {
+                    message("error", complaint.as_bstr());
+                }
+                raw(&remote::render(line.as_bstr(), ending, &self.terminal, &self.settings.remote_paints));
             }
             Event::Phase { title, done, total, bytes } if self.settings.progress => {
                 self.phase(title, done, total, bytes).show_if_due();

@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn failed_rows_are_painted() {
-        let shown = lines(&updates(), Paint::in_color("red"), false, false);
+        let shown = lines(&updates(), Paint::new("red".into()).unwrap(), false, false);
         let rejected = " \u{1b}[31m! [rejected]       \u{1b}[m v1 -> v1 (already exists)";
         assert_eq!(shown.last(), Some(&rejected.into()));
         let painted: Vec<bool> = shown.iter().map(|line| line.contains(&b'\x1b')).collect();

@@ -2,21 +2,53 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::color::Paint;
 use super::{Terminal, filter};
 use crate::progress::Ending;
+use crate::repo::Config;
 
 /// Words that are coloured at the beginning of a line, with git's default colours.
 const KEYWORDS: [(&str, &str); 4] =
-    [("hint", "\x1b[33m"), ("warning", "\x1b[1;33m"), ("success", "\x1b[1;32m"), ("error", "\x1b[1;31m")];
+    [("hint", "yellow"), ("warning", "bold yellow"), ("success", "bold green"), ("error", "bold red")];
+
+/// The colours of the far side's words: `color.remote` and `color.remote.<slot>`.
+#[derive(Debug, Clone, Default)]
+pub struct RemotePaints {
+    /// The words with their colours; none where there is no colour.
+    paints: Vec<(&'static str, Paint)>,
+    /// Values that name no colour. Seen in git 2.47.3: it tells of them, coloured or not, once the far side speaks.
+    bad: Vec<BString>,
+}
+
+impl RemotePaints {
+    /// As `config` has them for `terminal`.
+    pub fn new(terminal: &Terminal, config: &Config) -> Self {
+        let mut all = Self::default();
+        for (word, default) in KEYWORDS {
+            let text = config.string(&format!("color.remote.{word}")).unwrap_or_else(|| default.into());
+            let paint = Paint::new(text.as_bstr()).or_else(|| {
+                all.bad.push(text);
+                Paint::new(default.into())
+            });
+            all.paints.extend(paint.map(|paint| (word, paint)));
+        }
+        if !terminal.has_color(config, "remote") {
+            all.paints.clear();
+        }
+        all
+    }
+
+    /// The complaints of values that name no colour; the second time there are none.
+    pub(super) fn complaints(&mut self) -> impl Iterator<Item = BString> {
+        let complain = |text: BString| BString::from(format!("invalid color value: {text}"));
+        std::mem::take(&mut self.bad).into_iter().map(complain)
+    }
+}
 
 /// The bytes that show one line of band 2, as git 2.47.3 writes them.
-pub(super) fn render(line: &BStr, ending: Ending, terminal: &Terminal, is_colored: bool) -> BString {
+pub(super) fn render(line: &BStr, ending: Ending, terminal: &Terminal, paints: &RemotePaints) -> BString {
     let mut text = BString::from("remote: ");
-    if is_colored {
-        color(line, &mut text);
-    } else {
-        filter::mask(line, &mut text);
-    }
+    color(line, paints, &mut text);
     if ending != Ending::Unterminated && !line.is_empty() {
         // Clears what a longer line before left behind.
         text.extend_from_slice(if terminal.is_smart { b"\x1b[K" } else { b"        " });
@@ -28,17 +60,15 @@ pub(super) fn render(line: &BStr, ending: Ending, terminal: &Terminal, is_colore
     text
 }
 
-fn color(line: &BStr, out: &mut BString) {
+fn color(line: &BStr, RemotePaints { paints, .. }: &RemotePaints, out: &mut BString) {
     let blanks = line.find_not_byteset(b" \t").unwrap_or(line.len());
     let (before, rest) = line.split_at(blanks);
-    for (keyword, color) in KEYWORDS {
+    for (keyword, paint) in paints {
         let Some(word) = rest.get(..keyword.len()) else { continue };
         let is_word = rest.get(keyword.len()).is_none_or(|next| !next.is_ascii_alphanumeric());
         if is_word && word.eq_ignore_ascii_case(keyword.as_bytes()) {
             out.extend_from_slice(before);
-            out.extend_from_slice(color.as_bytes());
-            out.extend_from_slice(word);
-            out.extend_from_slice(b"\x1b[m");
+            paint.put(word, out);
             filter::mask(rest.get(keyword.len()..).unwrap_or_default().as_bstr(), out);
             return;
         }
@@ -52,7 +82,9 @@ mod tests {
 
     fn shown(line: &str, ending: Ending, is_smart: bool, is_colored: bool) -> String {
         let terminal = Terminal { is_tty: is_smart, columns: 80, is_smart, delay_seconds: 2 };
-        render(line.into(), ending, &terminal, is_colored).to_string()
+        let paint = |(word, color): (&'static str, &str)| Some((word, Paint::new(color.into())?));
+        let paints = KEYWORDS.into_iter().filter(|_| is_colored).filter_map(paint).collect();
+        render(line.into(), ending, &terminal, &RemotePaints { paints, bad: Vec::new() }).to_string()
     }
 
     #[test]

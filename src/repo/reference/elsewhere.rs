@@ -1,13 +1,11 @@
-//! What else keeps objects alive: other work trees of the repository, reflogs, and the refs of repositories that lend us
-//! objects. git-worktree(1), "Refs"; git-rev-list(1), `--reflog` and `--alternate-refs`.
+//! What else keeps objects alive: other work trees of the repository, and reflogs. git-worktree(1), "Refs";
+//! git-rev-list(1), `--reflog`.
 
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
-use gix_hash::ObjectId;
 
 use super::list::walk;
-use super::tips_of;
 use crate::repo::{Error, Repository};
 
 /// Which work trees of a repository are looked at.
@@ -55,20 +53,6 @@ impl Repository {
         names.sort_unstable();
         names.dedup();
         Ok(names)
-    }
-
-    /// The tips of the repositories whose objects are borrowed; `core.alternateRefsPrefixes` may narrow them down.
-    pub fn borrowed_tips(&self) -> Result<Vec<ObjectId>, Error> {
-        let mut tips = Vec::new();
-        let prefixes = self.config.string("core.alternateRefsPrefixes").unwrap_or_else(|| "refs/".into());
-        for objects in self.objects()?.alternates() {
-            let Some(git_dir) = objects.parent() else { continue };
-            for prefix in prefixes.fields() {
-                let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
-                tips.extend(tips_of(git_dir, prefix.as_bstr(), self.object_hash));
-            }
-        }
-        Ok(tips)
     }
 }
 

@@ -19,6 +19,7 @@ pub use rename::Rename;
 pub use snapshot::{Seen, Snapshot};
 use transaction::Settings;
 
+mod borrowed;
 mod conflict;
 mod directory;
 mod elsewhere;
