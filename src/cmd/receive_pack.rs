@@ -40,6 +40,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let conversation = service::conversation(values.http_backend_info_refs, values.stateless_rpc);
     let mut input = BufReader::new(service::Input::stdin(None)?);
     let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
-    ReceivePack::new(&repo, conversation)?.serve(version_asked(&repo.env), &mut input, &mut out)?;
+    let service = ReceivePack::new(&repo, conversation)?.called(directory.as_encoded_bytes());
+    service.serve(version_asked(&repo.env), &mut input, &mut out)?;
     Ok(0)
 }

@@ -64,6 +64,26 @@ impl LooseWriter {
     }
 }
 
+/// Writes `content` as a loose object of `kind` below `objects`, and gives its id.
+///
+/// # Errors
+///
+/// If it cannot be hashed or written; nothing is left behind then.
+pub fn write_loose(
+    objects: &Path,
+    object_hash: gix_hash::Kind,
+    kind: Kind,
+    content: &[u8],
+) -> Result<ObjectId, Error> {
+    let hashed = gix_object::compute_hash(object_hash, kind, content);
+    let id = hashed.map_err(|error| Error::BadPack(error.to_string()))?;
+    if let Some(mut writer) = LooseWriter::create(objects, &id, kind, content.len() as u64)? {
+        writer.write(content)?;
+        writer.finish()?;
+    }
+    Ok(id)
+}
+
 /// The file of the loose object `id`.
 fn path_of(objects: &Path, id: &oid) -> PathBuf {
     let hex = id.to_hex().to_string();

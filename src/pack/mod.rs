@@ -52,6 +52,7 @@ mod thin;
 mod worker;
 
 pub use gix_object::Kind;
+pub use loose::write_loose;
 pub use receive::{receive, receive_at};
 pub use special::check_modules;
 

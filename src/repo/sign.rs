@@ -1,4 +1,5 @@
-//! Signing by the user's program: `gpg.format`, `gpg.program`, `gpg.<format>.program`, `user.signingKey`. git-config(1).
+//! Signing by the user's program, and judging what was signed: `gpg.format`, `gpg.program`, `gpg.<format>.program`,
+//! `user.signingKey`. git-config(1).
 
 use std::path::PathBuf;
 
@@ -9,8 +10,10 @@ use super::{Error, Repository};
 
 mod program;
 mod ssh;
+mod verify;
 
 use program::Program;
+pub use verify::{Validity, Verdict};
 
 /// What gpg says behind `--status-fd` once it has signed (the file DETAILS of its documentation).
 const CREATED: &[u8] = b"[GNUPG:] SIG_CREATED ";
@@ -113,7 +116,7 @@ impl Signer<'_> {
     ///
     /// [`Error::Sign`] in git's words if the program cannot be started or fails. No temporary file stays behind.
     pub fn sign(&self, text: &[u8]) -> Result<BString, Error> {
-        let program = self.program()?;
+        let program = program_of(self.repo, self.format)?;
         let mut signature = match (self.format, &self.key) {
             (Format::OpenPgp | Format::X509, Key::Name(name)) => self.gpg(&program, name, text),
             (_, key) => ssh::sign(self.repo, &program, key, text),
@@ -134,27 +137,27 @@ impl Signer<'_> {
             ended.stderr.starts_with(CREATED) || ended.stderr.find([b"\n", CREATED].concat()).is_some();
         if ended.success && created { Ok(ended.stdout) } else { Err(failed(&ended.stderr)) }
     }
+}
 
-    /// `gpg.<format>.program`, and for `openpgp` also `gpg.program`: whichever is defined last.
-    fn program(&self) -> Result<Program, Error> {
-        let (subsection, default) = match self.format {
-            Format::OpenPgp => ("openpgp", "gpg"),
-            Format::X509 => ("x509", "gpgsm"),
-            Format::Ssh => ("ssh", "ssh-keygen"),
-        };
-        let mut key = None;
-        for (of, name, _) in self.repo.config.section("gpg") {
-            match of {
-                Some(of) if of == subsection && name == "program" => key = Some(format!("gpg.{of}.program")),
-                None if self.format == Format::OpenPgp && name == "program" => {
-                    key = Some("gpg.program".to_owned());
-                }
-                Some(_) | None => {}
+/// `gpg.<format>.program`, and for `openpgp` also `gpg.program`: whichever is defined last.
+fn program_of(repo: &Repository, format: Format) -> Result<Program, Error> {
+    let (subsection, default) = match format {
+        Format::OpenPgp => ("openpgp", "gpg"),
+        Format::X509 => ("x509", "gpgsm"),
+        Format::Ssh => ("ssh", "ssh-keygen"),
+    };
+    let mut key = None;
+    for (of, name, _) in repo.config.section("gpg") {
+        match of {
+            Some(of) if of == subsection && name == "program" => key = Some(format!("gpg.{of}.program")),
+            None if format == Format::OpenPgp && name == "program" => {
+                key = Some("gpg.program".to_owned());
             }
+            Some(_) | None => {}
         }
-        let path = key.map_or(Ok(None), |key| self.repo.config.path(&key))?;
-        Ok(Program(path.unwrap_or_else(|| default.into())))
     }
+    let path = key.map_or(Ok(None), |key| repo.config.path(&key))?;
+    Ok(Program(path.unwrap_or_else(|| default.into())))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 
+use self::certificate::{Nonce, Presented};
 use self::hooks::Hooks;
 use self::quarantine::Quarantine;
 use self::settings::Settings;
@@ -26,6 +27,7 @@ use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
 use crate::repo::{Objects, Repository};
 
 mod advertise;
+mod certificate;
 mod checks;
 mod execute;
 mod hooks;
@@ -42,6 +44,8 @@ pub struct ReceivePack<'a> {
     refs: Served<'a>,
     settings: Settings,
     conversation: Conversation,
+    /// What a client that signs its push has to sign with it, if signed pushes are taken.
+    nonce: Option<Nonce>,
     /// The branches that are checked out, and where: read once it matters.
     checked_out: OnceCell<Vec<(BString, PathBuf)>>,
     /// The objects, those of the push among them: opened once it is welcome.
@@ -97,11 +101,20 @@ impl<'a> ReceivePack<'a> {
         Ok(Self {
             repo,
             refs,
+            nonce: Nonce::issue(&settings, b".", repo.object_hash),
             settings,
             conversation,
             checked_out: OnceCell::new(),
             objects: OnceCell::new(),
         })
+    }
+
+    /// Says how the one who started us calls the repository, which goes into nonces: a dot where this is not said, as it is
+    /// for C git's daemon and HTTP server.
+    #[must_use]
+    pub fn called(mut self, name: &[u8]) -> Self {
+        self.nonce = Nonce::issue(&self.settings, name, self.repo.object_hash);
+        self
     }
 
     /// The branches that are checked out, and where.
@@ -143,12 +156,23 @@ impl<'a> ReceivePack<'a> {
         if self.conversation == Conversation::Advertisement {
             return Ok(());
         }
-        let request = Request::decode(input, self.repo.object_hash)?;
+        let mut request = Request::decode(input, self.repo.object_hash)?;
         if request.commands.is_empty() && request.certificate.is_none() {
             return Ok(());
         }
         self.check(&request)?;
-        self.receive(&request, input, out)
+        let certificate = request.certificate.take().map(|text| self.presented(text)).transpose()?;
+        if let Some(certificate) = &certificate {
+            request.commands.extend_from_slice(certificate.commands());
+        }
+        self.receive(&request, certificate, input, out)
+    }
+
+    /// What is in a certificate.
+    fn presented(&self, text: BString) -> Result<Presented<'_>, Error> {
+        let is_stateful = self.conversation == Conversation::Stateful;
+        let slop = (!is_stateful).then_some(self.settings.nonce_slop);
+        Presented::read(text, self.repo.object_hash, self.nonce.as_ref(), slop)
     }
 
     /// Refuses what was not advertised.
@@ -158,8 +182,11 @@ impl<'a> ReceivePack<'a> {
         if format != own.as_bytes() {
             return Err(Error::Refused(format!("error: unsupported object format '{}'", format.as_bstr())));
         }
-        if request.certificate.is_some() {
-            return Err(Error::Refused("push certificates are not accepted here".into()));
+        if request.certificate.is_some() && !request.commands.is_empty() {
+            // gitprotocol-pack(5) forbids it; hooks could not tell what was signed
+            return Err(Error::Refused(
+                "protocol error: got both push certificate and unsigned commands".into(),
+            ));
         }
         Ok(())
     }
@@ -167,6 +194,7 @@ impl<'a> ReceivePack<'a> {
     fn receive(
         &self,
         request: &Request,
+        certificate: Option<Presented<'_>>,
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<(), Error> {
@@ -182,7 +210,7 @@ impl<'a> ReceivePack<'a> {
             Ok(None)
         };
         let options = request.options.as_deref().unwrap_or_default();
-        let hooks = Hooks { repo: self.repo, options: options.to_vec() };
+        let hooks = Hooks { repo: self.repo, options: options.to_vec(), certificate };
         let unpack = match unpacked {
             Ok(received) => {
                 self.execute(request, &mut rows, (quarantine, received), &hooks, &mut voice)?;

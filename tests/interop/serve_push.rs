@@ -287,6 +287,68 @@ fn the_proc_receive_hook_gets_the_commands_that_c_git_gives_it() {
     }
 }
 
+/// Signs with something that is no signature, of the kind that the file `kind` beside it names.
+const SIGN: &str = r#"
+cat >/dev/null; kind=$(cat "${0%/*}/kind"); echo '[GNUPG:] SIG_CREATED D' >&2
+echo "-----BEGIN $kind-----"; echo abc; echo "-----END $kind-----""#;
+
+/// Notes how it was asked, and answers with the file `answer` beside it.
+const JUDGE: &str = r#"
+{ echo "$*" | sed 's,/[^ ]*vtag[^ ]*\|/[^ ]*/[.]tmp[^ ]*,<signature>,'
+sed -e 's/ [0-9]* +0000/ <time>/' -e 's/^nonce .*/nonce/' -e s/theirs/ours/; } >>"${0%/*}/asked"
+sed 's/^/[GNUPG:] /' "${0%/*}/answer""#;
+
+/// Tells what the server thinks of the certificate, and removes it, since each has another id.
+const TELL_CERTIFICATE: &str = r#"
+cat; env | grep '^GIT_PUSH_CERT' | grep -v 'CERT=\|NONCE=' | sort
+git cat-file blob $GIT_PUSH_CERT | sed -n -e '/^-----/p' -e '/^0/p'
+test -n "$GIT_QUARANTINE_PATH" || rm -f objects/$(echo $GIT_PUSH_CERT | sed 's|^..|&/|')"#;
+
+/// What programs say of a signature, and how they are asked.
+#[test]
+fn signatures_are_judged_as_c_git_judges_them() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let work = pushed.sandbox.path("work.git");
+    let program = |place: &Path, name: &str, script: &str| {
+        fs::write(place.join(name), format!("#!/bin/sh{script}\n")).unwrap();
+        fs::set_permissions(place.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        place.join(name).display().to_string()
+    };
+    let sign = program(&work, "sign", SIGN);
+    pushed.sandbox.git(&work, &["config", "gpg.program", &sign]).success();
+    pushed.prepare(|sandbox, place| {
+        let judge = program(place, "judge", JUDGE);
+        for key in ["gpg.program", "gpg.x509.program"] {
+            drop(sandbox.git(place, &["config", key, &judge]).success());
+        }
+    });
+    pushed.configure("receive.certNonceSeed", "seed");
+    pushed.configure("receive.advertisePushOptions", "true");
+    for name in ["pre-receive", "post-receive"] {
+        pushed.hook(name, TELL_CERTIFICATE);
+    }
+    pushed.grow(12..14);
+    for (number, (kind, answer)) in [
+        ("PGP SIGNATURE", "GOODSIG 0123 N <e>\nTRUST_NEVER 0 pgp"),
+        ("PGP SIGNATURE", "ERRSIG 0123 1 2 3\nNO_PUBKEY 0123"),
+        ("PGP SIGNATURE", "GOODSIG 0123 N <e>\nBADSIG 0123 N <e>"),
+        ("PGP MESSAGE", "EXPKEYSIG 0123 N <e>"),
+        ("SIGNED MESSAGE", "BADSIG 0123 N <e>"),
+        ("PGP SIGNATURE", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        fs::write(work.join("kind"), kind).unwrap();
+        pushed.prepare(|_, place| fs::write(place.join("answer"), format!("{answer}\n")).unwrap());
+        let name = format!("main:refs/heads/{number}");
+        let run = pushed.same(&["--signed", "-o", "a", "-o", "b", &name]);
+        assert!(run.complains_of("GIT_PUSH_CERT_STATUS"), "{run:?}");
+    }
+    let [theirs, ours] = pushed.places().map(|place| fs::read_to_string(place.join("asked")).unwrap());
+    assert_eq!(ours, theirs);
+}
+
 /// `receive.updateServerInfo`.
 #[test]
 fn the_files_for_dumb_clients_are_written_after_a_push() {

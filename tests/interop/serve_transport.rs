@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use crate::push::signed;
+use crate::support::push::push_once;
 use crate::support::{Case, Format, Git, Kind, Stream, build, sandbox};
 use crate::{clone, fetch, ls_remote};
 
@@ -86,5 +88,19 @@ fn pushed(kind: Kind) {
 fn pushed_to_gitr() {
     for kind in [Kind::Daemon, Kind::Ssh, Kind::Apache, Kind::GitrServe] {
         pushed(kind);
+    }
+}
+
+/// With keys of ssh and of gnupg, by both clients; over HTTP the one who issues a nonce is not the one who sees it again.
+#[test]
+fn signed_pushes_are_judged_by_gitr() {
+    for (kind, format) in [
+        (Kind::File, Format::Sha256),
+        (Kind::Daemon, Format::Sha1),
+        (Kind::Ssh, Format::Sha1),
+        (Kind::GitrServe, Format::Sha1),
+        (Kind::Apache, Format::Sha1),
+    ] {
+        push_once(kind, server(), format, 2, signed::scenario);
     }
 }

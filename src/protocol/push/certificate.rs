@@ -88,7 +88,7 @@ impl Certificate {
     ///
     /// [`Error::Malformed`] in the words of git's receive-pack.
     pub fn decode(text: &BStr, object_hash: gix_hash::Kind) -> Result<Self, Error> {
-        let (payload, signature) = text.split_at(payload_len(text));
+        let (payload, signature) = split_signature(text);
         let malformed = |reason: &str| Error::Malformed(reason.to_owned());
         let (header, commands) =
             payload.split_once_str("\n\n").ok_or_else(|| malformed("malformed push certificate"))?;
@@ -116,7 +116,9 @@ impl Certificate {
         match name {
             b"pusher" => self.pusher = value.into(),
             b"pushee" => self.pushee = Some(value.into()),
-            b"nonce" => self.nonce = Some(value.into()),
+            b"nonce" => {
+                self.nonce.get_or_insert(value.into());
+            }
             b"push-option" => self.options.push(value.into()),
             _ => {}
         }
@@ -128,6 +130,12 @@ impl Certificate {
 pub fn is_valid_nonce(nonce: &BStr) -> bool {
     let is_valid = |byte: &u8| byte.is_ascii_alphanumeric() || b"-./+=_".contains(byte);
     nonce.len() <= NONCE_LEN_MAX && nonce.iter().all(is_valid)
+}
+
+/// What was signed, and the signature: of a certificate as it came, to the byte.
+pub fn split_signature(text: &BStr) -> (&BStr, &BStr) {
+    let (payload, signature) = text.split_at(payload_len(text));
+    (payload.as_bstr(), signature.as_bstr())
 }
 
 /// Where the signature begins: at the last line that begins like one.

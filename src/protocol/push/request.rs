@@ -90,7 +90,8 @@ impl Request {
             request.capabilities.extend(words.map(BString::from));
             if line == b"push-cert" {
                 let (certificate, is_last) = read_certificate(&mut reader)?;
-                request.certificate = Some(certificate);
+                // of two, the second makes nonsense of the first, as in C git
+                request.certificate.get_or_insert_default().extend_from_slice(&certificate);
                 if is_last {
                     break;
                 }

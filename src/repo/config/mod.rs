@@ -224,7 +224,7 @@ impl Config {
     }
 
     /// The error about the last value of `key` where it is none of those git knows.
-    pub(super) fn invalid_value(&self, key: &str) -> Error {
+    pub(crate) fn invalid_value(&self, key: &str) -> Error {
         let value = self.string(key).unwrap_or_default();
         let reason = format!("invalid value for '{key}': '{value}'");
         match self.last(key) {

@@ -95,8 +95,8 @@ pub(super) fn sign(repo: &Repository, program: &Program, key: &Key, text: &[u8])
 }
 
 /// A file for ssh-keygen. One of ours goes when the value does, or when a signal ends the process.
-struct Scratch {
-    path: PathBuf,
+pub(super) struct Scratch {
+    pub(super) path: PathBuf,
     _ours: Option<gix_tempfile::Handle<gix_tempfile::handle::Closed>>,
 }
 
@@ -105,7 +105,7 @@ impl Scratch {
         Self { path: path.to_owned(), _ours: None }
     }
 
-    fn write(repo: &Repository, content: &[u8]) -> Result<Self, Error> {
+    pub(super) fn write(repo: &Repository, content: &[u8]) -> Result<Self, Error> {
         let directory = repo.env.path("TMPDIR").unwrap_or_else(std::env::temp_dir);
         let failed = |source| Error::Io {
             action: "could not create temporary file in",

@@ -53,10 +53,12 @@ impl ReceivePack<'_> {
     /// The words behind the NUL, in the order of git 2.47.3.
     fn capabilities(&self) -> Vec<u8> {
         let settings = &self.settings;
+        let nonce = self.nonce.as_ref().map(|nonce| format!(" push-cert={nonce}")).unwrap_or_default();
         let mut list = b"report-status report-status-v2 delete-refs side-band-64k quiet".to_vec();
         for (word, is_there) in [
             (" atomic", settings.has_atomic),
             (" ofs-delta", settings.has_ofs_delta),
+            (&nonce, self.nonce.is_some()),
             (" push-options", settings.has_push_options),
         ] {
             list.extend_from_slice(if is_there { word.as_bytes() } else { b"" });

@@ -27,6 +27,10 @@ impl ReceivePack<'_> {
         hooks: &Hooks<'_>,
         voice: &mut Voice<'_>,
     ) -> Result<(), Error> {
+        if hooks.certificate.as_ref().is_some_and(|certificate| !certificate.has_options(&hooks.options)) {
+            fail_open(rows, "inconsistent push options");
+            return Ok(());
+        }
         self.check_connected(request, rows, (&quarantine, received.as_ref()), voice)?;
         self.reject_hidden(rows);
         self.check_aliases(rows, voice)?;

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use bstr::BString;
 use gix_hash::ObjectId;
 
+use super::certificate::Presented;
 use super::{Row, Voice};
 use crate::protocol::fetch::SideBand;
 use crate::protocol::push::Command;
@@ -17,6 +18,8 @@ pub(super) struct Hooks<'a> {
     pub repo: &'a Repository,
     /// What `git push -o` said.
     pub options: Vec<BString>,
+    /// What the client has signed.
+    pub certificate: Option<Presented<'a>>,
 }
 
 impl Hooks<'_> {
@@ -28,10 +31,11 @@ impl Hooks<'_> {
         voice: &mut Voice<'_>,
     ) -> Result<bool, Error> {
         let lines = lines(rows.iter().filter(|row| row.is_open()));
-        if lines.is_empty() {
+        if lines.is_empty() || self.repo.hook("pre-receive")?.is_none() {
             return Ok(true);
         }
-        self.run("pre-receive", &[], &lines, self.with_options(env), voice)
+        let env = self.telling(env, voice)?;
+        self.run("pre-receive", &[], &lines, env, voice)
     }
 
     /// Asks `update` about one ref; whether it agrees.
@@ -48,8 +52,11 @@ impl Hooks<'_> {
         if done.is_empty() {
             return Ok(());
         }
-        let lines = lines(done.iter().copied());
-        self.run("post-receive", &[], &lines, self.with_options(self.repo.env.clone()), voice)?;
+        if self.repo.hook("post-receive")?.is_some() {
+            let lines = lines(done.iter().copied());
+            let env = self.telling(self.repo.env.clone(), voice)?;
+            self.run("post-receive", &[], &lines, env, voice)?;
+        }
         let names: Vec<&OsStr> = done.iter().map(|row| OsStr::from_bytes(&row.command.name)).collect();
         self.run("post-update", &names, b"", self.repo.env.clone(), voice)?;
         Ok(())
@@ -81,12 +88,18 @@ impl Hooks<'_> {
         }
     }
 
-    fn with_options(&self, mut env: Environment) -> Environment {
+    /// `env`, which tells of the push options and of the certificate.
+    fn telling(&self, mut env: Environment, voice: &mut Voice<'_>) -> Result<Environment, Error> {
         env.set("GIT_PUSH_OPTION_COUNT", self.options.len().to_string());
         for (number, option) in self.options.iter().enumerate() {
             env.set(format!("GIT_PUSH_OPTION_{number}"), OsString::from(OsStr::from_bytes(option)));
         }
-        env
+        if let Some(certificate) = &self.certificate {
+            for (name, value) in certificate.variables(self.repo, voice)? {
+                env.set(*name, OsStr::from_bytes(value));
+            }
+        }
+        Ok(env)
     }
 }
 

@@ -32,6 +32,10 @@ pub(super) struct Settings {
     /// What the `proc-receive` hook does in our place.
     pub handed_over: Vec<HandedOver>,
     pub session_id: Option<BString>,
+    /// `receive.certNonceSeed`: the secret of the nonces that are to be signed.
+    pub nonce_seed: Option<BString>,
+    /// `receive.certNonceSlop`, in seconds: how old a nonce may be to count as fresh.
+    pub nonce_slop: u64,
 }
 
 /// One value of `receive.procReceiveRefs`: `[<modifiers>:]<prefix>`.
@@ -80,8 +84,16 @@ impl Settings {
             writes_server_info: is("receive.updateServerInfo", false)?,
             handed_over: config.strings("receive.procReceiveRefs").iter().map(HandedOver::parse).collect(),
             session_id: session_id(config, &repo.env)?,
+            nonce_seed: config.string("receive.certNonceSeed"),
+            nonce_slop: slop(config)?,
         })
     }
+}
+
+/// The slop of nonces, which C git reads as a number without sign.
+fn slop(config: &Config) -> Result<u64, Error> {
+    let value = config.integer("receive.certNonceSlop")?.unwrap_or(0);
+    u64::try_from(value).map_err(|_| config.invalid_value("receive.certnonceslop"))
 }
 
 impl HandedOver {

@@ -13,7 +13,7 @@ mod ordinary;
 mod plumbing;
 mod refspec;
 mod refusal;
-mod signed;
+pub mod signed;
 mod size;
 mod source;
 mod submodule;

@@ -25,7 +25,7 @@ const REMOVE_CERTIFICATE: &str = "test -n \"$GIT_PUSH_CERT\" || exit 0\n\
     rm -f objects/$(echo $GIT_PUSH_CERT | sed 's|^..|&/|')\n";
 
 /// Every row, one after the other.
-pub(super) fn scenario(pushers: &Pushers<'_>) {
+pub fn scenario(pushers: &Pushers<'_>) {
     pushers.in_server(&["config", "gpg.ssh.allowedSignersFile", &signers(&pushers.case.sandbox)]);
     pushers.server_hook("pre-receive", TELL_CERTIFICATE);
     pushers.server_hook("post-receive", REMOVE_CERTIFICATE);
