@@ -7,6 +7,10 @@ use gix_hash::{ObjectId, oid};
 
 use super::hash::ChecksumWriter;
 
+mod read;
+
+pub use read::{Ids, read_ids};
+
 /// One object of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Item {

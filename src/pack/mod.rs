@@ -52,9 +52,9 @@ mod thin;
 mod worker;
 
 pub use gix_object::Kind;
-pub use loose::write_loose;
+pub use loose::{Arrival, receive_loose, write_loose};
 pub use receive::{receive, receive_at};
-pub use special::check_modules;
+pub use special::{check_modules, check_objects};
 
 /// Gives objects that a thin pack's deltas are based on, and those that an incoming object may collide with.
 pub trait Bases: Sync {

@@ -77,6 +77,34 @@ pub fn check_modules(
     outcome
 }
 
+/// Checks the objects `ids`, which came one by one, and what their trees name in a special way.
+///
+/// # Errors
+///
+/// As [`check_modules`].
+pub fn check_objects(
+    ids: &[ObjectId],
+    rules: &Rules,
+    bases: &dyn Bases,
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let checker = Checker::new(Some(rules));
+    let mut content = Vec::new();
+    let mut outcome =
+        ids.iter().try_for_each(|id| match bases.find(id, &mut content).map_err(Error::Read)? {
+            Some(kind) => checker.check(id, kind, &content).map_err(|error| refused(Some(kind), error)),
+            None => Err(Error::Missing { kind: "object", id: *id }),
+        });
+    for (id, special) in checker.specials() {
+        let kind = bases.find(&id, &mut content).map_err(Error::Read)?;
+        let object = kind.map(|kind| (kind, content.as_slice()));
+        let found = checker.check_special(&id, special, object);
+        outcome = outcome.and(found.map_err(|error| refused(kind, error)));
+    }
+    checker.tell(progress);
+    outcome
+}
+
 /// Which entries have the ids in `wanted`.
 fn places(mut wanted: HashMap<ObjectId, Option<u32>>, table: &Table) -> HashMap<ObjectId, Option<u32>> {
     for (index, id) in table.ids() {

@@ -332,7 +332,7 @@ impl<'a> Clone<'a> {
         }
     }
 
-    /// Has a helper program bring the objects.
+    /// Brings the objects from where git's protocol is not spoken.
     fn take_foreign(
         &self,
         repo: &Repository,
@@ -344,7 +344,8 @@ impl<'a> Clone<'a> {
         if !foreign.imports() {
             foreign.ask_connectivity(progress)?;
             foreign.set("cloning", "true", progress)?;
-            is_connected = foreign.fetch(&plan.map, progress)?.is_connected;
+            let wished = (plan.map.as_slice(), &self.options.deepen);
+            is_connected = foreign.fetch(repo, wished, progress)?.is_connected;
         }
         let is_cut = !repo.shallow()?.is_empty();
         self.check_shallow(is_cut && self.options.deepen == Deepen::default())?;

@@ -1,4 +1,5 @@
-//! The far side of an operation: a session in git's protocol, or a remote helper program with commands of its own.
+//! The far side of an operation: a session in git's protocol, a remote helper program with commands of its own, or the
+//! files of a repository.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -7,26 +8,46 @@ use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::ref_map::Mapping;
-use super::{Error, RepoSettings, Session, config};
+use super::{Error, RepoSettings, Session, config, dumb};
+use crate::pack::Stored;
 use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
 use crate::protocol::{Ref, Service, Version};
 use crate::repo::Repository;
-use crate::transport::helper::{self, Fetched, Helper, Listing, Purpose, Way};
-use crate::transport::{self, IpVersion, Scheme, Url};
+use crate::transport::helper::{self, Fetched, Helper, KeepFile, Listing, Purpose, Way};
+use crate::transport::{self, Files, IpVersion, Scheme, Url};
 
 /// How a repository is reached.
 pub enum Far {
     /// In git's protocol.
     Session(Box<Session>),
-    /// By a helper program that moves objects itself.
+    /// By a helper program that moves objects itself, or file by file.
     Foreign(Foreign),
 }
 
-/// A helper program that has told the refs of the far side. gitremote-helpers(7).
+/// A far side that has told its refs and speaks no protocol of git's: see [`Mover`].
 pub struct Foreign {
-    helper: Box<Helper>,
+    mover: Mover,
     listing: Listing,
+}
+
+/// How objects come from where git's protocol is not spoken.
+enum Mover {
+    /// A helper program brings them. gitremote-helpers(7).
+    Program(Box<Helper>),
+    /// We take the files of the repository, as they lie there. gitprotocol-http(5), "Dumb Clients".
+    Files(Box<dyn Files>),
+}
+
+/// What a [`Foreign`] brought.
+#[derive(Default)]
+pub(super) struct Brought {
+    /// What keeps the new packs until refs have moved, where a program made them.
+    pub(super) files: Vec<KeepFile>,
+    /// What keeps them where we did.
+    pub(super) packs: Vec<Stored>,
+    /// Whether a program has seen to it that all history is here, as it was asked to.
+    pub(super) is_connected: bool,
 }
 
 impl Far {
@@ -47,8 +68,11 @@ impl Far {
             Way::Wire(transport) => transport,
             Way::Program(helper) => return Foreign::listed(helper, Purpose::Fetch, progress),
         };
-        let session = Session::begin(transport.as_mut(), settings, server_options, progress)?;
-        Ok(Self::Session(Box::new(session)))
+        let mut connection = transport.connect(Service::UploadPack, version, progress)?;
+        if let Some(files) = connection.files() {
+            return Foreign::of_files(files, server_options, progress);
+        }
+        Ok(Self::Session(Box::new(Session::begin(connection, settings, server_options)?)))
     }
 
     /// Reaches the repository at `url` to push, as [`Session::connect_receive_pack`].
@@ -128,7 +152,19 @@ impl Far {
 impl Foreign {
     fn listed(mut helper: Box<Helper>, purpose: Purpose, progress: &mut dyn Progress) -> Result<Far, Error> {
         let listing = helper.list(purpose, progress)?;
-        Ok(Far::Foreign(Self { helper, listing }))
+        Ok(Far::Foreign(Self { mover: Mover::Program(helper), listing }))
+    }
+
+    fn of_files(
+        mut files: Box<dyn Files>,
+        server_options: &[BString],
+        progress: &mut dyn Progress,
+    ) -> Result<Far, Error> {
+        let listing = dumb::list(&mut *files, progress)?;
+        if !server_options.is_empty() {
+            return Err(Error::Usage("server options require protocol version 2 or later".into()));
+        }
+        Ok(Far::Foreign(Self { mover: Mover::Files(files), listing }))
     }
 
     /// The refs of the far side; those that have to be imported first have the null id.
@@ -143,17 +179,22 @@ impl Foreign {
 
     /// Whether the import must come first.
     pub fn imports(&self) -> bool {
-        self.helper.imports()
+        matches!(&self.mover, Mover::Program(helper) if helper.imports())
     }
 
     /// Whether anything can be pushed there.
     pub(super) fn takes_pushes(&self) -> bool {
-        self.helper.pushes() || self.helper.exports()
+        matches!(&self.mover, Mover::Program(helper) if helper.pushes() || helper.exports())
     }
 
     /// The program, for the commands of a push.
-    pub(super) fn helper(&mut self) -> &mut Helper {
-        &mut self.helper
+    pub(super) fn helper(&mut self) -> Result<&mut Helper, Error> {
+        match &mut self.mover {
+            Mover::Program(helper) => Ok(helper),
+            Mover::Files(files) => {
+                Err(Error::Usage(format!("'{}' is no smart git server: it takes no push", files.base())))
+            }
+        }
     }
 
     /// Imports what `names` lead to and learns their ids by that.
@@ -161,10 +202,10 @@ impl Foreign {
         let mut seen = HashSet::new();
         let mut asked: Vec<BString> = names.iter().map(|name| self.followed(name).clone()).collect();
         asked.retain(|name| seen.insert(name.clone()));
+        let Self { mover: Mover::Program(helper), listing } = self else { return Ok(()) };
         if asked.is_empty() {
             return Ok(());
         }
-        let Self { helper, listing } = self;
         helper.import(&asked)?;
         for name in asked {
             let private = helper.private_ref(name.as_bstr()).unwrap_or_else(|| name.clone());
@@ -179,11 +220,13 @@ impl Foreign {
         Ok(())
     }
 
-    /// Has the program bring what `map` names.
-    pub(super) fn fetch(&mut self, map: &[Mapping], progress: &mut dyn Progress) -> Result<Fetched, Error> {
-        if !self.helper.fetches() {
-            return Err(Error::Missing(format!("remote helper '{}' cannot fetch", self.helper.name())));
-        }
+    /// Brings what `map` names into `repo`, whose history is to be cut as `deepen` says.
+    pub(super) fn fetch(
+        &mut self,
+        repo: &Repository,
+        (map, deepen): (&[Mapping], &Deepen),
+        progress: &mut dyn Progress,
+    ) -> Result<Brought, Error> {
         let mut wants: Vec<(ObjectId, BString)> = Vec::new();
         let mut seen = HashSet::new();
         for Mapping { id, remote, .. } in map {
@@ -192,34 +235,68 @@ impl Foreign {
                 wants.push(want);
             }
         }
-        Ok(self.helper.fetch(&wants, progress)?)
+        self.take(repo, (&wants, deepen), progress)
     }
 
-    /// Has the program bring the objects `ids`, and ends it.
-    pub(super) fn bring(mut self, ids: &[ObjectId], progress: &mut dyn Progress) -> Result<(), Error> {
-        if !self.helper.fetches() {
-            return Err(Error::Missing(format!("remote helper '{}' cannot fetch", self.helper.name())));
-        }
+    /// Brings the objects `ids` into `repo`, and ends it.
+    pub(super) fn bring(
+        mut self,
+        repo: &Repository,
+        ids: &[ObjectId],
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
         let wants: Vec<(ObjectId, BString)> = ids.iter().map(|id| (*id, id.to_string().into())).collect();
-        let _kept = self.helper.fetch(&wants, progress)?;
+        let _kept = self.take(repo, (&wants, &Deepen::default()), progress)?;
         self.close();
         Ok(())
     }
 
-    /// Tells the program what it has to know besides; it need not know what it is.
+    fn take(
+        &mut self,
+        repo: &Repository,
+        (wants, deepen): (&[(ObjectId, BString)], &Deepen),
+        progress: &mut dyn Progress,
+    ) -> Result<Brought, Error> {
+        match &mut self.mover {
+            Mover::Program(helper) if !helper.fetches() => {
+                Err(Error::Missing(format!("remote helper '{}' cannot fetch", helper.name())))
+            }
+            Mover::Program(helper) => {
+                let Fetched { keep, is_connected } = helper.fetch(wants, progress)?;
+                Ok(Brought { files: keep, packs: Vec::new(), is_connected })
+            }
+            Mover::Files(_) if *deepen != Deepen::default() => {
+                Err(Error::Usage("dumb http transport does not support shallow capabilities".into()))
+            }
+            Mover::Files(files) => {
+                let wants: Vec<ObjectId> = wants.iter().map(|(id, _)| *id).collect();
+                let packs = dumb::fetch(&mut **files, repo, &wants, progress)?;
+                Ok(Brought { packs, ..Brought::default() })
+            }
+        }
+    }
+
+    /// Tells a program what it has to know besides; it need not know what it is.
     pub(super) fn set(&mut self, name: &str, value: &str, progress: &mut dyn Progress) -> Result<(), Error> {
-        let _known = self.helper.set(name, value.as_bytes().as_bstr(), progress)?;
+        if let Mover::Program(helper) = &mut self.mover {
+            let _known = helper.set(name, value.as_bytes().as_bstr(), progress)?;
+        }
         Ok(())
     }
 
-    /// Asks it to vouch for the history of what it brings, if it can.
+    /// Asks a program to vouch for the history of what it brings, if it can.
     pub(super) fn ask_connectivity(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
-        Ok(self.helper.ask_connectivity(progress)?)
+        match &mut self.mover {
+            Mover::Program(helper) => Ok(helper.ask_connectivity(progress)?),
+            Mover::Files(_) => Ok(()),
+        }
     }
 
-    /// Ends the program.
+    /// Ends it.
     pub(super) fn close(self) {
-        self.helper.close();
+        if let Mover::Program(helper) = self.mover {
+            helper.close();
+        }
     }
 
     /// What the ref `name` is by its own name.

@@ -12,11 +12,11 @@ use gix_hash::ObjectId;
 use super::fetch::{algorithm, keep_text, known_tips, lent_tips, unpack_limit};
 use super::fetch_pack::{self, fetch_pack, new_boundary, tell};
 use super::session::without_bad_names;
-use super::{Error, RepoSettings, Session};
+use super::{Error, RepoSettings, Session, config};
 use crate::pack::{Received, Stored};
 use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
-use crate::protocol::{Ref, Version};
+use crate::protocol::{Ref, Service, Version};
 use crate::repo::Repository;
 use crate::transport::{self, Transport};
 
@@ -86,7 +86,9 @@ pub fn fetch_named(
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
     let settings = RepoSettings { config: &repo.config, env: &repo.env };
-    let mut session = Session::begin(transport, &settings, &[], progress)?;
+    let version = config::protocol_version(settings.config)?;
+    let connection = transport.connect(Service::UploadPack, version, progress)?;
+    let mut session = Session::begin(connection, &settings, &[])?;
     if session.object_hash() != repo.object_hash {
         let (ours, theirs) = (repo.object_hash, session.object_hash());
         return Err(Error::Usage(format!("mismatched algorithms: client {ours}; server {theirs}")));

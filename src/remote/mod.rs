@@ -16,6 +16,7 @@ pub mod bundle_uri;
 pub mod clone;
 pub mod config;
 pub mod configure;
+mod dumb;
 pub mod far;
 pub mod fetch;
 pub mod fetch_head;

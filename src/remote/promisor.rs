@@ -197,7 +197,7 @@ impl LazyFetch<'_> {
         options.helper_options.push(("from-promisor", "1".into()));
         let mut session = match Far::connect(&url, &settings, options, server_options, progress)? {
             Far::Session(session) => session,
-            Far::Foreign(foreign) => return foreign.bring(&wants, progress),
+            Far::Foreign(foreign) => return foreign.bring(repo, &wants, progress),
         };
         let request = fetch_pack::Request {
             wants,

@@ -43,15 +43,13 @@ impl Session {
         }
     }
 
-    /// As [`Session::connect`], over `transport`.
+    /// As [`Session::connect`], over `connection`.
     pub(super) fn begin(
-        transport: &mut dyn Transport,
+        connection: Box<dyn Connection>,
         settings: &RepoSettings<'_>,
         server_options: &[BString],
-        progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let version = config::protocol_version(settings.config)?;
-        let mut session = Self::open(transport, Service::UploadPack, version, progress)?;
+        let mut session = Self::greeted(connection)?;
         session.own_id = session_id(settings.config, settings.env)?;
         session.set_server_options(server_options.to_vec())?;
         Ok(session)
@@ -101,7 +99,11 @@ impl Session {
         wished: Version,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let mut connection = transport.connect(service, wished, progress)?;
+        Self::greeted(transport.connect(service, wished, progress)?)
+    }
+
+    /// The session that begins with the greeting of `connection`.
+    fn greeted(mut connection: Box<dyn Connection>) -> Result<Self, Error> {
         let is_stateful = connection.is_stateful();
         let greeting = connection.greeting()?;
         // over HTTP git has another program hear it

@@ -49,6 +49,11 @@ pub trait Transport {
 pub trait Connection {
     /// Whether the far side remembers what was said in earlier exchanges: pipes do, HTTP does not.
     fn is_stateful(&self) -> bool;
+    /// The files of the repository, where the far side is a server that knows nothing of git: all else is an error then.
+    /// `None` in a session of git's, and after the first call.
+    fn files(&mut self) -> Option<Box<dyn Files>> {
+        None
+    }
     /// What the far side says before it is asked: the advertisement. Over HTTP the `# service=` preamble is already
     /// taken off. Call once, first.
     fn greeting(&mut self) -> Result<&mut dyn BufRead, Error>;
@@ -69,6 +74,33 @@ pub trait Connection {
     fn answer(&mut self) -> Result<&mut dyn BufRead, Error>;
     /// Ends the session and tells how the far side ended: `Ok` also if it had been cut short on purpose.
     fn close(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// The files of a repository on a server that knows nothing of git: gitprotocol-http(5), "Dumb Clients".
+pub trait Files {
+    /// The URL of the repository without user and password, ending in a slash.
+    fn base(&self) -> &str;
+    /// What `info/refs` says; it is read once, before any file is opened.
+    fn refs(&mut self) -> &mut dyn BufRead;
+    /// Whether we may be sent elsewhere for objects.
+    fn follows_alternates(&self) -> bool;
+    /// What `line` of an alternates file of the repository at `base` names; `None` if that is no URL, or one that we must not
+    /// go to unasked.
+    fn alternate(&self, base: &str, line: &str) -> Option<String>;
+    /// Asks for the file at `url`, which is below [`Self::base`] or an alternate.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer, or takes us for nobody it knows. A file that it does not give is no error.
+    fn open(&mut self, url: &str, progress: &mut dyn Progress) -> Result<File, Error>;
+}
+
+/// What a server answers to the request for a file.
+pub enum File {
+    /// The bytes, as they come: as many as the server likes.
+    Body(Box<dyn BufRead>),
+    /// There is none for us: the status of the answer.
+    Missing(u16),
 }
 
 /// Where a transport looks up configuration and environment; the caller owns both.

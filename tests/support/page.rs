@@ -53,6 +53,20 @@ impl Page {
         })
     }
 
+    /// Answers every request with `start` and then zeros until the client goes away.
+    pub fn endless(start: &str) -> Self {
+        let start = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n{start}");
+        Self::listen(move |mut stream| {
+            let mut reader = BufReader::new(stream.try_clone().ok()?);
+            let mut line = String::new();
+            while reader.read_line(&mut line).ok()? > "\r\n".len() {
+                line.clear();
+            }
+            stream.write_all(start.as_bytes()).ok()?;
+            std::io::copy(&mut std::io::repeat(b'0'), &mut stream).ok().map(drop)
+        })
+    }
+
     /// Lets `answer` speak to each client in a thread of its own.
     fn listen(answer: impl Fn(TcpStream) -> Option<()> + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");

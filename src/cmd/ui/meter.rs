@@ -15,7 +15,7 @@ use crate::progress::{Event, Progress};
 use crate::telemetry;
 
 /// Phases that are shown only if they take long.
-const DELAYED: [&str; 2] = ["Updating files", "Checking connectivity"];
+const DELAYED: [&str; 3] = ["Updating files", "Checking connectivity", "Fetching objects"];
 
 /// The phase whose bytes are ours.
 const WRITING: &str = "Writing objects";

@@ -1,4 +1,4 @@
-//! A fetch by a remote helper program: it brings the objects itself.
+//! A fetch where git's protocol is not spoken: a remote helper program brings the objects, or they come file by file.
 
 use bstr::BString;
 use gix_hash::ObjectId;
@@ -32,7 +32,7 @@ impl Fetch<'_> {
 }
 
 impl Listed<'_> {
-    /// Has the program bring what is missing, and looks at it.
+    /// Brings what is missing, and looks at it.
     pub(super) fn take_foreign(
         &mut self,
         objects: &mut Objects,
@@ -40,12 +40,13 @@ impl Listed<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Kept, Error> {
         let Source::Foreign(foreign) = &mut self.source else { return Ok(Kept::default()) };
-        let keep = foreign.fetch(&self.map, progress)?.keep;
+        let wished = (self.map.as_slice(), &self.fetch.options.deepen);
+        let brought = foreign.fetch(self.fetch.repo, wished, progress)?;
         self.check_foreign(objects, known)?;
-        Ok(Kept { _files: keep, ..Kept::default() })
+        Ok(Kept { _files: brought.files, _packs: brought.packs, ..Kept::default() })
     }
 
-    /// Checks what the program has brought. It may have moved the shallow boundary, so everything is looked at anew.
+    /// Checks what has come. A program may have moved the shallow boundary, so everything is looked at anew.
     fn check_foreign(&self, objects: &mut Objects, known: &[ObjectId]) -> Result<(), Error> {
         *objects = self.fetch.repo.objects()?.here();
         if self.fetch.filter().is_some() {

@@ -45,14 +45,14 @@ impl Order<'_> {
             rows.iter_mut().filter(|row| is_pending(row)).for_each(|row| row.status = Status::AtomicFailed);
         }
         if rows.iter().any(is_pending) {
-            let reports = self.ask(foreign.helper(), rows, progress)?;
+            let reports = self.ask(foreign.helper()?, rows, progress)?;
             if reports.is_cut {
-                broken = Some(transport::Error::HelperEnded(foreign.helper().name().to_owned()).into());
+                broken = Some(transport::Error::HelperEnded(foreign.helper()?.name().to_owned()).into());
             }
             self.judge(rows, reports.list, progress)?;
             rows.retain(|row| !is_pending(row));
-            if foreign.helper().wants_private_update() && !self.options.dry_run {
-                self.update_private(foreign.helper(), rows)?;
+            if foreign.helper()?.wants_private_update() && !self.options.dry_run {
+                self.update_private(foreign.helper()?, rows)?;
             }
         }
         foreign.close();

@@ -1,4 +1,4 @@
-//! Smart HTTP: gitprotocol-http(5).
+//! HTTP, smart and dumb: gitprotocol-http(5).
 //!
 //! A session is one `GET info/refs`, whose answer is the greeting, and one POST for each exchange:
 //!
@@ -7,6 +7,8 @@
 //!                            |  ^   |
 //!                   redirect +--+   +-- 401: ask for a credential, try again
 //! ```
+//!
+//! A server that knows nothing of git gives `Files` instead: the dumb protocol, see `files`.
 //!
 //! `rpc` says the POSTs. `client` alone knows the HTTP library, `tls` the TLS library.
 
@@ -29,6 +31,7 @@ mod date;
 mod digest;
 mod download;
 mod failure;
+mod files;
 mod matching;
 mod netrc;
 mod proxy;
@@ -47,6 +50,7 @@ pub use download::Download;
 
 use auth::Authentication;
 use client::{Client, Repeat, Response};
+use files::Plain;
 use rpc::HttpConnection;
 use settings::{FollowRedirects, HttpSettings};
 use site::{Answer, Call, Site};
@@ -54,7 +58,7 @@ use site::{Answer, Call, Site};
 /// How often one request is repeated because the server asked who we are.
 const CHALLENGES_MAX: usize = 4;
 
-/// Prepares smart HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
+/// Prepares HTTP to the repository at `url`. Nothing is contacted yet; the errors are about the URL and the
 /// configuration.
 pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<dyn Transport>, Error> {
     // the far side's programs are the web server's choice, and there is no child for a directory
@@ -122,17 +126,13 @@ impl Transport for HttpTransport {
         version: Version,
         progress: &mut dyn Progress,
     ) -> Result<Box<dyn Connection>, Error> {
-        if !self.site.settings.is_smart {
-            let base = &self.site.base;
-            return Err(Error::Access(format!(
-                "unable to access '{base}': GIT_SMART_HTTP forbids the smart HTTP protocol, and no other is supported"
-            )));
-        }
         let response = self.discover(service, version, progress)?;
-        let expected = format!("application/x-{}-advertisement", service.name());
-        let found = response.content_type();
-        if found != expected {
-            return Err(Error::Access(not_smart(&self.site.base, &found)));
+        let is_smart = response.content_type() == format!("application/x-{}-advertisement", service.name());
+        if !is_smart || !self.site.settings.is_smart {
+            return match service {
+                Service::UploadPack => Ok(Box::new(Plain::new(self.site.clone(), response.body))),
+                Service::ReceivePack => Err(Error::Access(no_push(&self.site.base))),
+            };
         }
         let answer = without_preamble(response.body, service)?;
         Ok(Box::new(HttpConnection::new(self.site.clone(), service, version, answer)))
@@ -151,7 +151,11 @@ impl HttpTransport {
         let follow = self.site.settings.follow_redirects != FollowRedirects::Never;
         for _ in 0..CHALLENGES_MAX {
             let mark = if self.site.base.contains('?') { '&' } else { '?' };
-            let tail = format!("info/refs{mark}service={}", service.name());
+            let tail = if self.site.settings.is_smart {
+                format!("info/refs{mark}service={}", service.name())
+            } else {
+                "info/refs".to_owned()
+            };
             let own: (&[_], &[_], &[_]) = (&[("Accept", "*/*")], &[], &[("Pragma", "no-cache")]);
             let headers = self.site.headers(own, service, version);
             let call = Call { headers: &headers, body: None, repeat: Repeat::Allowed, follow };
@@ -173,15 +177,9 @@ impl HttpTransport {
     }
 }
 
-/// What to tell a user whose URL leads to something else than a smart server. C git goes on by the dumb protocol
-/// and takes any web page for an empty repository.
-fn not_smart(base: &str, found: &str) -> String {
-    let found: String = found.chars().filter(char::is_ascii_graphic).take(80).collect();
-    let found = if found.is_empty() { "of no known type".to_owned() } else { format!("'{found}'") };
-    format!(
-        "{base}info/refs not valid: is this a git repository?\n\
-         What is there is {found}: no smart git server. The dumb HTTP protocol is not supported"
-    )
+/// What to tell a user who would push to a server that knows nothing of git. C git tries `WebDAV` there.
+fn no_push(base: &str) -> String {
+    format!("'{base}' is no smart git server: pushes by WebDAV (the dumb HTTP protocol) are not supported")
 }
 
 /// Takes `# service=…` and the flush-pkt after it off `answer`. A version 2 server may leave them out.

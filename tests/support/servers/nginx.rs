@@ -1,4 +1,4 @@
-//! nginx with `git-http-backend` under fcgiwrap.
+//! nginx with `git-http-backend` under fcgiwrap, and the repositories as plain files.
 
 use std::fs;
 use std::path::Path;
@@ -56,10 +56,17 @@ fn configuration(sandbox: &Sandbox, git: &Git, directory: &Path, port: u16) -> S
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|part| format!("{part}_temp_path {here}/{part};\n"))
         .concat();
+    let served = sandbox.path("served");
+    let served = served.display();
+    fs::write(directory.join("users"), "alice:{PLAIN}sesame\n").expect("the sandbox can be written");
     format!(
         "{user}daemon off;\nworker_processes 1;\npid {here}/pid;\nerror_log {here}/error warn;\n\
          events {{ worker_connections 64; }}\n\
          http {{\naccess_log off;\n{temporary}server {{\nlisten 127.0.0.1:{port};\nclient_max_body_size 0;\n\
+         location /plain/ {{ alias {served}/; }}\n\
+         location /locked/ {{ alias {served}/; auth_basic git; auth_basic_user_file {here}/users; }}\n\
+         location /moved/ {{ rewrite ^/moved/(.*) /plain/$1 redirect; }}\n\
+         location /apart/ {{ alias {served}/; location ~ /apart/.*/objects/ {{ rewrite ^/apart/(.*) /plain/$1 redirect; }} }}\n\
          location ~ ^/git(/.*) {{\nfastcgi_pass unix:{here}/fcgi.sock;\n\
          fastcgi_param SCRIPT_FILENAME {};\nfastcgi_param PATH_INFO $1;\n\
          fastcgi_param QUERY_STRING $query_string;\nfastcgi_param REQUEST_METHOD $request_method;\n\

@@ -174,14 +174,21 @@ fn refusals_are_worded_as_in_c_git() {
 }
 
 #[test]
-fn a_web_page_is_no_repository() {
+fn what_is_no_greeting_is_read_as_files() {
     let server = Server::start(|_| Reply::new(200, &[("Content-Type", "text/html")], b"<html>"));
-    let message = refusal(&format!("{}/r.git", server.url), &quiet());
-    let expected = format!(
-        "{}/r.git/info/refs not valid: is this a git repository?\nWhat is there is 'text/html': ",
-        server.url
-    );
-    assert!(message.starts_with(&expected), "{message}");
+    let mut connection = connect(&format!("{}/r.git", server.url), &quiet()).unwrap();
+    assert!(connection.greeting().is_err());
+    let mut files = connection.files().unwrap();
+    assert_eq!(files.base(), format!("{}/r.git/", server.url));
+    let mut text = Vec::new();
+    files.refs().read_to_end(&mut text).unwrap();
+    assert_eq!(text, b"<html>");
+    assert!(connection.files().is_none());
+    let base = files.base().to_owned();
+    let alternate = |line: &str| files.alternate(&base, line);
+    assert_eq!(alternate("../../other.git/objects"), Some(format!("{}/other.git/objects", server.url)));
+    assert_eq!(alternate("http://user:secret@other/objects#x").as_deref(), Some("http://other/objects"));
+    assert_eq!((alternate("file:///r/objects"), alternate("ftp://h/objects")), (None, None));
 }
 
 #[test]
