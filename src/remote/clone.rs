@@ -17,7 +17,7 @@ pub use self::source::find_local;
 use self::source::{Source, locate};
 use super::bundle::unbundle_file;
 use super::far::Foreign;
-use super::fetch_pack::{self, fetch_pack};
+use super::fetch_pack::{self, Named, fetch_pack};
 use super::{Error, connectivity, fetch, local_clone, session};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::Deepen;
@@ -112,6 +112,13 @@ impl Default for Options {
             server_options: Vec::new(),
         }
     }
+}
+
+/// The refs that are asked for: what is fetched, and `HEAD`.
+fn wanted_names(source: &Source, plan: &Plan) -> Vec<(ObjectId, BString)> {
+    let head = source.refs().iter().filter(|reference| reference.name == "HEAD" && !plan.is_revision);
+    let head = head.filter_map(|head| Some((head.id?, head.name.clone())));
+    head.chain(plan.map.iter().map(|mapping| (mapping.id, mapping.remote.clone()))).collect()
 }
 
 /// What a `.promisor` file says of a clone: `HEAD` comes first.
@@ -221,7 +228,7 @@ impl<'a> Clone<'a> {
         let repo = self.with_promise(repo)?;
         add_alternates(&repo.objects_dir, &lenders)?;
         self.take_bundles(&repo, &mut source, progress)?;
-        let came = self.take_objects(&repo, &mut source, &plan, progress)?;
+        let came = self.take_objects(&repo, &mut source, &mut plan, progress)?;
         let is_local = source.is_local();
         match source {
             Source::Session { session, .. } if came => session.close_after_pack()?,
@@ -254,7 +261,7 @@ impl<'a> Clone<'a> {
         &self,
         repo: &Repository,
         source: &mut Source,
-        plan: &Plan,
+        plan: &mut Plan,
         progress: &mut dyn Progress,
     ) -> Result<bool, Error> {
         if let Source::Session { local: Some(objects), .. } = source {
@@ -278,6 +285,7 @@ impl<'a> Clone<'a> {
         let is_partial = self.is_partial(source);
         let known = [fetch::lent_tips(repo, &objects), tips.clone()].concat();
         let request = fetch_pack::Request { wants, ..self.request(source, plan, is_partial, known) };
+        let mut has_moved = false;
         let received = match source {
             Source::Foreign { foreign, .. } => {
                 self.take_foreign(repo, foreign, plan, progress)?;
@@ -288,6 +296,11 @@ impl<'a> Clone<'a> {
                 self.check_shallow(!fetched.shallow.is_empty())?;
                 if !fetched.shallow.is_empty() {
                     repo.write_shallow(&fetch_pack::new_boundary(&[], &fetched.shallow))?;
+                }
+                has_moved =
+                    refs.iter_mut().fold(false, |moved, listed| listed.follow(&fetched.wanted_refs) | moved);
+                if has_moved {
+                    *plan = self.plan(refs)?;
                 }
                 fetched.pack
             }
@@ -302,7 +315,7 @@ impl<'a> Clone<'a> {
         }
         let old_tips = plan.wants.iter().filter(|want| objects.contains(want)).copied().collect();
         let arrived = connectivity::Arrived { links: &received.links, old_tips: &old_tips };
-        self.check_connected(repo, (plan, &tips), Some(arrived))?;
+        self.check_connected(repo, (plan, &tips), Some(arrived).filter(|_| !has_moved))?;
         Ok(true)
     }
 
@@ -317,6 +330,7 @@ impl<'a> Clone<'a> {
         let is_promisor = is_partial || self.options.filter.is_some();
         fetch_pack::Request {
             wants: plan.wants.clone(),
+            names: wanted_names(source, plan),
             tips,
             deepen: self.options.deepen.clone(),
             filter: self.options.filter.clone(),

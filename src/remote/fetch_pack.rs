@@ -30,9 +30,12 @@ use crate::protocol::{Ref, Version};
 use crate::repo::{Objects, Repository};
 use crate::transport::{self, Url};
 
+mod by_name;
 mod elsewhere;
 mod v0;
 mod v2;
+
+pub(super) use by_name::Named;
 
 /// gitprotocol-v2(5) names none; git gives up after this many haves in vain once something was acknowledged.
 const IN_VAIN_MAX: usize = 256;
@@ -45,6 +48,8 @@ const ROUND_LEN_FIRST: usize = 16;
 pub struct Request {
     /// The objects wanted.
     pub wants: Vec<ObjectId>,
+    /// What they are called, for servers that are to be asked by name: refs, and ids that the user gave.
+    pub names: Vec<(ObjectId, BString)>,
     /// Our own commits to start the negotiation from; none for a clone.
     pub tips: Vec<ObjectId>,
     /// Where the negotiation starts instead, if not at `tips`.
@@ -90,6 +95,8 @@ pub struct Fetched {
     pub others: Vec<pack::Stored>,
     /// How the shallow boundary moved; not yet written.
     pub shallow: Vec<ShallowUpdate>,
+    /// What the refs were that were asked for by name, when the pack was made.
+    pub wanted_refs: Vec<(ObjectId, BString)>,
 }
 
 /// Negotiates with the far side of `session` and takes in the pack that it sends. No ref and no shallow file is touched.
@@ -159,7 +166,7 @@ pub fn fetch_pack(
             pack::check_modules(&missing, rules, &repo.objects()?, progress)?;
         }
     }
-    Ok(Fetched { pack, others, shallow })
+    Ok(Fetched { pack, others, shallow, wanted_refs: negotiated.wanted_refs })
 }
 
 /// What the negotiation of either version comes to: the pack stands next on the wire.
@@ -168,6 +175,8 @@ struct Negotiated {
     side_band: SideBand,
     /// Packs that are to be fetched elsewhere.
     elsewhere: Vec<(ObjectId, BString)>,
+    /// See [`Fetched::wanted_refs`].
+    wanted_refs: Vec<(ObjectId, BString)>,
 }
 
 /// Our side of a negotiation.

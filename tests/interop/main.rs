@@ -30,6 +30,7 @@ mod packfile_uri;
 mod partial;
 mod promisor_remote;
 mod push;
+mod ref_in_want;
 mod remote;
 mod remotes;
 mod serve;

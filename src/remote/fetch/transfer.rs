@@ -10,7 +10,7 @@ use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
-use crate::remote::fetch_pack::{self, Fetched, fetch_pack};
+use crate::remote::fetch_pack::{self, Fetched, Named, fetch_pack};
 use crate::remote::promisor::promisors;
 use crate::remote::update::is_ancestor_of_any;
 use crate::remote::{Error, connectivity, tip};
@@ -48,8 +48,13 @@ impl Listed<'_> {
         let is_partial = request.promisor.is_some() || self.is_partly_promised()?;
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
-        let Fetched { pack: received, mut others, shallow } = self.receive(objects, &request, progress)?;
+        let Fetched { pack: received, mut others, shallow, wanted_refs } =
+            self.receive(objects, &request, progress)?;
         objects.refresh()?;
+        // a ref that was asked for by name may have moved since it was listed
+        let has_moved =
+            self.map.iter_mut().fold(false, |moved, mapping| mapping.follow(&wanted_refs) | moved);
+        let wants = wanted(&self.map);
         let foreign = if lock.is_some() {
             HashSet::new()
         } else {
@@ -69,8 +74,8 @@ impl Listed<'_> {
             _ if is_partial => Ok(wants.iter().find(|want| !objects.contains(want)).copied()),
             // Where the boundary moves, what our refs lead to is in question too.
             (true, _) => connectivity::first_missing(objects, &wants, &[], None),
-            (false, true) => connectivity::first_missing(objects, &wants, known, Some(arrived)),
-            (false, false) => connectivity::first_missing(objects, &wants, known, None),
+            (false, true) if !has_moved => connectivity::first_missing(objects, &wants, known, Some(arrived)),
+            (false, _) => connectivity::first_missing(objects, &wants, known, None),
         };
         if let Some(missing) = missing.map_err(unreadable)? {
             return Err(Error::NotConnected { url: self.fetch.url.clone(), missing: Some(missing) });
@@ -126,7 +131,7 @@ impl Listed<'_> {
             Source::Session(session) => fetch_pack(session, repo, &self.refs, request, progress),
             Source::Bundle(bundle) => {
                 let pack = unbundle_file(repo, objects, bundle, request, progress)?;
-                Ok(Fetched { pack, others: Vec::new(), shallow: Vec::new() })
+                Ok(Fetched { pack, others: Vec::new(), shallow: Vec::new(), wanted_refs: Vec::new() })
             }
             Source::Foreign(_) => Err(Error::Usage("a helper program brings no pack".into())),
         }
@@ -204,6 +209,7 @@ impl Listed<'_> {
         let promisor = filter.is_some().then(|| promisor_text(&self.map));
         Ok(fetch_pack::Request {
             wants,
+            names: self.map.iter().map(|mapping| (mapping.id, mapping.remote.clone())).collect(),
             tips: if options.refetch { Vec::new() } else { known.to_vec() },
             negotiation_tips: None,
             accepted: Vec::new(),

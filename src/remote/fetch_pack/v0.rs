@@ -68,7 +68,7 @@ pub(super) fn negotiate(
     });
     telemetry::data(NAME, "total_rounds", &conversation.round_count.to_string());
     let shallow = shallow?;
-    Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new() })
+    Ok(Negotiated { shallow, side_band: features.side_band, elsewhere: Vec::new(), wanted_refs: Vec::new() })
 }
 
 /// The best of what the server can do. `gitprotocol-capabilities(5)`.

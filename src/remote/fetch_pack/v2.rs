@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use bstr::BString;
 use gix_hash::ObjectId;
 
+use super::by_name;
 use super::{Acked, IN_VAIN_MAX, Negotiated, Ours, ROUND_LEN_FIRST, Request, supports_filter};
 use crate::progress::Progress;
 use crate::protocol::fetch::{self, Features, Reply, SideBand};
@@ -77,8 +78,9 @@ impl Conversation<'_> {
             Reply::read_v2(input)?
         };
         if reply.pack {
-            let Reply { shallow, packfile_uris: elsewhere, .. } = reply;
-            return Ok(Some(Negotiated { shallow, side_band: SideBand::Large, elsewhere }));
+            let Reply { shallow, packfile_uris: elsewhere, wanted_refs, .. } = reply;
+            let wanted_refs = by_name::checked(wanted_refs, &round.want_refs, self.session.object_hash())?;
+            return Ok(Some(Negotiated { shallow, side_band: SideBand::Large, elsewhere, wanted_refs }));
         }
         if round.done {
             return Err(unexpected_end());
@@ -116,10 +118,12 @@ fn first_request(
     let knows_uris = session.capabilities().supports("fetch", "packfile-uris");
     let names = promisor_remote::encode_names(&request.accepted);
     let promisor_remote = Some(names).filter(|names| !names.is_empty());
+    let wants = by_name::Wants::new(session, request);
     let is_shallow = session.capabilities().supports("fetch", "shallow");
     fetch::Request {
         preamble: Preamble { promisor_remote, ..session.preamble() },
-        wants: request.wants.clone(),
+        wants: wants.ids,
+        want_refs: wants.names,
         shallow: if is_shallow { ours.shallow.clone() } else { Vec::new() },
         deepen: request.deepen.clone(),
         filter: request.filter.clone().filter(|_| supports_filter(session)),
