@@ -1,5 +1,5 @@
-//! Which of the promisor remotes that a server names a client accepts. git-config(1), `promisor.acceptFromServer` and
-//! `promisor.checkFields`.
+//! Which of the promisor remotes that a server names a client accepts, and what it writes down of them. git-config(1),
+//! `promisor.acceptFromServer`, `promisor.checkFields` and `promisor.storeFields`.
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -8,6 +8,7 @@ use crate::pack::enumerate::FilterSpec;
 use crate::progress::{Event, Progress};
 use crate::protocol::promisor_remote::{self, PromisorRemote};
 use crate::repo::Repository;
+use crate::repo::config::{Change, edit};
 
 /// `--filter=auto`: the filter is what the accepted remotes have.
 pub const AUTO: &str = "auto";
@@ -48,6 +49,10 @@ pub(super) fn decide(
     let known = repo.promisor_names()?;
     let checked = fields(repo, "promisor.checkFields");
     accepted.retain(|remote| is_known(repo, &known, remote, policy) && has_fields(repo, remote, &checked));
+    let stored = fields(repo, "promisor.storeFields");
+    for remote in accepted.iter().filter(|remote| known.contains(&remote.name)) {
+        store(repo, remote, &stored, progress)?;
+    }
     let filter = if is_auto { combined(&accepted) } else { own() };
     Ok(Accepted { names: accepted.into_iter().map(|remote| remote.name).collect(), filter })
 }
@@ -62,9 +67,7 @@ fn policy(repo: &Repository, progress: &mut dyn Progress) -> Result<Option<Polic
         b"knownurl" => Ok(Some(Policy::KnownUrl)),
         _ => {
             let text = format!("unknown '{value}' value for '{KEY}' config option");
-            if progress.report(Event::Warning(&text)).is_break() {
-                return Err(Error::Interrupted);
-            }
+            tell(progress, Event::Warning(&text))?;
             Ok(None)
         }
     }
@@ -92,6 +95,56 @@ fn has_fields(repo: &Repository, remote: &PromisorRemote, checked: &[BString]) -
         };
         theirs.is_some() && repo.config.string(&format!("remote.{}.{field}", remote.name)).as_ref() == theirs
     })
+}
+
+/// Writes down what the server says of `stored`, where that is news. The user hears of it, but not what a token is.
+fn store(
+    repo: &Repository,
+    remote: &PromisorRemote,
+    stored: &[BString],
+    progress: &mut dyn Progress,
+) -> Result<(), Error> {
+    let name = &remote.name;
+    for field in stored {
+        let (field, value, fault) = match field.to_ascii_lowercase().as_slice() {
+            b"partialclonefilter" => ("partialCloneFilter", &remote.filter, filter_fault as Fault),
+            b"token" => ("token", &remote.token, token_fault as Fault),
+            // no other field can be advertised
+            _ => continue,
+        };
+        let key = BString::from(format!("remote.{name}.{}", field.to_ascii_lowercase()));
+        let Some(value) = value else { continue };
+        let old = repo.config.string(&key.to_string());
+        if old.as_ref() == Some(value) {
+            continue;
+        }
+        if let Some(fault) = fault(value) {
+            let text = format!("{fault} from the server for remote '{name}' is not stored");
+            tell(progress, Event::Warning(&text))?;
+            continue;
+        }
+        edit(&repo.common_path("config"), &[Change::Set(key, value.clone())])?;
+        let shown = if field == "token" { String::new() } else { format!(": '{value}'") };
+        let text = format!("Storing new {field} from the server for remote '{name}'{shown}");
+        tell(progress, Event::Detail { level: 0, text: &text })?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a value, if anything.
+type Fault = fn(&BString) -> Option<&'static str>;
+
+fn filter_fault(value: &BString) -> Option<&'static str> {
+    let is_good = matches!(FilterSpec::combined(std::slice::from_ref(value)), Ok(Some(_)));
+    (!is_good).then_some("an invalid partialCloneFilter")
+}
+
+fn token_fault(value: &BString) -> Option<&'static str> {
+    value.iter().any(u8::is_ascii_control).then_some("a token with a control character")
+}
+
+fn tell(progress: &mut dyn Progress, event: Event<'_>) -> Result<(), Error> {
+    if progress.report(event).is_break() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// The filters of all `remotes` as one; none where one of them makes no sense.

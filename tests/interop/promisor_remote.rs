@@ -149,3 +149,56 @@ fn other_clients_are_not_disturbed() {
         sandbox.git(&sandbox.path("copy"), &["fsck", "--full"]).success();
     }
 }
+
+/// What is said of an accepted remote is written down where the user wants that, and nothing that cannot be right.
+#[test]
+fn fields_are_stored_where_they_are_news() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    let kept = |key: &str| {
+        let run = sandbox.git(&sandbox.path("copy"), &["config", "--local", "--get-all", key]);
+        run.stdout.to_string()
+    };
+    let accepts = "promisor.acceptFromServer=knownUrl";
+    let stores = "promisor.storeFields=partialCloneFilter token other";
+    let run = clone(&sandbox, gitr(), &[accepts, stores], "--filter=blob:limit=1m").success();
+    assert!(
+        run.complains_of(
+            "Storing new partialCloneFilter from the server for remote 'lop': 'blob:limit=5120'"
+        ),
+        "{run:?}"
+    );
+    assert!(run.complains_of("Storing new token from the server for remote 'lop'"), "{run:?}");
+    assert!(!run.complains_of("sesame"), "{run:?}");
+    assert_eq!(
+        (&*kept("remote.lop.partialclonefilter"), &*kept("remote.lop.token")),
+        ("blob:limit=5120\n", "sesame\n")
+    );
+    assert_whole(&sandbox);
+    // what is known already is no news, who is not accepted or not known here has no say
+    let knows = ["remote.lop.token=sesame", "remote.lop.partialCloneFilter=blob:limit=5120"];
+    for settings in [&[accepts, stores, knows[0], knows[1]][..], &[accepts]] {
+        let run = clone(&sandbox, gitr(), settings, "--filter=blob:limit=1m").success();
+        assert!(!run.complains_of("Storing new"), "{settings:?}: {run:?}");
+        // the option itself is written down, once
+        let expected = if settings.contains(&knows[0]) { "sesame\n" } else { "" };
+        assert_eq!(kept("remote.lop.token"), expected, "{settings:?}");
+    }
+    // nobody has the large file then
+    let unknown = ["promisor.acceptFromServer=all", stores, "remote.lop.promisor=false"];
+    for settings in [&unknown[..], &["promisor.acceptFromServer=none", stores]] {
+        let run = clone(&sandbox, gitr(), settings, "--filter=blob:limit=1m");
+        assert!(!run.complains_of("Storing new"), "{run:?}");
+    }
+    let served = sandbox.path("served/project.git");
+    for (key, value) in [("remote.lop.token", "a\nb"), ("remote.lop.partialclonefilter", "nonsense")] {
+        sandbox.git(&served, &["config", key, value]).success();
+    }
+    let run = clone(&sandbox, gitr(), &[accepts, stores], "--filter=blob:limit=1m").success();
+    assert!(
+        run.complains_of("a token with a control character from the server for remote 'lop' is not stored"),
+        "{run:?}"
+    );
+    assert!(run.complains_of("an invalid partialCloneFilter"), "{run:?}");
+    assert_eq!((&*kept("remote.lop.partialclonefilter"), &*kept("remote.lop.token")), ("", ""));
+}
