@@ -12,7 +12,7 @@ use std::time::Duration;
 use bstr::BString;
 
 use super::arguments::{self, Parsed, Spec};
-use super::{CommandError, Context, service, ui};
+use super::{CommandError, Context, service, signal, ui};
 use crate::server::daemon::{Daemon, Hello, Switch};
 use crate::server::enter::Naming;
 
@@ -109,6 +109,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let values = &parsed.values;
     check(values)?;
+    signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let limit = values.max_connections.unwrap_or(CONNECTIONS_MAX);
     let server = Arc::new(Server {
         daemon: daemon(values, context)?,

@@ -5,10 +5,11 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bstr::BString;
 
-use super::{CommandError, Context, service, ui};
+use super::{CommandError, Context, service, signal, ui};
 use crate::repo::Environment;
 use crate::server::http::{Answer, Outcome, Request, Site, introduce, path_below};
 
@@ -23,6 +24,7 @@ pub(super) fn run(_arguments: &[OsString], mut context: Context) -> Result<u8, C
             return Ok(0);
         }
     };
+    signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     prepare(&mut context.env, &request);
     let exports_all = context.env.get("GIT_HTTP_EXPORT_ALL").is_some();
     let site = Site { exports_all, env: context.env, overrides: context.overrides, ..Site::default() };

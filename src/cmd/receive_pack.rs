@@ -5,7 +5,7 @@ use std::io::{BufReader, BufWriter};
 use std::sync::Arc;
 
 use super::arguments::{self, Parsed, Spec};
-use super::{CommandError, Context, service, signal};
+use super::{CommandError, Context, service, signal, ui};
 use crate::server::ReceivePack;
 use crate::server::enter::Naming;
 use crate::server::upload_pack::version_asked;
@@ -21,6 +21,8 @@ struct Arguments {
     stateless_rpc: bool,
     #[arg(long = "http-backend-info-refs", alias = "advertise-refs", hide = true)]
     http_backend_info_refs: bool,
+    #[arg(long = "reject-thin-pack-for-testing", hide = true)]
+    reject_thin: bool,
     #[arg(hide = true)]
     operands: Vec<OsString>,
 }
@@ -40,7 +42,10 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let conversation = service::conversation(values.http_backend_info_refs, values.stateless_rpc);
     let mut input = BufReader::new(service::Input::stdin(None)?);
     let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
-    let service = ReceivePack::new(&repo, conversation)?.called(directory.as_encoded_bytes());
+    let service = ReceivePack::new(&repo, conversation)?
+        .called(directory.as_encoded_bytes())
+        .rejecting_thin(values.reject_thin);
+    service.warnings().for_each(|text| ui::message("warning", text.as_bytes().into()));
     service.serve(version_asked(&repo.env), &mut input, &mut out)?;
     Ok(0)
 }

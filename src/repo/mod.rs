@@ -34,11 +34,12 @@ mod temporary;
 pub use config::Config;
 pub use date::parse_date;
 pub use environment::Environment;
+pub use fsck::FsckSettings;
 pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
 pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Seen, Snapshot, Target};
-pub use temporary::TemporaryFile;
+pub use temporary::{TemporaryDirectory, TemporaryFile};
 
 /// An opened repository.
 ///
@@ -169,4 +170,5 @@ fn system_text(error: &std::io::Error) -> String {
 /// Removes the lock files and temporary files of this process, as when a signal ends it.
 pub fn remove_temporaries() {
     gix_tempfile::registry::cleanup_tempfiles();
+    temporary::remove_directories();
 }

@@ -46,6 +46,7 @@ pub struct ReceivePack<'a> {
     conversation: Conversation,
     /// What a client that signs its push has to sign with it, if signed pushes are taken.
     nonce: Option<Nonce>,
+    rejects_thin: bool,
     /// The branches that are checked out, and where: read once it matters.
     checked_out: OnceCell<Vec<(BString, PathBuf)>>,
     /// The objects, those of the push among them: opened once it is welcome.
@@ -102,6 +103,7 @@ impl<'a> ReceivePack<'a> {
             repo,
             refs,
             nonce: Nonce::issue(&settings, b".", repo.object_hash),
+            rejects_thin: false,
             settings,
             conversation,
             checked_out: OnceCell::new(),
@@ -115,6 +117,18 @@ impl<'a> ReceivePack<'a> {
     pub fn called(mut self, name: &[u8]) -> Self {
         self.nonce = Nonce::issue(&self.settings, name, self.repo.object_hash);
         self
+    }
+
+    /// Lets a pack be of no use whose deltas are based on what is here: `--reject-thin-pack-for-testing`.
+    #[must_use]
+    pub fn rejecting_thin(mut self, rejects: bool) -> Self {
+        self.rejects_thin = rejects;
+        self
+    }
+
+    /// What is wrong with the configuration and does no harm, for the one who runs the server.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        self.settings.fsck.unknown.iter().map(|name| format!("skipping unknown msg id '{name}'"))
     }
 
     /// The branches that are checked out, and where.

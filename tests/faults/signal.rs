@@ -77,3 +77,48 @@ fn an_interrupted_fetch_changes_what_it_changes_under_c_git() {
     });
     assert_eq!(states[0], states[1]);
 }
+
+/// A push that waits for its hook, whose server is ended: what was received goes.
+#[test]
+fn an_interrupted_receive_pack_leaves_no_quarantine() {
+    for (signal, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let sandbox = Sandbox::new();
+        let [started, release] = ["started", "release"].map(|name| sandbox.path(name));
+        assert!(Command::new("mkfifo").args([&started, &release]).status().unwrap().success());
+        let request = push_of_main(&sandbox);
+        let to = sandbox.path("to.git");
+        let hook = to.join("hooks/pre-receive");
+        fs::create_dir_all(to.join("hooks")).unwrap();
+        let waits = "#!/bin/sh\necho \"$GIT_QUARANTINE_PATH\" >\"$STARTED\"\ncat \"$RELEASE\"\n";
+        fs::write(&hook, waits).unwrap();
+        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = sandbox.command(sandbox::gitr_program());
+        command.arg("receive-pack").arg(&to).env("STARTED", &started).env("RELEASE", &release);
+        command.stdin(fs::File::open(&request).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let waiting = PathBuf::from(fs::read_to_string(&started).unwrap().trim_end());
+        assert!(waiting.exists(), "{}", waiting.display());
+        let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let status = child.wait().unwrap();
+        fs::write(&release, "").unwrap();
+        assert_eq!(status.signal(), Some(number), "{signal}: {status}");
+        assert!(!waiting.exists(), "{signal}");
+    }
+}
+
+/// What a client sends that creates `main` in the empty `to.git`: a file.
+fn push_of_main(sandbox: &Sandbox) -> PathBuf {
+    let (from, request) = (sandbox.path("from.git"), sandbox.path("request"));
+    build::project(sandbox, &from, Format::Sha1, 3);
+    sandbox.git(&sandbox.path(""), &["init", "-q", "--bare", "to.git"]).success();
+    let tip = sandbox.git(&from, &["rev-parse", "main"]).success().line();
+    let line = format!("{} {tip} refs/heads/main", "0".repeat(40));
+    let script = "printf '%04x%s\\0report-status0000' $((${#1} + 18)) \"$1\"
+        echo main | git pack-objects -q --revs --stdout";
+    let mut make = sandbox.command("sh");
+    make.current_dir(&from).args(["-c", script, "sh", &line]);
+    make.stdout(fs::File::create(&request).unwrap());
+    assert!(make.status().unwrap().success());
+    request
+}

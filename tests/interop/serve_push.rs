@@ -138,6 +138,55 @@ fn objects_against_the_rules_are_refused() {
     pushed.same(&["bad", "main:refs/heads/new"]);
 }
 
+/// `receive.fsck.*` with words that mean nothing: at once, once there is something to check, or not at all.
+#[test]
+fn rules_that_make_no_sense_are_told_of_as_c_git_tells_them() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    pushed.grow(12..14);
+    for checks in ["true", "false"] {
+        pushed.configure("receive.fsckObjects", checks);
+        for (number, (key, value)) in [
+            ("missingEmail", "warn"),
+            ("noSuchMessage", "ignore"),
+            ("missingEmail", "IGNORE"),
+            ("largePathname", "warn:x"),
+            ("unterminatedHeader", "ignore"),
+            ("skipList", "/nonexistent"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let key = format!("receive.fsck.{key}");
+            pushed.configure(&key, value);
+            pushed.same(&[&format!("main:refs/heads/{checks}/{number}")]);
+            pushed.prepare(|sandbox, place| drop(sandbox.git(place, &["config", "--unset", &key]).success()));
+        }
+    }
+}
+
+/// The option that C git's own tests have for thin packs.
+#[test]
+fn a_thin_pack_is_refused_where_none_is_welcome() {
+    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let work = pushed.sandbox.path("work.git");
+    let gitr = sandbox::gitr_program();
+    let program = format!("--receive-pack='{}' receive-pack --reject-thin-pack-for-testing", gitr.display());
+    let url = format!("file://{}", pushed.sandbox.path("ours.git").display());
+    let mut text = (0..3000).map(|line: u32| line.to_string() + "\n").collect::<Vec<_>>().concat();
+    for (number, option, is_welcome) in
+        [(30, "--no-thin", true), (31, "--thin", false), (31, "--no-thin", true)]
+    {
+        if is_welcome == (number == 30) {
+            text.push_str("one more\n");
+            let mut stream = Stream::onto("main");
+            stream.commit("main", number).file("thin.txt", text.clone());
+            stream.import(&pushed.sandbox, &work);
+        }
+        let run = pushed.sandbox.git(&work, &["push", &program, option, &url, "main"]);
+        assert_eq!(run.status == 0, is_welcome, "{option}: {run:?}");
+    }
+}
+
 #[test]
 fn the_configuration_refuses_what_it_refuses_in_c_git() {
     let pushed = Pushed::new(Git::reference(), Format::Sha1);

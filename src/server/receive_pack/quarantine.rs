@@ -5,12 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::repo::{Environment, Error, Objects, Repository};
+use crate::repo::{Environment, Error, Objects, Repository, TemporaryDirectory};
 
-/// An `objects` directory of its own, removed when dropped.
+/// An `objects` directory of its own, removed when dropped and by the signals that end the process.
 #[derive(Debug)]
 pub(super) struct Quarantine {
-    directory: tempfile::TempDir,
+    directory: TemporaryDirectory,
     /// Where its content belongs.
     objects: PathBuf,
     /// Alternates that hold already.
@@ -22,8 +22,7 @@ impl Quarantine {
         let objects = repo.objects_dir.clone();
         let failed = |source| Error::Io { action: "unable to create", path: objects.clone(), source };
         let absolute = std::path::absolute(&objects).map_err(failed)?;
-        let directory = tempfile::Builder::new().prefix("tmp_objdir-incoming-").tempdir_in(&absolute);
-        let directory = directory.map_err(failed)?;
+        let directory = TemporaryDirectory::create(&absolute, "tmp_objdir-incoming-").map_err(failed)?;
         fs::create_dir(directory.path().join("pack")).map_err(failed)?;
         let alternates = repo.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES").map(OsStr::to_owned);
         Ok(Self { directory, objects: absolute, alternates })

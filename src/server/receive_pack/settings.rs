@@ -2,10 +2,9 @@
 
 use bstr::{BString, ByteSlice};
 
-use crate::pack::fsck::Rules;
 use crate::protocol::push::Command;
 use crate::repo::session_id::session_id;
-use crate::repo::{Config, Error, Repository};
+use crate::repo::{Config, Error, FsckSettings, Repository};
 
 /// Packs of fewer objects become loose ones, where `receive.unpackLimit` is not set.
 const UNPACK_LIMIT: i64 = 100;
@@ -24,7 +23,7 @@ pub(super) struct Settings {
     /// 0: no limit.
     pub input_size_max: u64,
     /// What received objects are checked for.
-    pub fsck: Option<Rules>,
+    pub fsck: FsckSettings,
     /// `git maintenance` has a look afterwards.
     pub maintains: bool,
     /// `receive.updateServerInfo`: the files of the dumb protocol are written anew.
@@ -79,7 +78,7 @@ impl Settings {
             has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,
             unpack_limit: u32::try_from(limit).unwrap_or(0),
             input_size_max: u64::try_from(size).unwrap_or(0),
-            fsck: repo.fsck_rules("receive")?,
+            fsck: repo.fsck_settings("receive")?,
             maintains: is("receive.autogc", true)?,
             writes_server_info: is("receive.updateServerInfo", false)?,
             handed_over: config.strings("receive.procReceiveRefs").iter().map(HandedOver::parse).collect(),

@@ -7,7 +7,7 @@ use bstr::BString;
 
 use super::quarantine::Quarantine;
 use super::{ReceivePack, Voice};
-use crate::pack::{self, Options, Received};
+use crate::pack::{self, Bases, Options, Received};
 use crate::progress::{Event, Progress};
 use crate::protocol::push::Request;
 use crate::server::Error;
@@ -43,18 +43,22 @@ impl ReceivePack<'_> {
             Some(count) if count < self.settings.unpack_limit => "unpack-objects",
             Some(_) | None => "index-pack",
         };
+        let fsck = match &self.settings.fsck.rules {
+            Ok(rules) => rules.as_ref(),
+            Err(reason) => return Err(refused(reason, program, voice)?),
+        };
         let objects = self.repo.objects().map_err(Error::from)?;
         let options = Options {
             objects: quarantine.path().to_owned(),
             object_hash: self.repo.object_hash,
-            bases: Some(&objects),
+            bases: (!self.rejects_thin).then_some(&objects as &dyn Bases),
             unpack_limit: self.settings.unpack_limit,
             keep: None,
             promisor: None,
             threads: 0,
             size_max_bytes: self.settings.input_size_max,
             to_end: false,
-            fsck: self.settings.fsck.as_ref(),
+            fsck,
             shallow: &request.shallow,
         };
         let mut progress = Told { voice, is_quiet, percent: None, failure: None };
@@ -64,12 +68,15 @@ impl ReceivePack<'_> {
         }
         match received {
             Ok(received) => Ok(Some(received)),
-            Err(error) => {
-                voice.tell(format!("fatal: {error}\n").as_bytes())?;
-                Err(Failure::Told(format!("{program} abnormal exit").into()))
-            }
+            Err(error) => Err(refused(&error.to_string(), program, voice)?),
         }
     }
+}
+
+/// Tells the client what the program would say that C git runs here, and that it failed.
+fn refused(reason: &str, program: &str, voice: &mut Voice<'_>) -> Result<Failure, Error> {
+    voice.tell(format!("fatal: {reason}\n").as_bytes())?;
+    Ok(Failure::Told(format!("{program} abnormal exit").into()))
 }
 
 /// Looks at the first bytes, whose absence git has words for. Gives the number of objects, if it has come already: it decides
