@@ -19,6 +19,9 @@ pub const REGION_LEAVE: &str = "region_leave";
 /// A fact: `category`, `key` and `value`.
 pub const DATA: &str = "data";
 
+/// A fact of several parts: `category`, `key` and `value`, a JSON object.
+pub const DATA_JSON: &str = "data_json";
+
 /// What stands for the exit code of a program that a signal ended: 128 and its number, as shells have it.
 const SIGNALLED: i32 = 128;
 
@@ -86,6 +89,14 @@ pub(crate) fn region_left(category: &str, label: &str) {
 /// Tells a fact.
 pub(crate) fn data(category: &str, key: &str, value: &str) {
     tracing::trace!(target: TARGET, event = DATA, category, key, value);
+}
+
+/// Tells a fact of several parts, the fields of `value`.
+pub(crate) fn data_json(category: &str, key: &str, value: &impl serde::Serialize) {
+    if is_on() {
+        let value = serde_json::to_string(value).unwrap_or_default();
+        tracing::trace!(target: TARGET, event = DATA_JSON, category, key, value);
+    }
 }
 
 fn is_on() -> bool {

@@ -22,6 +22,16 @@ pub struct Command {
 impl Command {
     /// Reads one; `None` if the client hung up or said goodbye by a flush-pkt.
     pub fn read(input: &mut dyn BufRead) -> Result<Option<Self>, Error> {
+        Self::read_until(input, false)
+    }
+
+    /// As [`Self::read`], over a connection on which a client may say one after the other. One that hangs up within the
+    /// first packet has said no more either: so in git 2.47.3.
+    pub fn read_next(input: &mut dyn BufRead) -> Result<Option<Self>, Error> {
+        Self::read_until(input, true)
+    }
+
+    fn read_until(input: &mut dyn BufRead, may_hang_up: bool) -> Result<Option<Self>, Error> {
         let mut reader = Reader::new(input);
         let mut name = None;
         let mut preamble = Preamble::default();
@@ -29,7 +39,11 @@ impl Command {
         let has_arguments = loop {
             check_request_len(&reader)?;
             let position = reader.position();
-            match reader.read_or_eof()? {
+            let packet = match reader.read_or_eof() {
+                Err(Error::UnexpectedEof { .. }) if may_hang_up && !has_begun => None,
+                read => read?,
+            };
+            match packet {
                 None if has_begun => return Err(Error::UnexpectedEof { position }),
                 None => return Ok(None),
                 Some(Packet::Flush) if !has_begun => return Ok(None),
@@ -80,7 +94,14 @@ mod tests {
     fn the_end_and_a_flush_are_goodbyes() {
         assert_eq!(read(b"").unwrap(), None);
         assert_eq!(read(b"0000").unwrap(), None);
-        assert!(matches!(read(b"0012command=fetch\n"), Err(Error::UnexpectedEof { .. })));
+        for cut in [&b"\n"[..], b"000", b"0005", b"0012command=fetc"] {
+            assert_eq!(Command::read_next(&mut &cut[..]).unwrap(), None, "{}", cut.escape_ascii());
+            assert!(matches!(read(cut), Err(Error::UnexpectedEof { .. })), "{}", cut.escape_ascii());
+        }
+        for cut in [&b"0012command=fetch\n"[..], b"0012command=fetch\n00", b"0012command=fetch\n0009age"] {
+            let read = read(cut);
+            assert!(matches!(read, Err(Error::UnexpectedEof { .. })), "{}: {read:?}", cut.escape_ascii());
+        }
     }
 
     #[test]

@@ -36,6 +36,17 @@ pub enum Version {
     V2,
 }
 
+impl Version {
+    /// Its number, as words of the protocol and logs have it.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::V0 => "0",
+            Self::V1 => "1",
+            Self::V2 => "2",
+        }
+    }
+}
+
 /// The program on the far side that a client talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {

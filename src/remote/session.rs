@@ -124,12 +124,10 @@ impl Session {
         let object_hash = advertisement.capabilities().object_format()?;
         let session =
             Self { connection, advertisement, object_hash, server_options: Vec::new(), own_id: None };
-        let version = match session.version() {
-            Version::V0 => "0",
-            Version::V1 => "1",
-            Version::V2 => "2",
-        };
-        telemetry::data("transfer", "negotiated-version", version);
+        telemetry::data("transfer", "negotiated-version", session.version().number());
+        if let Some(id) = session.capabilities().value("session-id") {
+            telemetry::data("transfer", "server-sid", &id.to_str_lossy());
+        }
         Ok(session)
     }
 

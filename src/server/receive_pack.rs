@@ -25,6 +25,7 @@ use crate::protocol::pktline::{write_flush, write_line};
 use crate::protocol::push::{Command, RefReport, Report, Request, Rewritten};
 use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
 use crate::repo::{Objects, Repository};
+use crate::telemetry;
 
 mod advertise;
 mod certificate;
@@ -160,6 +161,7 @@ impl<'a> ReceivePack<'a> {
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<(), Error> {
+        telemetry::data("transfer", "negotiated-version", version.number());
         if self.conversation != Conversation::Request {
             if version == Version::V1 {
                 write_line(out, b"version 1")?;
@@ -175,6 +177,9 @@ impl<'a> ReceivePack<'a> {
             return Ok(());
         }
         self.check(&request)?;
+        if let Some(id) = value(&request, "session-id=") {
+            telemetry::data("transfer", "client-sid", &id.to_str_lossy());
+        }
         let certificate = request.certificate.take().map(|text| self.presented(text)).transpose()?;
         if let Some(certificate) = &certificate {
             request.commands.extend_from_slice(certificate.commands());

@@ -19,6 +19,7 @@ use self::settings::Settings;
 use super::{Error, Served, Watch};
 use crate::protocol::Version;
 use crate::repo::{Environment, Repository};
+use crate::telemetry;
 
 mod advertise;
 mod commands;
@@ -89,6 +90,7 @@ impl<'a> UploadPack<'a> {
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<(), Error> {
+        telemetry::data("transfer", "negotiated-version", version.number());
         match version {
             Version::V2 => self.serve_v2(input, out),
             Version::V0 | Version::V1 => self.serve_v0(version, input, out),

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::Error;
 use crate::pack::produce::Produced;
 use crate::protocol::fetch::Request;
 use crate::protocol::ls_refs::{self, Preamble};
+use crate::telemetry;
 
 /// The target of the spans, one for each [`Phase`].
 pub const TARGET: &str = "gitr::request";
@@ -193,6 +194,9 @@ impl Watch {
             account.agent.clone_from(&preamble.agent);
             account.session_id.clone_from(&preamble.session_id);
         });
+        if let Some(id) = &preamble.session_id {
+            telemetry::data("transfer", "client-sid", &id.to_str_lossy());
+        }
         self.check("server-options", preamble.server_options.len(), self.limits.server_options)
     }
 

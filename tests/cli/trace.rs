@@ -258,3 +258,94 @@ fn events_that_cannot_be_written_are_not_missed() {
     let run = twin.gitr("", &["ls-remote", "../served/project.git"]).success();
     assert!(run.complains_of("could not open '/nowhere/events' for tracing"), "{run:?}");
 }
+
+/// The facts that a server tells in the trace of `GIT_TRACE2_EVENT`, from the category on; ids of sessions are masked.
+fn facts(trace: &std::path::Path) -> Vec<String> {
+    let text = fs::read_to_string(trace).unwrap();
+    fs::remove_file(trace).unwrap();
+    let facts = text.lines().filter_map(|line| {
+        let (_, fact) = line.split_once("\"category\":").filter(|_| line.contains("\"event\":\"data"))?;
+        let is_told = fact.starts_with("\"transfer\"") || fact.starts_with("\"upload-pack\"");
+        match fact.split_once("-sid\",\"value\":") {
+            Some((key, value)) => is_told.then(|| format!("{key} {}", value.contains("client"))),
+            None => is_told.then(|| fact.to_owned()),
+        }
+    });
+    facts.collect()
+}
+
+/// What C git's client is called with; `{}` is the server's program.
+const ASKED: &[&[&str]] = &[
+    &["-C", "new.git", "fetch-pack", "--upload-pack={}", "{url}", "HEAD"],
+    &["-C", "new.git", "fetch-pack", "--depth=2", "--upload-pack={}", "{url}", "HEAD", "refs/heads/topic"],
+    &["-C", "new.git", "fetch-pack", "--filter=blob:limit=1k", "--upload-pack={}", "{url}", "HEAD"],
+    &["-C", "new.git", "fetch-pack", "--filter=tree:1", "--upload-pack={}", "{url}", "HEAD"],
+    &[
+        "-C",
+        "new.git",
+        "fetch-pack",
+        "--filter=combine:tree:2+blob:none",
+        "--upload-pack={}",
+        "{url}",
+        "HEAD",
+    ],
+    &["-C", "new.git", "fetch-pack", "--shallow-since=2001-01-01", "--upload-pack={}", "{url}", "HEAD"],
+    &["-C", "shallow.git", "fetch", "--dry-run", "--deepen=1", "--upload-pack={}"],
+    &[
+        "-C",
+        "shallow.git",
+        "fetch",
+        "--dry-run",
+        "--shallow-exclude=v1.0",
+        "--upload-pack={}",
+        "origin",
+        "main",
+    ],
+    &["ls-remote", "--upload-pack={}", "{url}"],
+    &["-C", "source", "push", "--receive-pack={}", "../shallow.git", "main:refs/heads/pushed"],
+];
+
+/// C git's client asks both servers.
+#[test]
+fn servers_tell_what_they_are_asked_for() {
+    let mut sandbox = sandbox();
+    let (source, trace) = (sandbox.path("source"), sandbox.path("events"));
+    let git =
+        |sandbox: &super::support::Sandbox, arguments: &[&str]| sandbox.git(&sandbox.path(""), arguments);
+    git(&sandbox, &["clone", "-q", "--mirror", "served/project.git", "source"]).success();
+    for key in ["transfer.advertiseSID", "uploadpack.allowFilter"] {
+        git(&sandbox, &["-C", "source", "config", key, "true"]).success();
+    }
+    sandbox.set("GIT_TRACE2_PARENT_SID", "client");
+    let url = format!("file://{}", source.display());
+    let servers = ["git", &super::support::sandbox::gitr_program().display().to_string()].map(|program| {
+        ["upload-pack", "receive-pack"]
+            .map(|command| format!("GIT_TRACE2_EVENT='{}' '{program}' {command}", trace.display()))
+    });
+    let mut all = 0;
+    for version in ["0", "2"] {
+        for arguments in ASKED {
+            let is_push = arguments.contains(&"push");
+            let [theirs, ours] = &servers.each_ref().map(|[upload, receive]| {
+                let program = if is_push { receive } else { upload };
+                let words: Vec<String> =
+                    arguments.iter().map(|word| word.replace("{}", program).replace("{url}", &url)).collect();
+                let version = format!("protocol.version={version}");
+                fs::remove_dir_all(sandbox.path("new.git")).ok();
+                fs::remove_dir_all(sandbox.path("shallow.git")).ok();
+                git(&sandbox, &["init", "-q", "--bare", "new.git"]).success();
+                git(&sandbox, &["clone", "-q", "--bare", "--depth=3", &url, "shallow.git"]).success();
+                let settings = ["-c", "transfer.advertiseSID=true", "-c", &version];
+                let run = git(
+                    &sandbox,
+                    &settings.into_iter().chain(words.iter().map(String::as_str)).collect::<Vec<_>>(),
+                );
+                assert!(trace.exists(), "{run:?}");
+                facts(&trace)
+            });
+            assert_eq!(ours, theirs, "{version} {arguments:?}");
+            all += ours.len();
+        }
+    }
+    assert!(all >= 40, "{all}");
+}

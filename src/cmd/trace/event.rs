@@ -124,8 +124,9 @@ impl EventLog {
                 let (id, seconds) = self.end_child(*pid);
                 format!("\"child_id\":{id},\"pid\":{pid},\"code\":{code},\"t_rel\":{seconds:.6}")
             }
-            telemetry::DATA => {
-                let (category, key, value) = (json(category), json(key), json(value));
+            telemetry::DATA | telemetry::DATA_JSON => {
+                let (category, key) = (json(category), json(key));
+                let value = if event == telemetry::DATA { json(value) } else { value.clone() };
                 let times = format!("{0},\"t_rel\":{1:.6}", self.t_abs(), self.begin.elapsed().as_secs_f64());
                 let nesting = self.nesting.load(Ordering::Relaxed);
                 if nesting > self.nesting_max {

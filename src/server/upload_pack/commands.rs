@@ -5,8 +5,8 @@ use std::io::{BufRead, Write};
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::UploadPack;
 use super::settings::Unborn;
+use super::{Conversation, UploadPack};
 use crate::pack::Kind;
 use crate::pack::source::Source;
 use crate::protocol::command::Command;
@@ -26,7 +26,10 @@ impl UploadPack<'_> {
         input: &mut dyn BufRead,
         out: &mut (dyn Write + Send),
     ) -> Result<bool, Error> {
-        let read = self.watch.during(Phase::Parse, || Command::read(input));
+        let read = self.watch.during(Phase::Parse, || match self.conversation {
+            Conversation::Stateful => Command::read_next(input),
+            Conversation::Request | Conversation::Advertisement => Command::read(input),
+        });
         let Some(command) = read? else { return Ok(false) };
         let Command { name, preamble, has_arguments } = command;
         self.watch.command(known(name.as_ref()), &preamble)?;

@@ -17,6 +17,7 @@ use crate::protocol::promisor_remote::decode_names;
 use crate::repo::Objects;
 use crate::server::watch::Phase;
 use crate::server::{Error, Packets, Watch};
+use crate::telemetry;
 
 impl UploadPack<'_> {
     /// Serves one fetch.
@@ -63,6 +64,9 @@ impl UploadPack<'_> {
         let client_boundary = client_boundary(&request, &objects)?;
         let has_wants = !request.wants.is_empty() || !request.want_refs.is_empty();
         let has_haves = !request.haves.is_empty();
+        if !has_haves {
+            FetchInfo::new(&request, 0).tell();
+        }
         if !has_wants && !request.features.wait_for_done {
             return Ok(State::Done);
         }
@@ -259,6 +263,7 @@ impl Asked {
             }
         }
         watch.tell(|account| account.common = self.common.haves.len());
+        FetchInfo::new(&self.request, self.common.haves.len()).tell();
         if self.request.done {
             return Ok(State::SendPack(self));
         }
@@ -292,4 +297,48 @@ fn shown(update: ShallowUpdate) -> String {
         ShallowUpdate::Shallow(id) => format!("shallow {id}"),
         ShallowUpdate::Unshallow(id) => format!("unshallow {id}"),
     }
+}
+
+/// What is told of a fetch, as git 2.47.3 tells it.
+#[derive(serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct FetchInfo {
+    haves: usize,
+    wants: usize,
+    want_refs: usize,
+    depth: u32,
+    shallows: usize,
+    deepen_since: bool,
+    deepen_not: usize,
+    deepen_relative: bool,
+    /// Its kind alone.
+    filter: Option<&'static str>,
+}
+
+impl FetchInfo {
+    /// `haves` are those that are here and do not follow from the ones before.
+    fn new(request: &Request, haves: usize) -> Self {
+        let Deepen { depth, relative, since, not } = &request.deepen;
+        Self {
+            haves,
+            wants: request.wants.len(),
+            want_refs: request.want_refs.len(),
+            depth: *depth,
+            shallows: request.shallow.len(),
+            deepen_since: since.is_some(),
+            deepen_not: not.len(),
+            deepen_relative: *relative,
+            filter: request.filter.as_ref().map(|filter| kind(filter)),
+        }
+    }
+
+    fn tell(&self) {
+        telemetry::data_json("upload-pack", "fetch-info", self);
+    }
+}
+
+/// The word that says what kind of a filter it is: `tree` of `tree:1`, `blob:limit` of `blob:limit=1k`.
+fn kind(filter: &[u8]) -> &'static str {
+    const KINDS: [&str; 6] = ["blob:none", "blob:limit", "tree", "sparse:oid", "object:type", "combine"];
+    KINDS.into_iter().find(|kind| filter.starts_with(kind.as_bytes())).unwrap_or_default()
 }
