@@ -16,6 +16,7 @@ use crate::transport;
 use after::Submodules;
 
 mod after;
+mod submodule;
 
 const SPEC: Spec = Spec {
     name: "clone",
@@ -177,7 +178,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         ui::message("fatal", "this operation must be run in a work tree".into());
         return Err(CommandError::silent(1).with_error("failed to initialize sparse-checkout"));
     }
-    let submodules = Submodules::new(&parsed, &config, options.filter.as_ref())?;
+    let submodules = Submodules::new(&parsed, &config, &options)?;
     options.config.extend(submodules.settings(&config)?);
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
@@ -201,8 +202,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if hook_code != 0 {
         return Ok(hook_code);
     }
-    let is_well = submodules.update(&cloned, &context, show)?;
-    Ok(if is_well { code } else { 1 })
+    Ok(if code == 0 { submodules.update(&cloned, &context, show) } else { code })
 }
 
 /// What does not go with `--revision`.

@@ -35,7 +35,7 @@ mod sparse;
 mod write;
 
 pub use borrow::Reference;
-pub(super) use borrow::add_alternates;
+pub(super) use borrow::{add_alternates, lender};
 pub use destination::{Destination, Made, guess_directory};
 
 /// What the user asked for.

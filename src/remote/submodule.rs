@@ -1,6 +1,7 @@
 //! Which submodules a fetch goes into, and where they are. git-fetch(1), `--recurse-submodules`.
 //!
-//! A submodule is fetched by another run of the program, in its own git directory; the caller starts it.
+//! A submodule is fetched by another run of the program, in its own git directory; the caller starts it. [`update`] knows
+//! the submodules of a fresh clone.
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +11,16 @@ use gix_object::Kind;
 
 use super::push::submodule::changed::{Changed, changed_by_name};
 use super::push::submodule::{environment, ids_below, refuse_symlinks, walk};
-use super::refspec::wildmatch;
 use super::{Error, config};
 use crate::repo::{Config, Environment, Repository, discover};
+use active::Active;
+
+pub mod active;
+pub mod checkout;
+pub mod declared;
+pub mod place;
+pub mod update;
+mod url;
 
 /// `--recurse-submodules`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,7 +120,7 @@ impl<'a> Superproject<'a> {
         tips: &[ObjectId],
         known: &[ObjectId],
     ) -> Result<Self, Error> {
-        let modules = modules(repo)?;
+        let modules = declared::read(repo, Path::new(".gitmodules"))?;
         // where no submodule is known, git does not look for changes of any
         let names_any = |config: &Config| config.section("submodule").iter().any(|(name, ..)| name.is_some());
         let has_any = names_any(&modules) || names_any(&repo.config);
@@ -167,32 +175,13 @@ impl<'a> Superproject<'a> {
                 None => steps.push(Step::Inaccessible(format!("Could not access submodule '{path}'"))),
             }
         }
+        let mut active = Active::new(self.repo)?;
         for change in self.changed.iter().filter(|change| !seen.contains(&change.name)) {
-            if self.is_active(change)? {
+            if active.has(change.name.as_bstr(), change.path.as_bstr())? {
                 steps.extend(self.step_of(change)?);
             }
         }
         Ok(steps)
-    }
-
-    /// Whether the user wants to have the submodule at all. gitsubmodules(7), "ACTIVE SUBMODULES".
-    fn is_active(&self, change: &Changed) -> Result<bool, Error> {
-        let config = &self.repo.config;
-        if let Some(is_active) = config.boolean(&format!("submodule.{}.active", change.name))? {
-            return Ok(is_active);
-        }
-        let paths = config.strings("submodule.active");
-        if paths.is_empty() {
-            return Ok(config.string(&format!("submodule.{}.url", change.name)).is_some());
-        }
-        let is_in = |path: &BString| {
-            let path = path.strip_suffix(b"/").unwrap_or(path).as_bstr();
-            let rest = change.path.strip_prefix(path.as_bytes());
-            path == "."
-                || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-                || wildmatch(path, change.path.as_bstr())
-        };
-        Ok(paths.iter().any(is_in))
     }
 
     /// What is done about a submodule that the index does not have.
@@ -232,17 +221,7 @@ impl<'a> Superproject<'a> {
 
     /// `submodule.fetchJobs`, which `.gitmodules` may set too.
     pub fn jobs(&self) -> Result<Option<i64>, Error> {
-        const KEY: &str = "submodule.fetchJobs";
-        let jobs = match self.repo.config.integer(KEY)? {
-            Some(jobs) => Some(jobs),
-            None => self.modules.integer(KEY)?,
-        };
-        match jobs {
-            Some(jobs) if jobs < 0 => {
-                Err(Error::Usage("negative values not allowed for submodule.fetchJobs".into()))
-            }
-            jobs => Ok(jobs),
-        }
+        jobs(&self.repo.config, &self.modules)
     }
 
     /// What holds for the submodule `name`, if it has one.
@@ -277,7 +256,7 @@ impl<'a> Superproject<'a> {
         {
             return Ok(Some(git_dir));
         }
-        let is_safe = !name.is_empty() && !name.split_str("/").any(|part| part == b"..");
+        let is_safe = declared::is_safe_name(name);
         let kept = self.repo.git_path("modules").join(name.to_path_lossy());
         Ok(Some(kept).filter(|kept| is_safe && kept.join("HEAD").exists()))
     }
@@ -291,23 +270,24 @@ impl<'a> Superproject<'a> {
     }
 }
 
-/// `.gitmodules` of the work tree; empty where there is none.
-fn modules(repo: &Repository) -> Result<Config, Error> {
-    let name = Path::new(".gitmodules");
-    let mut content = Vec::new();
-    if let Some(top) = &repo.work_tree {
-        let file = top.join(name);
-        if file.exists() {
-            return Ok(Config::from_file(&file, name, &repo.env)?);
+/// The environment of work in a submodule: nothing that speaks of the repository that `env` is for.
+pub fn environment_of(env: &Environment) -> Environment {
+    environment(env)
+}
+
+/// `submodule.fetchJobs` of the configuration, else of `.gitmodules`.
+fn jobs(config: &Config, modules: &Config) -> Result<Option<i64>, Error> {
+    const KEY: &str = "submodule.fetchJobs";
+    let jobs = match config.integer(KEY)? {
+        Some(jobs) => Some(jobs),
+        None => modules.integer(KEY)?,
+    };
+    match jobs {
+        Some(jobs) if jobs < 0 => {
+            Err(Error::Usage("negative values not allowed for submodule.fetchJobs".into()))
         }
-        if let Some(id) = repo.resolve_revision("HEAD:.gitmodules".into())? {
-            let found = repo.objects()?.find(&id, &mut content);
-            if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
-                content.clear();
-            }
-        }
+        jobs => Ok(jobs),
     }
-    Ok(Config::from_bytes(&content, name, &repo.env)?)
 }
 
 fn is_commit(objects: &crate::repo::Objects, id: &ObjectId) -> bool {

@@ -218,7 +218,7 @@ fn read_git_file(path: &Path) -> Result<PathBuf, Error> {
 }
 
 /// Whether `path` is a git directory: a `HEAD` that can be one, `objects` and `refs`.
-pub(super) fn is_git_dir(path: &Path) -> bool {
+pub(crate) fn is_git_dir(path: &Path) -> bool {
     let common = common_dir(path);
     has_valid_head(path) && common.join("objects").is_dir() && common.join("refs").is_dir()
 }

@@ -21,15 +21,24 @@ const ALIGNMENT: usize = 8;
 const EXTENDED: u16 = 0x4000;
 
 impl Repository {
-    /// The paths of the submodules in the index, in its order; none if there is no index. Entries of a shared index
-    /// (`core.splitIndex`) are not looked for.
+    /// The paths of the submodules in the index; see [`Self::submodules`].
     pub fn gitlinks(&self) -> Result<Vec<BString>, Error> {
+        Ok(self.submodules()?.into_iter().map(|(path, _)| path).collect())
+    }
+
+    /// The submodules in the index, in its order, and the commit of each; none if there is no index. Of a conflict the first
+    /// stage counts. Entries of a shared index (`core.splitIndex`) are not looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for what is no index.
+    pub fn submodules(&self) -> Result<Vec<(BString, ObjectId)>, Error> {
         let path = self.index_path();
-        let mut links: Vec<BString> = Vec::new();
+        let mut links: Vec<(BString, ObjectId)> = Vec::new();
         read(&path, self.object_hash, &mut |entry| {
             // the stages of a conflict have the path several times
-            if entry.is_gitlink && links.last().is_none_or(|last| last != entry.path) {
-                links.push(entry.path.to_owned());
+            if entry.is_gitlink && links.last().is_none_or(|(last, _)| last != entry.path) {
+                links.push((entry.path.to_owned(), entry.id));
             }
         })?;
         Ok(links)

@@ -24,6 +24,7 @@ mod maintenance;
 pub mod object;
 mod owner;
 pub mod pack_settings;
+pub mod pathspec;
 pub mod reference;
 pub mod revision;
 pub mod session_id;

@@ -22,6 +22,7 @@ mod refspecs;
 mod remote;
 mod rewrite;
 mod shapes;
+mod submodules;
 mod trace;
 
 use bstr::ByteSlice;

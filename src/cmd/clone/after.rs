@@ -1,15 +1,14 @@
-//! What a clone does when its work tree is there: the post-checkout hook, and submodules, which C git fetches.
+//! What a clone does when its work tree is there: the post-checkout hook, and what submodules it clones.
 
-use std::ffi::{OsStr, OsString};
-use std::process::{Command, Stdio};
+use std::ffi::OsStr;
 
 use bstr::BString;
 
-use super::Arguments;
+use super::{Arguments, submodule};
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::bytes;
-use crate::cmd::{CommandError, Context, Show, children, installed, ui};
-use crate::remote::clone::Cloned;
+use crate::cmd::{CommandError, Context, Show};
+use crate::remote::clone::{Cloned, Options, Reference};
 use crate::repo::Config;
 
 /// Runs the `post-checkout` hook; the exit code of the clone is its. githooks(5).
@@ -29,11 +28,16 @@ pub(super) fn run_hook(cloned: &Cloned) -> Result<u8, CommandError> {
 pub(super) struct Submodules {
     /// The pathspecs; none if submodules are left alone.
     paths: Vec<BString>,
-    is_shallow: bool,
-    is_remote: bool,
+    /// One commit of each is enough.
+    pub(super) is_shallow: bool,
+    /// The branches of their remotes count, not the commits that the superproject names.
+    pub(super) is_remote: bool,
     /// The filter, if submodules get it too.
-    filter: Option<BString>,
-    jobs: Option<i64>,
+    pub(super) filter: Option<BString>,
+    /// How many are cloned at once.
+    pub(super) jobs: Option<i64>,
+    /// What borrows, if anything does: where submodules borrow, and what happens where they cannot.
+    strategy: Option<&'static str>,
 }
 
 impl Submodules {
@@ -41,9 +45,10 @@ impl Submodules {
     pub(super) fn new(
         parsed: &Parsed<Arguments>,
         config: &Config,
-        filter: Option<&BString>,
+        options: &Options,
     ) -> Result<Self, CommandError> {
         let values = &parsed.values;
+        let filter = options.filter.as_ref();
         let is_off =
             parsed.choice("recurse-submodules") == Some(false) || parsed.choice("recursive") == Some(false);
         let given = values.recurse_submodules.iter().chain(&values.recursive).filter(|_| !is_off);
@@ -64,7 +69,9 @@ impl Submodules {
             Some(filters) => filters,
             None => config.boolean("clone.filterSubmodules")?.unwrap_or(false),
         };
+        let strategy = if paths.is_empty() { None } else { strategy(&options.references)? };
         Ok(Self {
+            strategy,
             paths,
             is_shallow: values.shallow_submodules,
             is_remote: values.remote_submodules,
@@ -81,54 +88,33 @@ impl Submodules {
         if is_sticky && !self.paths.is_empty() {
             settings.push(("submodule.recurse".into(), "true".into()));
         }
+        if let Some(strategy) = self.strategy {
+            settings.push(("submodule.alternateLocation".into(), "superproject".into()));
+            settings.push(("submodule.alternateErrorStrategy".into(), strategy.into()));
+        }
         Ok(settings)
     }
 
-    /// Has C git clone the submodules; whether that went well.
-    pub(super) fn update(
-        &self,
-        cloned: &Cloned,
-        context: &Context,
-        show: Show,
-    ) -> Result<bool, CommandError> {
-        let Some(work_tree) = cloned.repo.work_tree.as_ref().filter(|_| !self.paths.is_empty()) else {
-            return Ok(true);
-        };
-        if cloned.head.is_none() {
-            return Ok(true);
+    /// Clones the submodules, and theirs; gives the exit code.
+    pub(super) fn update(&self, cloned: &Cloned, context: &Context, show: Show) -> u8 {
+        if self.paths.is_empty() || cloned.head.is_none() {
+            return 0;
         }
-        let Some(git) = installed::git(&context.env) else {
-            ui::message("error", "cannot clone submodules: git is not installed".into());
-            ui::hint("with git, run 'git submodule update --init --recursive' in the clone");
-            return Ok(false);
-        };
-        let mut command = Command::new(git);
-        context.pass_on(&mut command);
-        command.current_dir(work_tree).env_remove("GIT_DIR").stdin(Stdio::null());
-        let status = children::git_status(command.args(self.arguments(cloned, show)))?;
-        Ok(status.success())
+        let update =
+            submodule::Update { options: self, context, show, is_single_branch: cloned.is_single_branch() };
+        update.run(&cloned.repo, BString::default())
     }
+}
 
-    fn arguments(&self, cloned: &Cloned, show: Show) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> =
-            ["submodule", "update", "--require-init", "--recursive"].map(OsString::from).into();
-        let mut add = |is_wanted: bool, option: &str| {
-            if is_wanted {
-                arguments.push(option.into());
-            }
-        };
-        add(self.is_shallow, "--depth=1");
-        if let Some(jobs) = self.jobs {
-            add(true, &format!("--jobs={jobs}"));
-        }
-        add(show.progress == Some(true), "--progress");
-        add(show.verbosity < 0, "--quiet");
-        add(self.is_remote, "--remote");
-        add(self.is_remote, "--no-fetch");
-        if let Some(filter) = &self.filter {
-            add(true, &format!("--filter={filter}"));
-        }
-        add(true, if cloned.is_single_branch() { "--single-branch" } else { "--no-single-branch" });
-        arguments
+/// `submodule.alternateErrorStrategy` for a clone that borrows from `references`; nothing where it does not borrow.
+fn strategy(references: &[Reference]) -> Result<Option<&'static str>, CommandError> {
+    let is_optional = |reference: &Reference| reference.is_optional;
+    match (references.iter().any(is_optional), references.iter().all(is_optional)) {
+        (_, _) if references.is_empty() => Ok(None),
+        (true, false) => Err(CommandError::fatal(
+            "clone --recursive is not compatible with both --reference and --reference-if-able",
+        )),
+        (true, true) => Ok(Some("info")),
+        (false, _) => Ok(Some("die")),
     }
 }

@@ -102,7 +102,7 @@ pub(in crate::remote) fn add_alternates(ours: &Path, objects: &[PathBuf]) -> Res
 }
 
 /// The `objects` directory of the repository at `path`; why it cannot lend otherwise, in git's words.
-fn lender(path: &Path) -> Result<PathBuf, String> {
+pub(in crate::remote) fn lender(path: &Path) -> Result<PathBuf, String> {
     let shown = path.display();
     let Some(git_dir) = discover::local_git_dir(path) else {
         return Err(format!("reference repository '{shown}' is not a local repository."));

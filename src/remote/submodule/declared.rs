@@ -1,0 +1,202 @@
+//! What `.gitmodules` says of submodules, as far as it can be trusted. gitmodules(5).
+
+use std::path::Path;
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_object::Kind;
+
+use crate::remote::Error;
+use crate::repo::{Config, Repository};
+
+/// `submodule.<name>.update`: how a submodule comes to the commit that the superproject names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Procedure {
+    /// The commit is checked out.
+    Checkout,
+    /// It is merged into what is checked out; of a fresh clone it is checked out.
+    Merge,
+    /// What is checked out is rebased on it; of a fresh clone it is checked out.
+    Rebase,
+    /// The submodule is left alone.
+    Nothing,
+    /// A command of the user's, which is given the commit.
+    Command(BString),
+}
+
+impl Procedure {
+    /// Reads a value of the configuration; `None` for what is none of git's words.
+    pub fn parse(value: &BStr) -> Option<Self> {
+        match value.as_bytes() {
+            b"checkout" => Some(Self::Checkout),
+            b"merge" => Some(Self::Merge),
+            b"rebase" => Some(Self::Rebase),
+            b"none" => Some(Self::Nothing),
+            [b'!', command @ ..] => Some(Self::Command(command.into())),
+            _ => None,
+        }
+    }
+
+    /// The word for the configuration; `None` for a command.
+    pub fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Checkout => Some("checkout"),
+            Self::Merge => Some("merge"),
+            Self::Rebase => Some("rebase"),
+            Self::Nothing => Some("none"),
+            Self::Command(_) => None,
+        }
+    }
+}
+
+/// A submodule as `.gitmodules` has it.
+#[derive(Debug, Clone, Default)]
+pub struct Declared {
+    /// What the configuration calls it. It names a directory, so `..` is no part of it.
+    pub name: BString,
+    /// Where it is in the superproject.
+    pub path: Option<BString>,
+    /// Where it comes from; relative to the superproject's remote if it starts with `./` or `../`.
+    pub url: Option<BString>,
+    /// How it is updated; never a command.
+    pub procedure: Option<Procedure>,
+    /// The branch that `--remote` follows; `.` is the superproject's.
+    pub branch: Option<BString>,
+    /// Whether one commit is enough.
+    pub is_shallow: bool,
+}
+
+/// All that `.gitmodules` says of submodules.
+#[derive(Debug, Clone, Default)]
+pub struct Modules {
+    submodules: Vec<Declared>,
+    /// What was ignored since it cannot be meant well, for the user to read.
+    pub warnings: Vec<String>,
+}
+
+impl Modules {
+    /// Reads the declarations in `config`, which is what [`read`] gives.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] in git's words for an `update` that is none of git's, or is a command: nobody has asked for that one.
+    pub fn new(config: &Config) -> Result<Self, Error> {
+        let mut modules = Self::default();
+        for (name, key, value) in config.section("submodule") {
+            let Some(name) = name else { continue };
+            if !is_safe_name(name.as_bstr()) {
+                modules.warnings.push(format!("ignoring suspicious submodule name: {name}"));
+                continue;
+            }
+            let Some(value) = value else { continue };
+            if ["path", "url"].contains(&&*key) && value.starts_with(b"-") {
+                let text = "which may be interpreted as a command-line option";
+                modules.warnings.push(format!("ignoring 'submodule.{name}.{key}' {text}: {value}"));
+                continue;
+            }
+            modules.take(name, &key, value)?;
+        }
+        for declared in &mut modules.submodules {
+            let key = format!("submodule.{}.shallow", declared.name);
+            declared.is_shallow = config.boolean(&key)?.unwrap_or(false);
+        }
+        Ok(modules)
+    }
+
+    fn take(&mut self, name: BString, key: &str, value: BString) -> Result<(), Error> {
+        match key {
+            "path" => self.change(name, |declared| declared.path = Some(value)),
+            "url" => self.change(name, |declared| declared.url = Some(value)),
+            "branch" => self.change(name, |declared| declared.branch = Some(value)),
+            "update" => match Procedure::parse(value.as_bstr()) {
+                Some(Procedure::Command(_)) | None => {
+                    return Err(Error::Usage(format!("invalid value for 'submodule.{name}.update'")));
+                }
+                procedure => self.change(name, |declared| declared.procedure = procedure),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Changes what is known of the submodule `name`, which need not have been mentioned before.
+    fn change(&mut self, name: BString, change: impl FnOnce(&mut Declared)) {
+        if let Some(declared) = self.submodules.iter_mut().find(|declared| declared.name == name) {
+            return change(declared);
+        }
+        let mut declared = Declared { name, ..Declared::default() };
+        change(&mut declared);
+        self.submodules.push(declared);
+    }
+
+    /// The submodule at `path`: of several, the last.
+    pub fn at(&self, path: &BStr) -> Option<&Declared> {
+        let is_there = |declared: &&Declared| declared.path.as_ref().is_some_and(|own| own == path);
+        self.submodules.iter().rev().find(is_there)
+    }
+}
+
+/// `.gitmodules` of the work tree, else of `HEAD`; empty where there is none. Errors call it `name`.
+///
+/// # Errors
+///
+/// If it cannot be read or is no configuration.
+pub fn read(repo: &Repository, name: &Path) -> Result<Config, Error> {
+    let mut content = Vec::new();
+    if let Some(top) = &repo.work_tree {
+        let file = top.join(".gitmodules");
+        if file.exists() {
+            return Ok(Config::from_file(&file, name, &repo.env)?);
+        }
+        if let Some(id) = repo.resolve_revision("HEAD:.gitmodules".into())? {
+            let found = repo.objects()?.find(&id, &mut content);
+            if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
+                content.clear();
+            }
+        }
+    }
+    Ok(Config::from_bytes(&content, name, &repo.env)?)
+}
+
+/// Whether `name` may be a directory below `modules`: no part of it is `..`, whatever separates parts on any system.
+pub fn is_safe_name(name: &BStr) -> bool {
+    !name.is_empty() && !name.split(|&byte| matches!(byte, b'/' | b'\\')).any(|part| part == b"..")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repo::Environment;
+
+    fn modules(text: &str) -> Result<Modules, Error> {
+        let config = Config::from_bytes(text.as_bytes(), Path::new(".gitmodules"), &Environment::default());
+        Modules::new(&config.unwrap())
+    }
+
+    #[test]
+    fn names_that_lead_elsewhere_are_ignored() {
+        for (name, is_safe) in
+            [("a", true), ("a/b", true), ("..a", true), ("", false), ("..", false), ("a/../b", false)]
+        {
+            assert_eq!(is_safe_name(name.into()), is_safe, "{name}");
+        }
+        assert!(!is_safe_name(r"a\..\b".into()));
+        let modules = modules("[submodule \"../x\"]\npath = a\n").unwrap();
+        assert_eq!(modules.warnings, ["ignoring suspicious submodule name: ../x"]);
+        assert!(modules.at("a".into()).is_none());
+    }
+
+    #[test]
+    fn what_looks_like_an_option_is_ignored() {
+        let modules = modules("[submodule \"x\"]\npath = x\nurl = -u./y\n").unwrap();
+        assert!(modules.at("x".into()).unwrap().url.is_none());
+        assert_eq!(modules.warnings.len(), 1);
+    }
+
+    #[test]
+    fn nobody_else_says_which_command_runs() {
+        for update in ["!touch x", "bogus"] {
+            let error = modules(&format!("[submodule \"x\"]\nupdate = {update}\n")).unwrap_err();
+            assert_eq!(error.to_string(), "invalid value for 'submodule.x.update'");
+        }
+    }
+}
