@@ -25,6 +25,7 @@ use crate::protocol::pktline::{self, Packet};
 use crate::protocol::{self, Service, Version};
 
 mod auth;
+mod charset;
 mod client;
 mod cookie;
 mod date;

@@ -284,8 +284,9 @@ fn accept_language(settings: &dyn Settings) -> Option<String> {
     let env =
         |name: &str| settings.env(name).and_then(|value| value.into_string().ok()).filter(|v| !v.is_empty());
     let list = env("LANGUAGE").or_else(|| ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(env))?;
+    let is_end = |letter: char| !letter.is_ascii_alphanumeric() && !matches!(letter, '_' | '-');
     let tags =
-        list.split(':').map(|locale| locale.split(['.', '@']).next().unwrap_or_default().replace('_', "-"));
+        list.split(':').map(|locale| locale.split(is_end).next().unwrap_or_default().replace('_', "-"));
     let tags: Vec<String> = tags.filter(|tag| !tag.is_empty() && tag != "C" && tag != "POSIX").collect();
     if tags.is_empty() {
         return None;

@@ -366,9 +366,11 @@ fn lock(jar: &Mutex<Jar>) -> MutexGuard<'_, Jar> {
 
 /// The lines of a page, without the empty ones at its end.
 fn page_lines(response: Response) -> Vec<BString> {
+    let content_type = response.header("content-type").unwrap_or_default().to_owned();
     let mut page = Vec::new();
     // a page that is cut off is still worth showing
     drop(response.body.take(ERROR_PAGE_LEN_MAX).read_to_end(&mut page));
+    let page = super::charset::to_utf8(&page, &content_type);
     let mut lines: Vec<BString> = page
         .split(|&byte| byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line).into())

@@ -132,7 +132,7 @@ fn extra_headers_and_the_user_agent_follow_configuration() {
         .with_url(Some(&server.url), "extraheader", "Authorization: Bearer token")
         .with_url(Some("http://other.test"), "extraheader", "X-Other: 1")
         .with("useragent", "git/1.0")
-        .with_env("LANGUAGE", "ko_KR.UTF-8:en:de_DE@euro");
+        .with_env("LANGUAGE", "ko_KR.UTF-8:en!!:de_DE@euro");
     connect(&format!("{}/r", server.url), &settings).unwrap();
     let request = &server.received()[0];
     assert_eq!(request.header("x-all"), Some("a: b"));
