@@ -41,6 +41,7 @@ mod list;
 mod reuse;
 mod search;
 mod stock;
+mod stream;
 mod window;
 mod write;
 

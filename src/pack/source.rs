@@ -86,6 +86,9 @@ pub trait Entries: Send + Sync {
     /// The bytes of the pack.
     fn bytes(&self, range: Range<u64>) -> Option<&[u8]>;
 
+    /// The checksum that stands behind the last entry.
+    fn trailer(&self) -> Option<ObjectId>;
+
     /// Takes note that so many bytes were read, so that the memory in which they are can be let go.
     fn were_read(&self, bytes: usize);
 }

@@ -251,6 +251,36 @@ fn a_broken_entry_is_made_anew() {
 }
 
 #[test]
+fn a_copy_of_a_whole_pack_has_its_checksum() {
+    let repo = with_history(43, "sha1", 40);
+    repo.write_bitmaps(WAYS[1]);
+    // what the pack says of itself is told: whoever reads it sees whether it holds
+    let bitmap = repo.bitmaps().remove(0);
+    let mut pack = Vec::new();
+    for (extension, from_end) in [("idx", Some(40)), ("bitmap", None), ("pack", Some(20))] {
+        let path = bitmap.with_extension(extension);
+        pack = fs::read(&path).unwrap();
+        let at = from_end.map_or(12, |from_end| pack.len() - from_end);
+        pack[at] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, &pack).unwrap();
+    }
+    let objects = repo.objects();
+    let tips = repo.git(&["for-each-ref", "--format=%(objectname)"], b"");
+    let wanted = Wanted { wants: super::ids(&tips).into_iter().collect(), ..Wanted::default() };
+    for (ofs_delta, is_copy) in [(true, true), (false, false)] {
+        let found = enumerate(&objects, &wanted, &mut Discard).unwrap();
+        let mut made = Vec::new();
+        let settings = settings(gix_hash::Kind::Sha1, ofs_delta);
+        produce(&objects, found, &settings, &mut made, &mut Discard).unwrap();
+        assert_eq!(made == pack, is_copy);
+        if !is_copy {
+            Repo::new("sha1").git(&["index-pack", "--stdin"], &made);
+        }
+    }
+}
+
+#[test]
 fn an_entry_of_another_object_is_not_sent() {
     let repo = Repo::new("sha1");
     repo.git(&["hash-object", "-w", "--stdin"], b"one thing");

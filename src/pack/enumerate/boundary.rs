@@ -75,7 +75,7 @@ impl<'a> Boundary<'a> {
     pub fn add_roots(&mut self, mut trees: Vec<ObjectId>) {
         let mut seen = IdSet::default();
         trees.retain(|id| seen.insert(*id));
-        self.theirs.extend(&trees);
+        self.theirs.extend(trees.iter().copied());
         if !trees.is_empty() {
             self.directories.push(Directory::new(trees));
         }
@@ -88,7 +88,7 @@ impl<'a> Boundary<'a> {
 
     /// Tells all that the receiver is known to have.
     pub fn each(&self, tell: &mut dyn FnMut(&ObjectId)) {
-        self.theirs.iter().for_each(tell);
+        self.theirs.iter().for_each(|id| tell(&id));
     }
 
     /// The root directory.

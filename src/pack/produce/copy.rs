@@ -15,7 +15,7 @@ use super::Settings;
 use super::deflate::Deflater;
 use super::list::check;
 use super::stock::Stock;
-use super::write::Stream;
+use super::stream::Stream;
 
 /// Bytes of entries that are written at once, or a little more.
 const RUN_LEN_MAX: u64 = 256 * 1024;
@@ -93,7 +93,7 @@ impl Copy<'_, '_, '_> {
             {
                 self.end_run()?;
                 let offset = self.at();
-                self.stream.begin();
+                self.stream.begin()?;
                 self.stream.write_header(Header { content, size: header.size });
                 self.stream.write(bytes.get(len..).unwrap_or_default())?;
                 self.note_entry(place, offset);
@@ -164,8 +164,8 @@ impl Copy<'_, '_, '_> {
         let mut crc32 = crc32fast::Hasher::new();
         for piece in bytes.chunks(PIECE_LEN) {
             crc32.update(piece);
-            self.entries.were_read(piece.len());
         }
+        self.entries.were_read(bytes.len());
         crc32.finalize()
     }
 
@@ -184,7 +184,7 @@ impl Copy<'_, '_, '_> {
             self.note(begin);
         }
         let offset = self.at();
-        self.stream.begin();
+        self.stream.begin()?;
         let mut deflated = Vec::new();
         Deflater::new(self.settings.compression).deflate(&content, &mut deflated);
         self.stream.write_header(Header { content: Content::Object(kind), size: content.len() as u64 });

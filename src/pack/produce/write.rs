@@ -5,14 +5,12 @@
 
 use std::io::{self, Write};
 
-use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::super::Error;
 use super::super::delta::{Index, create};
-use super::super::entry::{Content, Header, encode_pack_header};
+use super::super::entry::{Content, Header};
 use super::super::enumerate::Object;
-use super::super::hash::Checksum;
 use super::super::index::Item;
 use super::super::meter::Meter;
 use super::super::source::Source;
@@ -21,11 +19,9 @@ use super::deflate::Deflater;
 use super::list::{Form, List, NONE, check, content, header, stream, unreadable};
 use super::search::Found;
 use super::stock::Stock;
+use super::stream::{BUFFER_LEN, Stream};
 use super::{PackReused, Produced, Reuse, Settings};
 use crate::progress::Progress;
-
-/// How much is gathered before it is hashed and written, in bytes.
-const BUFFER_LEN: usize = 64 * 1024;
 
 /// The order of entries by kind.
 const KINDS: [Kind; 4] = [Kind::Tag, Kind::Commit, Kind::Tree, Kind::Blob];
@@ -43,13 +39,7 @@ pub(super) fn write(
         list,
         found,
         settings,
-        stream: Stream {
-            out,
-            checksum: Checksum::new(settings.object_hash),
-            buffer: Vec::new(),
-            bytes: 0,
-            record: records.then(Record::default),
-        },
+        stream: Stream::new(out, settings.object_hash, records),
         deflater: Deflater::new(settings.compression),
         written: vec![0; list.sent as usize],
         counts: Counts::default(),
@@ -59,7 +49,7 @@ pub(super) fn write(
     };
     let total = stock.places.count().checked_add(list.sent);
     let total = total.ok_or_else(|| Error::BadPack("too many objects for one pack".into()))?;
-    writer.stream.write(&encode_pack_header(total))?;
+    writer.stream.begin_pack(total, stock.entries.as_deref().filter(|_| list.sent == 0))?;
     let mut copied = Copied::default();
     if total > 0 {
         let mut meter = Meter::new(progress, "Writing objects", u64::from(total));
@@ -130,7 +120,7 @@ impl<'a> Writer<'a> {
         }
         for index in chain.into_iter().rev() {
             let offset = self.stream.bytes;
-            self.stream.begin();
+            self.stream.begin()?;
             self.write_entry(index, meter)?;
             if let Some(object) = self.list.objects.get(index as usize) {
                 self.stream.end(object.id, offset);
@@ -280,87 +270,5 @@ impl<'a> Writer<'a> {
                 self.list.objects.get(index as usize).map_or(Kind::Blob, |object| object.kind),
             ),
         }
-    }
-}
-
-/// The stream of the pack.
-pub(super) struct Stream<'a> {
-    out: &'a mut dyn Write,
-    checksum: Checksum,
-    buffer: Vec<u8>,
-    /// What was written, the buffer included.
-    pub bytes: u64,
-    /// The entries, if somebody asks for them.
-    pub record: Option<Record>,
-}
-
-/// What an index says of the entries.
-#[derive(Default)]
-pub(super) struct Record {
-    pub items: Vec<Item>,
-    /// The checksum of what was written of an entry.
-    crc32: crc32fast::Hasher,
-}
-
-impl Stream<'_> {
-    /// An entry begins, and with it its checksum.
-    pub fn begin(&mut self) {
-        if let Some(record) = &mut self.record {
-            record.crc32 = crc32fast::Hasher::new();
-        }
-    }
-
-    /// The entry of `id` that began at `offset` is written.
-    pub fn end(&mut self, id: ObjectId, offset: u64) {
-        if let Some(record) = &mut self.record {
-            let crc32 = std::mem::take(&mut record.crc32).finalize();
-            record.items.push(Item { id, offset, crc32 });
-        }
-    }
-
-    pub fn write_header(&mut self, header: Header) {
-        let before = self.buffer.len();
-        header.encode(&mut self.buffer);
-        let head = self.buffer.get(before..).unwrap_or_default();
-        self.bytes += head.len() as u64;
-        if let Some(record) = &mut self.record {
-            record.crc32.update(head);
-        }
-    }
-
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(record) = &mut self.record {
-            record.crc32.update(bytes);
-        }
-        self.put(bytes)
-    }
-
-    /// Writes bytes of which no checksum is asked for.
-    pub fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.bytes += bytes.len() as u64;
-        if self.buffer.len() + bytes.len() > BUFFER_LEN {
-            self.flush()?;
-        }
-        if bytes.len() < BUFFER_LEN {
-            self.buffer.extend_from_slice(bytes);
-            return Ok(());
-        }
-        self.checksum.update(bytes);
-        self.out.write_all(bytes).map_err(Error::Send)
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        self.checksum.update(&self.buffer);
-        self.out.write_all(&self.buffer).map_err(Error::Send)?;
-        self.buffer.clear();
-        Ok(())
-    }
-
-    /// Ends the stream with its checksum; gives that and the length.
-    fn finish(mut self) -> Result<(ObjectId, u64), Error> {
-        self.flush()?;
-        let checksum = self.checksum.finish();
-        self.out.write_all(checksum.as_slice()).and_then(|()| self.out.flush()).map_err(Error::Send)?;
-        Ok((checksum, self.bytes + checksum.as_slice().len() as u64))
     }
 }

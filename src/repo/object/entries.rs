@@ -36,6 +36,10 @@ impl Entries for Pack {
         self.slice(range)
     }
 
+    fn trailer(&self) -> Option<ObjectId> {
+        Some(self.checksum())
+    }
+
     fn were_read(&self, bytes: usize) {
         self.was_read(bytes);
     }

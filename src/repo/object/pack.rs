@@ -1,5 +1,6 @@
 //! One pack with its `.idx` and `.rev` files (gitformat-pack(5)), read entry by entry.
 
+use std::cmp;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -16,6 +17,8 @@ use crate::pack::source::{Location, Stored};
 
 /// The bytes before the table of a `.rev` file: signature, version, hash function.
 const REVERSE_HEADER_LEN: usize = 12;
+/// Guesses of where an id stands before its place is found by halving. Of half a million objects four do as a rule.
+const GUESSES_MAX: u32 = 8;
 /// What is shown of an entry at once.
 const PIECE_LEN: usize = 1024 * 1024;
 /// The least that a read brings into memory.
@@ -64,7 +67,7 @@ impl Pack {
     /// Where `id` lies in this pack, which has the number `number`; `None` if it is not there or its entry cannot be
     /// read.
     pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
-        let position = self.index.lookup(id)?;
+        let position = self.position(id)?;
         let offset = self.index.pack_offset_at_index(position);
         let end = self.end_of(self.rank_at(position)?);
         let (header, header_len) = self.header(offset, end)?;
@@ -133,7 +136,7 @@ impl Pack {
 
     /// Where the entry of `id` begins.
     pub(super) fn offset_of(&self, id: &oid) -> Option<u64> {
-        Some(self.index.pack_offset_at_index(self.index.lookup(id)?))
+        Some(self.index.pack_offset_at_index(self.position(id)?))
     }
 
     /// All objects and where their entries begin, in the order of the index.
@@ -166,7 +169,30 @@ impl Pack {
     }
 
     /// Where `id` stands in the index.
+    ///
+    /// Ids are spread evenly, so that one tells about where it has to stand: that is found in a few steps where halving takes
+    /// a dozen. Where the guesses fail, as they do for ids that were chosen, gix-pack halves.
     pub(super) fn position(&self, id: &oid) -> Option<u32> {
+        let (mut low, mut high) = (0, self.len());
+        let (mut first, mut last) = (0, u64::MAX);
+        let sought = head_of(id);
+        if low == high {
+            return None;
+        }
+        for _ in 0..GUESSES_MAX {
+            let share = u128::from(sought.saturating_sub(first)) * u128::from(high - low);
+            let Some(share) = share.checked_div(u128::from(last - first)) else { break };
+            let guess = u32::try_from(share).unwrap_or(u32::MAX).min(high - low - 1) + low;
+            let found = self.index.oid_at_index(guess);
+            match found.cmp(id) {
+                cmp::Ordering::Equal => return Some(guess),
+                cmp::Ordering::Less => (low, first) = (guess + 1, head_of(found)),
+                cmp::Ordering::Greater => (high, last) = (guess, head_of(found)),
+            }
+            if low >= high || last < first {
+                return None;
+            }
+        }
         self.index.lookup(id)
     }
 
@@ -242,6 +268,11 @@ impl Pack {
         let message = format!("{what} at offset {} of '{path}'", location.offset);
         io::Error::new(io::ErrorKind::InvalidData, message)
     }
+}
+
+/// The first bytes of an id as a number.
+fn head_of(id: &oid) -> u64 {
+    id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
 }
 
 impl Order {
