@@ -1,7 +1,7 @@
 //! Files that nothing converts, written by several threads.
 //!
-//! Each thread takes neighbours in the index, which mostly are in the same directory: two threads that make files in one
-//! wait for each other in the file system.
+//! Each thread takes neighbours in the index, up to where a directory ends: two threads that make files in one wait for each
+//! other in the file system.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,8 +16,11 @@ use super::index::{Entry, Mode};
 use super::work_tree::WorkTree;
 use crate::repo::Error;
 
-/// Entries that a thread takes at once.
-const TAKEN_AT_ONCE: usize = 128;
+/// Entries that a thread takes at once, or all there are.
+const TAKEN_MIN: usize = 64;
+
+/// Entries that a thread takes at once where no directory ends before: a large one is shared.
+const TAKEN_MAX: usize = 1024;
 
 /// Writes the files among `entries`, in `threads` threads, and notes in each what the system says about its file.
 ///
@@ -32,7 +35,7 @@ pub(super) fn write_files(
     let work = Work {
         blobs,
         tree,
-        chunks: Mutex::new(entries.chunks_mut(TAKEN_AT_ONCE)),
+        rest: Mutex::new(entries),
         outcome: Mutex::default(),
         stop: AtomicBool::new(false),
     };
@@ -58,19 +61,32 @@ pub(super) fn write_files(
 struct Work<'a> {
     blobs: &'a Blobs,
     tree: &'a WorkTree,
-    chunks: Mutex<std::slice::ChunksMut<'a, Entry>>,
+    /// What no thread has taken.
+    rest: Mutex<&'a mut [Entry]>,
     outcome: Mutex<Outcome>,
     /// Set when the work is to end at once.
     stop: AtomicBool,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    /// Entries for one thread; none if all are taken.
+    fn take(&self) -> &'a mut [Entry] {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = std::mem::take(&mut *rest);
+        let count = taken(all.len(), |at| all.get(at).map(|entry| directory(&entry.path)));
+        let (chunk, left) = all.split_at_mut(count);
+        *rest = left;
+        chunk
+    }
+
     /// The work of one thread.
     fn run(&self, done: &Sender<u64>) {
         let (mut tree, mut buffer, mut outcome) = (self.tree.clone(), Vec::new(), Outcome::default());
         loop {
-            let chunk = self.chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some(chunk) = chunk else { break };
+            let chunk = self.take();
+            if chunk.is_empty() {
+                break;
+            }
             let flow = chunk.iter_mut().try_for_each(|entry| {
                 if self.stop.load(Ordering::Relaxed) {
                     return ControlFlow::Break(());
@@ -100,5 +116,37 @@ impl Work<'_> {
             }
             None => outcome.unreadable(entry),
         }
+    }
+}
+
+/// How many of `len` entries a thread takes, whose directories are `directory`.
+fn taken<'a>(len: usize, directory: impl Fn(usize) -> Option<&'a [u8]>) -> usize {
+    let most = len.min(TAKEN_MAX);
+    (len.min(TAKEN_MIN)..most).find(|end| directory(end - 1) != directory(*end)).unwrap_or(most)
+}
+
+/// The path up to the last slash.
+fn directory(path: &[u8]) -> &[u8] {
+    path.rsplit_once_str("/").map_or(b"", |(directory, _)| directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_takes_whole_directories() {
+        let taken_of = |paths: &[String]| taken(paths.len(), |at| Some(directory(paths[at].as_bytes())));
+        let paths = |sizes: &[usize]| -> Vec<String> {
+            let files = sizes.iter().zip('a'..).flat_map(|(count, name)| (0..*count).map(move |_| name));
+            files.map(|name| format!("top/{name}/file")).collect()
+        };
+        assert_eq!(taken_of(&paths(&[])), 0);
+        assert_eq!(taken_of(&paths(&[7])), 7);
+        assert_eq!(taken_of(&paths(&[60, 3, 2])), 65);
+        assert_eq!(taken_of(&paths(&[64, 300])), 64);
+        assert_eq!(taken_of(&paths(&[100, 300])), 100);
+        assert_eq!(taken_of(&paths(&[1, 2000])), TAKEN_MAX);
+        assert_eq!((directory(b"a/b/c"), directory(b"a")), (&b"a/b"[..], &b""[..]));
     }
 }
