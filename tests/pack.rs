@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 
 use gitr::pack::entry::{Content, Header, encode_pack_header};
 use gitr::pack::hash::{Checksum, object_id};
+use gitr::pack::source;
 use gitr::pack::{Bases, Error, Options, Received, Stored, receive};
 use gitr::progress::{Discard, Event, Progress};
 use gix_hash::{ObjectId, oid};
@@ -514,6 +515,46 @@ fn another_object_of_an_id_we_have_is_a_collision() {
         let result = receive(&mut Cursor::new(small_pack()), &options, &mut Discard);
         assert!(matches!(result, Err(Error::Collision { .. })), "{result:?}");
         assert!(target.files().is_empty());
+    }
+}
+
+#[test]
+fn what_is_stored_in_the_same_way_is_not_compared() {
+    /// Says of each object that it is stored as it comes, in the pack that is next.
+    struct Same {
+        packs: std::sync::Mutex<Vec<u32>>,
+    }
+    impl Bases for Same {
+        fn find(&self, _: &oid, out: &mut Vec<u8>) -> std::io::Result<Option<Kind>> {
+            out.extend(b"other");
+            Ok(Some(Kind::Blob))
+        }
+        fn contains(&self, _: &oid) -> bool {
+            true
+        }
+        fn stored_as(&self, id: &oid, entry: (source::Stored, u64), _: &[u8]) -> Option<u32> {
+            let base = b"some text that is long enough\n";
+            match entry.0 {
+                source::Stored::Whole(kind) => assert_eq!(kind, Kind::Blob, "{id}"),
+                other => assert_eq!(other, source::Stored::IdDelta(blob_id(base))),
+            }
+            self.packs.lock().unwrap().pop()
+        }
+    }
+    // the second of these is a delta to the first: both have to be in one pack
+    let base = b"some text that is long enough\n";
+    let pack =
+        Builder::new().object(Kind::Blob, base).reference(base.len(), &blob_id(base), b"three").build();
+    for (packs, is_same) in [(vec![7, 7], true), (vec![8, 7], false), (vec![7], false), (vec![], false)] {
+        let bases = Same { packs: packs.into() };
+        let target = Repo::new(SHA1);
+        let options = Options { bases: Some(&bases), ..target_options(&target, 0) };
+        let result = receive(&mut Cursor::new(&pack), &options, &mut Discard);
+        match result {
+            Ok(_) => assert!(is_same),
+            Err(Error::Collision { .. }) => assert!(!is_same),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use bstr::BString;
 use gix_hash::{ObjectId, oid};
 
 pub mod bitmap;
+mod collision;
 mod complete;
 pub mod delta;
 pub mod entry;
@@ -62,6 +63,12 @@ pub trait Bases: Sync {
     fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>>;
     /// Whether the object `id` exists.
     fn contains(&self, id: &oid) -> bool;
+    /// The pack in which `id` is stored just so: as `entry` says, which is what it holds and how many bytes its zlib stream
+    /// inflates to, and with the zlib stream `deflated`. The bases of deltas are told by their ids. `None` if it is stored in
+    /// another way, or that is not known.
+    fn stored_as(&self, _id: &oid, _entry: (source::Stored, u64), _deflated: &[u8]) -> Option<u32> {
+        None
+    }
     /// As [`find`](Self::find), for a base that a thin pack leaves out; `None` where packs must be complete.
     fn find_base(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>> {
         self.find(id, out)
@@ -82,6 +89,10 @@ impl Bases for Comparable<'_> {
 
     fn contains(&self, id: &oid) -> bool {
         self.0.contains(id)
+    }
+
+    fn stored_as(&self, id: &oid, entry: (source::Stored, u64), deflated: &[u8]) -> Option<u32> {
+        self.0.stored_as(id, entry, deflated)
     }
 
     fn find_base(&self, _id: &oid, _out: &mut Vec<u8>) -> io::Result<Option<Kind>> {

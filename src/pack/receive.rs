@@ -21,7 +21,7 @@ use super::sorted::Sorted;
 use super::stream::{Stream, is_at_end};
 use super::table::{Pack, Table};
 use super::temporary::Temporary;
-use super::{Error, Links, Options, Received, Stored, map, special, store, thin};
+use super::{Error, Links, Options, Received, Stored, collision, map, special, store, thin};
 use crate::progress::{Discard, Progress};
 
 /// C git's `core.bigFileThreshold`, in bytes: larger blobs are never whole in memory unless they are a delta's base,
@@ -191,7 +191,7 @@ impl Known<'_> {
         let Some(bases) = options.bases else { return Ok(()) };
         let bytes = map::map(self.held.file()).map_err(|source| self.held.error(source))?;
         let pack = Pack { table: &self.table, bytes: &bytes, hash: options.object_hash };
-        store::check_collisions(pack, self.count, bases)
+        collision::check(pack, self.count, bases)
     }
 
     /// What the pack's objects refer to outside of it.

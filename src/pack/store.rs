@@ -14,7 +14,7 @@ use super::loose::LooseWriter;
 use super::placement::{Names, Placement, directory_of};
 use super::table::{NONE, Object, Pack};
 use super::temporary::Temporary;
-use super::{Bases, Error, Keep, Options, Stored};
+use super::{Error, Keep, Options, Stored};
 
 /// Makes the pack in `file` visible, with its indices; `items` in the order of the index.
 ///
@@ -152,27 +152,6 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
                 writer.write(&content)?;
                 writer.finish()?;
             }
-        }
-    }
-    Ok(())
-}
-
-/// Compares the first `count` objects of the pack with those of the same id in `bases`.
-///
-/// An id that two objects share is an attack that the detection in [`super::hash`] did not know.
-pub(super) fn check_collisions(pack: Pack<'_>, count: u32, bases: &dyn Bases) -> Result<(), Error> {
-    let mut inflater = Inflater::new();
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-    for index in 0..count {
-        let Some(object) = pack.table.object(index) else { continue };
-        if !bases.contains(&object.id) {
-            continue;
-        }
-        ours.clear();
-        let Some(kind) = bases.find(&object.id, &mut ours).map_err(Error::Read)? else { continue };
-        pack.object(index, &mut inflater, &mut theirs)?;
-        if object.kind != kind || ours != theirs {
-            return Err(Error::Collision { id: object.id });
         }
     }
     Ok(())

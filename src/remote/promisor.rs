@@ -12,6 +12,7 @@ use super::fetch_pack::{self, fetch_pack};
 use super::{Error, Far, Remote, RepoSettings, far};
 use crate::pack::Bases;
 use crate::pack::enumerate::{Enumerated, Wanted, enumerate};
+use crate::pack::source::Stored;
 use crate::progress::{Discard, Event, Progress};
 use crate::protocol::fetch::Deepen;
 use crate::protocol::trace;
@@ -96,6 +97,10 @@ impl Bases for PromisedBases<'_> {
 
     fn contains(&self, id: &oid) -> bool {
         self.objects.contains(id)
+    }
+
+    fn stored_as(&self, id: &oid, entry: (Stored, u64), deflated: &[u8]) -> Option<u32> {
+        self.objects.stored_as(id, entry, deflated)
     }
 
     fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {

@@ -290,6 +290,9 @@ impl crate::pack::Bases for Objects {
     fn contains(&self, id: &oid) -> bool {
         Self::contains(self, id)
     }
+    fn stored_as(&self, id: &oid, entry: (crate::pack::source::Stored, u64), deflated: &[u8]) -> Option<u32> {
+        self.packs.stored_as(id, entry, deflated, &self.stores)
+    }
     fn bring(&self, ids: &[ObjectId]) -> io::Result<()> {
         Self::bring(self, ids)
     }

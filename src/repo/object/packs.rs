@@ -20,7 +20,7 @@ use super::pack::Pack;
 use super::stores::Stores;
 use crate::pack::Links;
 use crate::pack::links::{Collector, Found};
-use crate::pack::source::{Bitmaps, Location};
+use crate::pack::source::{Bitmaps, Location, Stored};
 
 /// Decoders that wait for the next thread, each with its cache; more than these are dropped after use.
 const IDLE_MAX: usize = 16;
@@ -67,6 +67,25 @@ impl Packs {
     /// The pack that holds `id`, and the place of its entry there.
     pub(super) fn entry_place(&self, id: &oid, stores: &Stores) -> Option<(u32, u32)> {
         self.find(id, stores, |pack, number| Some((number, pack.rank_at(pack.position(id)?)?)))
+    }
+
+    /// The pack that holds `id` as `content` of `size` bytes and with the zlib stream `deflated`.
+    pub(super) fn stored_as(
+        &self,
+        id: &oid,
+        (content, size): (Stored, u64),
+        deflated: &[u8],
+        stores: &Stores,
+    ) -> Option<u32> {
+        let location = self.locate(id, stores).filter(|location| location.size == size)?;
+        let pack = self.pack(location.pack).ok()?;
+        let found = match location.content {
+            Stored::OffsetDelta(base) => Stored::IdDelta(pack.id_at(base)?),
+            other => other,
+        };
+        let is_same = found == content && pack.stream(&location).ok()? == deflated;
+        pack.was_read(deflated.len());
+        is_same.then_some(location.pack)
     }
 
     /// Puts the object `id` into `out`; `None` if it is in no pack, or for some reason cannot be read here.

@@ -306,6 +306,7 @@ fn check_entries(objects: &Objects, listing: &str) {
         assert_eq!(inflate(&stream).len() as u64, location.size);
         let (kind, size) = objects.header(&id).unwrap().unwrap();
         assert_eq!((kind.to_string().as_str(), size), (fields[1], content(objects, &id).len() as u64));
+        check_stored_as(objects, &id, &location, &stream);
         match location.content {
             Stored::Whole(whole) => assert_eq!((whole, fields.len()), (kind, 5), "{line}"),
             Stored::OffsetDelta(base) => {
@@ -317,6 +318,21 @@ fn check_entries(objects: &Objects, listing: &str) {
         }
     }
     assert!(deltas > 0, "{listing}");
+}
+
+/// The object is stored as it is, and in no other way.
+fn check_stored_as(objects: &Objects, id: &oid, location: &Location, stream: &[u8]) {
+    use crate::pack::Bases as _;
+    let content = match location.content {
+        Stored::OffsetDelta(base) => Stored::IdDelta(objects.id_at(location.pack, base).unwrap().unwrap()),
+        stored => stored,
+    };
+    let (pack, size) = (Some(location.pack), location.size);
+    assert_eq!(objects.stored_as(id, (content, size), stream), pack);
+    assert_eq!(objects.stored_as(id, (content, size + 1), stream), None);
+    assert_eq!(objects.stored_as(id, (Stored::IdDelta(id.to_owned()), size), stream), None);
+    let other = [&stream[..stream.len() - 1], &[!stream[stream.len() - 1]]].concat();
+    assert_eq!(objects.stored_as(id, (content, size), &other), None);
 }
 
 fn content(objects: &Objects, id: &oid) -> Vec<u8> {
