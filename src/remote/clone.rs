@@ -7,28 +7,23 @@
 //! The remote is asked before the repository is made in its directory, since it decides about the hash function and
 //! `HEAD`. A clone that fails removes what it made.
 
-use std::path::PathBuf;
-
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
-use self::plan::Plan;
 pub use self::source::find_local;
 use self::source::{Source, locate};
-use super::bundle::unbundle_file;
-use super::far::Foreign;
-use super::fetch_pack::{self, Named, fetch_pack};
-use super::{Error, connectivity, fetch, local_clone, session};
+use super::{Error, fetch, session};
 use crate::progress::{Event, Progress};
-use crate::protocol::fetch::Deepen;
 use crate::repo::config::Override;
 use crate::repo::{Config, Environment, Repository};
-use crate::transport::{self, Scheme, Url};
+use crate::transport::{Scheme, Url};
 
 mod borrow;
 mod bundles;
 mod checkout;
 mod destination;
+mod objects;
+mod options;
 mod plan;
 mod source;
 mod sparse;
@@ -37,114 +32,7 @@ mod write;
 pub use borrow::Reference;
 pub(super) use borrow::{add_alternates, lender};
 pub use destination::{Destination, Made, guess_directory};
-
-/// What the user asked for.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// No work tree.
-    pub bare: bool,
-    /// All refs as they are; implies `bare`.
-    pub mirror: bool,
-    /// The branch or tag to check out instead of the remote's `HEAD`.
-    pub branch: Option<BString>,
-    /// The one ref or id to fetch and to check out, without any branch (`--revision`, git 2.49).
-    pub revision: Option<BString>,
-    /// Only one branch; `None` is as `deepen` says.
-    pub single_branch: Option<bool>,
-    /// No tags, now and later.
-    pub no_tags: bool,
-    /// How much history.
-    pub deepen: Deepen,
-    /// What a partial clone leaves out.
-    pub filter: Option<BString>,
-    /// A source that is shallow itself is refused.
-    pub reject_shallow: bool,
-    /// Where bundles are that bring some of the objects (`--bundle-uri`).
-    pub bundle_uri: Option<BString>,
-    /// The name of the remote.
-    pub origin: BString,
-    /// Configuration to write, in order (`--config`).
-    pub config: Vec<(BString, BString)>,
-    /// Whether a path may be linked or copied.
-    pub local: Local,
-    /// Only the files at the top are checked out.
-    pub sparse: bool,
-    /// Whether to warn where `local` cannot be done (`--local` was given).
-    pub insists_on_local: bool,
-    /// Repositories on this machine whose objects are borrowed.
-    pub references: Vec<Reference>,
-    /// Nothing is borrowed once the clone is there.
-    pub dissociate: bool,
-    /// See [`crate::repo::init::Init::template`].
-    pub template: Option<PathBuf>,
-    /// Nobody looks at the server's progress.
-    pub no_progress: bool,
-    /// How the remote is reached.
-    pub transport: transport::Options,
-    /// `--server-option`.
-    pub server_options: Vec<BString>,
-}
-
-impl Default for Options {
-    /// A clone as `git clone <url>` makes it.
-    fn default() -> Self {
-        Self {
-            bare: false,
-            mirror: false,
-            branch: None,
-            revision: None,
-            single_branch: None,
-            no_tags: false,
-            deepen: Deepen::default(),
-            filter: None,
-            reject_shallow: false,
-            bundle_uri: None,
-            origin: "origin".into(),
-            config: Vec::new(),
-            local: Local::default(),
-            sparse: false,
-            insists_on_local: false,
-            references: Vec::new(),
-            dissociate: false,
-            template: None,
-            no_progress: false,
-            transport: transport::Options::default(),
-            server_options: Vec::new(),
-        }
-    }
-}
-
-/// The refs that are asked for: what is fetched, and `HEAD`.
-fn wanted_names(source: &Source, plan: &Plan) -> Vec<(ObjectId, BString)> {
-    let head = source.refs().iter().filter(|reference| reference.name == "HEAD" && !plan.is_revision);
-    let head = head.filter_map(|head| Some((head.id?, head.name.clone())));
-    head.chain(plan.map.iter().map(|mapping| (mapping.id, mapping.remote.clone()))).collect()
-}
-
-/// What a `.promisor` file says of a clone: `HEAD` comes first.
-fn promisor_text(source: &Source, plan: &Plan) -> BString {
-    let head = source.refs().iter().filter(|reference| reference.name == "HEAD" && !plan.is_revision);
-    let mut text = BString::default();
-    for id in head.filter_map(|head| head.id) {
-        text.extend_from_slice(format!("{id} HEAD\n").as_bytes());
-    }
-    text.extend_from_slice(&fetch::promisor_text(&plan.map));
-    text
-}
-
-/// How the objects of a path on this machine come over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Local {
-    /// By hard links where the file system has them.
-    #[default]
-    Link,
-    /// By copies (`--no-hardlinks`).
-    Copy,
-    /// Not at all: they are borrowed (`--shared`).
-    Share,
-    /// By the protocol (`--no-local`, and always with `file://`).
-    Transfer,
-}
+pub use options::{Local, Options};
 
 /// A clone to be made.
 pub struct Clone<'a> {
@@ -256,146 +144,6 @@ impl<'a> Clone<'a> {
         self.reopen(&repo)
     }
 
-    /// Brings the objects; whether they came as a pack in git's protocol.
-    fn take_objects(
-        &self,
-        repo: &Repository,
-        source: &mut Source,
-        plan: &mut Plan,
-        progress: &mut dyn Progress,
-    ) -> Result<bool, Error> {
-        if let Source::Session { local: Some(objects), .. } = source {
-            let links = match self.options.local {
-                Local::Share => {
-                    add_alternates(&repo.objects_dir, std::slice::from_ref(objects))?;
-                    return Ok(false);
-                }
-                Local::Copy => local_clone::Links::None,
-                Local::Link | Local::Transfer => local_clone::Links::Hard,
-            };
-            local_clone::copy_objects(objects, &repo.objects_dir, links)?;
-            return Ok(false);
-        }
-        let deepens = self.options.deepen != Deepen::default();
-        let (wants, tips) = bundles::still_wanted(repo, plan)?;
-        if wants.is_empty() || (!deepens && borrow::is_lent(repo, &plan.wants)?) {
-            return Ok(false);
-        }
-        let mut objects = repo.objects()?;
-        let is_partial = self.is_partial(source);
-        let known = [fetch::lent_tips(repo, &objects), tips.clone()].concat();
-        let request = fetch_pack::Request { wants, ..self.request(source, plan, is_partial, known) };
-        let mut has_moved = false;
-        let received = match source {
-            Source::Foreign { foreign, .. } => {
-                self.take_foreign(repo, foreign, plan, progress)?;
-                return Ok(false);
-            }
-            Source::Session { session, refs, .. } => {
-                let fetched = fetch_pack(session, repo, refs, &request, progress)?;
-                self.check_shallow(!fetched.shallow.is_empty())?;
-                if !fetched.shallow.is_empty() {
-                    repo.write_shallow(&fetch_pack::new_boundary(&[], &fetched.shallow))?;
-                }
-                has_moved =
-                    refs.iter_mut().fold(false, |moved, listed| listed.follow(&fetched.wanted_refs) | moved);
-                if has_moved {
-                    *plan = self.plan(refs)?;
-                }
-                fetched.pack
-            }
-            Source::Bundle(bundle) => unbundle_file(repo, &mut objects, bundle, &request, progress)?,
-        };
-        if is_partial {
-            // What the filter left out may be missing, what refs name may not.
-            let objects = repo.objects()?;
-            let missing = plan.wants.iter().find(|want| !objects.contains(want)).copied();
-            let url = || self.parsed.redacted();
-            return missing.map_or(Ok(true), |id| Err(Error::NotConnected { url: url(), missing: Some(id) }));
-        }
-        let old_tips = plan.wants.iter().filter(|want| objects.contains(want)).copied().collect();
-        let arrived = connectivity::Arrived { links: &received.links, old_tips: &old_tips };
-        self.check_connected(repo, (plan, &tips), Some(arrived).filter(|_| !has_moved))?;
-        Ok(true)
-    }
-
-    /// What to ask for. `tips` are commits that we have already, since others lend them.
-    fn request(
-        &self,
-        source: &Source,
-        plan: &Plan,
-        is_partial: bool,
-        tips: Vec<ObjectId>,
-    ) -> fetch_pack::Request {
-        let is_promisor = is_partial || self.options.filter.is_some();
-        fetch_pack::Request {
-            wants: plan.wants.clone(),
-            names: wanted_names(source, plan),
-            tips,
-            deepen: self.options.deepen.clone(),
-            filter: self.options.filter.clone(),
-            // C git asks for tags on the way only where it does not ask for all of them, wished for or not.
-            include_tag: self.is_single_branch() && self.options.revision.is_none(),
-            moves_boundary: true,
-            is_kept: true,
-            no_progress: self.options.no_progress,
-            remote: Some(self.parsed.clone()),
-            transport: self.options.transport.clone(),
-            promisor: is_promisor.then(|| promisor_text(source, plan)),
-            ..fetch_pack::Request::default()
-        }
-    }
-
-    /// Brings the objects from where git's protocol is not spoken.
-    fn take_foreign(
-        &self,
-        repo: &Repository,
-        foreign: &mut Foreign,
-        plan: &Plan,
-        progress: &mut dyn Progress,
-    ) -> Result<(), Error> {
-        let mut is_connected = false;
-        if !foreign.imports() {
-            foreign.ask_connectivity(progress)?;
-            foreign.set("cloning", "true", progress)?;
-            let wished = (plan.map.as_slice(), &self.options.deepen);
-            is_connected = foreign.fetch(repo, wished, progress)?.is_connected;
-        }
-        let is_cut = !repo.shallow()?.is_empty();
-        self.check_shallow(is_cut && self.options.deepen == Deepen::default())?;
-        if is_connected || self.options.filter.is_some() {
-            Ok(())
-        } else {
-            self.check_connected(repo, (plan, &[]), None)
-        }
-    }
-
-    /// Checks that all history is here.
-    fn check_connected(
-        &self,
-        repo: &Repository,
-        (plan, tips): (&Plan, &[ObjectId]),
-        arrived: Option<connectivity::Arrived<'_>>,
-    ) -> Result<(), Error> {
-        let mut objects = repo.objects()?;
-        let missing = connectivity::first_missing(&mut objects, &plan.wants, tips, arrived)
-            .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
-        match missing {
-            Some(_) => Err(Error::NotConnected { url: self.parsed.redacted(), missing }),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether the far side will leave out what the filter says.
-    fn is_partial(&self, source: &Source) -> bool {
-        match source {
-            Source::Session { local: Some(_), .. } | Source::Foreign { .. } | Source::Bundle(_) => false,
-            Source::Session { session, .. } => {
-                self.options.filter.is_some() && fetch_pack::supports_filter(session)
-            }
-        }
-    }
-
     fn is_bare(&self) -> bool {
         self.options.bare || self.options.mirror
     }
@@ -407,12 +155,6 @@ impl<'a> Clone<'a> {
     /// Whether tags come along by themselves.
     fn follows_tags(&self) -> bool {
         self.is_single_branch() && !self.options.no_tags && self.options.revision.is_none()
-    }
-}
-
-impl Options {
-    fn is_single_branch(&self) -> bool {
-        self.single_branch.unwrap_or(self.deepen != Deepen::default())
     }
 }
 
