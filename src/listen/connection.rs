@@ -58,7 +58,9 @@ pub(super) struct Doors {
 /// One connection that is counted, until it is dropped.
 struct Inside {
     shared: Arc<Shared>,
+    /// `None`: of no address that is counted.
     address: Option<IpAddr>,
+    role: Role,
 }
 
 impl Doors {
@@ -104,6 +106,9 @@ impl Doors {
 
 impl Drop for Inside {
     fn drop(&mut self) {
+        if self.role == Role::Admin {
+            return;
+        }
         self.shared.doors.leave(self.address);
         self.shared.metrics.connections.dec();
     }
@@ -117,8 +122,9 @@ pub(super) async fn accept_tcp(shared: Arc<Shared>, listener: TcpListener, role:
                 // small answers go out at once
                 let _slower = stream.set_nodelay(true);
                 let address = Some(address.ip().to_canonical());
-                if let Some(inside) = enter(&shared, address) {
-                    begin(inside, stream, Peer { address, role });
+                let peer = Peer { address, role };
+                if let Some(inside) = enter(&shared, peer) {
+                    begin(inside, stream, peer);
                 } else {
                     let _heard_or_not = stream.try_write(NO_ROOM);
                 }
@@ -133,8 +139,9 @@ pub(super) async fn accept_unix(shared: Arc<Shared>, listener: UnixListener, rol
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                if let Some(inside) = enter(&shared, None) {
-                    begin(inside, stream, Peer { address: None, role });
+                let peer = Peer { address: None, role };
+                if let Some(inside) = enter(&shared, peer) {
+                    begin(inside, stream, peer);
                 } else {
                     let _heard_or_not = stream.try_write(NO_ROOM);
                 }
@@ -149,13 +156,17 @@ async fn pause(shared: &Shared, error: &io::Error) {
     tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
-fn enter(shared: &Arc<Shared>, address: Option<IpAddr>) -> Option<Inside> {
+fn enter(shared: &Arc<Shared>, Peer { address, role }: Peer) -> Option<Inside> {
+    if role == Role::Admin {
+        // who looks after a server that is full has to get in
+        return Some(Inside { shared: Arc::clone(shared), address: None, role });
+    }
     // behind a proxy there are many
     let address = address.filter(|address| !shared.settings.proxies.trust(Some(*address)));
     match shared.doors.enter(address) {
         Ok(()) => {
             shared.metrics.connections.inc();
-            Some(Inside { shared: Arc::clone(shared), address })
+            Some(Inside { shared: Arc::clone(shared), address, role })
         }
         Err(limit) => {
             shared.metrics.limited(limit);
@@ -216,8 +227,10 @@ where
     } else {
         speak_http1(shared, io, peer, activity, watcher).await
     };
-    // how a connection ends that is of no use any more is not worth a word
-    drop(ends);
+    // how else a connection ends that is of no use any more is not worth a word
+    if ends.is_err_and(|error| error.is_parse_too_large()) {
+        shared.metrics.limited(Limit::HeaderBytes);
+    }
 }
 
 /// A connection of those who run the server.

@@ -272,7 +272,8 @@ fn status_of(error: &server::Error, limit: Option<Limit>) -> (StatusCode, String
         Some(Limit::BodyTime | Limit::PushTime | Limit::BodyRate) => {
             return (StatusCode::REQUEST_TIMEOUT, TOO_SLOW.into());
         }
-        Some(Limit::RequestBytes | Limit::Inflation) => {
+        // git has words of its own for what is longer than it buffers
+        Some(Limit::RequestBytes | Limit::Inflation) if !matches!(error, server::Error::TooMuch(_)) => {
             return (StatusCode::PAYLOAD_TOO_LARGE, TOO_LONG.into());
         }
         _ => {}

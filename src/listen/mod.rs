@@ -263,6 +263,10 @@ impl Server {
                 None => true,
             }
         });
+        if !is_over {
+            self.shared.metrics.limited(Limit::GraceTime);
+            self.shared.log.note("the grace-time is over: transfers were cut off");
+        }
         for path in self.paths.drain(..) {
             let _gone_already = std::fs::remove_file(path);
         }

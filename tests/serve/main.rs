@@ -8,12 +8,14 @@ mod support;
 mod abuse;
 mod access;
 mod backend;
+mod bounds;
 mod client;
 mod clients;
 mod http;
 mod limits;
 mod operation;
 mod page;
+mod slow;
 mod tls;
 
 use support::servers::serve::GitrServe;

@@ -94,6 +94,30 @@ fn what_has_begun_comes_to_its_end() {
 }
 
 #[test]
+fn what_does_not_come_to_its_end_in_time_is_cut_off() {
+    let sandbox = Sandbox::new();
+    build::project(&sandbox, &sandbox.path("served/project.git"), Format::Sha1, 3);
+    let port = crate::support::servers::free_port();
+    let mut command = sandbox.command(sandbox::gitr_program());
+    command.arg("serve").arg(format!("--listen=127.0.0.1:{port}")).args(["--export-all", "--root"]);
+    command.arg(sandbox.path("served")).arg("--limit=grace-time=100ms").stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut told = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut text = String::new();
+    std::io::BufRead::read_line(&mut told, &mut text).unwrap();
+    let mut client = Client::new(port);
+    let half = head("Content-Length: 100\nExpect: 100-continue").replace('\n', "\r\n");
+    client.send(format!("{half}\r\nHost: x\r\n\r\n"));
+    assert_eq!(client.answer().unwrap().status, 100, "it is being worked on");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    assert!(client.is_closed());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    told.read_to_string(&mut text).unwrap();
+    assert!(text.contains("the grace-time is over: transfers were cut off"), "{text}");
+}
+
+#[test]
 fn requests_are_logged_for_people_and_for_programs() {
     let (sandbox, mut server) = served(&["--log-format=json"]);
     let id = sandbox.git(&sandbox.path("served/project.git"), &["rev-parse", "main"]).line();

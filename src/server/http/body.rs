@@ -42,7 +42,7 @@ impl<'a> Body<'a> {
         let length = length(request)?;
         let raw: Box<dyn BufRead + 'a> = match (length, service) {
             (Some(length), _) => {
-                check(repo, service, length)?;
+                check((repo, watch), service, length)?;
                 Box::new(input.take(length))
             }
             (None, Service::ReceivePack) => Box::new(input),
@@ -51,7 +51,7 @@ impl<'a> Body<'a> {
                 let mut whole = Vec::new();
                 let read = input.take(limit + 1).read_to_end(&mut whole);
                 read.map_err(|error| Unreadable::Other(error.into()))?;
-                check(repo, service, whole.len() as u64)?;
+                check((repo, watch), service, whole.len() as u64)?;
                 Box::new(io::Cursor::new(whole))
             }
         };
@@ -148,9 +148,10 @@ fn length(request: &Request) -> Result<Option<u64>, Unreadable> {
     }
 }
 
-fn check(repo: &Repository, service: Service, length: u64) -> Result<(), Unreadable> {
+fn check((repo, watch): (&Repository, &Watch), service: Service, length: u64) -> Result<(), Unreadable> {
     let limit = limit(repo)?;
     if service == Service::UploadPack && length > limit {
+        watch.limited("request-bytes");
         return Err(Unreadable::Other(Error::TooMuch(format!(
             "request was larger than our maximum size ({limit}); try setting GIT_HTTP_MAX_REQUEST_BUFFER"
         ))));
