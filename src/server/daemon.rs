@@ -124,7 +124,7 @@ impl Daemon {
             Err(Denial { told, reason }) => {
                 let told =
                     if self.is_informative { told } else { "access denied or repository not exported" };
-                pktline::write_data(out, format!("ERR {told}: {}", hello.path).as_bytes())?;
+                pktline::write_data(out, super::harmless(&format!("ERR {told}: {}", hello.path)).as_bytes())?;
                 out.flush()?;
                 return Err(Error::Refused(reason));
             }

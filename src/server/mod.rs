@@ -96,6 +96,7 @@ impl Packets<'_> {
 
     /// Tells the client why it gets nothing: gitprotocol-pack(5), "error-line". `text` is what is printed here.
     fn refuse(&mut self, told: &str, text: impl Into<String>) -> Error {
+        let told = harmless(told);
         let written = if self.in_bands {
             SidebandWriter::new(self.out, SideBand::Large).write_band(sideband::ERROR, told.as_bytes())
         } else {
@@ -106,6 +107,13 @@ impl Packets<'_> {
             Err(error) => error.into(),
         }
     }
+}
+
+/// `text` without what moves a terminal: what a client has said comes back in errors, and not every client looks at it.
+/// C git sends it as it is.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown = |letter: char| if letter.is_control() && !"\n\t".contains(letter) { '?' } else { letter };
+    text.chars().map(shown).collect()
 }
 
 /// What this server calls itself: `GIT_USER_AGENT`, else [`protocol::AGENT`].

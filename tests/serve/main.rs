@@ -11,6 +11,7 @@ mod backend;
 mod bounds;
 mod client;
 mod clients;
+mod hostile;
 mod http;
 mod limits;
 mod operation;

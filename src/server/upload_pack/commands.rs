@@ -14,7 +14,7 @@ use crate::protocol::ls_refs::{self, Preamble, write_ref};
 use crate::protocol::pktline::{Packet, Reader};
 use crate::protocol::{self, Ref};
 use crate::server::watch::Phase;
-use crate::server::{Error, Packets};
+use crate::server::{Error, Packets, harmless};
 
 /// Objects that one `object-info` may ask about.
 const OBJECT_INFO_MAX: usize = 1_000_000;
@@ -115,7 +115,7 @@ impl UploadPack<'_> {
         }
         // seen in git 2.47.3: the error is told, and the answer ends as any other
         if let Some(line) = unexpected {
-            packets.data(format!("ERR object-info: unexpected line: '{line}'").as_bytes())?;
+            packets.data(harmless(&format!("ERR object-info: unexpected line: '{line}'")).as_bytes())?;
             return Ok(packets.flush()?);
         }
         let objects = self.repo.objects()?;
@@ -126,7 +126,7 @@ impl UploadPack<'_> {
             let Some(id) = ObjectId::from_hex(&hex).ok().filter(|id| id.kind() == self.repo.object_hash)
             else {
                 let text = format!("ERR object-info: protocol error, expected to get oid, not '{hex}'");
-                packets.data(text.as_bytes())?;
+                packets.data(harmless(&text).as_bytes())?;
                 continue;
             };
             let mut line = id.to_string();

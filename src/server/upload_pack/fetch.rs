@@ -163,7 +163,9 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
-        let filter = filter.map(|spec| self.repo.filter(&spec, &self.repo.objects()?)).transpose()?;
+        let filter = filter.map(|spec| self.repo.filter(&spec, &self.repo.objects()?));
+        // the patterns are of the client's choosing
+        let filter = filter.transpose().map_err(|error| Error::Refused(error.to_string()))?;
         let job = Job {
             wants,
             haves,

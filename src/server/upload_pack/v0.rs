@@ -60,7 +60,9 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
-        let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose()?;
+        let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose();
+        // the patterns are of the client's choosing
+        let filter = filter.map_err(|error| Error::Refused(error.to_string()))?;
         let features = request.features;
         self.send_pack(
             Job {

@@ -1,0 +1,107 @@
+//! Requests that are whole and mean no good: what they get is an answer of git's, and the server is what it was before.
+
+use bstr::ByteSlice as _;
+
+use crate::bounds::Guarded;
+use crate::client::{fetch, packets, post};
+use crate::support::{Stream, build};
+
+/// A request for objects with `line` among its arguments.
+fn fetch_with(line: &str, want: &str) -> Vec<u8> {
+    packets(&["command=fetch", "0001", "ofs-delta", line, want, "done", "0000"])
+}
+
+#[test]
+fn nothing_that_was_asked_comes_back_as_a_command_to_a_terminal() {
+    let mut server = Guarded::start(&[]);
+    server.sandbox.git(&server.repository(), &["config", "transfer.advertiseObjectInfo", "true"]).success();
+    server.sandbox.git(&server.repository(), &["config", "uploadpack.advertiseBundleURIs", "true"]).success();
+    server.sandbox.git(&server.repository(), &["config", "uploadpack.allowRefInWant", "true"]).success();
+    let want = format!("want {}\n", server.tip());
+    let evil = "\u{1b}]0;x\u{7}\u{1b}[2J";
+    for body in [
+        packets(&[&format!("command={evil}"), "0000"]),
+        packets(&["command=ls-refs", &format!("agent={evil}"), &format!("nonsense={evil}"), "0000"]),
+        packets(&["command=ls-refs", &format!("object-format={evil}"), "0000"]),
+        packets(&["command=ls-refs", "0001", evil, "0000"]),
+        packets(&["command=object-info", "0001", evil, "0000"]),
+        packets(&["command=object-info", "0001", &format!("oid {evil}"), "0000"]),
+        packets(&["command=bundle-uri", "0001", evil, "0000"]),
+        fetch_with(evil, &want),
+        fetch_with(&format!("want-ref {evil}"), &want),
+        fetch_with(&format!("filter {evil}"), &want),
+        fetch_with(&format!("deepen-not {evil}"), &want),
+        fetch_with(&format!("deepen {evil}"), &want),
+        fetch_with(&format!("want {evil}"), &want),
+        fetch_with(&format!("have {evil}"), &want),
+        fetch_with(&format!("shallow {evil}"), &want),
+        evil.as_bytes().to_vec(),
+    ] {
+        let answer = post(server.port(), &body);
+        let head = &answer.body[..answer.body.find("PACK").unwrap_or(answer.body.len())];
+        let is_clean = !head.contains_str("\u{1b}") && !head.contains(&7);
+        assert!(is_clean, "{:?}: {:?}", body.as_bstr(), head.as_bstr());
+    }
+    server.is_as_before();
+    assert!(!server.server.log().contains('\u{1b}'), "{:?}", server.server.log());
+}
+
+#[test]
+fn filters_and_depths_without_measure_are_answered() {
+    let mut server = Guarded::start(&[]);
+    server.sandbox.git(&server.repository(), &["config", "uploadpack.allowFilter", "true"]).success();
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 200).file("sparse", "/*/a\n".repeat(1 << 20));
+    stream.import(&server.sandbox, &server.repository());
+    let want = format!("want {}\n", server.tip());
+    let nested = (0..2_000).fold("blob:none".to_owned(), |inner, _| format!("combine:{inner}"));
+    let wide = format!("combine:{}", vec!["blob:none"; 6_000].join("+"));
+    for line in [
+        format!("filter {nested}"),
+        format!("filter {wide}"),
+        "filter sparse:oid=main:sparse".to_owned(),
+        "filter tree:999999999999999999999".to_owned(),
+        "filter tree:4294967295".to_owned(),
+        "filter blob:limit=99999999999999999999g".to_owned(),
+        "filter combine:%".to_owned(),
+        "deepen 2147483647".to_owned(),
+        "deepen 99999999999999999999".to_owned(),
+        "deepen -1".to_owned(),
+        "deepen-since 0".to_owned(),
+        "deepen-since 99999999999999999999".to_owned(),
+    ] {
+        let answer = post(server.port(), fetch_with(&line, &want));
+        let is_told = answer.body.contains_str("PACK") || answer.body.contains_str("ERR ");
+        let text = &answer.body[..answer.body.len().min(300)];
+        assert!(
+            answer.status < 500 && answer.is_whole && is_told,
+            "{line:.80} {} {:?} {}",
+            answer.status,
+            text.as_bstr(),
+            server.server.log()
+        );
+        server.is_as_before();
+    }
+}
+
+#[test]
+fn what_was_refused_is_not_to_be_had() {
+    let mut server = Guarded::start(&["--enable-receive-pack=anybody"]);
+    let repository = server.repository();
+    server.sandbox.git(&repository, &["config", "receive.denyDeletes", "true"]).success();
+    server.sandbox.git(&repository, &["config", "transfer.hideRefs", "refs/hidden"]).success();
+    let copy = server.sandbox.path("copy.git");
+    build::project(&server.sandbox, &copy, crate::Format::Sha1, 3);
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 300).file("secret", "secret");
+    stream.import(&server.sandbox, &copy);
+    let secret = server.sandbox.git(&copy, &["rev-parse", "main"]).line();
+    let url = format!("http://127.0.0.1:{}/project.git", server.port());
+    let pushed = server.sandbox.git(&copy, &["push", "-q", &url, "main:refs/hidden/x"]);
+    assert!(pushed.status == 1 && pushed.complains_of("deny updating a hidden ref"), "{pushed:?}");
+    let asked = post(server.port(), fetch(&secret));
+    assert!(asked.body.contains_str(format!("not our ref {secret}")), "{asked:?}");
+    server.is_as_before();
+    let left = server.sandbox.git(&repository, &["cat-file", "-e", &secret]);
+    assert_ne!(left.status, 0);
+}
