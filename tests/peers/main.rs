@@ -10,6 +10,7 @@ mod client;
 mod clients;
 mod corpus;
 mod kills;
+mod large;
 mod traces;
 
 use std::os::unix::fs::PermissionsExt;
