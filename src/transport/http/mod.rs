@@ -85,6 +85,7 @@ fn site_with(
     let base = base(text_of(url)?);
     let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
     let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
+    refuse_newlines(url, &base)?;
     let jar = settings_here.cookie_file.as_deref().map(|file| cookie::Jar::load(file, SystemTime::now()));
     let configured = || Arc::new(Helpers::new(super::credentials(settings))) as Arc<dyn CredentialProvider>;
     let provider = options.credentials.unwrap_or_else(configured);
@@ -104,6 +105,22 @@ fn site_with(
         jar: jar.map(|jar| Arc::new(Mutex::new(jar))),
         proxy_proof: None,
     })
+}
+
+/// Refuses a URL with a line break, which could tell helpers of credentials of another host (CVE-2020-5260). git 2.47.3
+/// refuses it whether or not there is anything to ask them.
+fn refuse_newlines(url: &Url, base: &str) -> Result<(), Error> {
+    let password = url.password.as_ref().map_or("", crate::credential::Secret::reveal);
+    for (name, is_broken) in [
+        ("username", url.user.as_ref().is_some_and(|user| user.contains(&b'\n'))),
+        ("password", password.contains('\n')),
+        ("path", base.to_ascii_lowercase().contains("%0a")),
+    ] {
+        if is_broken {
+            return Err(Error::Url(format!("url contains a newline in its {name} component: {base}")));
+        }
+    }
+    Ok(())
 }
 
 /// The text of a URL without user and password, ending in a slash.

@@ -41,8 +41,10 @@ fn a_line_break_in_a_value_begins_no_header_line() {
             .with("useragent", &evil)
             .with("cookiefile", &cookies.display().to_string())
             .with_env("LANGUAGE", evil.as_str());
-        let password = Some(Secret::new(evil.as_str()));
-        let user = Some(evil.as_str().into());
+        // a URL with a newline is refused before anything is asked
+        let login = evil.replace('\n', "\r");
+        let password = Some(Secret::new(login.as_str()));
+        let user = Some(login.as_str().into());
         let url = Url { user, password, ..url(&format!("{}/r", server.url)) };
         let mut transport = open(&url, &settings, Options::default()).unwrap();
         let _refused_or_not = transport.connect(Service::UploadPack, Version::V2, &mut Discard);
