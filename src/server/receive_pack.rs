@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
 
@@ -219,7 +220,8 @@ impl<'a> ReceivePack<'a> {
     ) -> Result<(), Error> {
         let has = |word: &str| has(request, word);
         let side_band = if has("side-band-64k") { SideBand::Large } else { SideBand::None };
-        let mut voice = Voice { out, side_band };
+        let keep_alive = self.settings.keep_alive;
+        let mut voice = Voice { out, side_band, spoke: Instant::now(), keep_alive };
         let mut rows: Vec<Row> = request.commands.iter().map(|command| self.row(command)).collect();
         let needs_pack = rows.iter().any(|row| !row.command.new.is_null());
         let quarantine = Quarantine::create(self.repo)?;
@@ -302,11 +304,28 @@ fn value<'r>(request: &'r Request, key: &str) -> Option<&'r [u8]> {
 struct Voice<'a> {
     out: &'a mut (dyn Write + Send),
     side_band: SideBand,
+    /// When the client last heard of us.
+    spoke: Instant,
+    /// `receive.keepAlive`: how long it hears nothing at most; `None` for as long as it takes.
+    keep_alive: Option<Duration>,
 }
 
 impl Voice<'_> {
+    /// Lets the client know that we are still there, if it has heard nothing for a while.
+    fn keep_alive(&mut self) -> Result<(), Error> {
+        if self.side_band == SideBand::None
+            || self.keep_alive.is_none_or(|limit| self.spoke.elapsed() < limit)
+        {
+            return Ok(());
+        }
+        self.spoke = Instant::now();
+        SidebandWriter::new(self.out, self.side_band).write_keepalive()?;
+        Ok(self.out.flush()?)
+    }
+
     /// Says text that a person reads, at once. Without side-bands there is no way to.
     fn tell(&mut self, text: &[u8]) -> Result<(), Error> {
+        self.spoke = Instant::now();
         SidebandWriter::new(self.out, self.side_band).write_band(TEXT, text)?;
         Ok(self.out.flush()?)
     }

@@ -1,5 +1,7 @@
 //! What a receive-pack allows, from the configuration. git-config(1), "receive.*".
 
+use std::time::Duration;
+
 use bstr::{BString, ByteSlice};
 
 use crate::protocol::push::Command;
@@ -8,6 +10,9 @@ use crate::repo::{Config, Error, FsckSettings, Repository};
 
 /// Packs of fewer objects become loose ones, where `receive.unpackLimit` is not set.
 const UNPACK_LIMIT: i64 = 100;
+
+/// Seconds of silence before the client is told that we are still there, where `receive.keepAlive` is not set.
+const KEEP_ALIVE_SECONDS: i64 = 5;
 
 /// The configuration of one service.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(super) struct Settings {
     pub nonce_seed: Option<BString>,
     /// `receive.certNonceSlop`, in seconds: how old a nonce may be to count as fresh.
     pub nonce_slop: u64,
+    /// `receive.keepAlive`; `None`: never.
+    pub keep_alive: Option<Duration>,
 }
 
 /// One value of `receive.procReceiveRefs`: `[<modifiers>:]<prefix>`.
@@ -68,6 +75,7 @@ impl Settings {
         let limit =
             integer("receive.unpackLimit")?.or(integer("transfer.unpackLimit")?).unwrap_or(UNPACK_LIMIT);
         let size = integer("receive.maxInputSize")?.unwrap_or(0);
+        let keep_alive = integer("receive.keepAlive")?.unwrap_or(KEEP_ALIVE_SECONDS);
         Ok(Self {
             denies_deletes: is("receive.denyDeletes", false)?,
             denies_non_fast_forwards: is("receive.denyNonFastForwards", false)?,
@@ -85,6 +93,10 @@ impl Settings {
             session_id: session_id(config, &repo.env)?,
             nonce_seed: config.string("receive.certNonceSeed"),
             nonce_slop: slop(config)?,
+            keep_alive: u64::try_from(keep_alive)
+                .ok()
+                .filter(|seconds| *seconds > 0)
+                .map(Duration::from_secs),
         })
     }
 }

@@ -117,6 +117,12 @@ impl Progress for Told<'_, '_> {
         let Some(percent) = done.saturating_mul(100).checked_div(total) else {
             return ControlFlow::Continue(());
         };
+        if title == RESOLVING
+            && let Err(error) = self.voice.keep_alive()
+        {
+            self.failure = Some(error);
+            return ControlFlow::Break(());
+        }
         // as git does, nothing is said of objects that are unpacked, and the client counts for itself what it sends
         let is_known = self.percent == Some((title, percent)) && ending == "\r";
         if self.is_quiet || is_known || title != RESOLVING {
@@ -137,5 +143,33 @@ impl Told<'_, '_> {
                 ControlFlow::Break(())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::protocol::fetch::SideBand;
+
+    /// What a client hears of `phase` that is to hear nothing, where silence may last so long.
+    fn heard(phase: &'static str, keep_alive: Option<Duration>) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut voice =
+            Voice { out: &mut out, side_band: SideBand::Large, spoke: Instant::now(), keep_alive };
+        let mut told = Told { voice: &mut voice, is_quiet: true, percent: None, failure: None };
+        let event = Event::Phase { title: phase, done: 1, total: Some(2), bytes: 0 };
+        assert!(told.report(event).is_continue());
+        out
+    }
+
+    #[test]
+    fn a_client_that_hears_nothing_is_told_that_we_are_there() {
+        assert_eq!(heard(RESOLVING, Some(Duration::ZERO)), b"0005\x01");
+        assert!(heard(RESOLVING, Some(Duration::MAX)).is_empty());
+        assert!(heard(RESOLVING, None).is_empty());
+        // the client is still sending, and does not listen yet
+        assert!(heard("Receiving objects", Some(Duration::ZERO)).is_empty());
     }
 }
