@@ -4,7 +4,7 @@ use bstr::ByteSlice as _;
 
 use crate::bounds::Guarded;
 use crate::client::{fetch, packets, post};
-use crate::support::{Stream, build};
+use crate::support::{Run, Stream, build};
 
 /// A request for objects with `line` among its arguments.
 fn fetch_with(line: &str, want: &str) -> Vec<u8> {
@@ -82,6 +82,56 @@ fn filters_and_depths_without_measure_are_answered() {
         );
         server.is_as_before();
     }
+}
+
+/// Each tag is peeled once, not once for each of those that lead to it.
+#[test]
+fn tags_of_tags_and_prefixes_of_refs_are_answered() {
+    let mut server = Guarded::start(&[]);
+    let mut stream = String::new();
+    for number in 0..5_000 {
+        let from = if number == 0 { "refs/heads/main^0".to_owned() } else { format!(":{number}") };
+        let mark = number + 1;
+        let tagger = "tagger A <a@example.com> 1000000000 +0000";
+        stream += &format!("tag t{number}\nmark :{mark}\nfrom {from}\n{tagger}\ndata 1\nx\n");
+    }
+    let mut command = server.sandbox.command("git");
+    command.current_dir(server.repository()).args(["fast-import", "--quiet"]);
+    Run::with_input(&mut command, stream.as_bytes()).success();
+    let listed = post(server.port(), packets(&["command=ls-refs", "0001", "peel", "0000"]));
+    let tip = server.sandbox.git(&server.repository(), &["rev-parse", "main"]).line();
+    for number in [0, 900, 4_999] {
+        let line = format!("refs/tags/t{number} peeled:{tip}\n");
+        assert!(listed.is_whole && listed.body.contains_str(&line), "{line}: {}", listed.body.len());
+    }
+    let id = server.sandbox.git(&server.repository(), &["rev-parse", "t4999"]).line();
+    let asked = post(server.port(), fetch(&id));
+    assert!(
+        asked.status == 200 && asked.is_whole && asked.body.contains_str("PACK"),
+        "{}",
+        server.server.log()
+    );
+    let mut haves = vec!["command=fetch".to_owned(), "0001".to_owned(), format!("want {id}")];
+    let all =
+        server.sandbox.git(&server.repository(), &["for-each-ref", "--format=have %(objectname)"]).success();
+    haves.extend(all.stdout.lines().map(|line| line.to_str_lossy().into_owned()));
+    haves.extend(["done".to_owned(), "0000".to_owned()]);
+    let lines: Vec<&str> = haves.iter().map(String::as_str).collect();
+    let asked = post(server.port(), packets(&lines));
+    assert!(
+        asked.status == 200 && asked.is_whole && asked.body.contains_str("PACK"),
+        "{}",
+        server.server.log()
+    );
+    // as many prefixes as are taken, of which the last matches
+    let mut body = packets(&["command=ls-refs", "0001"]);
+    for number in 1..65_535 {
+        body.extend(packets(&[&format!("ref-prefix refs/tags/none{number}")]));
+    }
+    body.extend(packets(&["ref-prefix refs/heads/main", "0000"]));
+    let listed = post(server.port(), body);
+    assert!(listed.status == 200 && listed.body.ends_with(b" refs/heads/main\n0000"), "{listed:?}");
+    server.is_as_before();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::pack::Error;
 use crate::pack::source::{Commit, Source};
 
 /// Annotated tags that name each other before the chain is taken for endless.
-const TAGS_MAX: usize = 1_000;
+const TAGS_MAX: usize = 100_000;
 
 /// Wants and haves, sorted by what they are.
 #[derive(Default)]
@@ -78,6 +78,8 @@ impl Tips {
                     boundary.add(id);
                     break;
                 }
+                // where it leads is known already
+                Some(Tip::Tag(_)) if boundary.has(&id) => break,
                 Some(Tip::Tag(target)) => {
                     boundary.add(id);
                     id = target;

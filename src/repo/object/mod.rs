@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
@@ -33,7 +33,13 @@ pub use crate::pack::source::Commit;
 pub use promise::Promisor;
 
 /// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.
-const TAGS_MAX: usize = 1_000;
+const TAGS_MAX: usize = 100_000;
+
+/// Tags of tags of which [`Objects::peel`] remembers where they lead.
+const PEELED_MAX: usize = 200_000;
+
+/// Where tags of tags lead.
+type Peeled = HashMap<ObjectId, (ObjectId, gix_object::Kind)>;
 
 /// Commits that [`Objects::commit`] remembers.
 const COMMITS_MAX: usize = 8_192;
@@ -53,6 +59,8 @@ pub struct Objects {
     graph: Arc<OnceLock<Option<gix_commitgraph::Graph>>>,
     shallow: Arc<[ObjectId]>,
     commits: HashMap<ObjectId, Commit>,
+    /// Shared by all clones; else a chain would be followed once for each of its tags.
+    peeled: Arc<Mutex<Peeled>>,
     promise: Promise,
     /// Whether bitmaps are believed (`pack.useBitmaps`).
     uses_bitmaps: bool,
@@ -103,6 +111,7 @@ impl Objects {
             graph: Arc::new(graph),
             shallow: shallow.into(),
             commits: HashMap::new(),
+            peeled: Arc::default(),
             promise: Promise::default(),
             uses_bitmaps: true,
         })
@@ -170,25 +179,44 @@ impl Objects {
         Ok(Some(found))
     }
 
-    /// Follows annotated tags to the object they name, at most 1,000 of them; the kind comes with it. `None` if an
+    /// Follows annotated tags to the object they name, at most 100,000 of them; the kind comes with it. `None` if an
     /// object on the way is missing.
     pub fn peel(&self, id: &oid) -> io::Result<Option<(ObjectId, gix_object::Kind)>> {
         let mut current = id.to_owned();
         let mut content = Vec::new();
+        let mut passed = Vec::new();
         for _ in 0..TAGS_MAX {
             match self.kind(&current)? {
                 None => return Ok(None),
                 Some(gix_object::Kind::Tag) => {}
-                Some(kind) => return Ok(Some((current, kind))),
+                Some(kind) => {
+                    self.remember_peeled(&passed, (current, kind));
+                    return Ok(Some((current, kind)));
+                }
+            }
+            let known = self.peeled.lock().unwrap_or_else(PoisonError::into_inner).get(&current).copied();
+            if let Some(target) = known {
+                self.remember_peeled(&passed, target);
+                return Ok(known);
             }
             if self.find(&current, &mut content)?.is_none() {
                 return Ok(None);
             }
+            passed.push(current);
             current = commit::tag_target(&content, current.kind()).ok_or_else(|| {
                 io::Error::new(io::ErrorKind::InvalidData, format!("bad tag object {current}"))
             })?;
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, format!("too many nested tags at {id}")))
+    }
+
+    /// Takes note that the tags in `passed` lead to `target`; one alone is not worth it.
+    fn remember_peeled(&self, passed: &[ObjectId], target: (ObjectId, gix_object::Kind)) {
+        let mut peeled = self.peeled.lock().unwrap_or_else(PoisonError::into_inner);
+        if !peeled.is_empty() || passed.len() > 1 {
+            let room = PEELED_MAX.saturating_sub(peeled.len());
+            peeled.extend(passed.iter().take(room).map(|tag| (*tag, target)));
+        }
     }
 
     /// The object that the tag `id` names; `None` if it is no tag, or one that cannot be read. `content` is a buffer.
