@@ -493,7 +493,7 @@ fn a_stream_that_is_cut_off_is_an_error() {
 struct Lender {
     from: PathBuf,
     to: PathBuf,
-    asked: std::sync::Mutex<Vec<Vec<ObjectId>>>,
+    asked: Mutex<Vec<Vec<ObjectId>>>,
 }
 
 impl Promisor for Lender {
@@ -522,7 +522,7 @@ fn what_was_promised_is_fetched_when_it_is_read() {
     let lender = Arc::new(Lender {
         from: whole.path().to_owned(),
         to: partial.path().to_owned(),
-        asked: std::sync::Mutex::default(),
+        asked: Mutex::default(),
     });
     let objects = Objects::open_for_test(partial.path().join(".git/objects"), gix_hash::Kind::Sha1);
     let objects = objects.with_promise(Some(lender.clone()));
