@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::arguments::{self, Parsed, Spec};
 use super::{CommandError, Context, service, ui};
-use crate::server::UploadPack;
 use crate::server::enter::Naming;
 use crate::server::upload_pack::version_asked;
+use crate::server::{Error, UploadPack};
 
 const SPEC: Spec = Spec {
     name: "upload-pack",
@@ -51,9 +51,11 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let mut input = BufReader::new(service::Input::stdin(patience)?);
     let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
     let served = UploadPack::new(&repo, conversation)?.serve(version_asked(&repo.env), &mut input, &mut out);
-    if let Err(crate::server::Error::Pack { reason }) = &served {
+    if let Err(Error::Pack { reason }) = &served {
         // in git it is another program that makes the pack, and has its own words
         ui::message("fatal", reason.to_string().as_bytes().into());
+    }
+    if let Err(Error::Pack { .. } | Error::PackObjectsHook { .. }) = &served {
         ui::note("error: git upload-pack: git-pack-objects died with error.");
     }
     Ok(served.map(|()| 0)?)

@@ -48,6 +48,12 @@ pub enum Error {
         /// What went wrong.
         reason: pack::Error,
     },
+    /// `uploadpack.packObjectsHook` failed. They have been told no more than that.
+    #[error("git upload-pack: aborting due to possible repository corruption on the remote side.")]
+    PackObjectsHook {
+        /// How it ended.
+        status: std::process::ExitStatus,
+    },
     /// There is no repository where they look for one.
     #[error("'{}' does not appear to be a git repository", .0.display())]
     Missing(std::path::PathBuf),

@@ -27,6 +27,7 @@ mod common;
 mod deepen;
 mod fetch;
 mod filter;
+mod hook;
 mod reachable;
 mod send;
 mod settings;

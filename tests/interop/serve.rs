@@ -146,6 +146,75 @@ fn filters_leave_out_what_c_git_leaves_out() {
     }
 }
 
+/// Installs `script` as what makes packs, for all repositories of the one who serves them.
+fn install_hook(sandbox: &Sandbox, script: &str) {
+    let hook = sandbox.path("hook");
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let hook = hook.display().to_string();
+    sandbox.git(&sandbox.path(""), &["config", "--global", "uploadpack.packObjectsHook", &hook]).success();
+    sandbox.git(&sandbox.path(""), &["config", "--global", "uploadpack.allowFilter", "true"]).success();
+}
+
+#[test]
+fn a_pack_objects_hook_is_given_what_c_git_gives_it() {
+    over_clients(|pair| {
+        let seen = pair.sandbox.path("seen");
+        let tells = "echo \"record $PWD $GIT_DIR $GIT_NO_LAZY_FETCH $*\"; cat input";
+        install_hook(
+            pair.sandbox,
+            &format!("#!/bin/sh\ncat >input\n{{ {tells}; }} >>{}\n\"$@\" <input\n", seen.display()),
+        );
+        let heads = "+refs/heads/*:refs/heads/*";
+        pair.same(&["clone", "-q", "--bare", "--filter=blob:limit=1k", "UPLOAD-PACK", "URL", "copy"]);
+        pair.forget();
+        pair.same(&["clone", "-q", "--bare", "--depth=3", "UPLOAD-PACK", "URL", "copy"]);
+        pair.same(&["-C", "copy", "fetch", "-q", "--depth=5", "UPLOAD-PACK", "URL", heads]);
+        pair.grow(30..34);
+        pair.same(&["-C", "copy", "fetch", "-q", "--no-tags", "UPLOAD-PACK", "URL", heads]);
+        pair.same(&["-C", "copy", "fetch", "-q", "--unshallow", "UPLOAD-PACK", "URL", heads]);
+        let seen = std::fs::read_to_string(&seen).unwrap();
+        let records: Vec<&str> = seen.split("record ").skip(1).collect();
+        assert_eq!(records.len(), 10, "{seen}");
+        for sides in records.chunks(2) {
+            // how many haves of those that say the same are kept is each one's own affair; the objects are compared
+            let [theirs, ours] =
+                [sides[0], sides[1]].map(|record| lines(record.split("--not").next().unwrap()));
+            assert_eq!(ours, theirs, "in version {}", pair.version);
+        }
+    });
+}
+
+/// The command, and the lines that it reads, in an order of their own on each side.
+fn lines(record: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = record.lines().collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
+
+#[test]
+fn a_pack_objects_hook_that_fails_is_told_of_as_by_c_git() {
+    over_clients(|pair| {
+        install_hook(pair.sandbox, "#!/bin/sh\ncat >input\necho oops >&2\nexit 3\n");
+        let [theirs, ours] = pair.run(&["clone", "-q", "--bare", "UPLOAD-PACK", "URL", "copy"]);
+        assert!(theirs.stderr.to_string().contains("remote: oops"), "{theirs:?}");
+        assert_eq!(ours.status, theirs.status);
+        // C git sends the NUL that ends its text
+        let theirs = theirs.stderr.to_string().replace('\0', "");
+        assert_eq!(lines(&ours.stderr.to_string()), lines(&theirs));
+        // a repository's own word does not count
+        let home = pair.sandbox.path("");
+        pair.sandbox.git(&home, &["config", "--global", "--unset", "uploadpack.packObjectsHook"]).success();
+        let hook = pair.sandbox.path("hook").display().to_string();
+        pair.sandbox
+            .git(&pair.sandbox.path(NAME), &["config", "uploadpack.packObjectsHook", &hook])
+            .success();
+        pair.forget();
+        pair.same(&["clone", "-q", "--bare", "UPLOAD-PACK", "URL", "copy"]);
+    });
+}
+
 #[test]
 fn refusals_are_worded_as_c_git_words_them() {
     over_clients(|pair| {

@@ -163,6 +163,7 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
+        let filter_spec = FilterSpec::combined(request.filter.as_slice()).map_err(Error::Refused)?;
         let filter = filter.map(|spec| self.repo.filter(&spec, &self.repo.objects()?));
         // the patterns are of the client's choosing
         let filter = filter.transpose().map_err(|error| Error::Refused(error.to_string()))?;
@@ -172,6 +173,7 @@ impl UploadPack<'_> {
             boundary: cut.boundary,
             receiver_shallow: client_boundary,
             filter,
+            filter_spec,
             features,
             omits_promised: self.has_accepted(&request.preamble),
         };

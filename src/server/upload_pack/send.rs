@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::UploadPack;
@@ -46,6 +47,8 @@ pub(super) struct Job {
     /// Of those, the ones that the client has.
     pub receiver_shallow: Vec<ObjectId>,
     pub filter: Option<Filter>,
+    /// The filter as git spells it.
+    pub filter_spec: Option<BString>,
     pub features: Features,
     /// Whether what is missing here is left out, since the client gets it from who promised it.
     pub omits_promised: bool,
@@ -71,7 +74,7 @@ impl UploadPack<'_> {
         if let Err(error) = made {
             bands.send_data()?;
             if let Error::Pack { reason } = &error {
-                bands.tell(&format!("fatal: {reason}\n"))?;
+                bands.tell(format!("fatal: {reason}\n").as_bytes())?;
             }
             bands.write(ERROR, GIVING_UP.as_bytes())?;
             bands.out.flush()?;
@@ -83,6 +86,9 @@ impl UploadPack<'_> {
     }
 
     fn make(&self, job: Job, bands: &Mutex<Bands<'_>>) -> Result<(), Error> {
+        if let Some(hook) = &self.settings.pack_objects_hook {
+            return self.make_by_hook(hook.as_bstr(), &job, bands);
+        }
         let mut progress = Told {
             bands,
             shows: !job.features.no_progress,
@@ -152,11 +158,11 @@ fn add_tags(refs: &Served<'_>, source: &Objects, objects: &mut Enumerated) -> Re
 }
 
 /// The bands of one answer, which the maker of the pack and the teller of its progress share.
-struct Bands<'a> {
+pub(super) struct Bands<'a> {
     out: &'a mut (dyn Write + Send),
     kind: SideBand,
     /// Band 1 that waits for more.
-    data: Vec<u8>,
+    pub data: Vec<u8>,
     /// When the client last heard of us.
     spoke: Instant,
     keep_alive: Option<Duration>,
@@ -170,7 +176,7 @@ impl Bands<'_> {
         SidebandWriter::new(self.out, self.kind).write_band(band, bytes)
     }
 
-    fn send_data(&mut self) -> io::Result<()> {
+    pub fn send_data(&mut self) -> io::Result<()> {
         let data = std::mem::take(&mut self.data);
         if !data.is_empty() {
             self.write(DATA, &data)?;
@@ -180,13 +186,13 @@ impl Bands<'_> {
         Ok(())
     }
 
-    fn tell(&mut self, text: &str) -> io::Result<()> {
+    pub fn tell(&mut self, text: &[u8]) -> io::Result<()> {
         self.send_data()?;
-        self.write(TEXT, text.as_bytes())?;
+        self.write(TEXT, text)?;
         self.out.flush()
     }
 
-    fn keep_alive(&mut self) -> io::Result<()> {
+    pub fn keep_alive(&mut self) -> io::Result<()> {
         if self.kind == SideBand::None || self.keep_alive.is_none_or(|limit| self.spoke.elapsed() < limit) {
             return Ok(());
         }
@@ -196,7 +202,7 @@ impl Bands<'_> {
     }
 }
 
-fn lock<'m, 'a>(bands: &'m Mutex<Bands<'a>>) -> MutexGuard<'m, Bands<'a>> {
+pub(super) fn lock<'m, 'a>(bands: &'m Mutex<Bands<'a>>) -> MutexGuard<'m, Bands<'a>> {
     bands.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -288,7 +294,7 @@ impl Progress for Told<'_, '_> {
         let mut bands = lock(self.bands);
         let told = match line {
             _ if self.watch.is_stopped() => Err(io::ErrorKind::BrokenPipe.into()),
-            Some(line) => bands.tell(&line),
+            Some(line) => bands.tell(line.as_bytes()),
             None => bands.keep_alive(),
         };
         match told {

@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub has_bundle_uri: bool,
     pub has_object_info: bool,
     pub unborn: Unborn,
+    /// What makes packs in our place.
+    pub pack_objects_hook: Option<BString>,
     /// `None`: never.
     pub keep_alive: Option<Duration>,
     pub session_id: Option<BString>,
@@ -66,6 +68,8 @@ impl Settings {
             has_bundle_uri: is("uploadpack.advertiseBundleURIs")?,
             has_object_info: is("transfer.advertiseObjectInfo")?,
             unborn: Unborn::read(config)?,
+            // a repository of another's has no say in what is run
+            pack_objects_hook: config.protected("uploadpack.packObjectsHook").pop(),
             keep_alive: u64::try_from(keep_alive)
                 .ok()
                 .filter(|seconds| *seconds > 0)

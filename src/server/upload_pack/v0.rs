@@ -9,6 +9,7 @@ use super::common::{Common, Told};
 use super::deepen::{Cut, client_boundary};
 use super::send::Job;
 use super::{Conversation, UploadPack};
+use crate::pack::enumerate::FilterSpec;
 use crate::protocol;
 use crate::protocol::fetch::{Deepen, Have, MultiAck, Request, write_shallow_v0};
 use crate::protocol::pktline::{fill, write_line};
@@ -60,6 +61,7 @@ impl UploadPack<'_> {
         wants.extend(cut.more_wants);
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
+        let filter_spec = FilterSpec::combined(request.filter.as_slice()).map_err(Error::Refused)?;
         let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose();
         // the patterns are of the client's choosing
         let filter = filter.map_err(|error| Error::Refused(error.to_string()))?;
@@ -71,6 +73,7 @@ impl UploadPack<'_> {
                 boundary: cut.boundary,
                 receiver_shallow: client,
                 filter,
+                filter_spec,
                 features,
                 omits_promised: false,
             },
