@@ -91,6 +91,20 @@ pub(crate) fn data(category: &str, key: &str, value: &str) {
     tracing::trace!(target: TARGET, event = DATA, category, key, value);
 }
 
+/// Tells of a pack that was sent, as `git pack-objects` of git 2.47.3 does: how many entries it has, how many of them are
+/// deltas, and what of both was taken from packs as it was.
+pub(crate) fn pack_sent(entries: (u32, u32), reused: (u32, u32)) {
+    for (key, count) in [
+        ("write_pack_file/wrote", entries.0),
+        ("written", entries.0),
+        ("written/delta", entries.1),
+        ("reused", reused.0),
+        ("reused/delta", reused.1),
+    ] {
+        data("pack-objects", key, &count.to_string());
+    }
+}
+
 /// Tells a fact of several parts, the fields of `value`.
 pub(crate) fn data_json(category: &str, key: &str, value: &impl serde::Serialize) {
     if is_on() {

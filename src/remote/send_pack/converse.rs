@@ -16,6 +16,7 @@ use crate::protocol::{self, trace};
 use crate::remote::promisor::{LazyFetch, enumerate_whole};
 use crate::remote::{Error, Session};
 use crate::repo::{Objects, Repository};
+use crate::telemetry;
 use crate::transport;
 
 /// What was heard.
@@ -146,7 +147,8 @@ impl Maker<'_> {
         progress: &mut Handle<'_, '_>,
     ) -> Result<(), Error> {
         let objects = self.enumerate(&mut source, progress)?;
-        produce(&source, objects, &self.pack.settings, out, progress)?;
+        let sent = produce(&source, objects, &self.pack.settings, out, progress)?;
+        telemetry::pack_sent((sent.objects, sent.deltas), (sent.reused, sent.reused_deltas));
         Ok(())
     }
 

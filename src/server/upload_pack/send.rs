@@ -21,6 +21,7 @@ use crate::repo::pack_settings::pack_settings;
 use crate::repo::{Objects, Repository};
 use crate::server::watch::Phase;
 use crate::server::{Error, Served, Watch};
+use crate::telemetry;
 
 /// What a client is told when its pack cannot be made: nothing of our disk.
 const GIVING_UP: &str = "aborting due to possible repository corruption on the remote side.";
@@ -117,6 +118,7 @@ impl UploadPack<'_> {
         let begun = Instant::now();
         progress.enumerated = Some(begun);
         let produced = produce(&source, objects, &settings, &mut data, &mut progress).map_err(failed)?;
+        telemetry::pack_sent((produced.objects, produced.deltas), (produced.reused, produced.reused_deltas));
         self.watch.tell(|account| account.pack = Some(produced));
         let searched = progress.enumerated.unwrap_or(begun);
         self.watch.took(Phase::Delta, searched - begun);
