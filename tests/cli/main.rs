@@ -11,6 +11,7 @@ mod clone_options;
 mod credential;
 mod every_option;
 mod fetch;
+mod hidden;
 mod index_pack;
 mod many;
 mod newer;
