@@ -110,21 +110,23 @@ fn filter(config: &Config, name: &BString) -> Vec<u8> {
     filter.map(|filter| [b" [", filter.as_slice(), b"]"].concat()).unwrap_or_default()
 }
 
-/// An error unless the repository's own configuration has the remote `name`; `colon` is what stands before the name.
+/// An error unless the repository's own configuration or a file of its own has the remote `name`; `colon` is what stands
+/// before the name.
 fn check_exists(repo: &Repository, name: &BStr, colon: &str) -> Result<(), CommandError> {
     /// git-remote(1), "EXIT STATUS".
     const NO_SUCH_REMOTE: u8 = 2;
-    if repo.config.is_of_repository("remote", name) {
+    if Remote::is_known_to(repo, name)? {
         return Ok(());
     }
     Err(CommandError::silent(NO_SUCH_REMOTE).with_error(format!("No such remote{colon} '{name}'")))
 }
 
-/// An error if the repository's own configuration has the remote `name`, or if that is no name for one.
+/// An error if the repository's own configuration or a file of its own has the remote `name`, or if that is no name for
+/// one.
 fn check_free(repo: &Repository, name: &BStr) -> Result<(), CommandError> {
     /// git-remote(1), "EXIT STATUS".
     const EXISTS_ALREADY: u8 = 3;
-    if repo.config.is_of_repository("remote", name) {
+    if Remote::is_known_to(repo, name)? {
         let text = format!("remote {name} already exists.");
         return Err(CommandError::silent(EXISTS_ALREADY).with_error(text));
     }

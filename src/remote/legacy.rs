@@ -23,6 +23,18 @@ impl Remote {
         Ok(remote)
     }
 
+    /// Whether `name` is a remote for commands that look after remotes: in the repository's own configuration or in a file.
+    ///
+    /// # Errors
+    ///
+    /// If a file has a refspec that is none.
+    pub fn is_known_to(repo: &Repository, name: &BStr) -> Result<bool, Error> {
+        if exists(&repo.config, name) {
+            return Ok(repo.config.is_of_repository("remote", name));
+        }
+        Ok(Self::in_repository(repo, name)?.name.is_some())
+    }
+
     /// Takes `.git/remotes/<name>`: lines `URL: `, `Push: ` and `Pull: `. Whether there is such a file.
     fn read_remotes(&mut self, repo: &Repository) -> Result<bool, Error> {
         let Some(text) = read(repo, "remotes", self.display_name()) else { return Ok(false) };

@@ -13,6 +13,7 @@ mod every_option;
 mod fetch;
 mod hidden;
 mod index_pack;
+mod legacy;
 mod many;
 mod newer;
 mod pack_objects;

@@ -8,10 +8,10 @@ use super::Run;
 use super::options::tags;
 use crate::cmd::children::{self, Ended, Job, Work};
 use crate::cmd::{CommandError, ui};
-use crate::remote::config::{Tags, exists, names};
+use crate::remote::config::{Tags, names};
 use crate::remote::submodule::Recurse;
 use crate::remote::{Remote, fetch_head};
-use crate::repo::Config;
+use crate::repo::{Config, Repository};
 
 /// Which remotes a fetch is from.
 pub(super) enum Remotes {
@@ -44,7 +44,7 @@ impl Run<'_> {
                 several => several.to_vec(),
             }
         } else if self.values.multiple {
-            named(config, operands)?
+            named(self.repo, operands)?
         } else {
             match operands.first().and_then(|first| group(config, first)) {
                 Some(members) if members.len() > 1 => members,
@@ -208,12 +208,12 @@ fn all(config: &Config) -> Result<Vec<BString>, CommandError> {
 }
 
 /// The remotes and members of groups that `operands` name.
-fn named(config: &Config, operands: &[BString]) -> Result<Vec<BString>, CommandError> {
+fn named(repo: &Repository, operands: &[BString]) -> Result<Vec<BString>, CommandError> {
     let mut remotes = Vec::new();
     for name in operands {
-        match group(config, name) {
+        match group(&repo.config, name) {
             Some(members) => remotes.extend(members),
-            None if exists(config, name.as_bstr()) => remotes.push(name.clone()),
+            None if Remote::in_repository(repo, name.as_bstr())?.name.is_some() => remotes.push(name.clone()),
             None => {
                 return Err(CommandError::fatal(format!("no such remote or remote group: {name}")));
             }

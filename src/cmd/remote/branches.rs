@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Err(CommandError::bad_option(format!("no remote specified\n{usage}")));
     };
     let repo = context.repository()?;
-    crate::remote::Remote::from_config(&repo.config, name.as_bstr())?;
+    crate::remote::Remote::in_repository(&repo, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), "")?;
     let kept = if parsed.values.add { Kept::All } else { Kept::None };
     match set_branches(&repo, name.as_bstr(), branches, kept) {

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
 
 /// The branch that the remote's `HEAD` names; `None`, after saying so, if that is not clear.
 fn ask(repo: &Repository, name: &BString, context: &Context) -> Result<Option<BString>, CommandError> {
-    let remote = Remote::from_config(&repo.config, name.as_bstr())?;
+    let remote = Remote::in_repository(repo, name.as_bstr())?;
     let mut heads = super::ask(repo, &remote, context)?.heads();
     if heads.len() > 1 {
         let text = "Multiple remote HEAD branches. Please choose one explicitly with:";

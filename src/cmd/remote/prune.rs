@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
 }
 
 fn prune(repo: &Repository, name: &BStr, is_dry: bool, context: &Context) -> Result<u8, CommandError> {
-    let remote = Remote::from_config(&repo.config, name)?;
+    let remote = Remote::in_repository(repo, name)?;
     let stale = super::ask(repo, &remote, context)?.stale(repo, &remote)?;
     if stale.is_empty() {
         return Ok(0);

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) ->
     super::warn_repeated(&repo)?;
     let pulls = pull::Pulls::read(&repo.config)?;
     for name in parsed.values.operands.iter().map(bytes) {
-        let remote = Remote::from_config(&repo.config, name.as_bstr())?;
+        let remote = Remote::in_repository(&repo, name.as_bstr())?;
         let mut report = Report { repo: &repo, remote: &remote, name: &name, text: Vec::new() };
         if parsed.values.no_query {
             report.remembered(&pulls)?;

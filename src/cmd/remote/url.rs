@@ -58,7 +58,7 @@ pub(super) fn get(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<GetArguments> = arguments::parse(&GET, arguments)?;
     let [name] = parsed.values.operands.as_slice() else { return Err(usage::<GetArguments>(&GET)) };
     let (repo, name) = (context.repository()?, bytes(name));
-    let remote = Remote::from_config(&repo.config, name.as_bstr())?;
+    let remote = Remote::in_repository(&repo, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), "")?;
     let urls = if parsed.values.push { &remote.push_urls } else { &remote.urls };
     let count = if parsed.values.all { urls.len() } else { 1 };
@@ -84,7 +84,7 @@ pub(super) fn set(arguments: &[OsString], context: Context) -> Result<u8, Comman
         [..] => return Err(usage::<SetArguments>(&SET)),
     };
     let repo = context.repository()?;
-    Remote::from_config(&repo.config, name)?;
+    Remote::in_repository(&repo, name)?;
     check_exists(&repo, name, "")?;
     let kind = if values.push { UrlKind::Push } else { UrlKind::Fetch };
     let known = known(&repo, &operands, kind);
