@@ -158,7 +158,7 @@ pub struct Outcome {
     pub updates: Vec<RefUpdate>,
     /// Why refs could not be moved, in git's words.
     pub errors: Vec<crate::repo::Error>,
-    /// Why all was refused that should have been done at once (`--atomic`).
+    /// Why all was refused that should have been done at once (`--atomic`), or that a hook refused to move a ref.
     pub refusal: Option<crate::repo::Error>,
     /// What there is to tell of `refs/remotes/<remote>/HEAD`.
     pub other_head: Option<OtherHead>,

@@ -197,24 +197,41 @@ fn status(
 
 /// Moves the refs that `updates` says may move; `action` is the head of the reflog message, such as `fetch origin`. A
 /// ref that cannot be moved becomes [`Status::Failed`], and the reasons are given back in git's words. The refs move in
-/// one transaction; if that is refused its halves are tried, so that one bad ref does not hold up the others.
+/// one transaction; if that is refused its halves are tried, so that one bad ref does not hold up the others. Where there is
+/// a `reference-transaction` hook each has its own, which it may want to refuse.
+///
+/// # Errors
+///
+/// If the hook refuses one: `updates` ends before it, and those that follow are not tried (seen in git 2.47.3).
 pub fn apply(
     repo: &Repository,
     ours: &Snapshot,
-    updates: &mut [RefUpdate],
+    updates: &mut Vec<RefUpdate>,
     action: &[u8],
-) -> Vec<crate::repo::Error> {
+) -> Result<Vec<crate::repo::Error>, crate::repo::Error> {
     let edits: Vec<(usize, Edit)> = updates
         .iter()
         .enumerate()
         .filter_map(|(index, update)| Some((index, edit(ours, update, action)?)))
         .collect();
     if edits.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let (indices, edits): (Vec<usize>, Vec<Edit>) = edits.into_iter().unzip();
     let mut failed = Vec::new();
-    apply_or_split(repo, &edits, 0, &mut failed);
+    if repo.has_reference_hook()? {
+        for (place, edit) in edits.chunks(1).enumerate() {
+            apply_or_split(repo, edit, place, &mut failed);
+            if let Some((_, refusal)) =
+                failed.pop_if(|(_, error)| matches!(error, crate::repo::Error::RefusedByHook))
+            {
+                updates.truncate(indices.get(place).copied().unwrap_or_default());
+                return Err(refusal);
+            }
+        }
+    } else {
+        apply_or_split(repo, &edits, 0, &mut failed);
+    }
     let mut errors = Vec::new();
     for (place, error) in failed {
         errors.push(error);
@@ -222,7 +239,7 @@ pub fn apply(
             update.status = update.status.tried().map_or(update.status, Status::Failed);
         }
     }
-    errors
+    Ok(errors)
 }
 
 /// Makes `edits` together; if that is refused, each half by itself, down to the ones that cannot be made, which go to
@@ -278,7 +295,11 @@ fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
         name,
         through,
         new: Some(Target::Id(update.new?)),
-        expected: update.old.map_or(Expected::Missing, Expected::Id),
+        expected: match update.status {
+            // git does not look what it was, as its hook hears
+            Status::TagUpdated => Expected::Any,
+            _ => update.old.map_or(Expected::Missing, Expected::Id),
+        },
         message: Some(message),
     })
 }

@@ -20,6 +20,7 @@ mod pack_objects;
 mod pull;
 mod pull_diffstat;
 mod push;
+mod reference_hook;
 mod refspecs;
 mod remote;
 mod rewrite;

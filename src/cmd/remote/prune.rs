@@ -8,8 +8,8 @@ use super::usage;
 use crate::cmd::arguments::{self, Parsed, Spec};
 use crate::cmd::transfer::bytes;
 use crate::cmd::{CommandError, Context, ui};
-use crate::remote::{Remote, update};
-use crate::repo::Repository;
+use crate::remote::{Error, Remote, update};
+use crate::repo::{self, Repository};
 
 const SPEC: Spec =
     Spec { name: "remote prune", synopsis: &["git remote prune [<options>] <name>"], plain: &[] };
@@ -49,6 +49,9 @@ fn prune(repo: &Repository, name: &BStr, is_dry: bool, context: &Context) -> Res
     let dangling = update::dangling(&repo.ref_snapshot()?, &stale);
     let mut code = 0;
     if !is_dry && let Err(error) = update::prune(repo, &stale) {
+        if matches!(error, Error::Repo(repo::Error::RefusedByHook)) {
+            return Err(error.into());
+        }
         ui::message("error", format!("could not delete references: {error}").as_bytes().as_bstr());
         code = 1;
     }

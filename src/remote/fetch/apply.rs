@@ -47,6 +47,9 @@ impl Transferred<'_> {
             return self.apply_together(&asked, outcome);
         }
         self.apply(&asked, updates, &mut outcome)?;
+        if outcome.refusal.is_some() {
+            return Ok(outcome);
+        }
         // Their refs are looked up again: tags that were asked for are there now.
         let arrived = self.arrived_tags(&asked, &outcome.known)?;
         let updates = self.decide(&arrived, &mut outcome)?;
@@ -118,7 +121,10 @@ impl Transferred<'_> {
         let Fetch { repo, options, .. } = &self.fetch;
         if !options.dry_run {
             self.write_fetch_head(map)?;
-            outcome.errors.extend(update::apply(repo, &self.ours, &mut updates, self.action()));
+            match update::apply(repo, &self.ours, &mut updates, self.action()) {
+                Ok(errors) => outcome.errors.extend(errors),
+                Err(refusal) => outcome.refusal = Some(refusal),
+            }
         }
         outcome.updates.extend(updates);
         Ok(())

@@ -171,6 +171,11 @@ impl Repository {
         transaction::update(&self.ref_files(), &self.ref_settings()?, edits)
     }
 
+    /// Whether a `reference-transaction` hook hears of each transaction.
+    pub fn has_reference_hook(&self) -> Result<bool, Error> {
+        Ok(self.hook(Hook::NAME)?.is_some())
+    }
+
     /// Writes many new refs at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose repository has
     /// no other refs. `refs` are (name, id, peeled). No reflogs. Refs that are in the file already stay, and names are
     /// checked against all others. Runs the `reference-transaction` hook.

@@ -121,9 +121,14 @@ impl<'a> Prepared<'a> {
         let Some(hook) = &self.settings.hook else { return Ok(()) };
         if !self.deletions_input.is_empty() {
             let state = if self.packed.is_some() { State::Prepared } else { State::Aborted };
-            hook.run(state, &self.deletions_input)?;
+            hook.run(state, &self.deletions_input).inspect_err(|_| {
+                let _refused_anyway = hook.run(State::Aborted, &self.deletions_input);
+            })?;
         }
         hook.run(State::Prepared, &self.hook_input).inspect_err(|_| {
+            if self.packed.is_some() {
+                let _refused_anyway = hook.run(State::Aborted, &self.deletions_input);
+            }
             let _refused_anyway = hook.run(State::Aborted, &self.hook_input);
         })
     }
