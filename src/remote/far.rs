@@ -25,7 +25,7 @@ pub enum Far {
     Foreign(Foreign),
 }
 
-/// A far side that has told its refs and speaks no protocol of git's: see [`Mover`].
+/// A far side that has told its refs and speaks no protocol of git's: objects are moved by whatever it has for that.
 pub struct Foreign {
     mover: Mover,
     listing: Listing,

@@ -302,7 +302,7 @@ impl Decided<'_> {
     ///
     /// # Errors
     ///
-    /// [`Error::HookDeclined`]; what [`send_pack()`] says if the far side has reported nothing.
+    /// [`Error::HookDeclined`]; what [`send_pack::send_pack`] says if the far side has reported nothing.
     pub fn send(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
         if let Err(error) = self.ask_hook(progress) {
             return Err(end_unsent(self.far, error, progress));

@@ -59,7 +59,7 @@ pub enum Status {
     RemoteRejected(BString),
 }
 
-/// What git prints about a push that does not come about, see [`Error::NotPushed`].
+/// What git prints about a push that does not come about, see [`Error::NotPushed`](crate::remote::Error::NotPushed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// Behind `error: `; lines after the first stand alone.
