@@ -67,12 +67,7 @@ pub fn check_modules(
     progress: &mut dyn Progress,
 ) -> Result<(), Error> {
     let checker = Checker::new(Some(rules));
-    let outcome = ids.iter().try_for_each(|id| {
-        let mut content = Vec::new();
-        let kind = bases.find(id, &mut content).map_err(Error::Read)?;
-        let object = kind.map(|kind| (kind, content.as_slice()));
-        checker.check_special(id, Special::Modules, object).map_err(|error| refused(kind, error))
-    });
+    let outcome = ids.iter().try_for_each(|id| check_stored(&checker, id, Special::Modules, bases));
     checker.tell(progress);
     outcome
 }
@@ -96,13 +91,23 @@ pub fn check_objects(
             None => Err(Error::Missing { kind: "object", id: *id }),
         });
     for (id, special) in checker.specials() {
-        let kind = bases.find(&id, &mut content).map_err(Error::Read)?;
-        let object = kind.map(|kind| (kind, content.as_slice()));
-        let found = checker.check_special(&id, special, object);
-        outcome = outcome.and(found.map_err(|error| refused(kind, error)));
+        outcome = outcome.and(check_stored(&checker, &id, special, bases));
     }
     checker.tell(progress);
     outcome
+}
+
+/// Checks the object `id` of `bases`, which a tree names as `special`.
+fn check_stored(
+    checker: &Checker<'_>,
+    id: &ObjectId,
+    special: Special,
+    bases: &dyn Bases,
+) -> Result<(), Error> {
+    let mut content = Vec::new();
+    let kind = bases.find(id, &mut content).map_err(Error::Read)?;
+    let object = kind.map(|kind| (kind, content.as_slice()));
+    checker.check_special(id, special, object).map_err(|error| refused(kind, error))
 }
 
 /// Which entries have the ids in `wanted`.

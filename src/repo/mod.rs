@@ -29,6 +29,7 @@ pub mod reference;
 pub mod revision;
 pub mod session_id;
 pub mod shallow;
+mod shell;
 pub mod sign;
 mod temporary;
 
@@ -40,6 +41,7 @@ pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
 pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Seen, Snapshot, Target};
+pub use shell::shell;
 pub use temporary::{TemporaryDirectory, TemporaryFile};
 
 /// An opened repository.

@@ -1,20 +1,16 @@
 //! The tips of the repositories that lend us objects. git-config(1), `core.alternateRefsCommand` and
 //! `core.alternateRefsPrefixes`; git-rev-list(1), `--alternate-refs`.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::tips_of;
 use crate::repo::config::local_repo_env;
-use crate::repo::{Error, Repository};
+use crate::repo::{Error, Repository, shell};
 use crate::telemetry;
-
-/// The shell that reads the command. Windows has one where git is installed.
-const SHELL: &str = if cfg!(windows) { "sh" } else { "/bin/sh" };
 
 impl Repository {
     /// The tips of the repositories whose objects are borrowed: those that `core.alternateRefsCommand` prints, else those
@@ -46,10 +42,8 @@ impl Repository {
     fn told_tips(&self, command: &BStr, git_dir: &Path) -> Result<Vec<ObjectId>, Error> {
         let failed =
             |source| Error::Io { action: "cannot run", path: PathBuf::from(command.to_string()), source };
-        let script = BString::from([command.as_bytes(), b" \"$@\""].concat());
-        let mut shell = Command::new(SHELL);
-        shell.arg("-c").args([script.as_bstr(), command].map(to_os)).arg(git_dir);
-        shell.current_dir(&self.git_dir).env_clear().envs(self.env.vars());
+        let mut shell = shell(command).map_err(failed)?;
+        shell.arg(git_dir).current_dir(&self.git_dir).env_clear().envs(self.env.vars());
         for name in local_repo_env() {
             shell.env_remove(name);
         }
@@ -62,9 +56,4 @@ impl Repository {
         let ids = output.stdout.lines().map(|line| ObjectId::from_hex(line).ok());
         Ok(ids.map_while(|id| id.filter(|id| id.kind() == self.object_hash)).collect())
     }
-}
-
-/// `text` as the system has it.
-fn to_os(text: &BStr) -> &OsStr {
-    text.to_os_str().unwrap_or_default()
 }

@@ -12,11 +12,8 @@ use gix_hash::ObjectId;
 
 use super::UploadPack;
 use super::send::{Bands, Job, lock};
-use crate::repo::Repository;
+use crate::repo::{Repository, shell};
 use crate::server::Error;
-
-/// Runs the hook, which is a line of shell.
-const SHELL: &str = "sh";
 
 /// How often one who waits for the program looks whether the client is still there.
 const LOOK: Duration = Duration::from_millis(200);
@@ -44,7 +41,7 @@ impl UploadPack<'_> {
     /// [`Error::PackObjectsHook`] if it fails. It is ended where nobody is left to read.
     pub(super) fn make_by_hook(&self, hook: &BStr, job: &Job, bands: &Mutex<Bands<'_>>) -> Result<(), Error> {
         let shallow = shallow(self.repo, job)?;
-        let mut command = shell(hook, &arguments(job, !shallow.is_empty()), self.repo)?;
+        let mut command = command(hook, &arguments(job, !shallow.is_empty()), self.repo)?;
         let failed = |source| crate::repo::Error::Io {
             action: "cannot run",
             path: PathBuf::from(hook.to_string()),
@@ -126,11 +123,9 @@ fn input(job: &Job, shallow: &[ObjectId]) -> Vec<u8> {
 }
 
 /// `hook` with `arguments`, run as C git does: within the git directory, which `GIT_DIR` names.
-fn shell(hook: &BStr, arguments: &[BString], repo: &Repository) -> io::Result<Command> {
-    let script = BString::from([hook.as_bytes(), b" \"$@\""].concat());
-    let mut shell = Command::new(SHELL);
-    shell.arg("-c");
-    for word in [script.as_bstr(), hook].into_iter().chain(arguments.iter().map(|word| word.as_bstr())) {
+fn command(hook: &BStr, arguments: &[BString], repo: &Repository) -> io::Result<Command> {
+    let mut shell = shell(hook)?;
+    for word in arguments {
         shell.arg(word.to_os_str().map_err(io::Error::other)?);
     }
     shell.current_dir(&repo.git_dir).env_clear().envs(repo.env.vars()).env("GIT_DIR", ".");
