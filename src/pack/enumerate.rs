@@ -94,6 +94,28 @@ impl Enumerated {
         self.objects.len() + self.packed.iter().map(|packed| packed.places.count() as usize).sum::<usize>()
     }
 
+    /// Takes out those of `ids` that the pack holds, and gives them. Others may be deltas based on them no longer.
+    pub fn take_out(&mut self, source: &dyn Source, ids: &HashSet<ObjectId>) -> HashSet<ObjectId> {
+        let mut taken = HashSet::new();
+        self.objects.retain(|object| {
+            let is_kept = !ids.contains(&object.id);
+            if !is_kept {
+                taken.insert(object.id);
+            }
+            is_kept
+        });
+        for packed in &mut self.packed {
+            let Ok(Some(entries)) = source.entries(packed.pack) else { continue };
+            for id in ids {
+                if let Some(place) = entries.place_of(id).filter(|place| packed.places.get(*place)) {
+                    packed.places.remove(place);
+                    taken.insert(*id);
+                }
+            }
+        }
+        taken
+    }
+
     /// Whether `id` is among the entries of packs that the pack holds.
     pub fn is_packed(&self, source: &dyn Source, id: &oid) -> bool {
         self.packed.iter().any(|packed| {

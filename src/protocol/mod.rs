@@ -137,6 +137,12 @@ pub enum Error {
     /// They broke the protocol in another way; the text says how.
     #[error("protocol error: {0}")]
     Malformed(String),
+    /// They broke the protocol: an argument that may be there once is there again, in git's words.
+    #[error("multiple {argument} lines forbidden")]
+    Repeated {
+        /// The word that the line begins with.
+        argument: &'static str,
+    },
     /// They broke the protocol: a report on a push that makes no sense, in git's words, which git prints behind `error: `.
     #[error("{0}")]
     Report(String),

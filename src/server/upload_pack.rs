@@ -22,9 +22,11 @@ use crate::repo::{Environment, Repository};
 use crate::telemetry;
 
 mod advertise;
+mod bands;
 mod commands;
 mod common;
 mod deepen;
+mod elsewhere;
 mod fetch;
 mod filter;
 mod hook;

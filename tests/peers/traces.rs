@@ -10,15 +10,16 @@ use std::path::Path;
 use bstr::ByteSlice as _;
 
 use crate::gitr_as_git;
+use crate::support::page::Page;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::{Format, Git, Kind, Sandbox, Stream, build};
+use crate::support::{Format, Git, Kind, Run, Sandbox, Stream, build};
 
 /// The version whose words are recorded.
 const RECORDED: &str = "2.47.3";
 /// All branches by their own names.
 const BRANCHES: &str = "+refs/heads/*:refs/heads/*";
 /// What the client does; `|` stands between commands, `grow` is new history on the server, `init` an empty copy.
-const SCRIPTS: [(&str, &str); 20] = [
+const SCRIPTS: [(&str, &str); 22] = [
     ("clone", "clone -q --bare URL copy"),
     ("clone-v0", "-c protocol.version=0 clone -q --bare URL copy"),
     ("clone-v1", "-c protocol.version=1 clone -q --bare URL copy"),
@@ -47,6 +48,8 @@ const SCRIPTS: [(&str, &str); 20] = [
     ("sparse", "clone -q --bare --filter=sparse:oid=main:README URL copy"),
     ("combine", "clone -q --bare --filter=tree:2 --filter=blob:none URL copy"),
     ("want-ref", "init | -C copy fetch -q URL refs/heads/main refs/tags/v1.0"),
+    ("packfile-uris", "-c fetch.uriProtocols=http clone -q --bare URL copy"),
+    ("packfile-uris-https", "-c fetch.uriProtocols=https,ftp clone -q --bare URL copy"),
     ("by-id", "init | -C copy fetch -q --depth=1 URL ID"),
 ];
 
@@ -58,6 +61,7 @@ fn trace(client: &Path, server: &Git, name: &str, script: &str) -> String {
     if name == "want-ref" {
         sandbox.git(&repository, &["config", "uploadpack.allowRefInWant", "true"]).success();
     }
+    let _page = name.starts_with("packfile-uris").then(|| stand_elsewhere(&sandbox, &repository));
     let server = Kind::Daemon.start(&sandbox, server).unwrap();
     let proxy = Proxy::before(&server.url("project.git"), Fault::None);
     let id = sandbox.git(&repository, &["rev-parse", "main~3"]).line();
@@ -91,6 +95,25 @@ fn trace(client: &Path, server: &Git, name: &str, script: &str) -> String {
     told
 }
 
+/// Lets a blob of `repository` stand elsewhere, in a pack of its own on a page that is to be kept.
+fn stand_elsewhere(sandbox: &Sandbox, repository: &Path) -> Page {
+    let files = sandbox.path("files");
+    std::fs::create_dir_all(&files).unwrap();
+    let (page, _asked) = Page::files(&files);
+    // C git forgets those that lie in a pack
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 100).file("big", "stands elsewhere\n");
+    stream.import(sandbox, repository);
+    let blob = sandbox.git(repository, &["rev-parse", "main:big"]).success().line();
+    let mut command = sandbox.command(&Git::reference().program);
+    command.current_dir(repository).args(["pack-objects", "-q"]).arg(files.join("p"));
+    let pack = Run::with_input(&mut command, format!("{blob}\n").as_bytes()).success().line();
+    let value = format!("{blob} {pack} {}", page.url(&format!("p-{pack}.pack")));
+    sandbox.git(repository, &["config", "uploadpack.blobPackfileUri", &value]).success();
+    sandbox.git(repository, &["config", "uploadpack.allowSidebandAll", "true"]).success();
+    page
+}
+
 /// The client's bytes without the flush-pkt that says goodbye, which the relay may read after the client has ended.
 fn without_farewell(bytes: &[u8]) -> &[u8] {
     let bytes = bytes.strip_prefix(b"0000").unwrap_or(bytes);
@@ -117,6 +140,10 @@ fn packets(who: &str, mut bytes: &[u8]) -> String {
         }
         match (length, payload) {
             (0..4, _) => writeln!(told, "{who} 000{length}").unwrap(),
+            // all of the answer is in bands
+            (_, [1, line @ ..]) if bands[0].is_empty() && !line.starts_with(b"PACK") => {
+                writeln!(told, "{who} in band 1: {}", masked(line)).unwrap();
+            }
             (_, [band @ 1..=3, data @ ..]) => bands[usize::from(*band) - 1].extend_from_slice(data),
             _ => writeln!(told, "{who} {}", masked(payload)).unwrap(),
         }
@@ -140,7 +167,7 @@ fn packets(who: &str, mut bytes: &[u8]) -> String {
 fn masked(payload: &[u8]) -> String {
     let text = payload.trim_end_with(|letter| letter == '\n').to_str_lossy().replace('\0', " \\0 ");
     let mask = |word: &str| {
-        let names = ["agent=", "session-id=", "host="];
+        let names = ["agent=", "session-id=", "host=", "http://"];
         names
             .into_iter()
             .find(|name| word.starts_with(name))

@@ -137,21 +137,21 @@ impl Request {
     /// Reads a v2 command as a server does, beginning after the line `command=fetch`.
     pub fn decode_v2(input: &mut dyn BufRead) -> Result<Self, Error> {
         let (preamble, has_arguments) = Preamble::read(&mut Reader::new(input))?;
-        if has_arguments {
-            Self::decode_arguments_v2(preamble, input)
-        } else {
-            Ok(Self { preamble, ..Self::default() })
-        }
-    }
-
-    /// Reads the arguments of a v2 command behind the delimiter, up to and with the flush-pkt.
-    pub fn decode_arguments_v2(preamble: Preamble, input: &mut dyn BufRead) -> Result<Self, Error> {
-        let mut reader = Reader::new(input);
         let mut request = Self { preamble, ..Self::default() };
-        while let Some(line) = read_argument(&mut reader)? {
-            request.take_v2(line)?;
+        if has_arguments {
+            request.read_arguments_v2(input)?;
         }
         Ok(request)
+    }
+
+    /// Reads the arguments of a v2 command behind the delimiter, up to and with the flush-pkt. What came before an error
+    /// has been taken.
+    pub fn read_arguments_v2(&mut self, input: &mut dyn BufRead) -> Result<(), Error> {
+        let mut reader = Reader::new(input);
+        while let Some(line) = read_argument(&mut reader)? {
+            self.take_v2(line)?;
+        }
+        Ok(())
     }
 
     fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
@@ -160,6 +160,9 @@ impl Request {
             Some((b"want", rest)) => self.wants.push(expect_id(first_word(rest), line)?),
             Some((b"have", rest)) => self.haves.push(expect_id(first_word(rest), line)?),
             Some((b"want-ref", name)) => self.want_refs.push(name.into()),
+            Some((b"packfile-uris", _)) if !self.packfile_uris.is_empty() => {
+                return Err(Error::Repeated { argument: "packfile-uris" });
+            }
             Some((b"packfile-uris", list)) => {
                 self.packfile_uris = list.split_str(",").map(BString::from).collect();
             }

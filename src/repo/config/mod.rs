@@ -211,11 +211,22 @@ impl Config {
             let any = if subsection.is_some() { ".*" } else { "" };
             let pattern = format!("{}{any}.{}", entry.section, entry.name);
             if entry.value.is_none() && valued.contains(&&*pattern) {
-                let reason = format!("missing value for '{}'", entry.key());
-                return Err(Error::ConfigEntry { reason, message: entry.refusal() });
+                return Err(entry.stands_alone());
             }
         }
         Ok(())
+    }
+
+    /// Refuses the first definition of `key` that has no value.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigEntry`] in git's words, with the place.
+    pub fn check_valued(&self, key: &str) -> Result<(), Error> {
+        match self.all(key).find(|entry| entry.value.is_none()) {
+            Some(entry) => Err(entry.stands_alone()),
+            None => Ok(()),
+        }
     }
 
     /// The environment it was loaded in.
@@ -264,6 +275,12 @@ impl Entry {
     /// The error about a key that stands alone where it needs a value.
     fn missing_value(&self, key: &BStr) -> Error {
         self.explain(format!("missing value for '{key}'"))
+    }
+
+    /// The error about a key that stands alone where whoever reads it needs a value.
+    fn stands_alone(&self) -> Error {
+        let reason = format!("missing value for '{}'", self.key());
+        Error::ConfigEntry { reason, message: self.refusal() }
     }
 
     /// git's words about a definition that whoever reads it does not take.

@@ -23,6 +23,7 @@ impl UploadPack<'_> {
             (" filter", settings.allows_filter),
             (" ref-in-want", settings.has_ref_in_want),
             (" sideband-all", settings.has_sideband_all),
+            (" packfile-uris", settings.elsewhere.is_offered()),
         ] {
             fetch.push_str(if is_there { word } else { "" });
         }

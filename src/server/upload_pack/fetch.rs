@@ -11,6 +11,7 @@ use super::common::{Common, Told};
 use super::deepen::{Cut, INFINITE, client_boundary};
 use super::send::Job;
 use crate::pack::enumerate::FilterSpec;
+use crate::protocol;
 use crate::protocol::fetch::{Deepen, Request, ShallowUpdate, SideBand};
 use crate::protocol::ls_refs::Preamble;
 use crate::protocol::promisor_remote::decode_names;
@@ -48,12 +49,13 @@ impl UploadPack<'_> {
         input: &mut dyn BufRead,
         out: &mut dyn Write,
     ) -> Result<State, Error> {
-        let request = if has_arguments {
-            let decode = || Request::decode_arguments_v2(preamble, input);
-            self.watch.during(Phase::Parse, decode).map_err(|error| behind("fetch", error))?
-        } else {
-            Request { preamble, ..Request::default() }
-        };
+        let mut request = Request { preamble, ..Request::default() };
+        let read = || if has_arguments { request.read_arguments_v2(input) } else { Ok(()) };
+        if let Err(error) = self.watch.during(Phase::Parse, read) {
+            let told = matches!(error, protocol::Error::Repeated { .. }).then(|| error.to_string());
+            let mut packets = Packets { out, in_bands: request.features.sideband_all };
+            return Err(told.map_or_else(|| behind("fetch", error), |text| packets.refuse(&text, &text)));
+        }
         self.watch.fetch(&request)?;
         self.check_allowed(&request)?;
         let objects = self.repo.objects()?;
@@ -94,8 +96,9 @@ impl UploadPack<'_> {
         if request.features.sideband_all && !settings.has_sideband_all {
             return Err(unexpected("sideband-all".into()));
         }
-        if let Some(name) = request.packfile_uris.first() {
-            return Err(unexpected(format!("packfile-uris {name}").into()));
+        if !request.packfile_uris.is_empty() && !settings.elsewhere.is_offered() {
+            let line = [b"packfile-uris ", bstr::join(",", &request.packfile_uris).as_slice()].concat();
+            return Err(unexpected(line.into()));
         }
         Ok(())
     }
@@ -157,7 +160,11 @@ impl UploadPack<'_> {
         }
         let cut =
             self.shallow_info((&request.deepen, &excluded), &wants, client_boundary.clone(), &mut packets)?;
-        packets.line(b"packfile")?;
+        // URIs have no place but in an answer that is all in bands, whose begin is told where they are known
+        let uri_protocols = if packets.in_bands { request.packfile_uris } else { Vec::new() };
+        if uri_protocols.is_empty() {
+            packets.line(b"packfile")?;
+        }
         let mut features = request.features;
         features.side_band = SideBand::Large;
         wants.extend(cut.more_wants);
@@ -176,6 +183,7 @@ impl UploadPack<'_> {
             filter_spec,
             features,
             omits_promised: self.has_accepted(&request.preamble),
+            uri_protocols,
         };
         self.send_pack(job, out)?;
         Ok(State::Done)

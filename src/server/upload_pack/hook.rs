@@ -11,7 +11,9 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::UploadPack;
-use super::send::{Bands, Job, lock};
+use super::bands::{Bands, lock};
+use super::elsewhere::{self, Head};
+use super::send::Job;
 use crate::repo::{Repository, shell};
 use crate::server::Error;
 
@@ -48,7 +50,9 @@ impl UploadPack<'_> {
             source,
         };
         let mut child = command.spawn().map_err(failed)?;
-        let sent = parts(&mut child, input(job, &shallow)).and_then(|parts| self.pass_on(&parts, bands));
+        let mut head = (!job.uri_protocols.is_empty()).then(Head::default);
+        let parts = parts(&mut child, input(job, &shallow));
+        let sent = parts.and_then(|parts| self.pass_on(&parts, &mut head, bands));
         if sent.is_err() {
             // it would go on for nobody
             let _ended_or_not = child.kill();
@@ -58,14 +62,25 @@ impl UploadPack<'_> {
         if status.success() { Ok(()) } else { Err(Error::PackObjectsHook { status }) }
     }
 
-    /// Sends what comes until its end.
-    fn pass_on(&self, parts: &Receiver<Part>, bands: &Mutex<Bands<'_>>) -> io::Result<()> {
+    /// Sends what comes until its end; `head` is what comes before the pack, if there may be such.
+    fn pass_on(
+        &self,
+        parts: &Receiver<Part>,
+        head: &mut Option<Head>,
+        bands: &Mutex<Bands<'_>>,
+    ) -> io::Result<()> {
         loop {
             let part = parts.recv_timeout(LOOK);
             let mut bands = lock(bands);
             match part {
                 _ if self.watch.is_stopped() => return Err(io::ErrorKind::BrokenPipe.into()),
-                Ok(Part::Pack(bytes)) => {
+                Ok(Part::Pack(mut bytes)) => {
+                    if let Some(before) = head {
+                        let Some((lines, rest)) = before.take(&bytes)? else { continue };
+                        bands.begin(&lines)?;
+                        *head = None;
+                        bytes = rest;
+                    }
                     bands.data.extend_from_slice(&bytes);
                     bands.send_data()?;
                 }
@@ -107,6 +122,7 @@ fn arguments(job: &Job, is_shallow: bool) -> Vec<BString> {
         words.extend(is_said.then(|| word.into()));
     }
     words.extend(job.filter_spec.iter().map(|spec| [b"--filter=", spec.as_slice()].concat().into()));
+    words.extend(elsewhere::options(&job.uri_protocols));
     words
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bstr::{BString, ByteSlice};
 
+use super::elsewhere::Elsewhere;
 use crate::protocol::promisor_remote::PromisorRemote;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, Repository};
@@ -26,6 +27,8 @@ pub(super) struct Settings {
     pub has_bundle_uri: bool,
     pub has_object_info: bool,
     pub unborn: Unborn,
+    /// Packs that stand elsewhere.
+    pub elsewhere: Elsewhere,
     /// What makes packs in our place.
     pub pack_objects_hook: Option<BString>,
     /// `None`: never.
@@ -68,6 +71,7 @@ impl Settings {
             has_bundle_uri: is("uploadpack.advertiseBundleURIs")?,
             has_object_info: is("transfer.advertiseObjectInfo")?,
             unborn: Unborn::read(config)?,
+            elsewhere: Elsewhere::read(config),
             // a repository of another's has no say in what is run
             pack_objects_hook: config.protected("uploadpack.packObjectsHook").pop(),
             keep_alive: u64::try_from(keep_alive)

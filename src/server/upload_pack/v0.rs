@@ -76,6 +76,7 @@ impl UploadPack<'_> {
                 filter_spec,
                 features,
                 omits_promised: false,
+                uri_protocols: Vec::new(),
             },
             out,
         )
