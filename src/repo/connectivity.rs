@@ -51,6 +51,28 @@ pub fn first_missing(
     Walk::new(objects, &known).first_missing(&starts)
 }
 
+/// What there is of the history of a tip.
+#[derive(Debug)]
+pub(crate) enum History {
+    /// All of it.
+    Whole {
+        /// The commits that have no parents, or whose parents are not to be seen, among those that no known tip led to.
+        roots: Vec<ObjectId>,
+    },
+    /// This object is missing.
+    Missing(ObjectId),
+}
+
+/// What there is of the history of `tip`; `known` are tips whose history is whole.
+pub(crate) fn history(objects: &mut Objects, tip: &ObjectId, known: &[ObjectId]) -> io::Result<History> {
+    let known: HashSet<ObjectId> = known.iter().copied().collect();
+    let mut walk = Walk::new(objects, &known);
+    Ok(match walk.first_missing(&[*tip])? {
+        Some(missing) => History::Missing(missing),
+        None => History::Whole { roots: walk.roots },
+    })
+}
+
 /// Whether `id` is neither here nor promised by a remote.
 fn is_missing(objects: &Objects, id: &ObjectId) -> bool {
     !objects.contains(id) && !objects.is_promised(id)
@@ -111,6 +133,8 @@ struct Walk<'a> {
     /// Commits in the queue that are not known to be whole.
     open_count: usize,
     checked: HashSet<ObjectId>,
+    /// Commits without parents that were not known to be whole.
+    roots: Vec<ObjectId>,
 }
 
 impl<'a> Walk<'a> {
@@ -122,10 +146,11 @@ impl<'a> Walk<'a> {
             whole: HashMap::new(),
             open_count: 0,
             checked: HashSet::new(),
+            roots: Vec::new(),
         }
     }
 
-    fn first_missing(mut self, tips: &[ObjectId]) -> io::Result<Option<ObjectId>> {
+    fn first_missing(&mut self, tips: &[ObjectId]) -> io::Result<Option<ObjectId>> {
         let fresh: Vec<_> = tips.iter().filter(|tip| !self.known.contains(*tip)).copied().collect();
         if fresh.is_empty() {
             return Ok(None);
@@ -181,7 +206,7 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
-    fn run(mut self) -> io::Result<Option<ObjectId>> {
+    fn run(&mut self) -> io::Result<Option<ObjectId>> {
         let mut unchecked = Vec::new();
         while self.open_count > 0 {
             let Some((_, id)) = self.queue.pop() else { break };
@@ -192,6 +217,9 @@ impl<'a> Walk<'a> {
                     continue;
                 }
                 self.open_count -= 1;
+                if commit.parents.is_empty() {
+                    self.roots.push(id);
+                }
                 unchecked.push((commit.tree, commit.parents.first().copied()));
             }
             for parent in commit.parents {

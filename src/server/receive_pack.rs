@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
 
 use self::certificate::{Nonce, Presented};
 use self::hooks::Hooks;
@@ -36,6 +37,7 @@ mod hooks;
 mod proc_receive;
 mod quarantine;
 mod settings;
+mod shallow;
 mod unpack;
 mod work_tree;
 
@@ -65,6 +67,8 @@ struct Row {
     error: Option<BString>,
     /// What the hook did instead.
     rewritten: Vec<Rewritten>,
+    /// Where the history that it brings ends and ours does not end yet.
+    ends: Vec<ObjectId>,
     /// The ref was to be deleted and is not there.
     is_absent: bool,
 }
@@ -225,13 +229,10 @@ impl<'a> ReceivePack<'a> {
         let mut rows: Vec<Row> = request.commands.iter().map(|command| self.row(command)).collect();
         let needs_pack = rows.iter().any(|row| !row.command.new.is_null());
         let quarantine = Quarantine::create(self.repo)?;
-        let unpacked = if needs_pack {
-            self.unpack(request, &quarantine, has("quiet"), input, &mut voice)
-        } else {
-            Ok(None)
-        };
+        let unpacked =
+            if needs_pack { self.unpack(&quarantine, has("quiet"), input, &mut voice) } else { Ok(None) };
         let options = request.options.as_deref().unwrap_or_default();
-        let hooks = Hooks { repo: self.repo, options: options.to_vec(), certificate };
+        let hooks = Hooks::new(self.repo, options.to_vec(), certificate);
         let unpack = match unpacked {
             Ok(received) => {
                 self.execute(request, &mut rows, (quarantine, received), &hooks, &mut voice)?;
@@ -267,6 +268,7 @@ impl<'a> ReceivePack<'a> {
             by: if is_handed_over { By::Hook } else { By::Us },
             error: None,
             rewritten: Vec::new(),
+            ends: Vec::new(),
             is_absent: false,
         }
     }

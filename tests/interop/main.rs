@@ -35,6 +35,7 @@ mod remote;
 mod remotes;
 mod serve;
 mod serve_push;
+mod serve_push_shallow;
 mod serve_transport;
 mod serve_work_tree;
 mod shallow;

@@ -38,6 +38,7 @@ impl ReceivePack<'_> {
             // what nothing will lead to is not kept
             return Ok(());
         }
+        hooks.see(rows)?;
         if !hooks.before(rows, quarantine.environment(&self.repo.env), voice)? {
             fail_open(rows, "pre-receive hook declined");
             return Ok(());
@@ -71,7 +72,7 @@ impl ReceivePack<'_> {
         if tips.is_empty() {
             return Ok(());
         }
-        let mut objects = quarantine.objects(self.repo)?;
+        let mut objects = quarantine.repository(self.repo)?.objects()?;
         let before = self.repo.objects()?;
         let known = self.known()?;
         let old_tips: Vec<ObjectId> = tips.iter().filter(|id| before.contains(id)).copied().collect();
@@ -81,14 +82,16 @@ impl ReceivePack<'_> {
         if first_missing(&mut objects, &tips, &known, arrived).map_err(Error::object)?.is_none() {
             return Ok(());
         }
+        let mut ends = self.ends(request, quarantine)?;
         for row in rows.iter_mut().filter(|row| !row.command.new.is_null()) {
             let tip = [row.command.new];
-            if let Some(missing) = first_missing(&mut objects, &tip, &known, None).map_err(Error::object)? {
+            let mut missing = first_missing(&mut objects, &tip, &known, None).map_err(Error::object)?;
+            if let (Some(_), Some(ends)) = (missing, &mut ends) {
+                missing = self.cut_off(row, ends, &mut objects, &known)?;
+            }
+            if let Some(missing) = missing {
                 voice.tell(format!("fatal: bad object {missing}\n").as_bytes())?;
-                let is_cut = !request.shallow.is_empty();
-                row.error = Some(
-                    if is_cut { "shallow update not allowed" } else { "missing necessary objects" }.into(),
-                );
+                row.error = Some("missing necessary objects".into());
             }
         }
         Ok(())
@@ -156,6 +159,10 @@ impl ReceivePack<'_> {
     fn update_each(&self, rows: &mut [Row], hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<(), Error> {
         for row in rows.iter_mut().filter(|row| row.is_ours()) {
             let Some(edit) = self.edit(row, hooks, voice)? else { continue };
+            row.error = self.write_ends(&row.ends, voice)?;
+            if row.error.is_some() {
+                continue;
+            }
             if let Err(error) = self.repo.update_refs(&[edit]) {
                 voice.error(&error.to_string())?;
                 let is_deleted = row.command.new.is_null();
@@ -180,6 +187,11 @@ impl ReceivePack<'_> {
         }
         if rows.iter().any(|row| row.error.is_some()) {
             fail_ours(rows, "atomic push failure");
+            return Ok(());
+        }
+        let ends: Vec<ObjectId> = rows.iter().flat_map(|row| &row.ends).copied().collect();
+        if let Some(reason) = self.write_ends(&ends, voice)? {
+            fail_ours(rows, &reason.to_string());
         } else if let Err(error) = self.repo.update_refs(&edits) {
             voice.error(&error.to_string())?;
             fail_ours(rows, "atomic transaction failed");
@@ -199,7 +211,7 @@ impl ReceivePack<'_> {
             return Ok(None);
         }
         let full = self.refs.full_name(row.command.name.as_bstr());
-        if !self.follow(row, full.as_bstr(), voice)? {
+        if !self.follow(row, full.as_bstr(), hooks, voice)? {
             return Ok(None);
         }
         let command = &row.command;

@@ -1,6 +1,8 @@
 //! The hooks of a push. githooks(5).
 
+use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 
 use bstr::BString;
@@ -10,7 +12,7 @@ use super::certificate::Presented;
 use super::{Row, Voice};
 use crate::protocol::fetch::SideBand;
 use crate::protocol::push::Command;
-use crate::repo::{Environment, Repository};
+use crate::repo::{Environment, Repository, TemporaryFile};
 use crate::server::Error;
 
 /// What the hooks run in.
@@ -20,9 +22,46 @@ pub(super) struct Hooks<'a> {
     pub options: Vec<BString>,
     /// What the client has signed.
     pub certificate: Option<Presented<'a>>,
+    /// Tells where history ends, as it will if all goes well.
+    shallow: OnceCell<TemporaryFile>,
 }
 
-impl Hooks<'_> {
+impl<'a> Hooks<'a> {
+    pub(super) fn new(
+        repo: &'a Repository,
+        options: Vec<BString>,
+        certificate: Option<Presented<'a>>,
+    ) -> Self {
+        Self { repo, options, certificate, shallow: OnceCell::new() }
+    }
+
+    /// Lets the hooks see history that ends where that of `rows` does, as in git 2.47.3.
+    pub(super) fn see(&self, rows: &[Row]) -> Result<(), Error> {
+        let ends: Vec<ObjectId> =
+            rows.iter().filter(|row| row.is_open()).flat_map(|row| &row.ends).copied().collect();
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let boundary = [self.repo.shallow()?, ends].concat();
+        let lines: Vec<String> = boundary.iter().map(|id| format!("{id}\n")).collect();
+        let mut file = TemporaryFile::create(&std::path::absolute(&self.repo.common_dir)?)?;
+        file.write_all(lines.concat().as_bytes())?;
+        let _file = self.shallow.get_or_init(|| file);
+        Ok(())
+    }
+
+    /// What hooks run in.
+    pub(super) fn environment(&self) -> Environment {
+        self.seeing(self.repo.env.clone())
+    }
+
+    fn seeing(&self, mut env: Environment) -> Environment {
+        if let Some(file) = self.shallow.get() {
+            env.set("GIT_SHALLOW_FILE", file.path());
+        }
+        env
+    }
+
     /// Asks `pre-receive`, in an environment in which the new objects can be seen; whether it agrees.
     pub(super) fn before(
         &self,
@@ -34,7 +73,7 @@ impl Hooks<'_> {
         if lines.is_empty() || self.repo.hook("pre-receive")?.is_none() {
             return Ok(true);
         }
-        let env = self.telling(env, voice)?;
+        let env = self.telling(self.seeing(env), voice)?;
         self.run("pre-receive", &[], &lines, env, voice)
     }
 
@@ -43,7 +82,7 @@ impl Hooks<'_> {
         let command = &row.command;
         let (old, new) = (command.old.to_string(), command.new.to_string());
         let arguments = [OsStr::from_bytes(&command.name), OsStr::new(&old), OsStr::new(&new)];
-        self.run("update", &arguments, b"", self.repo.env.clone(), voice)
+        self.run("update", &arguments, b"", self.environment(), voice)
     }
 
     /// Tells `post-receive` and `post-update` what was done. What they think of it changes nothing.
@@ -54,11 +93,11 @@ impl Hooks<'_> {
         }
         if self.repo.hook("post-receive")?.is_some() {
             let lines = lines(done.iter().copied());
-            let env = self.telling(self.repo.env.clone(), voice)?;
+            let env = self.telling(self.environment(), voice)?;
             self.run("post-receive", &[], &lines, env, voice)?;
         }
         let names: Vec<&OsStr> = done.iter().map(|row| OsStr::from_bytes(&row.command.name)).collect();
-        self.run("post-update", &names, b"", self.repo.env.clone(), voice)?;
+        self.run("post-update", &names, b"", self.environment(), voice)?;
         Ok(())
     }
 

@@ -53,7 +53,7 @@ impl ReceivePack<'_> {
         words.extend(options.is_some().then_some("push-options"));
         let commands = rows.iter().filter(|row| is_handed(row)).map(|row| &row.command).collect();
         let told = Told { words, commands, options };
-        let hook = hook.in_git_dir(&self.repo.git_dir, self.repo.env.clone());
+        let hook = hook.in_git_dir(&self.repo.git_dir, hooks.environment());
         let is_heard = voice.side_band != SideBand::None;
         let mut failure = None;
         let mut hear = |text: &[u8]| {

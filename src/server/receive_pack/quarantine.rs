@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::repo::{Environment, Error, Objects, Repository, TemporaryDirectory};
+use crate::repo::{Environment, Error, Repository, TemporaryDirectory};
 
 /// An `objects` directory of its own, removed when dropped and by the signals that end the process.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ impl Quarantine {
         env
     }
 
-    /// The objects of `repo` and those that wait.
-    pub(super) fn objects(&self, repo: &Repository) -> Result<Objects, Error> {
+    /// `repo` with the objects that wait.
+    pub(super) fn repository(&self, repo: &Repository) -> Result<Repository, Error> {
         let env = self.environment(&repo.env);
-        Repository::open(&repo.git_dir, repo.work_tree.as_deref(), &[], &env)?.objects()
+        Repository::open(&repo.git_dir, repo.work_tree.as_deref(), &[], &env)
     }
 
     /// Puts everything where it belongs. Loose objects first, packs before their indices, so that nobody finds an object

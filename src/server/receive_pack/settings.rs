@@ -21,6 +21,8 @@ pub(super) struct Settings {
     pub denies_non_fast_forwards: bool,
     pub current: Deny,
     pub delete_current: Deny,
+    /// `receive.shallowUpdate`: history may end where it did not yet.
+    pub takes_shallow: bool,
     pub has_atomic: bool,
     pub has_push_options: bool,
     pub has_ofs_delta: bool,
@@ -81,6 +83,7 @@ impl Settings {
             denies_non_fast_forwards: is("receive.denyNonFastForwards", false)?,
             current: Deny::read(config, "receive.denyCurrentBranch")?,
             delete_current: Deny::read(config, "receive.denyDeleteCurrent")?,
+            takes_shallow: is("receive.shallowUpdate", false)?,
             has_atomic: is("receive.advertiseAtomic", true)?,
             has_push_options: is("receive.advertisePushOptions", false)?,
             has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,

@@ -9,7 +9,6 @@ use super::quarantine::Quarantine;
 use super::{ReceivePack, Voice};
 use crate::pack::{self, Bases, Options, Received};
 use crate::progress::{Event, Progress};
-use crate::protocol::push::Request;
 use crate::server::Error;
 
 /// The phase that the client hears of.
@@ -30,10 +29,9 @@ impl From<Error> for Failure {
 }
 
 impl ReceivePack<'_> {
-    /// Takes the pack of `request` from `input`.
+    /// Takes the pack of a push from `input`.
     pub(super) fn unpack(
         &self,
-        request: &Request,
         quarantine: &Quarantine,
         is_quiet: bool,
         input: &mut dyn BufRead,
@@ -48,6 +46,7 @@ impl ReceivePack<'_> {
             Err(reason) => return Err(refused(reason, program, voice)?),
         };
         let objects = self.repo.objects().map_err(Error::from)?;
+        let boundary = self.repo.shallow().map_err(Error::from)?;
         let options = Options {
             objects: quarantine.path().to_owned(),
             object_hash: self.repo.object_hash,
@@ -59,7 +58,8 @@ impl ReceivePack<'_> {
             size_max_bytes: self.settings.input_size_max,
             to_end: false,
             fsck,
-            shallow: &request.shallow,
+            // where the client's history ends is for the check of the history to know
+            shallow: &boundary,
         };
         let mut progress = Told { voice, is_quiet, percent: None, failure: None };
         let received = pack::receive(input, &options, &mut progress);

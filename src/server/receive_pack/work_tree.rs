@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bstr::BStr;
 use gix_hash::ObjectId;
 
+use super::hooks::Hooks;
 use super::settings::Deny;
 use super::{ReceivePack, Row, Voice};
 use crate::progress::Discard;
@@ -26,7 +27,13 @@ impl ReceivePack<'_> {
 
     /// Takes the work tree of the branch `full` to the new commit of `row`, if there is one and it is to follow. Whether the
     /// ref may move; if not, the row says why.
-    pub(super) fn follow(&self, row: &mut Row, full: &BStr, voice: &mut Voice<'_>) -> Result<bool, Error> {
+    pub(super) fn follow(
+        &self,
+        row: &mut Row,
+        full: &BStr,
+        hooks: &Hooks<'_>,
+        voice: &mut Voice<'_>,
+    ) -> Result<bool, Error> {
         let new = row.command.new;
         if new.is_null() || self.settings.current != Deny::UpdateInstead {
             return Ok(true);
@@ -40,7 +47,7 @@ impl ReceivePack<'_> {
         let place = Repository::open(&git_dir, Some(&top), &[], &self.repo.env)?;
         let refusal = match self.repo.hook("push-to-checkout")? {
             Some(hook) => {
-                let mut env = self.repo.env.clone();
+                let mut env = hooks.environment();
                 env.set("GIT_WORK_TREE", absolute(&top));
                 let hook = hook.in_git_dir(&place.git_dir, env).naming(&absolute(&place.git_dir));
                 let is_welcome = hook.run(&[new.to_string().as_ref()], b"")?.success();
