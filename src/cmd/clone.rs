@@ -10,7 +10,7 @@ use super::transfer::{bytes, check_credentials};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::Error;
 use crate::remote::clone::{Clone, Destination, Options, guess_directory};
-use crate::repo::Config;
+use crate::repo::{Config, RefFormat};
 use crate::transport;
 use after::Submodules;
 use checkout::check_out;
@@ -35,7 +35,6 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let config = context.config()?;
     let mut options = options(&parsed, &context, &config, show)?;
     check_revision(&options)?;
-    check_ref_format(&parsed.values, &context, &config)?;
     let is_bare = options.bare || options.mirror;
     let directory = match directory {
         Some(directory) => PathBuf::from(directory),
@@ -100,22 +99,22 @@ fn check_revision(options: &Options) -> Result<(), CommandError> {
     Err(CommandError::fatal(format!("options '--revision' and '{other}' cannot be used together")))
 }
 
-/// `--ref-format`, else `GIT_DEFAULT_REF_FORMAT`, else `init.defaultRefFormat`: one of the two formats cannot be made here.
-fn check_ref_format(values: &Arguments, context: &Context, config: &Config) -> Result<(), CommandError> {
+/// `--ref-format`, else `GIT_DEFAULT_REF_FORMAT`, else `init.defaultRefFormat`.
+fn ref_format(values: &Arguments, context: &Context, config: &Config) -> Result<RefFormat, CommandError> {
     let given = values.ref_format.as_ref().map(bytes);
     let of_environment = || context.env.get("GIT_DEFAULT_REF_FORMAT").map(|format| bytes(&format.to_owned()));
     let is_demanded = given.is_some() || of_environment().is_some();
     let format = given.or_else(of_environment).or_else(|| config.string("init.defaultRefFormat"));
-    let Some(format) = format.filter(|format| format != "files") else { return Ok(()) };
+    let Some(format) = format.filter(|format| format != "files") else { return Ok(RefFormat::Files) };
     if format == "reftable" {
-        return Err(CommandError::fatal("gitr does not make repositories with 'reftable'"));
+        return Ok(RefFormat::Tables);
     }
     let text = format!("unknown ref storage format '{format}'");
     if is_demanded {
         return Err(CommandError::fatal(text));
     }
     ui::message("warning", text.as_bytes().as_bstr());
-    Ok(())
+    Ok(RefFormat::Files)
 }
 
 /// Where the clone goes: what is there already is refused.

@@ -235,6 +235,18 @@ fn plain(request: &[u8]) -> Option<Vec<u8>> {
     Some(kept)
 }
 
+/// The files and directories that change with what a repository answers, besides those below `refs`.
+const WATCHED: [&str; 8] = [
+    "HEAD",
+    "config",
+    "packed-refs",
+    "reftable/tables.list",
+    "shallow",
+    "objects",
+    "objects/pack",
+    "objects/info/alternates",
+];
+
 /// What a repository is at this moment: where its refs, packs and configuration stand. `None` if it has just changed, is not
 /// to be served, or has too many directories.
 fn stamp(git_dir: &Path, needs_export: bool) -> Option<Vec<u8>> {
@@ -254,9 +266,7 @@ fn stamp(git_dir: &Path, needs_export: bool) -> Option<Vec<u8>> {
     if git_dir.join("commondir").exists() {
         return None;
     }
-    for name in
-        ["HEAD", "config", "packed-refs", "shallow", "objects", "objects/pack", "objects/info/alternates"]
-    {
+    for name in WATCHED {
         match fs::metadata(git_dir.join(name)) {
             Ok(data) if !add(&data) => return None,
             Ok(_) => {}

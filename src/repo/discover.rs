@@ -129,6 +129,7 @@ fn open(
         common_dir,
         work_tree,
         object_hash: own.object_hash,
+        ref_format: own.refs,
         config,
         env: env.clone(),
         promisor: None,

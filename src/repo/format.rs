@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::config::{display_name, to_path};
-use super::{Config, Environment, Error};
+use super::{Config, Environment, Error, RefFormat};
 
 /// Extensions that mean something in version 0 too.
 const KNOWN_V0: [&str; 4] = ["noop", "preciousobjects", "partialclone", "worktreeconfig"];
@@ -22,6 +22,8 @@ const KNOWN_V1: [&str; 6] = [
 pub(super) struct Format {
     /// The hash function.
     pub object_hash: gix_hash::Kind,
+    /// How refs are kept.
+    pub refs: RefFormat,
     /// `core.bare`.
     pub bare: Option<bool>,
     /// `core.worktree`, relative to the git directory.
@@ -39,18 +41,12 @@ pub(super) fn read(git_dir: &Path, common_dir: &Path, env: &Environment) -> Resu
         Some(value) if value == "sha256" => gix_hash::Kind::Sha256,
         Some(_) => return Err(config.invalid_value("extensions.objectformat")),
     };
-    match config.string("extensions.refStorage") {
-        None => {}
-        Some(value) if value == "files" => {}
-        Some(value) if value == "reftable" => {
-            return Err(Error::Refused(format!(
-                "repository '{}' keeps its references in a reftable, which is not supported; \
-                 convert it with 'git refs migrate --ref-format=files'",
-                common_dir.display()
-            )));
-        }
+    let refs = match config.string("extensions.refStorage") {
+        None => RefFormat::Files,
+        Some(value) if value == "files" => RefFormat::Files,
+        Some(value) if value == "reftable" => RefFormat::Tables,
         Some(_) => return Err(config.invalid_value("extensions.refstorage")),
-    }
+    };
     let mut shape = config.shape()?;
     if config.boolean("extensions.worktreeConfig")? == Some(true) {
         let name = display_name(git_dir, "config.worktree");
@@ -60,7 +56,7 @@ pub(super) fn read(git_dir: &Path, common_dir: &Path, env: &Environment) -> Resu
         // core.worktree and core.bare are those of the main work tree
         shape = (None, None);
     }
-    Ok(Format { object_hash, bare: shape.0, work_tree: shape.1 })
+    Ok(Format { object_hash, refs, bare: shape.0, work_tree: shape.1 })
 }
 
 fn check_version(config: &Config) -> Result<(), Error> {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::config::{Change, Override, edit};
-use super::{Config, Environment, Error, Repository};
+use super::reference::tables::{self, DIRECTORY};
+use super::{Config, Environment, Error, RefFormat, Repository};
 
 /// How deep directories of a template are copied.
 const TEMPLATE_DEPTH_MAX: usize = 64;
@@ -15,6 +16,9 @@ const TEMPLATE_DEPTH_MAX: usize = 64;
 const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to name the repository.\n";
 /// `info/exclude` where no template is installed.
 const EXCLUDE: &str = "# Patterns of files that this repository alone ignores, as in gitignore(5).\n";
+
+/// What `refs/heads` says where refs are in a reftable; in the words of git 2.47.3.
+const STUB: &str = "this repository uses the reftable format\n";
 
 /// What the new repository is to be like.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub struct Init {
     pub work_tree: Option<PathBuf>,
     /// The hash function.
     pub object_hash: gix_hash::Kind,
+    /// How it keeps its refs.
+    pub ref_format: RefFormat,
     /// What `HEAD` names, such as `refs/heads/main`.
     pub head: BString,
     /// `--template`; otherwise `GIT_TEMPLATE_DIR`, `init.templateDir`, then the installed templates. An empty path
@@ -47,13 +53,15 @@ impl Repository {
             Some(template) => copy_template(&template, &init.git_dir, 0)?,
             None => write_own_template(&init.git_dir)?,
         }
-        for dir in ["refs/heads", "refs/tags", "objects/info", "objects/pack"] {
+        for dir in ["objects/info", "objects/pack"] {
             make_dir(&init.git_dir.join(dir))?;
         }
-        let head = init.git_dir.join("HEAD");
-        if head.symlink_metadata().is_err() {
-            let text = [b"ref: ".as_slice(), &init.head, b"\n"].concat();
-            fs::write(&head, text).map_err(failed("could not write", &head))?;
+        match init.ref_format {
+            RefFormat::Files => write_head(&init.git_dir, &init.head)?,
+            RefFormat::Tables => {
+                write_stubs(&init.git_dir)?;
+                make_tables(&init.git_dir, init.object_hash, &init.head, &outside)?;
+            }
         }
         write_config(init, env)?;
         if let Some(work_tree) = &init.work_tree {
@@ -67,6 +75,51 @@ impl Repository {
         }
         Self::open(&init.git_dir, init.work_tree.as_deref(), &init.overrides, env)
     }
+
+    /// Makes the tables anew of a repository without refs whose hash function has become `object_hash`.
+    pub(crate) fn renew_tables(&self, object_hash: gix_hash::Kind) -> Result<(), Error> {
+        if self.ref_format == RefFormat::Files {
+            return Ok(());
+        }
+        let branch = self.head_branch()?.unwrap_or_default();
+        let directory = self.git_dir.join(DIRECTORY);
+        fs::remove_dir_all(&directory).map_err(failed("unable to remove", &directory))?;
+        make_tables(&self.git_dir, object_hash, &branch, &self.config)
+    }
+}
+
+/// Makes the directories of refs, and `HEAD` beside what a template has put there.
+fn write_head(git_dir: &Path, branch: &BString) -> Result<(), Error> {
+    for dir in ["refs/heads", "refs/tags"] {
+        make_dir(&git_dir.join(dir))?;
+    }
+    let head = git_dir.join("HEAD");
+    if head.symlink_metadata().is_ok() {
+        return Ok(());
+    }
+    let text = [b"ref: ".as_slice(), branch, b"\n"].concat();
+    fs::write(&head, text).map_err(failed("could not write", &head))
+}
+
+/// Makes what old gits look for in a repository, and what keeps them from writing refs as files.
+fn write_stubs(git_dir: &Path) -> Result<(), Error> {
+    make_dir(&git_dir.join("refs"))?;
+    for (name, text) in [("HEAD", "ref: refs/heads/.invalid\n"), ("refs/heads", STUB)] {
+        let path = git_dir.join(name);
+        fs::write(&path, text).map_err(failed("could not write", &path))?;
+    }
+    Ok(())
+}
+
+/// Makes the first table, in which is `HEAD`.
+fn make_tables(
+    git_dir: &Path,
+    object_hash: gix_hash::Kind,
+    branch: &BString,
+    config: &Config,
+) -> Result<(), Error> {
+    make_dir(&git_dir.join(DIRECTORY))?;
+    tables::create(git_dir, object_hash, branch.as_ref(), &tables::settings(config)?)
 }
 
 /// The branch that a new repository's `HEAD` names, without `refs/heads/`: `GIT_TEST_DEFAULT_INITIAL_BRANCH_NAME` (git's
@@ -97,7 +150,9 @@ fn write_config(init: &Init, env: &Environment) -> Result<(), Error> {
     let set = |key: &str, value: &str| Change::Set(key.into(), value.into());
     let truth = |value: bool| if value { "true" } else { "false" };
     let is_sha1 = init.object_hash == gix_hash::Kind::Sha1;
-    let mut changes = vec![set("core.repositoryformatversion", if is_sha1 { "0" } else { "1" })];
+    let has_tables = init.ref_format == RefFormat::Tables;
+    let version = if is_sha1 && !has_tables { "0" } else { "1" };
+    let mut changes = vec![set("core.repositoryformatversion", version)];
     // the file must be there to be looked at
     edit(&path, &changes)?;
     changes.push(set("core.filemode", truth(keeps_modes(&path))));
@@ -115,6 +170,9 @@ fn write_config(init: &Init, env: &Environment) -> Result<(), Error> {
     }
     if init.git_dir.join("CoNfIg").exists() {
         changes.push(set("core.ignorecase", "true"));
+    }
+    if has_tables {
+        changes.push(set("extensions.refstorage", "reftable"));
     }
     if !is_sha1 {
         changes.push(set("extensions.objectformat", &init.object_hash.to_string()));
@@ -279,6 +337,7 @@ mod tests {
             git_dir,
             work_tree,
             object_hash: gix_hash::Kind::Sha1,
+            ref_format: RefFormat::Files,
             head: "refs/heads/topic".into(),
             template: None,
             overrides: Vec::new(),

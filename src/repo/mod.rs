@@ -26,6 +26,7 @@ mod owner;
 pub mod pack_settings;
 pub mod pathspec;
 pub mod reference;
+mod reftable;
 pub mod revision;
 pub mod session_id;
 pub mod shallow;
@@ -40,7 +41,7 @@ pub use fsck::FsckSettings;
 pub use hook::Hook;
 pub use lock::LockFile;
 pub use object::Objects;
-pub use reference::{Edit, Expected, Listed, LogEntry, Reference, Rename, Seen, Snapshot, Target};
+pub use reference::{Edit, Expected, Listed, LogEntry, RefFormat, Reference, Rename, Seen, Snapshot, Target};
 pub use shell::shell;
 pub use temporary::{TemporaryDirectory, TemporaryFile};
 
@@ -59,6 +60,8 @@ pub struct Repository {
     pub objects_dir: PathBuf,
     /// The hash function of its object ids.
     pub object_hash: gix_hash::Kind,
+    /// How it keeps its refs.
+    pub ref_format: RefFormat,
     /// All configuration that holds here.
     pub config: Config,
     /// The environment it was opened in.

@@ -107,6 +107,7 @@ mod tests {
         let env = Environment::default();
         let config = Config::from_bytes(config.as_bytes(), Path::new("config"), &env).expect("it parses");
         Repository {
+            ref_format: crate::repo::RefFormat::Files,
             git_dir: "r".into(),
             common_dir: "r".into(),
             work_tree: None,

@@ -99,6 +99,7 @@ mod tests {
 
     fn repository(dir: &std::path::Path) -> Repository {
         Repository {
+            ref_format: crate::repo::RefFormat::Files,
             git_dir: dir.to_owned(),
             common_dir: dir.to_owned(),
             work_tree: None,

@@ -22,6 +22,7 @@ mod pull_diffstat;
 mod push;
 mod reference_hook;
 mod refspecs;
+mod reftable;
 mod remote;
 mod rewrite;
 mod shapes;

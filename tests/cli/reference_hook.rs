@@ -27,7 +27,8 @@ fn outdated<'a>(sandbox: &'a Sandbox, text: &str) -> Twin<'a> {
     twin
 }
 
-fn install(hooks: &Path, text: &str) {
+/// Makes `text` the hook in `hooks`.
+pub(crate) fn install(hooks: &Path, text: &str) {
     fs::create_dir_all(hooks).unwrap();
     let hook = hooks.join("reference-transaction");
     fs::write(&hook, text).unwrap();

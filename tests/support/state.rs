@@ -30,7 +30,15 @@ pub fn without_work_tree(sandbox: &Sandbox, path: &Path) -> State {
         ("FETCH_HEAD", file("FETCH_HEAD")),
         ("shallow", sorted(&file("shallow"))),
         ("alternates", file("objects/info/alternates")),
-        ("reflogs", reflogs(&directory)),
+        ("reflogs", if has_tables(&directory) { told_reflogs(sandbox, path) } else { reflogs(&directory) }),
+        (
+            "files of refs",
+            BString::from(if has_tables(&directory) {
+                listed(&directory.join("refs"))
+            } else {
+                String::new()
+            }),
+        ),
     ]
 }
 
@@ -118,6 +126,34 @@ fn reflogs(directory: &Path) -> BString {
         all.extend_from_slice(&fs::read(&file).unwrap_or_default());
     }
     all
+}
+
+/// Whether the refs are in a reftable.
+fn has_tables(directory: &Path) -> bool {
+    directory.join("reftable").is_dir()
+}
+
+/// Where each symbolic ref leads, and the reflog of each ref that there is, as git tells of them.
+fn told_reflogs(sandbox: &Sandbox, path: &Path) -> BString {
+    let mut all = said(sandbox, path, &["symbolic-ref", "HEAD"]);
+    let lines = |arguments: &[&str]| -> Vec<BString> {
+        let run = sandbox.git(path, arguments).success();
+        run.stdout.lines().map(BString::from).collect()
+    };
+    let refs = lines(&["for-each-ref", "--include-root-refs", "--format=%(refname)"]);
+    // git keeps those of symbolic refs that are gone
+    for name in lines(&["reflog", "list"]).iter().filter(|name| refs.contains(name)) {
+        let name = name.to_str_lossy();
+        all.extend_from_slice(format!("\n== {name}\n").as_bytes());
+        let format = "--format=%H %gd %gs %gn <%ge>";
+        all.extend_from_slice(&said(sandbox, path, &["log", "-g", "--date=raw", format, &name, "--"]));
+    }
+    all
+}
+
+/// The names of what is below `directory`.
+fn listed(directory: &Path) -> String {
+    files(directory).iter().map(|file| file.display().to_string() + "\n").collect()
 }
 
 /// Each file of the work tree with its permissions and content.

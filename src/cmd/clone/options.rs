@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::ref_format;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::{bytes, deepen, filter, helper_options, ip_version};
 use crate::cmd::{CommandError, Context, Show, key_and_value, ui};
@@ -161,6 +162,7 @@ pub(super) fn options(
     }
     let deepen = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
     Ok(Options {
+        ref_format: ref_format(values, context, config)?,
         bare: values.bare,
         mirror: values.mirror,
         branch: values.branch.as_ref().map(bytes),

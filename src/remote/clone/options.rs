@@ -6,11 +6,14 @@ use bstr::BString;
 
 use super::Reference;
 use crate::protocol::fetch::Deepen;
+use crate::repo::RefFormat;
 use crate::transport;
 
 /// What the user asked for.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// How the new repository keeps its refs.
+    pub ref_format: RefFormat,
     /// No work tree.
     pub bare: bool,
     /// All refs as they are; implies `bare`.
@@ -59,6 +62,7 @@ impl Default for Options {
     /// A clone as `git clone <url>` makes it.
     fn default() -> Self {
         Self {
+            ref_format: RefFormat::Files,
             bare: false,
             mirror: false,
             branch: None,

@@ -6,7 +6,7 @@ use super::plan::{Head, Plan};
 use super::{Clone, Cloned};
 use crate::remote::{Error, upstream};
 use crate::repo::config::{Change, canonical};
-use crate::repo::{Edit, Expected, Repository, Target, init};
+use crate::repo::{Edit, Expected, RefFormat, Repository, Target, init};
 use crate::transport::Url;
 
 impl Clone<'_> {
@@ -16,6 +16,7 @@ impl Clone<'_> {
             git_dir: self.destination.git_dir.clone(),
             work_tree: self.destination.work_tree.clone(),
             object_hash,
+            ref_format: self.options.ref_format,
             head: head.into(),
             template: self.options.template.clone(),
             overrides: self.overrides.to_vec(),
@@ -46,6 +47,7 @@ impl Clone<'_> {
         let set = |key: &str, value: &str| Change::Set(key.into(), value.into());
         let format = object_hash.to_string();
         let changes = [set("core.repositoryformatversion", "1"), set("extensions.objectformat", &format)];
+        repo.renew_tables(object_hash)?;
         crate::repo::config::edit(&repo.common_path("config"), &changes)?;
         self.reopen(&repo)
     }
@@ -56,10 +58,11 @@ impl Clone<'_> {
 
     pub(super) fn write_remote_config(&self, repo: &Repository, plan: &Plan) -> Result<(), Error> {
         let key = |last: &str| BString::from(format!("remote.{}.{last}", self.options.origin));
-        // C git learns of the hash function after it has made the repository, so its section comes last.
-        let is_sha1 = repo.object_hash == gix_hash::Kind::Sha1;
+        // C git learns of the hash function after it has made the repository, so its section comes last unless there is
+        // one already.
+        let is_last = repo.object_hash != gix_hash::Kind::Sha1 && repo.ref_format == RefFormat::Files;
         let mut changes = Vec::new();
-        if !is_sha1 {
+        if is_last {
             changes.push(Change::RemoveSection("extensions".into()));
         }
         changes.push(Change::Set(key("url"), self.url.clone()));
@@ -72,7 +75,7 @@ impl Clone<'_> {
         if self.options.mirror {
             changes.push(Change::Set(key("mirror"), "true".into()));
         }
-        if !is_sha1 {
+        if is_last {
             changes.push(Change::Set("extensions.objectformat".into(), repo.object_hash.to_string().into()));
         }
         Ok(crate::repo::config::edit(&repo.common_path("config"), &changes)?)

@@ -7,6 +7,7 @@ use gix_glob::wildmatch::Mode;
 
 use super::value::{self, to_path};
 use super::{Dirs, Entry, Environment};
+use crate::repo::reference::tables;
 
 /// The condition that looks at the URLs of remotes.
 const HASCONFIG: &[u8] = b"hasconfig:remote.*.url:";
@@ -56,7 +57,11 @@ impl<'a> Conditions<'a> {
         });
         let branch = dirs.and_then(|dirs| {
             let head = std::fs::read(dirs.git.join("HEAD")).ok()?;
-            Some(head.strip_prefix(b"ref:")?.trim().strip_prefix(b"refs/heads/")?.into())
+            let mut branch: BString = head.strip_prefix(b"ref:")?.trim().into();
+            if branch == "refs/heads/.invalid" {
+                branch = tables::head_branch_of(dirs.git)?;
+            }
+            Some(branch.strip_prefix(b"refs/heads/")?.into())
         });
         Self { env, git_dirs: git_dirs.unwrap_or_default(), branch, remote_urls: None }
     }

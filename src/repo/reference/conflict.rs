@@ -12,6 +12,15 @@ use crate::repo::Error;
 
 /// Refuses edits of which one name is a directory of another, or of which two have the same name.
 pub(super) fn among(edits: &[Edit]) -> Result<(), Error> {
+    in_the_way(edits)?.map_or(Ok(()), |(first, second)| {
+        Err(Error::Reference(format!(
+            "cannot lock ref '{first}': cannot process '{first}' and '{second}' at the same time"
+        )))
+    })
+}
+
+/// The names of two edits of which one is a directory of the other. Two of the same name are refused.
+pub(super) fn in_the_way(edits: &[Edit]) -> Result<Option<(&BStr, &BStr)>, Error> {
     let mut order = HashMap::with_capacity(edits.len());
     for (index, edit) in edits.iter().enumerate() {
         if order.insert(edit.name.as_bstr(), index).is_some() {
@@ -21,14 +30,11 @@ pub(super) fn among(edits: &[Edit]) -> Result<(), Error> {
     for (index, edit) in edits.iter().enumerate() {
         for parent in parents(edit.name.as_ref()) {
             let Some(other) = order.get(parent) else { continue };
-            let (first, second) =
-                if index < *other { (edit.name.as_bstr(), parent) } else { (parent, edit.name.as_bstr()) };
-            return Err(Error::Reference(format!(
-                "cannot lock ref '{first}': cannot process '{first}' and '{second}' at the same time"
-            )));
+            let name = edit.name.as_bstr();
+            return Ok(Some(if index < *other { (name, parent) } else { (parent, name) }));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Checks names against what exists, with a memory for the directories that many names share.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::RefFormat;
 use super::list::walk;
+use super::tables::Tables;
 use crate::repo::{Error, Repository};
 
 /// Which work trees of a repository are looked at.
@@ -41,13 +43,20 @@ impl Repository {
 
     /// The names of all reflogs, sorted; those of other work trees' own refs are called as from here.
     pub fn reflog_names(&self, which: WorkTrees) -> Result<Vec<BString>, Error> {
-        let mut names = own_logs(b"".as_bstr(), &self.git_dir)?;
-        if self.git_dir != self.common_dir {
+        let mut names = match self.ref_tables() {
+            Some(tables) => tables.log_names()?,
+            None => own_logs(b"".as_bstr(), &self.git_dir)?,
+        };
+        if self.git_dir != self.common_dir && self.ref_format == RefFormat::Files {
             walk(&self.common_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
         }
         if which == WorkTrees::All {
             for (prefix, git_dir) in self.other_work_trees()? {
-                names.extend(own_logs(prefix.as_bstr(), &git_dir)?);
+                let logs = match Tables::of(&git_dir, self.object_hash) {
+                    Some(tables) => tables.own_log_names(prefix.as_bstr())?,
+                    None => own_logs(prefix.as_bstr(), &git_dir)?,
+                };
+                names.extend(logs);
             }
         }
         names.sort_unstable();

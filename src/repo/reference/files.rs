@@ -52,7 +52,7 @@ impl Files {
 
     /// The git directory that `name` is in and what it is called there: `main-worktree/HEAD` and `worktrees/<id>/HEAD` are
     /// refs of other work trees (git-worktree(1), "Refs").
-    fn place<'a>(&self, name: &'a BStr) -> (PathBuf, &'a BStr) {
+    pub(super) fn place<'a>(&self, name: &'a BStr) -> (PathBuf, &'a BStr) {
         if let Some(rest) = name.strip_prefix(b"main-worktree/") {
             return (self.common_dir.clone(), rest.as_bstr());
         }

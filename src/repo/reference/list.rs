@@ -6,6 +6,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::files::{Files, Loose, is_per_worktree, is_valid_name, path_bytes, read_loose_at};
 use super::packed::Packed;
+use super::tables::Tables;
 use super::{Listed, Reference, Target};
 use crate::repo::Error;
 
@@ -84,7 +85,10 @@ impl Files {
 /// will come back to.
 pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result<Vec<BString>, Error> {
     let mut branches = Vec::new();
-    if let Loose::Found(Target::Symbolic(branch)) = read_loose_at(&git_dir.join("HEAD"), object_hash)? {
+    if let Some(tables) = Tables::of(git_dir, object_hash) {
+        branches.extend(tables.head_branch()?);
+    } else if let Loose::Found(Target::Symbolic(branch)) = read_loose_at(&git_dir.join("HEAD"), object_hash)?
+    {
         branches.push(branch);
     }
     for file in ["rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"] {

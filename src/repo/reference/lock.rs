@@ -56,7 +56,7 @@ pub(in crate::repo) fn unable_to_lock(lock: &Path, error: &io::Error) -> String 
 }
 
 /// The system's error in one of gix-lock, which tells a held lock by `is_held`.
-pub(super) fn lock_error(found: Option<&io::Error>, is_held: bool) -> io::Error {
+pub(in crate::repo) fn lock_error(found: Option<&io::Error>, is_held: bool) -> io::Error {
     match found {
         _ if is_held => io::ErrorKind::AlreadyExists.into(),
         Some(error) => error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error),

@@ -1,7 +1,8 @@
 //! Reading and moving refs.
 //!
 //! Refs are loose (one file each) or lines of `packed-refs`; a loose one counts more. `files` reads one, `list` all;
-//! `transaction` changes them under lock files, `rewrite` writes `packed-refs`, `reflog` keeps the history.
+//! `transaction` changes them under lock files, `rewrite` writes `packed-refs`, `reflog` keeps the history. `tables` does
+//! all of this where refs are in a reftable.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use reflog::LogAll;
 pub use reflog_read::LogEntry;
 pub use rename::Rename;
 pub use snapshot::{Seen, Snapshot};
+use tables::Tables;
 use transaction::Settings;
 
 mod borrowed;
@@ -35,6 +37,7 @@ mod reflog_read;
 mod rename;
 mod rewrite;
 mod snapshot;
+pub(in crate::repo) mod tables;
 mod transaction;
 
 /// How long git waits for a lock, in milliseconds, where `core.filesRefLockTimeout` is not set.
@@ -45,6 +48,16 @@ const PACKED_REFS_TIMEOUT_MS: i64 = 1_000;
 
 /// The longest wait for a lock, in milliseconds, which stands for git's "for ever" (a negative value).
 const LOCK_TIMEOUT_MAX_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// How a repository keeps its refs (`extensions.refStorage`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefFormat {
+    /// As files, and as lines of `packed-refs`.
+    #[default]
+    Files,
+    /// In a reftable.
+    Tables,
+}
 
 /// A ref of the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,12 +119,18 @@ pub enum Expected {
 impl Repository {
     /// The ref `name`, of this work tree or shared; `None` if there is none or it is broken.
     pub fn find_ref(&self, name: &BStr) -> Result<Option<Reference>, Error> {
-        self.ref_files().find(name, &mut None)
+        match self.ref_tables() {
+            Some(tables) => tables.find(name),
+            None => self.ref_files().find(name, &mut None),
+        }
     }
 
     /// The id that `name` leads to through symbolic refs, five at most; `None` if there is none.
     pub fn resolve_ref(&self, name: &BStr) -> Result<Option<ObjectId>, Error> {
-        self.ref_files().resolve(name, &mut None)
+        match self.ref_tables() {
+            Some(tables) => tables.resolve(name),
+            None => self.ref_files().resolve(name, &mut None),
+        }
     }
 
     /// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs. What cannot be read
@@ -134,16 +153,25 @@ impl Repository {
     /// file read once and packed-refs once. Broken refs are left out; symbolic ones are listed also if what they name
     /// does not exist.
     pub fn refs(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
-        self.ref_files().list(prefix)
+        match self.ref_tables() {
+            Some(tables) => tables.list(prefix),
+            None => self.ref_files().list(prefix),
+        }
     }
 
     /// As [`Self::refs`], with broken refs, and with what is known of tags: what a server shows.
     pub fn all_refs(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
-        self.ref_files().list_all(prefix)
+        match self.ref_tables() {
+            Some(tables) => tables.list_all(prefix),
+            None => self.ref_files().list_all(prefix),
+        }
     }
 
     /// The branch `HEAD` names (full name), also if unborn; `None` if detached.
     pub fn head_branch(&self) -> Result<Option<BString>, Error> {
+        if let Some(tables) = self.ref_tables() {
+            return tables.head_branch();
+        }
         match self.ref_files().read_loose(b"HEAD".as_bstr())? {
             Loose::Found(Target::Symbolic(branch)) => Ok(Some(branch)),
             Loose::Found(Target::Id(_)) | Loose::Missing | Loose::Directory | Loose::Broken => Ok(None),
@@ -168,7 +196,11 @@ impl Repository {
     /// If writing fails after every check and the hook passed, such as on a full disk, refs that were written before
     /// stay written; C git does the same.
     pub fn update_refs(&self, edits: &[Edit]) -> Result<(), Error> {
-        transaction::update(&self.ref_files(), &self.ref_settings()?, edits)
+        let settings = self.ref_settings()?;
+        match self.ref_tables() {
+            Some(tables) => tables::update(&tables, (&settings, &tables::settings(&self.config)?), edits),
+            None => transaction::update(&self.ref_files(), &settings, edits),
+        }
     }
 
     /// Whether a `reference-transaction` hook hears of each transaction.
@@ -180,12 +212,21 @@ impl Repository {
     /// no other refs. `refs` are (name, id, peeled). No reflogs. Refs that are in the file already stay, and names are
     /// checked against all others. Runs the `reference-transaction` hook.
     pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
-        rewrite::add(&self.ref_files(), &self.ref_settings()?, refs)
+        let settings = self.ref_settings()?;
+        match self.ref_tables() {
+            Some(tables) => tables::add(&tables, (&settings, &tables::settings(&self.config)?), refs),
+            None => rewrite::add(&self.ref_files(), &settings, refs),
+        }
     }
 
     /// `Name <email> seconds zone` for reflogs, by git's rules (`GIT_COMMITTER_*`, `user.*`, the system's names).
     pub fn committer(&self) -> BString {
         identity::committer(&self.env, &|key| self.config.string(key))
+    }
+
+    /// The tables that the refs are in, if they are in some.
+    fn ref_tables(&self) -> Option<Tables> {
+        (self.ref_format == RefFormat::Tables).then(|| Tables::new(self.ref_files()))
     }
 
     fn ref_files(&self) -> Files {
@@ -239,7 +280,11 @@ impl Repository {
 /// What cannot be read holds nothing.
 pub fn tips_of(git_dir: &Path, prefix: &BStr, object_hash: gix_hash::Kind) -> Vec<ObjectId> {
     let files = Files { git_dir: git_dir.to_owned(), common_dir: git_dir.to_owned(), object_hash };
-    let refs = files.list(prefix).unwrap_or_default();
+    let refs = match Tables::of(git_dir, object_hash) {
+        Some(tables) => tables.list(prefix),
+        None => files.list(prefix),
+    };
+    let refs = refs.unwrap_or_default();
     let id = |reference: Reference| match reference.target {
         Target::Id(id) => Some(id),
         Target::Symbolic(_) => None,

@@ -65,6 +65,11 @@ impl Packed {
         Ok(packed)
     }
 
+    /// No packed refs at all.
+    pub(super) fn none(object_hash: gix_hash::Kind) -> Self {
+        Self { path: PathBuf::new(), data: Data::Empty, start: 0, object_hash, fully_peeled: false }
+    }
+
     /// Whether there is no ref at all.
     pub(super) fn is_empty(&self) -> bool {
         self.data.bytes().len() <= self.start

@@ -33,7 +33,7 @@ pub(super) struct Line<'a> {
 
 impl LogAll {
     /// Whether `name` gets a reflog.
-    fn wants(self, name: &BStr) -> bool {
+    pub(super) fn wants(self, name: &BStr) -> bool {
         const KINDS: [&[u8]; 3] = [b"refs/heads/", b"refs/remotes/", b"refs/notes/"];
         match self {
             Self::Never => false,
@@ -75,7 +75,7 @@ fn encode(line: &Line<'_>) -> Vec<u8> {
 }
 
 /// Each run of white space becomes one space; none is left at the ends.
-fn clean(message: &BStr) -> BString {
+pub(super) fn clean(message: &BStr) -> BString {
     let words: Vec<&[u8]> = message.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).collect();
     words.join(&b' ').into()
 }

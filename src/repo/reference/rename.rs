@@ -13,6 +13,7 @@ use super::directory::{make_directories, remove_empty_directories, remove_empty_
 use super::files::Files;
 use super::lock::reason;
 use super::reflog::{self, Line};
+use super::tables::{self, Tables};
 use super::{Edit, Expected, Target};
 use crate::progress::{Event, Progress};
 use crate::repo::{Error, Repository};
@@ -41,6 +42,9 @@ impl Repository {
     /// In git's words if a new name is taken; nothing has changed then. Only where names are in each other's way, so that
     /// they have to go one by one, those that went before stay renamed.
     pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
+        if let Some(tables) = self.ref_tables() {
+            return self.rename_in(&tables, renames, progress);
+        }
         if !are_in_each_others_way(renames) {
             return self.rename_together(renames, progress);
         }
@@ -56,25 +60,26 @@ impl Repository {
     fn rename_together(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
         let files = self.ref_files();
         let mut logs = CopiedLogs { files: &files, made: Vec::new() };
-        // git takes symbolic refs away and makes them anew, which are two steps.
-        let links = renames.iter().filter(|rename| matches!(rename.target, Target::Symbolic(_)));
-        let steps: Vec<&Rename> = renames.iter().chain(links).collect();
-        let total = steps.len() as u64;
-        for (done, rename) in (1..).zip(steps) {
-            logs.copy(rename)?;
-            if progress.report(Event::Phase { title: TITLE, done, total: Some(total), bytes: 0 }).is_break() {
-                return Err(Error::Interrupted);
-            }
-        }
-        let edits: Vec<Edit> = renames.iter().map(creation).chain(renames.iter().map(removal)).collect();
-        self.update_refs(&edits)?;
+        let total = report_steps(renames, progress, &mut |rename| logs.copy(rename))?;
+        self.update_refs(&edits_of(renames))?;
         logs.made.clear();
         for rename in renames {
             self.log_rename(&files, rename)?;
         }
-        let end = Event::PhaseEnd { title: TITLE, done: total, total: Some(total), bytes: 0 };
-        // All is done already.
-        let _too_late_to_stop = progress.report(end);
+        report_end(total, progress);
+        Ok(())
+    }
+
+    fn rename_in(
+        &self,
+        tables: &Tables,
+        renames: &[Rename],
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        let total = report_steps(renames, progress, &mut |_| Ok(()))?;
+        let settings = (&self.ref_settings()?, &tables::settings(&self.config)?);
+        tables::rename(tables, settings, renames, &edits_of(renames))?;
+        report_end(total, progress);
         Ok(())
     }
 
@@ -101,6 +106,36 @@ impl Repository {
         let line = Line { old: id, new: id, committer: committer.as_ref(), message: rename.message.as_ref() };
         reflog::append(files, self.log_all()?, rename.new.as_ref(), &line)
     }
+}
+
+/// All that is to be done to the refs themselves.
+fn edits_of(renames: &[Rename]) -> Vec<Edit> {
+    renames.iter().map(creation).chain(renames.iter().map(removal)).collect()
+}
+
+/// Does `step` for each and reports it; how many steps there are.
+fn report_steps(
+    renames: &[Rename],
+    progress: &mut dyn Progress,
+    step: &mut dyn FnMut(&Rename) -> Result<(), Error>,
+) -> Result<u64, Error> {
+    // git takes symbolic refs away and makes them anew, which are two steps
+    let links = renames.iter().filter(|rename| matches!(rename.target, Target::Symbolic(_)));
+    let steps: Vec<&Rename> = renames.iter().chain(links).collect();
+    let total = steps.len() as u64;
+    for (done, rename) in (1..).zip(steps) {
+        step(rename)?;
+        if progress.report(Event::Phase { title: TITLE, done, total: Some(total), bytes: 0 }).is_break() {
+            return Err(Error::Interrupted);
+        }
+    }
+    Ok(total)
+}
+
+fn report_end(total: u64, progress: &mut dyn Progress) {
+    let end = Event::PhaseEnd { title: TITLE, done: total, total: Some(total), bytes: 0 };
+    // all is done already
+    let _too_late_to_stop = progress.report(end);
 }
 
 /// Whether a new name lies below an old one, or an old one below a new one.

@@ -42,7 +42,10 @@ pub struct Seen<'a> {
 impl Repository {
     /// Reads all refs below `refs/`; see [`Repository::refs`].
     pub fn ref_snapshot(&self) -> Result<Snapshot, Error> {
-        Snapshot::read(&self.ref_files())
+        match self.ref_tables() {
+            Some(tables) => tables.snapshot(),
+            None => Snapshot::read(&self.ref_files()),
+        }
     }
 }
 
@@ -57,7 +60,7 @@ impl Snapshot {
     }
 
     /// Puts both kinds in order; `loose` is sorted.
-    fn merged(packed: Packed, loose: Vec<(BString, Option<Target>)>) -> Result<Self, Error> {
+    pub(super) fn merged(packed: Packed, loose: Vec<(BString, Option<Target>)>) -> Result<Self, Error> {
         let mut places = Vec::with_capacity(packed.count(b"refs/".into()) + loose.len());
         let mut names = loose.iter().enumerate().peekable();
         let place = |(at, (_, target)): (usize, &(BString, Option<Target>))| {

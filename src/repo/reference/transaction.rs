@@ -21,8 +21,8 @@ use super::reflog::{self, LogAll};
 use super::{Edit, Target, rewrite};
 use crate::repo::{Error, Objects};
 
-mod check;
-mod input;
+pub(super) mod check;
+pub(super) mod input;
 mod lock;
 mod place;
 
@@ -104,7 +104,8 @@ impl<'a> Prepared<'a> {
         let (mut hook_input, mut deletions_input) = (Vec::new(), Vec::new());
         if settings.hook.is_some() {
             let head = head.as_ref().map(|(_, index)| *index);
-            hook_input = input::of_changes(files.object_hash, &changes, head);
+            let edits = changes.iter().map(|change| change.locked.edit);
+            hook_input = input::of_edits(files.object_hash, edits, head);
             deletions_input = input::of_deletions(files.object_hash, &deletions);
         }
         let rewritten =

@@ -46,8 +46,10 @@ pub(super) fn check_one<'a>(
         }
     }
     let differs = is_symbolic || edit.new != old.map(Target::Id);
-    if let (true, Some(Target::Id(id))) = (differs, &edit.new) {
-        check_object(&settings.objects, name, id)?;
+    if let (true, Some(Target::Id(id))) = (differs, &edit.new)
+        && let Some(fault) = object_fault(&settings.objects, name, id)?
+    {
+        return Err(Error::Reference(format!("cannot update ref '{name}': {fault}")));
     }
     Ok(Checked { locked, old, differs, is_present })
 }
@@ -63,7 +65,12 @@ fn find_packed(files: &Files, name: &BStr, packed: &mut Option<Packed>) -> Resul
     packed.as_ref().map_or(Ok(None), |packed| packed.find_id(name))
 }
 
-fn check_expected(edit: &Edit, old: Option<ObjectId>, is_symbolic: bool) -> Result<(), Error> {
+/// Refuses the edit of a ref that is not what it is expected to be.
+pub(in crate::repo::reference) fn check_expected(
+    edit: &Edit,
+    old: Option<ObjectId>,
+    is_symbolic: bool,
+) -> Result<(), Error> {
     let name = edit.name.as_bstr();
     match (edit.expected, old) {
         (Expected::Any, _) | (Expected::Missing, None) => Ok(()),
@@ -79,23 +86,27 @@ fn check_expected(edit: &Edit, old: Option<ObjectId>, is_symbolic: bool) -> Resu
     }
 }
 
-fn check_object(objects: &Objects, name: &BStr, id: &ObjectId) -> Result<(), Error> {
+/// Why the ref `name` cannot hold `id`, if it cannot.
+pub(in crate::repo::reference) fn object_fault(
+    objects: &Objects,
+    name: &BStr,
+    id: &ObjectId,
+) -> Result<Option<String>, Error> {
     let kind =
         objects.kind(id).map_err(|error| Error::Object(format!("unable to read object {id}: {error}")))?;
-    let reason = match kind {
-        None => format!("trying to write ref '{name}' with nonexistent object {id}"),
+    Ok(match kind {
+        None => Some(format!("trying to write ref '{name}' with nonexistent object {id}")),
         Some(kind)
             if kind != gix_object::Kind::Commit && (name == "HEAD" || name.starts_with(b"refs/heads/")) =>
         {
-            format!("trying to write non-commit object {id} to branch '{name}'")
+            Some(format!("trying to write non-commit object {id} to branch '{name}'"))
         }
-        Some(_) => return Ok(()),
-    };
-    Err(Error::Reference(format!("cannot update ref '{name}': {reason}")))
+        Some(_) => None,
+    })
 }
 
 /// Refuses names that are none, or that are files of another kind.
-pub(super) fn check_names(edits: &[Edit]) -> Result<(), Error> {
+pub(in crate::repo::reference) fn check_names(edits: &[Edit]) -> Result<(), Error> {
     for edit in edits {
         let target_ok = match &edit.new {
             Some(Target::Symbolic(target)) => is_valid_name(target.as_ref()),

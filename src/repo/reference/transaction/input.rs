@@ -2,21 +2,20 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::Checked;
-use crate::repo::reference::{Expected, Target};
+use crate::repo::reference::{Edit, Expected, Target};
 
-/// The lines `<old> <new> <ref>` that the hook reads; `head` is the change that `HEAD` follows. A symbolic ref that led to
-/// a change stands before it, without an old id (seen in git 2.47.3).
-pub(super) fn of_changes(
+/// The lines `<old> <new> <ref>` that the hook reads; `head` is the edit that `HEAD` follows. A symbolic ref that led to
+/// an edit stands before it, without an old id (seen in git 2.47.3).
+pub(in crate::repo::reference) fn of_edits<'a>(
     object_hash: gix_hash::Kind,
-    changes: &[Checked<'_>],
+    edits: impl IntoIterator<Item = &'a Edit>,
     head: Option<usize>,
 ) -> Vec<u8> {
+    let edits: Vec<&Edit> = edits.into_iter().collect();
     let mut input = Vec::new();
-    let head = head.and_then(|index| changes.get(index)).map(|change| (change, b"HEAD".as_bstr()));
-    let named = changes.iter().map(|change| (change, change.locked.edit.name.as_bstr()));
-    for (change, name) in named.chain(head) {
-        let edit = change.locked.edit;
+    let head = head.and_then(|index| edits.get(index)).map(|edit| (edit, b"HEAD".as_bstr()));
+    let named = edits.iter().map(|edit| (edit, edit.name.as_bstr()));
+    for (edit, name) in named.chain(head) {
         let old = match edit.expected {
             Expected::Id(id) => id,
             Expected::Any | Expected::Missing => object_hash.null(),
