@@ -190,8 +190,6 @@ fn formats_that_git_does_not_know_are_refused_in_its_words() {
         home.write("r/.git/config", &text);
         home.same_as_git("r");
     }
-    home.write("r/.git/config", &format!("{v1}[extensions]\n\trefStorage = reftable\n"));
-    assert!(home.discover("r").unwrap_err().to_string().contains("git refs migrate --ref-format=files"));
 }
 
 #[test]
