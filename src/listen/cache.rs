@@ -204,7 +204,7 @@ pub(super) fn key(git_dir: &Path, needs_export: bool, version: &str, request: &[
     hasher.update(b"\0");
     hasher.update(version.as_bytes());
     hasher.update(b"\0");
-    hasher.update(&stamp(git_dir, needs_export)?);
+    hasher.update(&stamp(git_dir, needs_export, SystemTime::now().checked_sub(RACY)?)?);
     hasher.update(b"\0");
     hasher.update(&plain(request)?);
     hasher.try_finalize().ok()?.as_slice().try_into().ok()
@@ -248,9 +248,8 @@ const WATCHED: [&str; 8] = [
 ];
 
 /// What a repository is at this moment: where its refs, packs and configuration stand. `None` if it has just changed, is not
-/// to be served, or has too many directories.
-fn stamp(git_dir: &Path, needs_export: bool) -> Option<Vec<u8>> {
-    let newest_allowed = SystemTime::now().checked_sub(RACY)?;
+/// to be served, or has too many directories. Nothing may have changed since `newest_allowed`.
+fn stamp(git_dir: &Path, needs_export: bool, newest_allowed: SystemTime) -> Option<Vec<u8>> {
     let mut stamp = Vec::new();
     let mut add = |data: &Metadata| {
         for number in [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()] {
@@ -308,21 +307,29 @@ mod tests {
         directory
     }
 
+    /// When everything happened that is not to count as new.
+    const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
+
+    /// Later than that, and long before the test runs.
+    fn later() -> SystemTime {
+        LONG_AGO + Duration::from_hours(1)
+    }
+
     fn age(path: &Path) {
-        File::open(path).unwrap().set_modified(SystemTime::now() - Duration::from_secs(9)).unwrap();
+        File::open(path).unwrap().set_modified(LONG_AGO).unwrap();
     }
 
     #[test]
     fn a_change_of_the_repository_is_seen() {
         let directory = repository();
         let git_dir = directory.path();
-        let before = stamp(git_dir, false).unwrap();
-        assert_eq!(stamp(git_dir, false).unwrap(), before);
-        assert_eq!(stamp(git_dir, true), None, "it is not exported");
+        let before = stamp(git_dir, false, later()).unwrap();
+        assert_eq!(stamp(git_dir, false, later()).unwrap(), before);
+        assert_eq!(stamp(git_dir, true, later()), None, "it is not exported");
         fs::write(git_dir.join("refs/heads/a/new"), "x").unwrap();
-        assert_eq!(stamp(git_dir, false), None, "too young to be told from what follows");
+        assert_eq!(stamp(git_dir, false, later()), None, "too young to be told from what follows");
         age(&git_dir.join("refs/heads/a"));
-        assert_ne!(stamp(git_dir, false).unwrap(), before);
+        assert_ne!(stamp(git_dir, false, later()).unwrap(), before);
     }
 
     #[test]
