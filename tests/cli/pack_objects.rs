@@ -91,7 +91,11 @@ fn the_same_objects_are_packed() {
             for id in [lost, main] {
                 sandbox.git(&copy, &["update-ref", "--create-reflog", "refs/heads/main", &id]).success();
             }
+            // a branch that is called like another commit's id, which names that commit all the same
+            let id = sandbox.git(&copy, &["rev-parse", "main~2"]).line();
+            sandbox.git(&copy, &["update-ref", &format!("refs/heads/{id}"), "main~5"]).success();
         });
+        let id = sandbox.git(&twin.ours, &["-C", "copy", "rev-parse", "main~2"]).line();
         let everything = sandbox.git(&twin.ours, &["-C", "copy", "rev-list", "--objects", "--all"]).success();
         let everything = everything.stdout.to_str().unwrap().to_owned();
         for (arguments, input) in [
@@ -99,6 +103,7 @@ fn the_same_objects_are_packed() {
             (&["--revs", "--include-tag"], "main\n^main~3\n"),
             (&["--revs", "--delta-base-offset"], "main~5..main\n"),
             (&["--revs"], "main\n--not\nmiddle\nold\n"),
+            (&["--revs"], &format!("{id}\n^old\n")),
             (&["--all"], ""),
             (&["--reflog"], ""),
             (&["--all", "--reflog"], ""),

@@ -114,7 +114,11 @@ fn add_revision(
     let bad = || CommandError::fatal(format!("bad revision '{text}'"));
     let resolve = |name: &BStr| {
         let name = if name.is_empty() { "HEAD".into() } else { name };
-        repo.resolve_revision(name)?.ok_or_else(bad)
+        // most are ids, of which nothing has to be looked up: a ref of that name counts for nothing
+        match ObjectId::from_hex(name).ok().filter(|id| id.kind() == repo.object_hash) {
+            Some(id) => Ok(id),
+            None => repo.resolve_revision(name)?.ok_or_else(bad),
+        }
     };
     let (wants, haves) =
         if is_not { (&mut wanted.haves, &mut wanted.wants) } else { (&mut wanted.wants, &mut wanted.haves) };
