@@ -3,6 +3,7 @@
 use std::cmp;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,6 +20,12 @@ use crate::pack::source::{Location, Stored};
 const REVERSE_HEADER_LEN: usize = 12;
 /// Guesses of where an id stands before its place is found by halving. Of half a million objects four do as a rule.
 const GUESSES_MAX: u32 = 8;
+/// Ids of the index for one row of the [`Fan`], on the average.
+const ROW_LEN: u32 = 4;
+/// Rows of more ids, which were chosen so, are not gone through.
+const ROW_LEN_MAX: usize = 64;
+/// A [`Fan`] is made when one in so many of the ids of the index was asked for.
+const ASKED_PART: usize = 64;
 /// What is shown of an entry at once.
 const PIECE_LEN: usize = 1024 * 1024;
 /// The least that a read brings into memory.
@@ -30,11 +37,22 @@ const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
 pub(super) struct Pack {
     index: gix_pack::index::File,
     data: gix_pack::data::File,
+    fan: OnceLock<Fan>,
+    /// How many ids were asked for before there was a fan.
+    asked: AtomicUsize,
     order: OnceLock<Order>,
     /// The place of each object of the index in that order.
     ranks: OnceLock<Vec<u32>>,
     /// Bytes that were read since the map was let go.
     read_bytes: AtomicUsize,
+}
+
+/// Where the ids of an index begin that begin with some bits: gitformat-pack(5), "fan-out table", of more rows.
+struct Fan {
+    /// How far the first 32 bits of an id are shifted to tell the row.
+    shift: u32,
+    /// Where the first id of each row stands, and of the one behind the last.
+    rows: Vec<u32>,
 }
 
 /// The objects of a pack in the order of their entries, each by its position in the index.
@@ -58,6 +76,8 @@ impl Pack {
         are_mates.then(|| Self {
             index,
             data,
+            fan: OnceLock::new(),
+            asked: AtomicUsize::new(0),
             order: OnceLock::new(),
             ranks: OnceLock::new(),
             read_bytes: AtomicUsize::new(0),
@@ -170,9 +190,28 @@ impl Pack {
 
     /// Where `id` stands in the index.
     ///
-    /// Ids are spread evenly, so that one tells about where it has to stand: that is found in a few steps where halving takes
+    /// Whoever asks for a few ids has them found by guesses: ids are spread evenly, so that one tells about where it has to stand: that is found in a few steps where halving takes
     /// a dozen. Where the guesses fail, as they do for ids that were chosen, gix-pack halves.
     pub(super) fn position(&self, id: &oid) -> Option<u32> {
+        let fan = self.fan.get().or_else(|| {
+            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            (asked > self.len() as usize / ASKED_PART)
+                .then(|| self.fan.get_or_init(|| Fan::read(&self.index)))
+        });
+        let row = fan.map(|fan| fan.row(id)).filter(|row| row.len() <= ROW_LEN_MAX);
+        row.map_or_else(
+            || self.guess(id),
+            |mut row| {
+                let sought = head_of(id);
+                row.find(|position| {
+                    let found = self.index.oid_at_index(*position);
+                    head_of(found) == sought && found == id
+                })
+            },
+        )
+    }
+
+    fn guess(&self, id: &oid) -> Option<u32> {
         let (mut low, mut high) = (0, self.len());
         let (mut first, mut last) = (0, u64::MAX);
         let sought = head_of(id);
@@ -234,7 +273,7 @@ impl Pack {
     }
 
     /// The bytes in `range`.
-    pub(super) fn slice(&self, range: std::ops::Range<u64>) -> Option<&[u8]> {
+    pub(super) fn slice(&self, range: Range<u64>) -> Option<&[u8]> {
         self.data.entry_slice(range)
     }
 
@@ -273,6 +312,35 @@ impl Pack {
 /// The first bytes of an id as a number.
 fn head_of(id: &oid) -> u64 {
     id.as_bytes().first_chunk().map_or(0, |head| u64::from_be_bytes(*head))
+}
+
+impl Fan {
+    fn read(index: &gix_pack::index::File) -> Self {
+        let bits = (index.num_objects() / ROW_LEN).max(1).ilog2();
+        let shift = u32::BITS - bits;
+        let mut rows = Vec::with_capacity((1 << bits) + 1);
+        for position in 0..index.num_objects() {
+            let row = row_of(index.oid_at_index(position), shift);
+            while rows.len() <= row {
+                rows.push(position);
+            }
+        }
+        rows.resize((1 << bits) + 1, index.num_objects());
+        Self { shift, rows }
+    }
+
+    /// Where ids may stand that begin as `id` does.
+    fn row(&self, id: &oid) -> Range<u32> {
+        let row = row_of(id, self.shift);
+        let begin = |row: usize| self.rows.get(row).copied().unwrap_or(0);
+        begin(row)..begin(row + 1)
+    }
+}
+
+/// The row of an id, whose first 32 bits are shifted by `shift`.
+fn row_of(id: &oid, shift: u32) -> usize {
+    let head = id.as_bytes().first_chunk().map_or(0, |head| u32::from_be_bytes(*head));
+    head.checked_shr(shift).unwrap_or(0) as usize
 }
 
 impl Order {
