@@ -71,9 +71,6 @@ pub trait Entries: Send + Sync {
     /// Where the entry at `place` begins; for [`count`](Self::count) where the last one ends.
     fn offset(&self, place: u32) -> Option<u64>;
 
-    /// The place of the entry that begins at `offset`.
-    fn place_at(&self, offset: u64) -> Option<u32>;
-
     /// The place of the entry of `id`.
     fn place_of(&self, id: &oid) -> Option<u32>;
 

@@ -14,7 +14,7 @@ use super::super::source::{Entries, Source};
 use super::Settings;
 use super::deflate::Deflater;
 use super::list::check;
-use super::stock::Stock;
+use super::stock::{Stock, before};
 use super::stream::Stream;
 
 /// Bytes of entries that are written at once, or a little more.
@@ -89,7 +89,7 @@ impl Copy<'_, '_, '_> {
         if is_delta && (self.shifts.len() > 1 || !self.settings.ofs_delta) {
             let head = bytes.get(..HEADER_LEN_MAX).unwrap_or(bytes);
             if let Ok(Some((header, len))) = Header::decode(head, self.settings.object_hash)
-                && let Some(content) = self.moved(header.content, begin)
+                && let Some(content) = self.moved(header.content, place, begin)
             {
                 self.end_run()?;
                 let offset = self.at();
@@ -115,12 +115,12 @@ impl Copy<'_, '_, '_> {
         Ok(())
     }
 
-    /// What the header of the delta that began at `begin` has to say now; `None` if that is what it says.
-    fn moved(&self, content: Content, begin: u64) -> Option<Content> {
+    /// What the header of the delta at `place` that began at `begin` has to say now; `None` if that is what it says.
+    fn moved(&self, content: Content, place: u32, begin: u64) -> Option<Content> {
         let Content::OfsDelta { distance } = content else { return None };
         let base = begin.checked_sub(distance)?;
         if !self.settings.ofs_delta {
-            return Some(Content::RefDelta { base: self.entries.id(self.entries.place_at(base)?)? });
+            return Some(Content::RefDelta { base: self.entries.id(before(self.entries, place, base)?)? });
         }
         let moved = self.at().checked_sub(self.new_offset(base)?)?;
         (moved != distance).then_some(Content::OfsDelta { distance: moved })

@@ -214,7 +214,7 @@ fn content(entries: &dyn Entries, place: u32, hash: gix_hash::Kind) -> Option<(u
 }
 
 /// The place before `place` of the entry that begins at `offset`. Bases are near: the steps back become longer and longer.
-fn before(entries: &dyn Entries, place: u32, offset: u64) -> Option<u32> {
+pub(super) fn before(entries: &dyn Entries, place: u32, offset: u64) -> Option<u32> {
     let (mut high, mut step) = (place, 1);
     let mut low = loop {
         let low = high.saturating_sub(step);

@@ -16,10 +16,6 @@ impl Entries for Pack {
         if place == self.len() { Some(self.end()) } else { self.offset_at(self.position_of(place)?) }
     }
 
-    fn place_at(&self, offset: u64) -> Option<u32> {
-        self.rank_of(offset)
-    }
-
     fn place_of(&self, id: &oid) -> Option<u32> {
         self.rank_at(self.position(id)?)
     }
