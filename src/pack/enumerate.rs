@@ -26,6 +26,7 @@ pub mod filter;
 mod filtered;
 mod ids;
 mod left_out;
+mod packed;
 mod reach;
 mod spec;
 mod tips;

@@ -165,9 +165,9 @@ impl<'a> Collector<'a> {
         starts: &mut Starts,
     ) -> Result<(), Malformed> {
         let read = if self.hash.len_in_bytes() == SHA1_LEN {
-            starts.read::<SHA1_LEN>(content, (copied, base), |named, id| self.add(named, id))
+            starts.read::<SHA1_LEN>(content, (copied, base), |named, id| self.add(named, id), |_| {})
         } else {
-            starts.read::<ID_LEN_MAX>(content, (copied, base), |named, id| self.add(named, id))
+            starts.read::<ID_LEN_MAX>(content, (copied, base), |named, id| self.add(named, id), |_| {})
         };
         read.ok_or(Malformed::Unreadable(Kind::Tree))
     }

@@ -43,6 +43,11 @@ pub trait Source: super::Bases {
         Ok(None)
     }
 
+    /// Where the entry of `id` begins in one of the packs, and which pack that is; `None` if that is not known.
+    fn entry_offset(&self, _id: &oid) -> io::Result<Option<(u32, u64)>> {
+        Ok(None)
+    }
+
     /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.
     ///
     /// The stream ends with an error where the object is broken or is not as long as its header says. Here the whole

@@ -1,6 +1,7 @@
 //! The walk over the trees of commits to be sent, for what the receiver lacks of them.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -10,17 +11,15 @@ use super::count::Count;
 use super::filter::Filter;
 use super::filtered::{Above, Filtered};
 use super::ids::{IdSet, Seed};
+use super::packed::{Tree, Trees};
 use super::tree::{self, Entry, EntryKind};
-use super::versions::{Directory, Version, Versions};
+use super::versions::{Directory, Versions};
 use super::{Enumerated, Object, fold_name};
 use crate::pack::Error;
 use crate::pack::source::Source;
 
 /// git-config(1), "core.maxTreeDepth": 2048 by default.
 const DEPTH_MAX: usize = 2_048;
-
-/// Buffers that are kept for trees to come.
-const SPARE_MAX: usize = 64;
 
 /// How objects are read that may be missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,19 +45,19 @@ pub(super) struct Walk<'a, 'p> {
     filtered: Option<Filtered<'a>>,
     /// What is passed over with all that is below it.
     except: Option<&'a dyn Fn(&oid) -> bool>,
+    trees: Trees<'a>,
     versions: Versions,
     /// Buffers for trees to come.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Vec<u32>>,
 }
 
 /// A tree of which a part was visited.
 struct Level {
     id: ObjectId,
     above: Above,
-    content: Vec<u8>,
-    used: usize,
-    /// What was visited here before.
-    version: Version,
+    tree: Rc<Tree>,
+    /// Where the entries begin that are to be looked at, the last one first.
+    ahead: Vec<u32>,
     /// The name hash of the path and the slash behind it.
     name_hash: u32,
     place: Option<Place>,
@@ -97,6 +96,7 @@ impl<'a, 'p> Walk<'a, 'p> {
             base_ids: IdSet::default(),
             filtered: None,
             except: None,
+            trees: Trees::new(source),
             versions: Versions::default(),
             spare: Vec::new(),
         }
@@ -195,32 +195,23 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// Visits entries of a tree up to the next tree that is to be visited itself.
     fn next_tree(&mut self, level: &mut Level) -> Result<Option<Level>, Error> {
-        let content = std::mem::take(&mut level.content);
-        let mut below = None;
-        while below.is_none() {
-            level.used += level.version.skip(&content, level.used);
-            let begin = content.get(level.used..).unwrap_or_default();
-            if begin.is_empty() {
-                break;
-            }
-            let mut rest = begin;
+        let tree = Rc::clone(&level.tree);
+        while let Some(at) = level.ahead.pop() {
+            let mut rest = tree.content.get(at as usize..).unwrap_or_default();
             let Some(entry) = tree::next_entry(&mut rest, level.id.as_slice().len()) else {
-                return Err(Error::BadPack(format!("bad tree object {}", level.id)));
+                return Err(bad_tree(&level.id));
             };
-            let at = level.used;
-            level.used = content.len() - rest.len();
-            let bytes = content.get(at..level.used).unwrap_or_default();
-            if level.version.has(at, bytes, &entry) {
-                continue;
-            }
             match entry.kind {
                 EntryKind::Submodule => {}
                 EntryKind::Blob => self.blob(level, &entry)?,
-                EntryKind::Tree => below = self.tree(level, &entry)?,
+                EntryKind::Tree => {
+                    if let Some(below) = self.tree(level, &entry)? {
+                        return Ok(Some(below));
+                    }
+                }
             }
         }
-        level.content = content;
-        Ok(below)
+        Ok(None)
     }
 
     fn blob(&mut self, level: &Level, entry: &Entry<'_>) -> Result<(), Error> {
@@ -272,17 +263,13 @@ impl<'a, 'p> Walk<'a, 'p> {
         if met == Met::Again {
             return Ok(None);
         }
-        let mut content = self.spare.pop().unwrap_or_default();
-        if !tree::read(self.source, &id, &mut content)? {
-            self.spare.push(content);
-            return match self.missing {
-                Missing::IsPassedOver => {
-                    self.found.missing.extend((met == Met::First).then_some(id));
-                    Ok(None)
-                }
-                Missing::IsError => Err(Error::Missing { kind: "tree", id }),
-            };
-        }
+        let Some(tree) = self.read(&id, place)? else {
+            if self.missing == Missing::IsError {
+                return Err(Error::Missing { kind: "tree", id });
+            }
+            self.found.missing.extend((met == Met::First).then_some(id));
+            return Ok(None);
+        };
         let is_kept = self.filtered.as_ref().is_none_or(|filtered| filtered.filter.keeps_trees());
         if met == Met::First && is_kept {
             self.push(id, Kind::Tree, name_hash, standing)?;
@@ -294,18 +281,41 @@ impl<'a, 'p> Walk<'a, 'p> {
             Standing::Root(_) => 0,
             Standing::Below(..) => fold_name(name_hash, b"/"),
         };
-        let version = match &self.filtered {
-            Some(filtered) if filtered.minds_standing() => Version::default(),
-            _ => self.versions.take(Directory { place, name_hash }),
-        };
-        Ok(Some(Level { id, content, used: 0, name_hash, place, above, version }))
+        let ahead = self.ahead(&id, &tree, Directory { place, name_hash })?;
+        Ok(Some(Level { id, above, tree, ahead, name_hash, place }))
+    }
+
+    /// Where the entries of the tree `id` begin that are to be looked at, the last one first.
+    fn ahead(&mut self, id: &oid, tree: &Tree, directory: Directory) -> Result<Vec<u32>, Error> {
+        let mut ahead = self.spare.pop().unwrap_or_default();
+        ahead.clear();
+        let minds_standing = self.filtered.as_ref().is_some_and(Filtered::minds_standing);
+        if minds_standing || !tree.fresh(directory.place, &mut ahead) {
+            let none = Versions::default();
+            let versions = if minds_standing { &none } else { &self.versions };
+            let id_len = id.as_bytes().len();
+            versions.compare(directory, &tree.content, id_len, &mut ahead).ok_or_else(|| bad_tree(id))?;
+        }
+        ahead.reverse();
+        Ok(ahead)
+    }
+
+    /// The tree `id`; `None` if it is not here.
+    fn read(&mut self, id: &ObjectId, place: Option<Place>) -> Result<Option<Rc<Tree>>, Error> {
+        if let Some(tree) = self.trees.read(id, place) {
+            return Ok(Some(tree));
+        }
+        let mut content = Vec::new();
+        let is_here = tree::read(self.source, id, &mut content)?;
+        Ok(is_here.then(|| Rc::new(Tree::new(content, id.as_slice().len()))))
     }
 
     /// Everything in the tree was visited, which spares doing so in the next version of it.
     fn close(&mut self, level: Level) {
-        let Level { place, name_hash, content, version, .. } = level;
-        self.spare.push(self.versions.put(Directory { place, name_hash }, content, version));
-        self.spare.truncate(SPARE_MAX);
+        let Level { place, name_hash, tree, ahead, .. } = level;
+        self.spare.push(ahead);
+        self.trees.was_visited(&tree, place);
+        self.versions.put(Directory { place, name_hash }, tree);
     }
 
     fn is_excepted(&self, id: &oid) -> bool {
@@ -376,4 +386,8 @@ impl<'a, 'p> Walk<'a, 'p> {
             Standing::Root(None) | Standing::Below(None, _) => {}
         }
     }
+}
+
+fn bad_tree(id: &oid) -> Error {
+    Error::BadPack(format!("bad tree object {id}"))
 }

@@ -1,16 +1,18 @@
 //! What was visited in each directory last.
 //!
 //! From one commit to the next a tree changes in few places, and what did not change has been visited. So a tree is
-//! compared with the version of it that was visited before, and only what differs is read and looked up in the sets of the
-//! walk. Of a history with large directories that is one entry in hundreds.
+//! compared with the version of it that was visited before, and only what differs is looked up in the sets of the
+//! walk. Where a pack says how a tree came about from another (`packed.rs`) that is not needed.
 //!
 //! One version of each directory is kept. With four, which find more where a walk goes to and fro between branches, a clone of
 //! git.git took half as long again: comparing costs more than looking up.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::boundary::Place;
 use super::ids::Seed;
+use super::packed::Tree;
 use super::tree::{self, Entry};
 use crate::pack::delta::common_prefix;
 
@@ -26,87 +28,76 @@ pub(super) struct Directory {
     pub name_hash: u32,
 }
 
-/// A tree, all of which was visited.
-#[derive(Default)]
-struct Tree {
-    content: Vec<u8>,
-    /// Where its entries begin, in order.
-    starts: Vec<u32>,
-}
-
-impl Tree {
-    fn bytes(&self) -> usize {
-        self.content.capacity() + self.starts.capacity() * size_of::<u32>()
-    }
-}
-
-/// The trees that were visited last.
+/// The trees that were visited last, all of each.
 #[derive(Default)]
 pub(super) struct Versions {
-    trees: HashMap<Directory, Tree, Seed>,
+    trees: HashMap<Directory, Rc<Tree>, Seed>,
     kept_bytes: usize,
 }
 
 impl Versions {
-    /// The version of `directory` that was visited last, for the next one to be compared with.
-    pub fn take(&mut self, directory: Directory) -> Version {
-        let old = self.trees.remove(&directory).unwrap_or_default();
-        self.kept_bytes -= old.bytes();
-        Version { old, used: 0, starts: Vec::new() }
+    /// Puts into `fresh` where the entries of `content` begin that the version of `directory` does not have which was visited
+    /// last; `None` if `content` cannot be read.
+    pub fn compare(
+        &self,
+        directory: Directory,
+        content: &[u8],
+        id_len: usize,
+        fresh: &mut Vec<u32>,
+    ) -> Option<()> {
+        let mut version = Version { old: self.trees.get(&directory).map(Rc::as_ref), used: 0 };
+        let mut at = 0;
+        loop {
+            at += version.skip(content.get(at..)?);
+            let begin = content.get(at..)?;
+            if begin.is_empty() {
+                return Some(());
+            }
+            let mut rest = begin;
+            let entry = tree::next_entry(&mut rest, id_len)?;
+            let bytes = begin.get(..begin.len() - rest.len())?;
+            if !version.has(bytes, &entry) {
+                fresh.push(u32::try_from(at).ok()?);
+            }
+            at += bytes.len();
+        }
     }
 
-    /// Everything in `content` was visited, compared with `version`. Gives back a buffer that is of no use here.
-    pub fn put(&mut self, directory: Directory, content: Vec<u8>, version: Version) -> Vec<u8> {
-        let tree = Tree { content, starts: version.starts };
-        if self.kept_bytes + tree.bytes() > KEPT_BYTES_MAX {
-            return tree.content;
+    /// Everything in `tree` was visited.
+    pub fn put(&mut self, directory: Directory, tree: Rc<Tree>) {
+        if let Some(old) = self.trees.remove(&directory) {
+            self.kept_bytes -= old.bytes();
         }
-        self.kept_bytes += tree.bytes();
-        // the same directory may have been visited below itself
-        if let Some(tree) = self.trees.insert(directory, tree) {
-            self.kept_bytes -= tree.bytes();
+        if self.kept_bytes + tree.bytes() <= KEPT_BYTES_MAX {
+            self.kept_bytes += tree.bytes();
+            self.trees.insert(directory, tree);
         }
-        version.old.content
     }
 }
 
 /// A tree that was visited, which another one is compared with from the first entry to the last.
-#[derive(Default)]
-pub(super) struct Version {
-    old: Tree,
+struct Version<'a> {
+    old: Option<&'a Tree>,
     /// The bytes of it that are behind us.
     used: usize,
-    /// Where the entries of the other begin that were met.
-    starts: Vec<u32>,
 }
 
-impl Version {
-    /// Whole entries at `at` in `content` that stand here too, in bytes; they are met now.
-    pub fn skip(&mut self, content: &[u8], at: usize) -> usize {
-        let rest = content.get(at..).unwrap_or_default();
-        let ours = self.old.content.get(self.used..).unwrap_or_default();
-        let alike = common_prefix(ours, rest);
-        let first = self.old.starts.partition_point(|start| (*start as usize) < self.used);
-        let ahead = self.old.starts.get(first..).unwrap_or_default();
-        let reached = self.used + alike;
-        let count = ahead.partition_point(|start| (*start as usize) <= reached);
-        let (end, count) = match count.checked_sub(1).and_then(|last| ahead.get(last)) {
-            _ if alike == ours.len() => (reached, count),
-            Some(start) => (*start as usize, count - 1),
-            None => return 0,
-        };
-        let (skipped, used) = (end - self.used, self.used);
-        let met = ahead.iter().take(count).map(|start| *start as usize - used + at);
-        self.starts.extend(met.map_while(|start| u32::try_from(start).ok()));
+impl Version<'_> {
+    /// Whole entries in front of `rest` that stand here too, in bytes; they are met now.
+    fn skip(&mut self, rest: &[u8]) -> usize {
+        let Some(old) = self.old else { return 0 };
+        let alike = common_prefix(old.content.get(self.used..).unwrap_or_default(), rest);
+        let end = old.starts.last(self.used, self.used + alike).unwrap_or(self.used);
+        let skipped = end - self.used;
         self.used = end;
         skipped
     }
 
-    /// Whether `entry`, whose bytes at `at` are `bytes`, stands here too. It is met now.
-    pub fn has(&mut self, at: usize, bytes: &[u8], entry: &Entry<'_>) -> bool {
-        self.starts.extend(u32::try_from(at));
+    /// Whether `entry`, whose bytes are `bytes`, stands here too. It is met now.
+    fn has(&mut self, bytes: &[u8], entry: &Entry<'_>) -> bool {
+        let Some(old) = self.old else { return false };
         loop {
-            let Some(mut rest) = self.old.content.get(self.used..).filter(|rest| !rest.is_empty()) else {
+            let Some(mut rest) = old.content.get(self.used..).filter(|rest| !rest.is_empty()) else {
                 return false;
             };
             if rest.starts_with(bytes) {
@@ -138,45 +129,23 @@ mod tests {
         entries.iter().flat_map(entry).collect()
     }
 
-    /// A version of which all of `content` is met.
-    fn met(content: &[u8], mut version: Version) -> (Version, Vec<String>) {
-        let (mut at, mut found) = (0, Vec::new());
-        loop {
-            at += version.skip(content, at);
-            let mut rest = &content[at..];
-            if rest.is_empty() {
-                return (version, found);
-            }
-            let entry = tree::next_entry(&mut rest, 20).unwrap();
-            let end = content.len() - rest.len();
-            if !version.has(at, &content[at..end], &entry) {
-                found.push(String::from_utf8(entry.name.to_vec()).unwrap());
-            }
-            at = end;
-        }
-    }
+    const DIRECTORY: Directory = Directory { place: None, name_hash: 7 };
 
-    /// Where the entries of `content` begin.
-    fn starts(content: &[u8]) -> Vec<u32> {
-        let (mut rest, mut starts) = (content, Vec::new());
-        while !rest.is_empty() {
-            starts.push(u32::try_from(content.len() - rest.len()).unwrap());
-            tree::next_entry(&mut rest, 20).unwrap();
-        }
-        starts
+    fn put(versions: &mut Versions, content: Vec<u8>) {
+        versions.put(DIRECTORY, Rc::new(Tree::new(content, 20)));
     }
 
     /// The names in `new` that are looked up after `old` was visited.
     fn changed(old: &[(&str, u8)], new: &[(&str, u8)]) -> Vec<String> {
-        let directory = Directory { place: None, name_hash: 7 };
-        let mut versions = Versions::default();
-        let (version, _) = met(&tree(old), Version::default());
-        assert_eq!(version.starts, starts(&tree(old)));
-        versions.put(directory, tree(old), version);
-        let (version, found) = met(&tree(new), versions.take(directory));
-        assert_eq!(versions.kept_bytes, 0);
-        assert_eq!(version.starts, starts(&tree(new)));
-        found
+        let (mut versions, mut fresh) = (Versions::default(), Vec::new());
+        put(&mut versions, tree(old));
+        let content = tree(new);
+        versions.compare(DIRECTORY, &content, 20, &mut fresh).unwrap();
+        let name = |at: &u32| {
+            let entry = tree::next_entry(&mut &content[*at as usize..], 20).unwrap();
+            String::from_utf8(entry.name.to_vec()).unwrap()
+        };
+        fresh.iter().map(name).collect()
     }
 
     #[test]
@@ -191,18 +160,22 @@ mod tests {
 
     #[test]
     fn what_is_kept_has_limits() {
-        let directory = Directory { place: None, name_hash: 7 };
         let mut versions = Versions::default();
         for id in 0..9 {
-            let (version, _) = met(&tree(&[("100644 a", id)]), versions.take(directory));
-            let spare = versions.put(directory, tree(&[("100644 a", id)]), version);
-            assert_eq!(spare, if id == 0 { Vec::new() } else { tree(&[("100644 a", id - 1)]) });
+            put(&mut versions, tree(&[("100644 a", id)]));
         }
-        assert_eq!(versions.take(directory).old.content, tree(&[("100644 a", 8)]));
-        assert_eq!(versions.kept_bytes, 0);
-        let large = vec![0; KEPT_BYTES_MAX + 1];
-        assert_eq!(versions.put(directory, large, Version::default()).len(), KEPT_BYTES_MAX + 1);
-        assert_eq!(versions.kept_bytes, 0);
+        assert_eq!(versions.trees.len(), 1);
+        assert_eq!(versions.trees[&DIRECTORY].content, tree(&[("100644 a", 8)]));
+        assert_eq!(versions.kept_bytes, versions.trees[&DIRECTORY].bytes());
+        put(&mut versions, vec![0; KEPT_BYTES_MAX + 1]);
+        assert_eq!((versions.trees.len(), versions.kept_bytes), (0, 0));
+    }
+
+    #[test]
+    fn a_tree_that_breaks_off_cannot_be_read() {
+        let mut content = tree(&[("100644 a", 1), ("100644 b", 2)]);
+        content.pop();
+        assert_eq!(Versions::default().compare(DIRECTORY, &content, 20, &mut Vec::new()), None);
     }
 
     #[test]

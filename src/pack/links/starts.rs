@@ -2,7 +2,7 @@
 //!
 //! Most of a tree that is a delta is copied from another, whose entries are known: only those are read that are new.
 
-use super::{Named, split_off_entry};
+use super::{ID_LEN_MAX, Named, SHA1_LEN, split_off_entry};
 use crate::pack::delta::Copied;
 
 /// Where the entries of a tree begin, and where the last one ends: a bit for each byte.
@@ -24,13 +24,47 @@ impl Starts {
         self.words.is_empty()
     }
 
+    /// Finds those of the tree `content`, whose ids have `id_len` bytes, as [`read`](Self::read) does; tells `share` what
+    /// consists of whole entries that are copied.
+    pub fn find(
+        &mut self,
+        content: &[u8],
+        id_len: usize,
+        (copied, base): (&[Copied], &Self),
+        share: impl FnMut(Copied),
+    ) -> Option<()> {
+        match id_len {
+            SHA1_LEN => self.read::<SHA1_LEN>(content, (copied, base), |_, _| {}, share),
+            _ => self.read::<ID_LEN_MAX>(content, (copied, base), |_, _| {}, share),
+        }
+    }
+
+    /// None yet, of a tree of `len` bytes.
+    pub fn none(len: usize) -> Self {
+        Self { words: vec![0; len / BITS + 1] }
+    }
+
+    /// Tells `add` those that are not in `other`, in order.
+    pub fn without(&self, other: &Self, mut add: impl FnMut(usize)) {
+        let others = other.words.iter().copied().chain(std::iter::repeat(0));
+        for (place, (word, other)) in self.words.iter().zip(others).enumerate() {
+            let mut left = word & !other;
+            while left != 0 {
+                add(place * BITS + left.trailing_zeros() as usize);
+                left &= left - 1;
+            }
+        }
+    }
+
     /// Finds those of the tree `content`, of which `copied` is copied from another tree that has its entries where
-    /// `base` says; tells `add` what is named by entries that are not copied whole. `None` if one of those cannot be read.
+    /// `base` says; tells `add` what is named by entries that are not copied whole, and `share`
+    /// which entries are. `None` if one cannot be read.
     pub(super) fn read<'a, const LEN: usize>(
         &mut self,
         content: &'a [u8],
         (copied, base): (&[Copied], &Self),
         mut add: impl FnMut(Named, &'a [u8; LEN]),
+        mut share: impl FnMut(Copied),
     ) -> Option<()> {
         self.words.clear();
         self.words.resize(content.len() / BITS + 1, 0);
@@ -44,6 +78,7 @@ impl Starts {
                     && let Some(last) = base.last(from + 1, copy.from + copy.len)
                 {
                     self.copy(base, (from, last), at);
+                    share(Copied { at, from, len: last - from });
                     at += last - from;
                     continue;
                 }
@@ -59,6 +94,11 @@ impl Starts {
         Some(())
     }
 
+    /// The memory it takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+
     fn has(&self, at: usize) -> bool {
         self.words.get(at / BITS).is_some_and(|word| word >> (at % BITS) & 1 == 1)
     }
@@ -70,7 +110,7 @@ impl Starts {
     }
 
     /// The last one from `first` to `last`.
-    fn last(&self, first: usize, last: usize) -> Option<usize> {
+    pub fn last(&self, first: usize, last: usize) -> Option<usize> {
         let mut at = last / BITS;
         let mut word = self.words.get(at).copied().unwrap_or(0) & (u64::MAX >> (BITS - 1 - last % BITS));
         while word == 0 {
@@ -81,21 +121,35 @@ impl Starts {
         (found >= first).then_some(found)
     }
 
-    /// Takes those of `base` from `from` up to before `to`; the first is here at `at`.
-    fn copy(&mut self, base: &Self, (from, to): (usize, usize), at: usize) {
-        let (shift, mut place) = (at % BITS, at / BITS);
-        let mut next = from;
-        while next < to {
-            let word = base.bits(next, to);
-            if let Some(low) = self.words.get_mut(place) {
-                *low |= word << shift;
+    /// Adds those of `base` from `from` up to before `to`; the first is here at `at`.
+    pub fn copy(&mut self, base: &Self, (from, to): (usize, usize), at: usize) {
+        let first_len = (BITS - at % BITS).min(to - from);
+        self.add(at, base.bits(from, from + first_len));
+        let (from, at) = (from + first_len, at + first_len);
+        let count = (to - from) / BITS;
+        let source = base.words.get(from / BITS..).unwrap_or_default();
+        let target = self.words.get_mut(at / BITS..).unwrap_or_default();
+        // whole words now, which are put together of two each
+        let shift = from % BITS;
+        if shift == 0 {
+            target.iter_mut().zip(source).take(count).for_each(|(word, bits)| *word |= bits);
+        } else {
+            for (word, bits) in target.iter_mut().zip(source.windows(2)).take(count) {
+                if let [low, high] = bits {
+                    *word |= low >> shift | high << (BITS - shift);
+                }
             }
-            if shift > 0
-                && let Some(high) = self.words.get_mut(place + 1)
-            {
-                *high |= word >> (BITS - shift);
-            }
-            (next, place) = (next + BITS, place + 1);
+        }
+        let done = count * BITS;
+        if from + done < to {
+            self.add(at + done, base.bits(from + done, to));
+        }
+    }
+
+    /// Adds `bits` at `at`; they do not go beyond the word.
+    fn add(&mut self, at: usize, bits: u64) {
+        if let Some(word) = self.words.get_mut(at / BITS) {
+            *word |= bits << (at % BITS);
         }
     }
 
@@ -137,14 +191,12 @@ mod tests {
         apply_noting(base, delta, &mut made, |copy| copied.push(copy)).unwrap();
         let nothing = (&[][..], &Starts::default());
         let (mut of_base, mut ids) = (Starts::default(), Vec::new());
-        let read = of_base.read::<LEN>(base, nothing, |named, id| ids.push((named, *id)));
+        let read = of_base.read::<LEN>(base, nothing, |named, id| ids.push((named, *id)), |_| {});
         read.unwrap();
         let mut starts = Starts::default();
-        let read = starts.read::<LEN>(&made, (&copied, &of_base), |named, id| {
-            ids.push((named, *id));
-        });
+        let read = starts.read::<LEN>(&made, (&copied, &of_base), |named, id| ids.push((named, *id)), |_| {});
         let (mut whole, mut all) = (Starts::default(), Vec::new());
-        let expected = whole.read::<LEN>(&made, nothing, |named, id| all.push((named, *id)));
+        let expected = whole.read::<LEN>(&made, nothing, |named, id| all.push((named, *id)), |_| {});
         assert_eq!(read, expected);
         if expected.is_some() {
             assert_eq!(starts, whole);

@@ -69,6 +69,11 @@ impl Packs {
         self.find(id, stores, |pack, number| Some((number, pack.rank_at(pack.position(id)?)?)))
     }
 
+    /// The pack that holds `id`, and where its entry begins there.
+    pub(super) fn entry_offset(&self, id: &oid, stores: &Stores) -> Option<(u32, u64)> {
+        self.find(id, stores, |pack, number| Some((number, pack.offset_of(id)?)))
+    }
+
     /// The pack that holds `id` as `content` of `size` bytes and with the zlib stream `deflated`.
     pub(super) fn stored_as(
         &self,
