@@ -64,8 +64,20 @@ pub(crate) fn push_hex(out: &mut Vec<u8>, id: &gix_hash::oid) {
     out.resize(start + 2 * id.as_bytes().len(), 0);
     let digits = out.get_mut(start..).unwrap_or_default();
     for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(id.as_bytes()) {
-        *pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
+        *pair = hex_of_byte(*byte);
     }
+}
+
+/// The two digits of `byte`.
+pub(crate) fn hex_of_byte(byte: u8) -> [u8; 2] {
+    PAIRS.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// `name` without `prefix` before it; `None` if it begins otherwise. Where the prefix is empty nothing is compared: what an
+/// empty slice points to may be mapped nowhere, and a vector that is loaded from there under an empty mask, as glibc's
+/// `memcmp` does it, takes the processor as long as a hundred comparisons.
+pub(crate) fn strip_prefix<'n>(name: &'n BStr, prefix: &[u8]) -> Option<&'n BStr> {
+    if prefix.is_empty() { Some(name) } else { name.strip_prefix(prefix).map(BStr::new) }
 }
 
 /// Whether `name` is the full name of a ref: `HEAD` and its like, or one with a slash (git-check-ref-format(1)).

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MAY_USE: [(&str, Option<&[&str]>); 12] = [
     ("cmd", None),
     ("listen", Some(&["server", "repo", "protocol"])),
-    ("server", Some(&["repo", "pack", "protocol", "progress", "telemetry"])),
+    ("server", Some(&["repo", "pack", "protocol", "progress", "telemetry", "text"])),
     ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "telemetry", "text"])),
     ("transport", Some(&["protocol", "credential", "progress", "telemetry"])),
     ("repo", Some(&["pack", "progress", "telemetry", "text"])),

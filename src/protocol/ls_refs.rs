@@ -1,12 +1,14 @@
 //! The v2 command `ls-refs`. `gitprotocol-v2(5)`, "ls-refs".
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
+use gix_hash::ObjectId;
 
 use super::capability::hash_kind;
-use super::pktline::{Packet, Reader, push_line, write_line};
+use super::pktline::{Packet, Reader, begin_packet, end_packet, push_line};
 use super::{Error, Ref, parse_id, printable, unexpected_line};
+use crate::text;
 
 /// The lines between `command=` and the delimiter, which every v2 command has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -247,19 +249,47 @@ fn split_at_space(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (before, rest.get(1..))
 }
 
-/// Writes one line of the answer, without the flush-pkt after the last.
-pub fn write_ref(out: &mut dyn Write, reference: &Ref) -> io::Result<()> {
-    let mut line = reference.id.map_or_else(|| "unborn".to_owned(), |id| id.to_string()).into_bytes();
-    line.push(b' ');
-    line.extend_from_slice(&reference.name);
-    if let Some(target) = &reference.symref_target {
-        line.extend_from_slice(b" symref-target:");
-        line.extend_from_slice(target);
+/// One line of the answer, borrowed from whoever knows the ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefLine<'a> {
+    /// The full name.
+    pub name: &'a BStr,
+    /// The object; `None` for a `HEAD` that names an unborn branch.
+    pub id: Option<ObjectId>,
+    /// The object at the end of a chain of tags, if it was asked for.
+    pub peeled: Option<ObjectId>,
+    /// The full name of the ref it leads to, if that was asked for.
+    pub symref_target: Option<&'a BStr>,
+}
+
+impl<'a> From<&'a Ref> for RefLine<'a> {
+    fn from(reference: &'a Ref) -> Self {
+        let symref_target = reference.symref_target.as_ref().map(|target| target.as_bstr());
+        Self { name: reference.name.as_bstr(), id: reference.id, peeled: reference.peeled, symref_target }
     }
-    if let Some(peeled) = reference.peeled {
-        line.extend_from_slice(format!(" peeled:{peeled}").as_bytes());
+}
+
+impl RefLine<'_> {
+    /// Appends the line to `out` as a pkt-line; an error if it is longer than one can be.
+    pub fn push(&self, out: &mut Vec<u8>) -> io::Result<()> {
+        let start = begin_packet(out);
+        match &self.id {
+            Some(id) => text::push_hex(out, id),
+            None => out.extend_from_slice(b"unborn"),
+        }
+        out.push(b' ');
+        out.extend_from_slice(self.name);
+        if let Some(target) = self.symref_target {
+            out.extend_from_slice(b" symref-target:");
+            out.extend_from_slice(target);
+        }
+        if let Some(peeled) = &self.peeled {
+            out.extend_from_slice(b" peeled:");
+            text::push_hex(out, peeled);
+        }
+        out.push(b'\n');
+        end_packet(out, start)
     }
-    write_line(out, &line)
 }
 
 /// From so many prefixes on C git's server lists every ref.

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Write};
 
 use super::{Error, trace};
+use crate::text;
 
 /// gitprotocol-common(5): the most data one pkt-line holds (65520 with its length).
 pub const DATA_LEN_MAX: usize = 65516;
@@ -262,11 +263,36 @@ pub fn write_response_end(out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_length(out: &mut dyn Write, data_len: usize) -> io::Result<()> {
-    if data_len > DATA_LEN_MAX {
+    out.write_all(&length_digits(data_len)?)
+}
+
+/// The four digits in front of `data_len` bytes; an error if these are more than [`DATA_LEN_MAX`].
+pub(super) fn length_digits(data_len: usize) -> io::Result<[u8; LENGTH_LEN]> {
+    let length = u16::try_from(data_len + LENGTH_LEN).ok().filter(|_| data_len <= DATA_LEN_MAX);
+    let Some(length) = length else {
         let text = "protocol error: impossibly long line";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    let [[a, b], [c, d]] = length.to_be_bytes().map(text::hex_of_byte);
+    Ok([a, b, c, d])
+}
+
+/// Begins a pkt-line at the end of `out`, for whoever writes its data there: gives where, for [`end_packet`].
+pub(crate) fn begin_packet(out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; LENGTH_LEN]);
+    start
+}
+
+/// Ends the pkt-line that begins at `start` and whose data is all that follows; an error if that is more than
+/// [`DATA_LEN_MAX`].
+pub(crate) fn end_packet(out: &mut [u8], start: usize) -> io::Result<()> {
+    let packet = out.get_mut(start..).unwrap_or_default();
+    let data_len = packet.len().saturating_sub(LENGTH_LEN);
+    if let Some(digits) = packet.first_chunk_mut::<LENGTH_LEN>() {
+        *digits = length_digits(data_len)?;
     }
-    write!(out, "{:04x}", data_len + LENGTH_LEN)
+    Ok(())
 }
 
 /// Appends `line` and a line feed to `out` as one pkt-line. A line longer than a pkt-line can be is cut: the messages

@@ -206,8 +206,8 @@ impl<'a> SidebandWriter<'a> {
             SideBand::Large => LARGE_LEN_MAX,
         };
         for part in data.chunks(data_len_max) {
-            write!(self.out, "{:04x}", part.len() + PACKET_OVERHEAD)?;
-            self.out.write_all(&[band])?;
+            let [a, b, c, d] = pktline::length_digits(part.len() + 1)?;
+            self.out.write_all(&[a, b, c, d, band])?;
             self.out.write_all(part)?;
         }
         Ok(())

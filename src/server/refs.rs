@@ -5,9 +5,9 @@ use gix_hash::ObjectId;
 
 use super::Error;
 use crate::pack::Kind;
-use crate::protocol::Ref;
 use crate::repo::hidden::Hidden;
 use crate::repo::{Listed, Objects, Repository, Target};
+use crate::text::strip_prefix;
 
 /// With more prefixes than these all refs are looked at once, instead of those below each prefix.
 const SEPARATE_PREFIXES_MAX: usize = 16;
@@ -22,20 +22,20 @@ pub struct Served<'a> {
 }
 
 /// One ref that is served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServedRef {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ServedRef<'r> {
     /// The name as clients see it.
-    pub name: BString,
+    pub name: &'r BStr,
     pub id: ObjectId,
     /// The ref it names, as clients see it, if it is a symbolic one.
-    pub symref_target: Option<BString>,
+    pub symref_target: Option<&'r BStr>,
     /// Whether it is not to be shown.
     pub is_hidden: bool,
     listed_peeled: Option<ObjectId>,
     is_peeled: bool,
 }
 
-impl ServedRef {
+impl ServedRef<'_> {
     /// What is at the end of a chain of tags that begins with the ref.
     pub(super) fn peel(&self, objects: &Objects) -> Option<ObjectId> {
         if self.is_peeled {
@@ -45,12 +45,6 @@ impl ServedRef {
         let is_tag = matches!(objects.kind(&self.id), Ok(Some(Kind::Tag)));
         let peeled = if is_tag { objects.peel(&self.id).ok().flatten() } else { None };
         peeled.map(|(id, _)| id)
-    }
-
-    /// The message that shows it.
-    pub(super) fn message(self, peeled: Option<ObjectId>, shows_symref: bool) -> Ref {
-        let symref_target = self.symref_target.filter(|_| shows_symref);
-        Ref { name: self.name, id: Some(self.id), peeled, symref_target }
     }
 }
 
@@ -110,50 +104,37 @@ impl<'a> Served<'a> {
     pub(super) fn each(
         &self,
         prefixes: &[BString],
-        tell: &mut dyn FnMut(ServedRef) -> Result<(), Error>,
+        tell: &mut dyn FnMut(ServedRef<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let prefixes = without_covered(prefixes);
         if prefixes.is_empty() || prefixes.len() > SEPARATE_PREFIXES_MAX {
-            for listed in self.repo.all_refs(self.full_name("".into()).as_ref())? {
-                let Some(served) = self.serve(listed)? else { continue };
-                if prefixes.is_empty() || begins_with_one(served.name.as_ref(), &prefixes) {
-                    tell(served)?;
+            return self.repo.each_ref(self.namespace.as_bstr(), &mut |listed| match self.serve(listed)? {
+                Some(served) if prefixes.is_empty() || begins_with_one(served.name, &prefixes) => {
+                    tell(served)
                 }
-            }
-            return Ok(());
+                Some(_) | None => Ok(()),
+            });
         }
         for prefix in prefixes {
-            for listed in self.repo.all_refs(self.full_name(prefix.as_ref()).as_ref())? {
-                if let Some(served) = self.serve(listed)? {
-                    tell(served)?;
-                }
-            }
+            self.repo.each_ref(self.full_name(prefix.as_ref()).as_ref(), &mut |listed| {
+                self.serve(listed)?.map_or(Ok(()), &mut *tell)
+            })?;
         }
         Ok(())
     }
 
-    fn serve(&self, listed: Listed) -> Result<Option<ServedRef>, Error> {
-        let reference = listed.reference;
-        let Some(name) = self.strip(reference.name.as_ref()).map(BString::from) else { return Ok(None) };
-        let is_hidden =
-            !self.hidden.is_empty() && self.hidden.hides(Some(name.as_ref()), reference.name.as_ref());
-        let (id, symref_target) = match reference.target {
-            Target::Id(id) => (Some(id), None),
-            Target::Symbolic(target) => {
-                let shown = self.strip(target.as_ref()).unwrap_or(target.as_ref()).to_owned();
-                (self.repo.resolve_ref(reference.name.as_ref())?, Some(shown))
-            }
+    fn serve<'r>(&'r self, listed: Listed<'r>) -> Result<Option<ServedRef<'r>>, Error> {
+        let Some(name) = self.strip(listed.name) else { return Ok(None) };
+        let is_hidden = !self.hidden.is_empty() && self.hidden.hides(Some(name), listed.name);
+        let symref_target = listed.symbolic.map(|target| self.strip(target).unwrap_or(target));
+        let id = match listed.id {
+            Some(id) => Some(id),
+            None => self.repo.resolve_ref(listed.name)?,
         };
         // a broken ref is no tag, whatever its id
         let is_peeled = (listed.is_peeled || listed.is_broken) && symref_target.is_none();
-        Ok(id.map(|id| ServedRef {
-            name,
-            id,
-            symref_target,
-            is_hidden,
-            listed_peeled: reference.peeled,
-            is_peeled,
-        }))
+        let listed_peeled = listed.peeled;
+        Ok(id.map(|id| ServedRef { name, id, symref_target, is_hidden, listed_peeled, is_peeled }))
     }
 
     /// What the refs outside of the namespace hold.
@@ -161,14 +142,14 @@ impl<'a> Served<'a> {
         if self.namespace.is_empty() {
             return Ok(Vec::new());
         }
-        let all = self.repo.all_refs("".into())?.into_iter();
-        let others =
-            all.filter(|listed| !listed.is_broken && self.strip(listed.reference.name.as_ref()).is_none());
-        let ids = others.filter_map(|listed| match listed.reference.target {
-            Target::Id(id) => Some(id),
-            Target::Symbolic(_) => None,
-        });
-        Ok(ids.collect())
+        let mut ids = Vec::new();
+        self.repo.each_ref("".into(), &mut |listed| {
+            if !listed.is_broken && self.strip(listed.name).is_none() {
+                ids.extend(listed.id);
+            }
+            Ok::<(), Error>(())
+        })?;
+        Ok(ids)
     }
 
     /// Whether the ref that clients call `name` is hidden.
@@ -178,7 +159,7 @@ impl<'a> Served<'a> {
 
     /// The name as clients see it; `None` outside of the namespace.
     pub(super) fn strip<'n>(&self, name: &'n BStr) -> Option<&'n BStr> {
-        name.strip_prefix(self.namespace.as_slice()).map(ByteSlice::as_bstr)
+        strip_prefix(name, &self.namespace)
     }
 }
 

@@ -130,7 +130,7 @@ proptest! {
     fn listings(refs in refs()) {
         let mut out = Vec::new();
         for reference in &refs {
-            ls_refs::write_ref(&mut out, reference).unwrap();
+            ls_refs::RefLine::from(reference).push(&mut out).unwrap();
         }
         out.extend_from_slice(b"0000");
         prop_assert_eq!(ls_refs::read_refs(&mut &out[..], Kind::Sha1).unwrap(), refs);

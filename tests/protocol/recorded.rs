@@ -117,7 +117,7 @@ fn listed_refs() {
         assert_eq!(refs[3].peeled, Some(id(PARENT)));
         let mut out = Vec::new();
         for reference in &refs {
-            ls_refs::write_ref(&mut out, reference).unwrap();
+            ls_refs::RefLine::from(reference).push(&mut out).unwrap();
         }
         out.extend_from_slice(b"0000");
         assert_eq!(out, bytes);

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::files::{Files, Loose, is_per_worktree, is_valid_name, path_bytes, read_loose_at};
-use super::packed::Packed;
+use super::packed::{Entry, Packed};
 use super::tables::Tables;
 use super::{Listed, Reference, Target};
 use crate::repo::Error;
+use crate::text::strip_prefix;
 
 /// How deep directories below `refs` are entered. Names are shorter than any path the system takes, so only a loop
 /// of symbolic links goes deeper.
@@ -21,20 +22,23 @@ impl Files {
         let loose = self.loose(prefix)?;
         let packed = self.packed()?;
         let mut refs = Vec::with_capacity(packed.count(prefix) + loose.len());
-        merge(&packed, prefix, loose, self.object_hash, &mut |listed| {
-            if !listed.is_broken {
-                refs.push(listed.reference);
+        merge(&packed, prefix, &loose, self.object_hash, &mut |listed| {
+            if let (false, Some(target)) = (listed.is_broken, listed.target()) {
+                refs.push(Reference { name: listed.name.to_owned(), target, peeled: listed.peeled });
             }
+            Ok::<(), Error>(())
         })?;
         Ok(refs)
     }
 
-    /// All refs whose name begins with `prefix`, sorted.
-    pub(super) fn list_all(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
+    /// Tells all refs whose name begins with `prefix`, sorted.
+    pub(super) fn each<E: From<Error>>(
+        &self,
+        prefix: &BStr,
+        tell: &mut dyn FnMut(Listed<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let loose = self.loose(prefix)?;
-        let mut all = Vec::new();
-        merge(&self.packed()?, prefix, loose, self.object_hash, &mut |listed| all.push(listed))?;
-        Ok(all)
+        merge(&self.packed()?, prefix, &loose, self.object_hash, tell)
     }
 
     /// The loose refs whose name begins with `prefix`, sorted, and what they hold.
@@ -106,44 +110,46 @@ pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result
 }
 
 /// Merges packed refs with the loose ones, which count more, and gives `take` each.
-fn merge(
+fn merge<E: From<Error>>(
     packed: &Packed,
     prefix: &BStr,
-    loose: Vec<(BString, Loose)>,
+    loose: &[(BString, Loose)],
     object_hash: gix_hash::Kind,
-    take: &mut dyn FnMut(Listed),
-) -> Result<(), Error> {
-    let take_loose = |take: &mut dyn FnMut(Listed), (name, content)| {
-        if let Some(listed) = listed(name, content, object_hash) {
-            take(listed);
-        }
-    };
-    let mut loose = loose.into_iter().peekable();
+    take: &mut dyn FnMut(Listed<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let shown = loose.iter().filter_map(|(name, content)| listed(name.as_bstr(), content, object_hash));
+    let mut loose = shown.peekable();
     for entry in packed.entries_from(prefix) {
-        let entry = entry?;
-        if !entry.name.starts_with(prefix) {
+        let Entry { name, id, peeled } = entry?;
+        if strip_prefix(name, prefix).is_none() {
             break;
         }
-        while let Some(found) = loose.next_if(|(name, _)| name.as_bstr() < entry.name) {
-            take_loose(take, found);
+        while let Some(found) = loose.next_if(|found| found.name < name) {
+            take(found)?;
         }
-        if loose.peek().is_none_or(|(name, _)| name.as_bstr() != entry.name) && is_valid_name(entry.name) {
-            let reference = entry.to_reference();
-            let is_peeled = packed.fully_peeled || reference.peeled.is_some();
-            take(Listed { reference, is_broken: false, is_peeled });
+        if loose.peek().is_none_or(|found| found.name != name) && is_valid_name(name) {
+            let is_peeled = packed.fully_peeled || peeled.is_some();
+            take(Listed { name, id: Some(id), symbolic: None, peeled, is_broken: false, is_peeled })?;
         }
     }
-    loose.for_each(|found| take_loose(take, found));
-    Ok(())
+    loose.try_for_each(take)
 }
 
-fn listed(name: BString, content: Loose, object_hash: gix_hash::Kind) -> Option<Listed> {
-    let (target, is_broken) = match content {
-        Loose::Found(target) => (target, false),
-        Loose::Broken => (Target::Id(object_hash.null()), true),
+fn listed<'a>(name: &'a BStr, content: &'a Loose, object_hash: gix_hash::Kind) -> Option<Listed<'a>> {
+    let (id, symbolic) = match content {
+        Loose::Found(Target::Id(id)) => (Some(*id), None),
+        Loose::Found(Target::Symbolic(target)) => (None, Some(target.as_bstr())),
+        Loose::Broken => (Some(object_hash.null()), None),
         Loose::Missing | Loose::Directory => return None,
     };
-    Some(Listed { reference: Reference { name, target, peeled: None }, is_broken, is_peeled: false })
+    Some(Listed { name, id, symbolic, peeled: None, is_broken: *content == Loose::Broken, is_peeled: false })
+}
+
+impl Listed<'_> {
+    fn target(&self) -> Option<Target> {
+        let symbolic = self.symbolic.map(|target| Target::Symbolic(target.to_owned()));
+        symbolic.or(self.id.map(Target::Id))
+    }
 }
 
 /// Adds the names of the files below `base/refs` that begin with `prefix`.

@@ -70,14 +70,20 @@ pub struct Reference {
     pub peeled: Option<ObjectId>,
 }
 
-/// A ref as a list of all shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The ref; a broken one has the null id.
-    pub reference: Reference,
+/// A ref as [`Repository::each_ref`] shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// The full name.
+    pub name: &'a BStr,
+    /// The id, the null id of a broken ref; `None` in a symbolic ref.
+    pub id: Option<ObjectId>,
+    /// What a symbolic ref names.
+    pub symbolic: Option<&'a BStr>,
+    /// What is known to be at the end of a chain of tags that begins with the ref.
+    pub peeled: Option<ObjectId>,
     /// Whether its file is neither an id nor a symbolic ref.
     pub is_broken: bool,
-    /// Whether [`Reference::peeled`] is all there is to know: without it, the ref is no annotated tag.
+    /// Whether [`Self::peeled`] is all there is to know: without it, the ref is no annotated tag.
     pub is_peeled: bool,
 }
 
@@ -159,11 +165,16 @@ impl Repository {
         }
     }
 
-    /// As [`Self::refs`], with broken refs, and with what is known of tags: what a server shows.
-    pub fn all_refs(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
+    /// As [`Self::refs`], one ref after the other, with broken ones and with what is known of tags: what a server shows. The
+    /// first error of `tell` ends it.
+    pub fn each_ref<E: From<Error>>(
+        &self,
+        prefix: &BStr,
+        tell: &mut dyn FnMut(Listed<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self.ref_tables() {
-            Some(tables) => tables.list_all(prefix),
-            None => self.ref_files().list_all(prefix),
+            Some(tables) => tables.each(prefix, tell),
+            None => self.ref_files().each(prefix, tell),
         }
     }
 

@@ -32,7 +32,7 @@ impl ReceivePack<'_> {
             }
             told.insert(served.id);
             is_empty = false;
-            write(served.id, &served.name)
+            write(served.id, served.name)
         })?;
         let others = self.refs.outside()?.into_iter().chain(self.repo.borrowed_tips()?);
         for id in others {

@@ -100,11 +100,10 @@ impl ReceivePack<'_> {
     /// What our refs hold: history that is whole.
     fn known(&self) -> Result<Vec<ObjectId>, Error> {
         let mut ids = Vec::new();
-        for listed in self.repo.all_refs("".into())? {
-            if let (Target::Id(id), false) = (listed.reference.target, listed.is_broken) {
-                ids.push(id);
-            }
-        }
+        self.repo.each_ref("".into(), &mut |listed| {
+            ids.extend(listed.id.filter(|_| !listed.is_broken));
+            Ok::<(), Error>(())
+        })?;
         ids.extend(self.repo.resolve_ref("HEAD".into())?);
         Ok(ids)
     }

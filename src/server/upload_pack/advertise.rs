@@ -2,12 +2,16 @@
 
 use std::io::Write;
 
+use gix_hash::ObjectId;
+
+use super::commands::LINES_LEN;
 use super::settings::Unborn;
 use super::{Conversation, UploadPack};
-use crate::protocol::pktline::{write_flush, write_line};
+use crate::protocol::pktline::{begin_packet, end_packet, write_flush, write_line};
 use crate::protocol::promisor_remote;
 use crate::protocol::{Advertisement, Capabilities, Version};
 use crate::server::{Error, agent};
+use crate::text::push_hex;
 
 impl UploadPack<'_> {
     /// v2: the commands, in the order of git 2.47.3.
@@ -54,9 +58,9 @@ impl UploadPack<'_> {
         let head = self.refs.head()?;
         let symref = head.as_ref().and_then(|head| Some((head.id?, head.target.as_ref()?.clone())));
         let list = self.capabilities_v0(symref.map(|(_, target)| target).as_deref());
-        let mut lines = Lines { out, list: Some(list) };
+        let mut lines = Lines { out, list: Some(list), waiting: Vec::new() };
         if let Some(id) = head.and_then(|head| head.id) {
-            lines.write(&id.to_string(), b"HEAD")?;
+            lines.write(&id, &[b"HEAD"])?;
         }
         let objects = self.repo.objects()?;
         self.refs.each(&["refs/".into()], &mut |served| {
@@ -64,16 +68,13 @@ impl UploadPack<'_> {
                 return Ok(());
             }
             let peeled = served.peel(&objects);
-            lines.write(&served.id.to_string(), &served.name)?;
-            match peeled {
-                Some(peeled) => lines.write(&peeled.to_string(), &[&served.name, &b"^{}"[..]].concat()),
-                None => Ok(()),
-            }
+            lines.write(&served.id, &[served.name])?;
+            peeled.map_or(Ok(()), |peeled| lines.write(&peeled, &[served.name, b"^{}"]))
         })?;
         if lines.list.is_some() {
-            lines.write(&self.repo.object_hash.null().to_string(), b"capabilities^{}")?;
+            lines.write(&self.repo.object_hash.null(), &[b"capabilities^{}"])?;
         }
-        let out = lines.out;
+        let out = lines.finish()?;
         for id in self.repo.shallow()? {
             write_line(out, format!("shallow {id}").as_bytes())?;
         }
@@ -118,15 +119,33 @@ impl UploadPack<'_> {
 struct Lines<'a> {
     out: &'a mut dyn Write,
     list: Option<Vec<u8>>,
+    /// Lines that are not written yet.
+    waiting: Vec<u8>,
 }
 
-impl Lines<'_> {
-    fn write(&mut self, id: &str, name: &[u8]) -> Result<(), Error> {
-        let mut line = [id.as_bytes(), b" ", name].concat();
-        if let Some(list) = self.list.take() {
-            line.push(0);
-            line.extend_from_slice(&list);
+impl<'a> Lines<'a> {
+    fn write(&mut self, id: &ObjectId, name: &[&[u8]]) -> Result<(), Error> {
+        let start = begin_packet(&mut self.waiting);
+        push_hex(&mut self.waiting, id);
+        self.waiting.push(b' ');
+        for part in name {
+            self.waiting.extend_from_slice(part);
         }
-        Ok(write_line(self.out, &line)?)
+        if let Some(list) = self.list.take() {
+            self.waiting.push(0);
+            self.waiting.extend_from_slice(&list);
+        }
+        self.waiting.push(b'\n');
+        end_packet(&mut self.waiting, start)?;
+        if self.waiting.len() >= LINES_LEN {
+            self.out.write_all(&self.waiting)?;
+            self.waiting.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<&'a mut dyn Write, Error> {
+        self.out.write_all(&self.waiting)?;
+        Ok(self.out)
     }
 }

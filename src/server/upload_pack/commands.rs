@@ -9,13 +9,15 @@ use super::settings::Unborn;
 use super::{Conversation, UploadPack};
 use crate::pack::Kind;
 use crate::pack::source::Source;
+use crate::protocol;
 use crate::protocol::command::Command;
-use crate::protocol::ls_refs::{self, Preamble, write_ref};
-use crate::protocol::pktline::{Packet, Reader};
-use crate::protocol::{self, Ref};
+use crate::protocol::ls_refs::{self, Preamble, RefLine};
+use crate::protocol::pktline::{DATA_LEN_MAX, Packet, Reader};
 use crate::server::watch::Phase;
 use crate::server::{Error, Packets, harmless};
 
+/// Bytes of lines that are written at once.
+pub(super) const LINES_LEN: usize = 32 * 1024;
 /// Objects that one `object-info` may ask about.
 const OBJECT_INFO_MAX: usize = 1_000_000;
 
@@ -72,16 +74,16 @@ impl UploadPack<'_> {
 
     fn ls_refs(&self, request: &ls_refs::Request, out: &mut dyn Write) -> Result<(), Error> {
         let objects = self.repo.objects()?;
+        let mut lines = Vec::with_capacity(LINES_LEN + DATA_LEN_MAX);
         let wants_head = request.prefixes.is_empty()
             || request.prefixes.iter().any(|prefix| b"HEAD".starts_with(prefix.as_slice()));
         if let Some(head) = self.refs.head()?.filter(|_| wants_head) {
             let target = head.target.filter(|_| request.symrefs);
             let shows_unborn = request.unborn && self.settings.unborn != Unborn::Ignore && target.is_some();
             if head.id.is_some() || shows_unborn {
-                let name = BString::from("HEAD");
-                let message = Ref { name, id: head.id, peeled: None, symref_target: target };
                 let peeled = head.id.filter(|_| request.peel).and_then(|id| peeled(&objects, &id));
-                write_ref(out, &Ref { peeled, ..message })?;
+                let symref_target = target.as_ref().map(|target| target.as_bstr());
+                RefLine { name: "HEAD".into(), id: head.id, peeled, symref_target }.push(&mut lines)?;
             }
         }
         self.refs.each(&request.prefixes, &mut |served| {
@@ -89,8 +91,15 @@ impl UploadPack<'_> {
                 return Ok(());
             }
             let peeled = if request.peel { served.peel(&objects) } else { None };
-            Ok(write_ref(out, &served.message(peeled, request.symrefs))?)
+            let symref_target = served.symref_target.filter(|_| request.symrefs);
+            RefLine { name: served.name, id: Some(served.id), peeled, symref_target }.push(&mut lines)?;
+            if lines.len() >= LINES_LEN {
+                out.write_all(&lines)?;
+                lines.clear();
+            }
+            Ok(())
         })?;
+        out.write_all(&lines)?;
         Ok(Packets { out, in_bands: false }.flush()?)
     }
 

@@ -116,14 +116,20 @@ impl Tables {
         Ok(refs)
     }
 
-    /// As [`Self::list`]: a table has no broken refs, and says of each tag what it leads to.
-    pub(super) fn list_all(&self, prefix: &BStr) -> Result<Vec<Listed>, Error> {
-        let listed = |reference: Reference| Listed {
-            is_peeled: matches!(reference.target, Target::Id(_)),
-            is_broken: false,
-            reference,
-        };
-        Ok(self.list(prefix)?.into_iter().map(listed).collect())
+    /// Tells what [`Self::list`] lists: a table has no broken refs, and says of each tag what it leads to.
+    pub(super) fn each<E: From<Error>>(
+        &self,
+        prefix: &BStr,
+        tell: &mut dyn FnMut(Listed<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.list(prefix)?.iter().try_for_each(|reference| {
+            let (id, symbolic) = match &reference.target {
+                Target::Id(id) => (Some(*id), None),
+                Target::Symbolic(target) => (None, Some(target.as_bstr())),
+            };
+            let (name, peeled) = (reference.name.as_bstr(), reference.peeled);
+            tell(Listed { name, id, symbolic, peeled, is_broken: false, is_peeled: id.is_some() })
+        })
     }
 
     pub(super) fn snapshot(&self) -> Result<Snapshot, Error> {
