@@ -1,27 +1,31 @@
 //! Bodies between sockets, which wait for nothing, and workers, which wait for everything: channels with an end.
 
 use std::io::{self, Read, Write};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
+pub(super) use self::outgoing::{End, Outgoing};
 use super::cache::Kept;
 use super::job::Finish;
+use super::lists::{Copying, List};
 use super::work::Slot;
 use crate::server::Watch;
 use crate::server::http::Answer;
 
+mod outgoing;
+
 /// Pieces of a body that wait on their way.
-pub(super) const PIECES_MAX: usize = 16;
+pub(super) const PIECES_MAX: usize = 8;
 /// Bytes of a piece of an answer.
 const PIECE_LEN: usize = 65_536;
+/// Who writes more than this at once writes more of it: a whole piece is made room for.
+const BUFFER_LEN_MIN: usize = 4096;
 /// Answers below this are not worth compressing.
 const COMPRESSED_MIN: usize = 1024;
 
@@ -109,14 +113,25 @@ pub(super) struct Outlet {
     buffer: Vec<u8>,
     sink: Sink,
     packer: Option<GzEncoder<Vec<u8>>>,
+    /// Where a copy of what is sent is kept.
+    pub copying: Option<Copying>,
     pub slot: Option<Arc<Slot>>,
     pub watch: Arc<Watch>,
     /// Whether there is to be no body: `HEAD`.
     pub is_head: bool,
-    /// Whether the client takes gzip, and the answer is one that gains by it.
-    pub may_pack: bool,
+    pub packing: Packing,
     pub sent: Arc<AtomicU64>,
     pub flow: Arc<Flow>,
+}
+
+/// Whether an answer is compressed, where the client takes that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Packing {
+    #[default]
+    Never,
+    /// If it is shorter than a piece.
+    Short,
+    Always,
 }
 
 /// Where an answer goes.
@@ -149,10 +164,11 @@ impl Outlet {
             buffer: Vec::new(),
             sink,
             packer: None,
+            copying: None,
             slot: None,
             watch,
             is_head: false,
-            may_pack: false,
+            packing: Packing::Never,
             sent: Arc::default(),
             flow: Arc::default(),
         }
@@ -168,8 +184,16 @@ impl Outlet {
         if let Some(waiting) = &mut self.head {
             *waiting = headers;
             self.buffer = body.to_vec();
-            self.may_pack = false;
+            self.packing = Packing::Never;
         }
+    }
+
+    /// Sends a list that is kept.
+    pub(super) fn send_list(&mut self, list: &List) -> io::Result<()> {
+        self.packing = Packing::Never;
+        self.head = Some(list.headers.clone());
+        self.push()?;
+        self.send(list.body.clone())
     }
 
     /// Sends what is left.
@@ -177,7 +201,10 @@ impl Outlet {
         self.push()?;
         if let Some(packer) = self.packer.take() {
             let rest = packer.finish()?;
-            self.send(rest)?;
+            self.send(rest.into())?;
+        }
+        if let Some(copying) = self.copying.take().filter(|_| finish == Finish::Whole) {
+            copying.end(&self.watch);
         }
         match (&self.sink, finish) {
             (Sink::Kept(kept), finish) => {
@@ -193,14 +220,9 @@ impl Outlet {
     /// Sends the head, if it was not yet, and what is buffered.
     fn push(&mut self) -> io::Result<()> {
         if let Some(mut headers) = self.head.take() {
-            let is_plain = headers.iter().all(|(name, _)| name != "Status");
-            if self.may_pack && is_plain && self.buffer.len() >= COMPRESSED_MIN && !self.is_head {
-                headers.retain(|(name, _)| name != "Content-Length");
-                headers.push(("Content-Encoding".into(), "gzip".into()));
-                self.packer = Some(GzEncoder::new(Vec::new(), Compression::fast()));
-            }
-            if self.may_pack {
-                headers.push(("Vary".into(), "Accept-Encoding".into()));
+            self.decide_packing(&mut headers);
+            if let Some(copying) = &mut self.copying {
+                copying.begin(&headers);
             }
             match &mut self.sink {
                 Sink::Kept(kept) => kept.set_headers(headers),
@@ -212,23 +234,40 @@ impl Outlet {
         }
         let bytes = std::mem::take(&mut self.buffer);
         match &mut self.packer {
-            None => self.send(bytes),
+            None => self.send(bytes.into()),
             Some(packer) => {
                 packer.write_all(&bytes)?;
                 let ready = std::mem::take(packer.get_mut());
-                self.send(ready)
+                self.send(ready.into())
             }
         }
     }
 
-    fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+    /// Begins to compress if that is what is to be done, and says so in `headers`.
+    fn decide_packing(&mut self, headers: &mut Headers) {
+        let is_plain = headers.iter().all(|(name, _)| name != "Status");
+        let may_pack = match self.packing {
+            Packing::Never => return,
+            Packing::Short => self.buffer.len() < PIECE_LEN,
+            Packing::Always => true,
+        };
+        if may_pack && is_plain && self.buffer.len() >= COMPRESSED_MIN && !self.is_head {
+            headers.retain(|(name, _)| name != "Content-Length");
+            headers.push(("Content-Encoding".into(), "gzip".into()));
+            self.packer = Some(GzEncoder::new(Vec::new(), Compression::fast()));
+        }
+        headers.push(("Vary".into(), "Accept-Encoding".into()));
+    }
+
+    fn send(&mut self, bytes: Bytes) -> io::Result<()> {
         if bytes.is_empty() || self.is_head {
             return Ok(());
         }
         self.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.copying = self.copying.take().and_then(|mut copying| copying.add(&bytes).then_some(copying));
         match &self.sink {
             Sink::Kept(kept) => kept.append(&bytes),
-            Sink::Client(_, pieces) => self.wait_for_room(pieces, Piece::Data(bytes.into())),
+            Sink::Client(_, pieces) => self.wait_for_room(pieces, Piece::Data(bytes)),
         }
     }
 
@@ -263,11 +302,16 @@ impl Write for Outlet {
         if self.watch.is_stopped() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.buffer.extend_from_slice(bytes);
+        if self.buffer.capacity() == 0 && bytes.len() > BUFFER_LEN_MIN {
+            self.buffer.reserve_exact(PIECE_LEN);
+        }
+        let room = PIECE_LEN.saturating_sub(self.buffer.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.buffer.extend_from_slice(taken);
         if self.buffer.len() >= PIECE_LEN {
             self.push()?;
         }
-        Ok(bytes.len())
+        Ok(taken.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -275,83 +319,5 @@ impl Write for Outlet {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         if self.buffer.is_empty() { Ok(()) } else { self.push() }
-    }
-}
-
-/// The body of an answer, as it goes to the socket.
-pub(super) enum Outgoing {
-    /// All of it is here.
-    Whole(Bytes),
-    /// A worker makes it; what is held is told when the body is over or nobody wants it any more.
-    Piped { pieces: mpsc::Receiver<Piece>, flow: Arc<Flow>, end: Box<dyn End> },
-    /// It is over.
-    Done,
-}
-
-/// Hears how a body ends; dropped without a word, the client is gone.
-pub(super) trait End: Send {
-    /// All of it was handed over.
-    fn whole(&mut self);
-    /// Whoever made it stopped in the middle.
-    fn cut(&mut self);
-}
-
-fn took(piece: Option<Piece>, flow: &Flow) -> Option<Piece> {
-    flow.taken.fetch_add(1, Ordering::Relaxed);
-    piece
-}
-
-impl Drop for Outgoing {
-    fn drop(&mut self) {
-        if let Self::Piped { flow, .. } = self {
-            flow.is_over.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Body for Outgoing {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let (next, is_over) = match &mut *self {
-            Self::Done => (None, true),
-            Self::Whole(bytes) => (Some(Ok(Frame::data(std::mem::take(bytes)))), true),
-            Self::Piped { pieces, end, flow } => match took(ready!(pieces.poll_recv(context)), flow) {
-                Some(Piece::Data(bytes)) => (Some(Ok(Frame::data(bytes))), false),
-                Some(Piece::End) => {
-                    end.whole();
-                    (None, true)
-                }
-                None => {
-                    end.cut();
-                    (Some(Err(io::ErrorKind::UnexpectedEof.into())), true)
-                }
-            },
-        };
-        if is_over {
-            // what is replaced is dropped, and tells of it
-            *self = Self::Done;
-        }
-        Poll::Ready(next)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Done => true,
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Piped { .. } => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Done => SizeHint::with_exact(0),
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Piped { .. } => SizeHint::default(),
-        }
     }
 }

@@ -14,7 +14,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::sync::{mpsc, oneshot};
 
-use super::body::{End as _, Flow, Headers, Outgoing, Outlet, PIECES_MAX};
+use super::body::{End as _, Flow, Headers, Outgoing, Outlet, PIECES_MAX, Packing};
 use super::connection::Peer;
 use super::job::{Job, TOO_LONG, TOO_SLOW};
 use super::limit::Limit;
@@ -317,10 +317,15 @@ async fn work(
     outlet.sent = Arc::clone(&ticket.sent);
     outlet.is_head = is_head;
     let flow = Arc::clone(&outlet.flow);
-    outlet.may_pack = task.takes_gzip && (task.asked == Asked::Advertisement || is_list);
+    outlet.packing = match task.asked {
+        Asked::Advertisement if task.takes_gzip => Packing::Always,
+        _ if is_list && task.takes_gzip => Packing::Short,
+        _ => Packing::Never,
+    };
     let makes_pack = matches!(task.asked, Asked::Rpc(_)) && !is_list;
     let (sender, input) = mpsc::channel(PIECES_MAX);
-    let may_keep = shared.cache.is_some() && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
+    let may_keep = shared.cache.is_some() || outlet.packing == Packing::Short;
+    let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
     let whole = may_keep.then(|| first.concat());
     tokio::spawn(source.pump(first, sender));
     let job = Job { place, task, input, outlet, makes_pack, whole, report: Arc::clone(&ticket.report) };

@@ -7,10 +7,11 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
 
-use super::body::{Headers, Inlet, Outlet};
+use super::body::{Headers, Inlet, Outlet, Packing};
 use super::cache::{self, Kept, Part, Reading};
 use super::exchange::Task;
 use super::limit::Limit;
+use super::lists::{Copying, Known, List};
 use super::log::Ending;
 use super::refusal::Asked;
 use super::ticket::Report;
@@ -52,8 +53,16 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn run(self, shared: &Arc<Shared>) {
-        let Self { place, task, input, mut outlet, makes_pack, whole, report } = self;
+        let Self { place, task, input, mut outlet, makes_pack, mut whole, report } = self;
         let watch = Arc::clone(&outlet.watch);
+        let list = whole.take_if(|_| outlet.packing == Packing::Short);
+        if let Some(list) = list.and_then(|body| find_list(shared, key(&task, &body)?, &mut outlet)) {
+            watch.adopt(&list.watch);
+            report.set(Ending::Done, None);
+            // if nobody is there any more, that is known already
+            let _sent_or_gone = outlet.send_list(&list).and_then(|()| outlet.finish(Finish::Whole));
+            return drop(place);
+        }
         if let Some((part, body)) = whole.and_then(|body| Some((find(shared, &task, &body)?, body))) {
             let reading = match part {
                 Part::Follow(reading) => reading,
@@ -74,6 +83,7 @@ impl Job {
         outlet.slot.clone_from(&slot);
         let mut input = BufReader::with_capacity(65_536, Inlet::new(input, slot));
         let (finish, ending, reason) = serve(shared, &task, &mut input, &mut outlet);
+        outlet.copying.take_if(|_| ending != Ending::Done);
         report.set(ending, reason);
         // if nobody is there any more, that is known already
         let _sent_or_gone = outlet.finish(finish);
@@ -108,11 +118,7 @@ impl<R: BufRead + Send> BufReadSend for R {}
 /// The answer that is kept for such a request, or will be; `None` if it is not one to be kept.
 fn find(shared: &Shared, task: &Task, body: &[u8]) -> Option<Part> {
     let cache = shared.cache.as_ref()?;
-    let git_dir = local_git_dir(&task.repository)?.canonicalize().ok()?;
-    let is_inside = task.site.confined_to.as_ref().is_none_or(|root| git_dir.starts_with(root));
-    let version = task.site.env.get("GIT_PROTOCOL").and_then(|version| version.to_str()).unwrap_or_default();
-    let key = cache::key(&git_dir, !task.site.exports_all, version, body).filter(|_| is_inside);
-    let Some(key) = key else {
+    let Some(key) = key(task, body) else {
         shared.metrics.cache("bypass");
         return None;
     };
@@ -120,6 +126,28 @@ fn find(shared: &Shared, task: &Task, body: &[u8]) -> Option<Part> {
     let part = cache.find(key, &watch).ok()?;
     shared.metrics.cache(if matches!(part, Part::Lead(_)) { "miss" } else { "hit" });
     Some(part)
+}
+
+/// The list that is kept for such a request. If there is none, `outlet` is set up to send it as it is best, and to keep it
+/// if that is worth it.
+fn find_list(shared: &Shared, key: cache::Key, outlet: &mut Outlet) -> Option<Arc<List>> {
+    match shared.lists.ask(key) {
+        Known::New => None,
+        Known::Asked => {
+            outlet.packing = Packing::Always;
+            outlet.copying = Some(Copying::new(&shared.lists, key));
+            None
+        }
+        Known::Kept(list) => Some(list),
+    }
+}
+
+/// What the answer to such a request is kept under; `None` if it is not one to be kept.
+fn key(task: &Task, body: &[u8]) -> Option<cache::Key> {
+    let git_dir = local_git_dir(&task.repository)?.canonicalize().ok()?;
+    let is_inside = task.site.confined_to.as_ref().is_none_or(|root| git_dir.starts_with(root));
+    let version = task.site.env.get("GIT_PROTOCOL").and_then(|version| version.to_str()).unwrap_or_default();
+    cache::key(&git_dir, !task.site.exports_all, version, body).filter(|_| is_inside)
 }
 
 /// Makes an answer that is kept, for all who ask for it.

@@ -27,6 +27,7 @@ use self::address::{Network, Socket};
 use self::cache::Cache;
 use self::connection::Doors;
 use self::limit::{Limit, Limits};
+use self::lists::Lists;
 use self::log::Log;
 use self::metrics::Metrics;
 use self::tls::{Certificates, Identity};
@@ -44,6 +45,7 @@ mod exchange;
 mod git;
 mod job;
 pub mod limit;
+mod lists;
 pub mod log;
 mod metrics;
 mod page;
@@ -189,6 +191,7 @@ struct Shared {
     certificates: Option<Arc<Certificates>>,
     tls: Option<TlsAcceptor>,
     cache: Option<Cache>,
+    lists: Arc<Lists>,
     pool: Arc<Pool>,
     slots: Arc<Slots>,
     doors: Doors,
@@ -316,6 +319,7 @@ impl Shared {
                 .cache
                 .as_ref()
                 .map(|keeping| Cache::new(keeping.bytes_max, keeping.age_max, keeping.directory.clone())),
+            lists: Arc::default(),
             pool: Arc::new(Pool::new(limits)),
             slots: Arc::new(Slots::new(limits.packs())),
             doors: Doors::new(limits),
