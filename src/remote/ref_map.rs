@@ -185,19 +185,22 @@ pub fn tags_to_follow(
     refs: &[Ref],
     map: &[Mapping],
     has_object: &dyn Fn(&ObjectId) -> bool,
-    has_ref: &dyn Fn(&BStr) -> bool,
+    has_ref: &mut dyn FnMut(&BStr) -> bool,
 ) -> Vec<Mapping> {
-    if !refs.iter().any(|reference| reference.name.starts_with(b"refs/tags/")) {
+    let tags = refs.iter().filter(|reference| reference.name.starts_with(b"refs/tags/"));
+    let mut lacking = tags.filter(|tag| !has_ref(tag.name.as_bstr())).peekable();
+    // as a rule there is none, and what is mapped need not be looked at
+    if lacking.peek().is_none() {
         return Vec::new();
     }
     let coming: HashSet<ObjectId> = map.iter().map(|mapping| mapping.id).collect();
     let mapped: HashSet<&BString> = map.iter().filter_map(|mapping| mapping.local.as_ref()).collect();
     let mut tags = Vec::new();
-    for reference in refs.iter().filter(|reference| reference.name.starts_with(b"refs/tags/")) {
+    for reference in lacking {
         let Some(id) = reference.id else { continue };
         let target = reference.peeled.unwrap_or(id);
         let is_wanted = coming.contains(&target) || coming.contains(&id) || has_object(&target);
-        if is_wanted && !mapped.contains(&reference.name) && !has_ref(reference.name.as_bstr()) {
+        if is_wanted && !mapped.contains(&reference.name) {
             tags.push(Mapping {
                 remote: reference.name.clone(),
                 id,
@@ -366,9 +369,9 @@ mod tests {
         let branch = CurrentBranch::default();
         let asked = Asked { refspecs: &[], refmap: None, remote: &remote, branch: &branch, all_tags: false };
         let map = asked.map(&refs()).unwrap();
-        let followed = tags_to_follow(&refs(), &map, &|_| false, &|_| false);
+        let followed = tags_to_follow(&refs(), &map, &|_| false, &mut |_| false);
         assert_eq!(followed.iter().map(|m| m.remote.to_string()).collect::<Vec<_>>(), ["refs/tags/v1"]);
-        assert!(tags_to_follow(&refs(), &map, &|_| false, &|_| true).is_empty());
-        assert!(tags_to_follow(&refs(), &[], &|_| false, &|_| false).is_empty());
+        assert!(tags_to_follow(&refs(), &map, &|_| false, &mut |_| true).is_empty());
+        assert!(tags_to_follow(&refs(), &[], &|_| false, &mut |_| false).is_empty());
     }
 }

@@ -49,7 +49,8 @@ pub(super) fn tags_missing(
     map: &[Mapping],
     objects: &Objects,
 ) -> Vec<Mapping> {
-    tags_to_follow(refs, map, &|id| objects.contains(id), &|name| ours.find(name).is_some())
+    let mut near = 0;
+    tags_to_follow(refs, map, &|id| objects.contains(id), &mut |name| ours.has_near(name, &mut near))
 }
 
 /// What is asked for: each id once.

@@ -120,6 +120,13 @@ impl Packed {
         name.unwrap_or_default().as_bstr()
     }
 
+    /// The id of the ref whose name begins at `offset`.
+    pub(super) fn id_before(&self, offset: usize) -> Option<ObjectId> {
+        let end = offset.checked_sub(1)?;
+        let start = end.checked_sub(self.object_hash.len_in_hex())?;
+        text::id_of_hex(self.data.bytes().get(start..end)?)
+    }
+
     /// About how many refs begin with `prefix`, for whoever makes room for them.
     pub(super) fn count(&self, prefix: &BStr) -> usize {
         /// Longer than most.

@@ -22,8 +22,8 @@ pub struct Snapshot {
 /// Where a ref is.
 #[derive(Clone, Copy)]
 enum Place {
-    /// In the packed refs: where its name begins, in bytes, how long it is, and the id before it.
-    Packed(usize, usize, ObjectId),
+    /// In the packed refs: where its name begins, in bytes, and how long it is. There may be many: the id is read anew.
+    Packed(usize, u32),
     /// Among the loose ones.
     Loose(usize),
 }
@@ -78,7 +78,9 @@ impl Snapshot {
             }
             let is_hidden = names.peek().is_some_and(|(_, (name, _))| name.as_bstr() == entry.name);
             if !is_hidden && is_valid_name(entry.name) {
-                places.push(Place::Packed(name_at, entry.name.len(), entry.id));
+                // no system has room for a longer one
+                let length = u32::try_from(entry.name.len()).map_err(|_| super::bad_name(entry.name))?;
+                places.push(Place::Packed(name_at, length));
             }
         }
         places.extend(names.filter_map(place));
@@ -111,6 +113,16 @@ impl Snapshot {
     /// As [`Self::resolve`], for who asks for many names in about the order they have here. `near` is where the last was
     /// found, and is moved.
     pub fn resolve_near(&self, name: &BStr, near: &mut usize) -> Option<ObjectId> {
+        let seen = self.seen(*self.places.get(self.search_near(name, near)?)?)?;
+        if seen.symbolic.is_some() { self.resolve(name) } else { seen.id }
+    }
+
+    /// Whether there is a ref `name`, wherever it leads; `near` as in [`Self::resolve_near`].
+    pub fn has_near(&self, name: &BStr, near: &mut usize) -> bool {
+        self.search_near(name, near).is_some()
+    }
+
+    fn search_near(&self, name: &BStr, near: &mut usize) -> Option<usize> {
         let is_there = |at: usize| self.places.get(at).is_some_and(|place| self.name(*place) == name);
         let at = if is_there(*near) {
             *near
@@ -120,8 +132,7 @@ impl Snapshot {
             found.ok()?
         };
         *near = at + 1;
-        let seen = self.seen(*self.places.get(at)?)?;
-        if seen.symbolic.is_some() { self.resolve(name) } else { seen.id }
+        Some(at)
     }
 
     /// Whether `name` is a symbolic ref.
@@ -154,14 +165,16 @@ impl Snapshot {
 
     fn name(&self, place: Place) -> &BStr {
         match place {
-            Place::Packed(at, length, _) => self.packed.name_at(at, length),
+            Place::Packed(at, length) => self.packed.name_at(at, length as usize),
             Place::Loose(at) => self.loose.get(at).map_or(b"".as_bstr(), |(name, _)| name.as_bstr()),
         }
     }
 
     fn seen(&self, place: Place) -> Option<Seen<'_>> {
         match place {
-            Place::Packed(.., id) => Some(Seen { name: self.name(place), id: Some(id), symbolic: None }),
+            Place::Packed(at, _) => {
+                Some(Seen { name: self.name(place), id: self.packed.id_before(at), symbolic: None })
+            }
             Place::Loose(at) => match self.loose.get(at)? {
                 (name, Some(Target::Id(id))) => {
                     Some(Seen { name: name.as_bstr(), id: Some(*id), symbolic: None })
@@ -225,6 +238,8 @@ mod tests {
                 snapshot.resolve(name.into()),
                 "{name}"
             );
+            let is_there = snapshot.find(name.into()).is_some();
+            assert_eq!(snapshot.has_near(name.into(), &mut 0), is_there, "{name}");
         }
     }
 
