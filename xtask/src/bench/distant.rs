@@ -14,9 +14,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 
+use super::git::{git, hermetic};
 use super::program::Program;
 use super::report::say;
-use super::{Bench, TURNS, allowed, git, hermetic};
+use super::{Bench, TURNS, allowed};
 
 /// How far away the server is.
 const ROUND_TRIP: Duration = Duration::from_millis(50);

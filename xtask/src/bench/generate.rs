@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{git, hermetic, large, target};
+use super::git::{git, hermetic};
+use super::{large, target};
 
 /// A repository for each bench: its name, and who writes it as a stream of git fast-import.
 const KINDS: [(&str, Writer); 5] =

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::{git, hermetic};
+use super::git::{git, hermetic};
 
 /// Commits, each of which changes one text file.
 const COMMITS: usize = 20_000;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use super::{hermetic, target};
+use super::git::hermetic;
+use super::target;
 
 /// One of the programs.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,14 +1,16 @@
 //! Rows of the table that a server makes alone, or that need another server than the others.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
 
 use super::distant::{MODULES, Server};
+use super::git::{git, link, said_by_git};
+use super::measure::compare;
 use super::report::say;
-use super::{Bench, TURNS, TURNS_WHOLE, compare, git, link, program, said_by_git};
+use super::{Bench, TURNS, TURNS_WHOLE, program};
 
 /// What an upload-pack is asked for besides the wants.
 const CAPABILITIES: [&str; 3] = ["thin-pack", "ofs-delta", "no-progress"];
@@ -49,14 +51,7 @@ impl Bench {
     pub(super) fn produce(&self) -> Result<()> {
         let request = self.directory.join("request");
         fs::write(&request, self.whole()?)?;
-        let plain = self.directory.join(self.fresh("plain.git")?);
-        link(&self.source, &plain)?;
-        for entry in fs::read_dir(plain.join("objects/pack"))? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "bitmap") {
-                fs::remove_file(path)?;
-            }
-        }
+        let plain = self.without_bitmap()?;
         for (title, place) in [("bitmap", &self.source), ("no bitmap", &plain)] {
             let title = format!("upload-pack, {title}");
             compare(&title, (TURNS_WHOLE, program::c_gits()), |program| {
@@ -72,12 +67,22 @@ impl Bench {
         Ok(())
     }
 
+    /// A copy of the source that has no bitmap.
+    pub(super) fn without_bitmap(&self) -> Result<PathBuf> {
+        let plain = self.directory.join(self.fresh("plain.git")?);
+        link(&self.source, &plain)?;
+        for entry in fs::read_dir(plain.join("objects/pack"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "bitmap") {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(plain)
+    }
+
     /// The request for all that the source has, in protocol version 0, which needs no word from the environment.
     fn whole(&self) -> Result<String> {
-        let ids = said_by_git(&self.source, &["for-each-ref", "--format=%(objectname)"])?;
-        let mut ids: Vec<&str> = ids.lines().collect();
-        ids.sort_unstable();
-        ids.dedup();
+        let ids = self.tips()?;
         let mut request = String::new();
         for (at, id) in ids.iter().enumerate() {
             let capabilities = if at == 0 { format!(" {}", CAPABILITIES.join(" ")) } else { String::new() };
@@ -87,9 +92,18 @@ impl Bench {
         request.push_str(&packet("done\n"));
         Ok(request)
     }
+
+    /// What the refs of the source name, each once.
+    pub(super) fn tips(&self) -> Result<Vec<String>> {
+        let ids = said_by_git(&self.source, &["for-each-ref", "--format=%(objectname)"])?;
+        let mut ids: Vec<String> = ids.lines().map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    }
 }
 
 /// `text` as a pkt-line.
-fn packet(text: &str) -> String {
+pub(super) fn packet(text: &str) -> String {
     format!("{:04x}{text}", text.len() + 4)
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 
-use super::{hermetic, said_by_git};
+use super::git::{hermetic, said_by_git};
 
 /// `git daemon`, which serves the directory of a bench.
 pub(super) struct Daemon {
