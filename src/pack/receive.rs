@@ -72,7 +72,7 @@ pub fn receive_at(
 }
 
 /// Whether a pack of `count` objects becomes loose ones.
-fn unpacks(count: u32, options: &Options<'_>) -> bool {
+pub(super) fn unpacks(count: u32, options: &Options<'_>) -> bool {
     count < options.unpack_limit && options.promisor.is_none()
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Passed {
     pub held: Held,
     pub table: Table,
     pack_id: ObjectId,
-    count: u32,
+    pub count: u32,
     bytes: u64,
 }
 

@@ -10,7 +10,7 @@ use super::fsck::{Checker, Rules, Special};
 use super::inflate::Inflater;
 use super::links::Malformed;
 use super::placement::Placement;
-use super::receive::Passed;
+use super::receive::{Passed, unpacks};
 use super::table::{Pack, Table};
 use super::{Bases, Error, Options, map};
 use crate::progress::Progress;
@@ -50,7 +50,9 @@ pub(super) fn check(
             continue;
         }
         let object = kind.map(|kind| (kind, content.as_slice()));
-        checker.check_special(&id, special, object).map_err(|error| refused(kind, error))?;
+        // seen in git 2.47.3: where objects are unpacked, blobs are looked at last
+        let in_turn = kind.filter(|_| !unpacks(passed.count, options));
+        checker.check_special(&id, special, object).map_err(|error| refused(in_turn, error))?;
     }
     Ok(())
 }

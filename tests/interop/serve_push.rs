@@ -3,102 +3,16 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
 
 use bstr::ByteSlice;
 
-use crate::support::{Format, Git, Run, Sandbox, Stream, build, sandbox, state};
-
-/// A repository to push from, and two equal ones to push to: one behind C git's server, one behind gitr's.
-pub struct Pushed<'a> {
-    pub sandbox: Sandbox,
-    client: &'a Git,
-}
-
-impl<'a> Pushed<'a> {
-    pub fn new(client: &'a Git, format: Format) -> Self {
-        let sandbox = Sandbox::new();
-        for name in ["work.git", "theirs.git", "ours.git"] {
-            build::project(&sandbox, &sandbox.path(name), format, 12);
-        }
-        Self { sandbox, client }
-    }
-
-    fn places(&self) -> [PathBuf; 2] {
-        ["theirs.git", "ours.git"].map(|name| self.sandbox.path(name))
-    }
-
-    /// Changes both repositories that are pushed to.
-    pub fn prepare(&self, change: impl Fn(&Sandbox, &Path)) {
-        for place in self.places() {
-            change(&self.sandbox, &place);
-        }
-    }
-
-    pub fn configure(&self, key: &str, value: &str) {
-        self.prepare(|sandbox, place| drop(sandbox.git(place, &["config", key, value]).success()));
-    }
-
-    pub fn hook(&self, name: &str, script: &str) {
-        self.prepare(|_, place| {
-            fs::create_dir_all(place.join("hooks")).unwrap();
-            let file = place.join("hooks").join(name);
-            fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        });
-    }
-
-    pub fn grow(&self, commits: std::ops::Range<usize>) {
-        let mut stream = Stream::onto("main");
-        stream.history(commits);
-        stream.import(&self.sandbox, &self.sandbox.path("work.git"));
-    }
-
-    /// Pushes to both; the client has to see the same, and both repositories have to be the same afterwards.
-    #[track_caller]
-    pub fn same(&self, arguments: &[&str]) -> Run {
-        let gitr = format!("--receive-pack='{}' receive-pack", sandbox::gitr_program().display());
-        let [theirs, ours] = [("theirs.git", "--receive-pack=git receive-pack"), ("ours.git", gitr.as_str())]
-            .map(|(name, program)| {
-                let url = format!("file://{}", self.sandbox.path(name).display());
-                let words = ["push", program, &url].into_iter().chain(arguments.iter().copied());
-                self.sandbox.git_of(self.client, &self.sandbox.path("work.git"), &words.collect::<Vec<_>>())
-            });
-        let told = |run: &Run| {
-            // C git stumbles where history is cut off, without harm
-            let is_said = |line: &&str| !line.starts_with("error: Could not read ");
-            let said: Vec<&str> = run.stderr.to_str().unwrap().lines().filter(is_said).collect();
-            let text = format!("{}\n{}\n{}", run.status, run.stdout, said.join("\n"));
-            text.replace("theirs.git", "X.git").replace("ours.git", "X.git")
-        };
-        assert_eq!(told(&ours), told(&theirs), "{arguments:?}: {ours:?}");
-        let [theirs, here] = self.places().map(|place| self.state(&place));
-        assert_eq!(here, theirs, "{arguments:?}");
-        self.sandbox.git(&self.sandbox.path("ours.git"), &["fsck", "--strict"]).success();
-        ours
-    }
-
-    fn state(&self, place: &Path) -> String {
-        let refs = self.sandbox.git(place, &["for-each-ref"]).success().stdout;
-        let objects =
-            self.sandbox.git(place, &["cat-file", "--batch-all-objects", "--batch-check"]).success();
-        let left: Vec<PathBuf> = state::everything(place)
-            .into_iter()
-            .filter(|path| {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                name.starts_with("tmp_") || path.extension().is_some_and(|extension| extension == "lock")
-            })
-            .collect();
-        let logs = self.sandbox.git(place, &["reflog", "show", "--all", "--format=%H %gd %gs"]).stdout;
-        let shallow = fs::read_to_string(place.join("shallow")).unwrap_or_default();
-        format!("{refs}{}{logs}{left:?}{shallow}", objects.stdout)
-    }
-}
+use crate::serve_pair::Pair;
+use crate::support::{Format, Git, Run, Sandbox, Stream, build, sandbox};
 
 #[test]
 fn pushes_do_what_c_git_does() {
     for client in Git::all() {
-        let pushed = Pushed::new(client, Format::Sha1);
+        let pushed = Pair::bare(client, Format::Sha1);
         pushed.configure("core.logAllRefUpdates", "true");
         pushed.grow(12..20);
         pushed.same(&["main", "main:refs/heads/new/one", "v1.0:refs/tags/other"]);
@@ -118,7 +32,7 @@ fn pushes_do_what_c_git_does() {
 
 #[test]
 fn pushes_of_sha256_are_those_of_c_git() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha256);
+    let pushed = Pair::bare(Git::reference(), Format::Sha256);
     pushed.grow(12..20);
     pushed.same(&["main", "main:refs/heads/new", ":topic"]);
 }
@@ -126,7 +40,7 @@ fn pushes_of_sha256_are_those_of_c_git() {
 /// A commit whose author has no address: with few objects, and with many.
 #[test]
 fn objects_against_the_rules_are_refused() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.fsckObjects", "true");
     let work = pushed.sandbox.path("work.git");
     let tree = pushed.sandbox.git(&work, &["rev-parse", "main^{tree}"]).success().line();
@@ -145,7 +59,7 @@ fn objects_against_the_rules_are_refused() {
 /// `receive.fsck.*` with words that mean nothing: at once, once there is something to check, or not at all.
 #[test]
 fn rules_that_make_no_sense_are_told_of_as_c_git_tells_them() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.grow(12..14);
     for checks in ["true", "false"] {
         pushed.configure("receive.fsckObjects", checks);
@@ -171,7 +85,7 @@ fn rules_that_make_no_sense_are_told_of_as_c_git_tells_them() {
 /// The option that C git's own tests have for thin packs.
 #[test]
 fn a_thin_pack_is_refused_where_none_is_welcome() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     let work = pushed.sandbox.path("work.git");
     let gitr = sandbox::gitr_program();
     let program = format!("--receive-pack='{}' receive-pack --reject-thin-pack-for-testing", gitr.display());
@@ -193,7 +107,7 @@ fn a_thin_pack_is_refused_where_none_is_welcome() {
 
 #[test]
 fn the_configuration_refuses_what_it_refuses_in_c_git() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.denyDeletes", "true");
     pushed.same(&[":topic"]);
     pushed.configure("receive.denyNonFastForwards", "true");
@@ -224,7 +138,7 @@ fn the_configuration_refuses_what_it_refuses_in_c_git() {
 
 #[test]
 fn hooks_are_asked_and_told_as_c_git_asks_them() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.advertisePushOptions", "true");
     let told = "cat; pwd | sed s/theirs/ours/; env | grep ^GIT_PUSH | sort; echo \"$GIT_DIR $#: $*\"";
     pushed
@@ -255,7 +169,7 @@ printf 0000"#;
 /// What the `proc-receive` hook says, and what becomes of it.
 #[test]
 fn the_proc_receive_hook_does_what_it_does_for_c_git() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.advertisePushOptions", "true");
     pushed.configure("receive.procReceiveRefs", "refs/for");
     pushed.hook("pre-receive", "sed 's/^/before: /'");
@@ -302,7 +216,7 @@ fn the_proc_receive_hook_does_what_it_does_for_c_git() {
 /// Hooks that do not speak as they should.
 #[test]
 fn a_proc_receive_hook_that_fails_is_told_of_as_c_git_tells_it() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.procReceiveRefs", "refs/for");
     pushed.grow(12..14);
     for script in ["head -c 18 >/dev/null; printf '000dversion=20000'", "head -c 18 >/dev/null"] {
@@ -318,7 +232,7 @@ fn a_proc_receive_hook_that_fails_is_told_of_as_c_git_tells_it() {
 /// Which commands are for the hook.
 #[test]
 fn the_proc_receive_hook_gets_the_commands_that_c_git_gives_it() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.hook("proc-receive", PROC_RECEIVE);
     pushed.prepare(|_, place| fs::write(place.join("hooks/answer"), "exit 1\n").unwrap());
     pushed.grow(12..14);
@@ -340,72 +254,10 @@ fn the_proc_receive_hook_gets_the_commands_that_c_git_gives_it() {
     }
 }
 
-/// Signs with something that is no signature, of the kind that the file `kind` beside it names.
-const SIGN: &str = r#"
-cat >/dev/null; kind=$(cat "${0%/*}/kind"); echo '[GNUPG:] SIG_CREATED D' >&2
-echo "-----BEGIN $kind-----"; echo abc; echo "-----END $kind-----""#;
-
-/// Notes how it was asked, and answers with the file `answer` beside it.
-const JUDGE: &str = r#"
-{ echo "$*" | sed 's,/[^ ]*vtag[^ ]*\|/[^ ]*/[.]tmp[^ ]*,<signature>,'
-sed -e 's/ [0-9]* +0000/ <time>/' -e 's/^nonce .*/nonce/' -e s/theirs/ours/; } >>"${0%/*}/asked"
-sed 's/^/[GNUPG:] /' "${0%/*}/answer""#;
-
-/// Tells what the server thinks of the certificate, and removes it, since each has another id.
-const TELL_CERTIFICATE: &str = r#"
-cat; env | grep '^GIT_PUSH_CERT' | grep -v 'CERT=\|NONCE=' | sort
-git cat-file blob $GIT_PUSH_CERT | sed -n -e '/^-----/p' -e '/^0/p'
-test -n "$GIT_QUARANTINE_PATH" || rm -f objects/$(echo $GIT_PUSH_CERT | sed 's|^..|&/|')"#;
-
-/// What programs say of a signature, and how they are asked.
-#[test]
-fn signatures_are_judged_as_c_git_judges_them() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
-    let work = pushed.sandbox.path("work.git");
-    let program = |place: &Path, name: &str, script: &str| {
-        fs::write(place.join(name), format!("#!/bin/sh{script}\n")).unwrap();
-        fs::set_permissions(place.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-        place.join(name).display().to_string()
-    };
-    let sign = program(&work, "sign", SIGN);
-    pushed.sandbox.git(&work, &["config", "gpg.program", &sign]).success();
-    pushed.prepare(|sandbox, place| {
-        let judge = program(place, "judge", JUDGE);
-        for key in ["gpg.program", "gpg.x509.program"] {
-            drop(sandbox.git(place, &["config", key, &judge]).success());
-        }
-    });
-    pushed.configure("receive.certNonceSeed", "seed");
-    pushed.configure("receive.advertisePushOptions", "true");
-    for name in ["pre-receive", "post-receive"] {
-        pushed.hook(name, TELL_CERTIFICATE);
-    }
-    pushed.grow(12..14);
-    for (number, (kind, answer)) in [
-        ("PGP SIGNATURE", "GOODSIG 0123 N <e>\nTRUST_NEVER 0 pgp"),
-        ("PGP SIGNATURE", "ERRSIG 0123 1 2 3\nNO_PUBKEY 0123"),
-        ("PGP SIGNATURE", "GOODSIG 0123 N <e>\nBADSIG 0123 N <e>"),
-        ("PGP MESSAGE", "EXPKEYSIG 0123 N <e>"),
-        ("SIGNED MESSAGE", "BADSIG 0123 N <e>"),
-        ("PGP SIGNATURE", ""),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        fs::write(work.join("kind"), kind).unwrap();
-        pushed.prepare(|_, place| fs::write(place.join("answer"), format!("{answer}\n")).unwrap());
-        let name = format!("main:refs/heads/{number}");
-        let run = pushed.same(&["--signed", "-o", "a", "-o", "b", &name]);
-        assert!(run.complains_of("GIT_PUSH_CERT_STATUS"), "{run:?}");
-    }
-    let [theirs, ours] = pushed.places().map(|place| fs::read_to_string(place.join("asked")).unwrap());
-    assert_eq!(ours, theirs);
-}
-
 /// `receive.updateServerInfo`.
 #[test]
 fn the_files_for_dumb_clients_are_written_after_a_push() {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.configure("receive.updateServerInfo", "true");
     pushed.configure("receive.unpackLimit", "1");
     pushed.grow(12..14);

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use crate::serve_push::Pushed;
-use crate::support::{Format, Git, Run, Stream, build, sandbox, state};
+use crate::serve_pair::Pair;
+use crate::support::{Format, Git, Stream, build, state};
 
 /// The branch with the short history.
 const OTHER: &str = "other:refs/heads/other";
 
-impl Pushed<'_> {
+impl Pair<'_> {
     /// Takes the last commits of a history that nobody else knows into what is pushed from.
     fn fetch_other(&self, depth: usize) {
         let other = self.sandbox.path("other.git");
@@ -36,22 +36,14 @@ impl Pushed<'_> {
         stream.import(&self.sandbox, &self.sandbox.path("work.git"));
     }
 
-    /// Pushes to our own server alone.
-    fn push(&self, arguments: &[&str]) -> Run {
-        let program = format!("--receive-pack='{}' receive-pack", sandbox::gitr_program().display());
-        let url = format!("file://{}", self.sandbox.path("ours.git").display());
-        let words = [&["push", &program, &url], arguments].concat();
-        self.sandbox.git(&self.sandbox.path("work.git"), &words)
-    }
-
     /// The shallow boundary of our own server.
     fn boundary(&self) -> String {
         fs::read_to_string(self.sandbox.path("ours.git/shallow")).unwrap_or_default()
     }
 }
 
-fn pushed() -> Pushed<'static> {
-    let pushed = Pushed::new(Git::reference(), Format::Sha1);
+fn pushed() -> Pair<'static> {
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
     pushed.fetch_other(2);
     pushed
 }
@@ -59,7 +51,7 @@ fn pushed() -> Pushed<'static> {
 #[test]
 fn new_ends_of_history_are_refused_unless_they_are_welcome() {
     for client in Git::all() {
-        let pushed = Pushed::new(client, Format::Sha1);
+        let pushed = Pair::bare(client, Format::Sha1);
         pushed.fetch_other(2);
         let run = pushed.same(&[OTHER]);
         assert!(run.complains_of("shallow update not allowed"), "{run:?}");
@@ -109,7 +101,7 @@ fn each_ref_brings_its_own_end_of_history() {
     fs::remove_dir_all(&ours).unwrap();
     build::empty(&pushed.sandbox, &ours, Format::Sha1);
     pushed.configure("receive.shallowUpdate", "true");
-    let run = pushed.push(&["third", "main", OTHER, "short"]).success();
+    let run = pushed.ours(&["third", "main", OTHER, "short"]).success();
     assert_eq!(pushed.boundary().lines().count(), 2, "{run:?}");
     state::assert_sound(&pushed.sandbox, &ours);
 }
@@ -178,13 +170,13 @@ fn an_atomic_push_is_all_or_nothing() {
     let ours = pushed.sandbox.path("ours.git");
     let before = pushed.sandbox.git(&ours, &["for-each-ref"]).success().stdout;
     let atomic = ["--atomic", OTHER, "main:refs/heads/whole"];
-    let run = pushed.push(&atomic);
+    let run = pushed.ours(&atomic);
     assert!(run.complains_of("shallow update not allowed"), "{run:?}");
     assert!(run.complains_of("atomic push fail"), "{run:?}");
     pushed.configure("receive.shallowUpdate", "true");
     fs::write(ours.join("shallow.lock"), "").unwrap();
     for words in [&atomic[..], &[OTHER]] {
-        let run = pushed.push(words);
+        let run = pushed.ours(words);
         assert!(
             run.complains_of("shallow error") && run.complains_of("shallow.lock': File exists"),
             "{run:?}"
@@ -193,7 +185,7 @@ fn an_atomic_push_is_all_or_nothing() {
     assert_eq!(pushed.sandbox.git(&ours, &["for-each-ref"]).success().stdout, before);
     assert_eq!(pushed.boundary(), "");
     fs::remove_file(ours.join("shallow.lock")).unwrap();
-    pushed.push(&atomic).success();
+    pushed.ours(&atomic).success();
     assert_eq!(pushed.boundary().lines().count(), 1);
     state::assert_sound(&pushed.sandbox, &ours);
 }
