@@ -18,7 +18,7 @@ use bstr::ByteSlice;
 use self::settings::Settings;
 use super::{Error, Served, Watch};
 use crate::protocol::Version;
-use crate::repo::{Environment, Repository};
+use crate::repo::{Environment, Objects, Repository};
 use crate::telemetry;
 
 mod advertise;
@@ -30,6 +30,7 @@ mod elsewhere;
 mod fetch;
 mod filter;
 mod hook;
+mod reach;
 mod reachable;
 mod send;
 mod settings;
@@ -98,6 +99,11 @@ impl<'a> UploadPack<'a> {
             Version::V2 => self.serve_v2(input, out),
             Version::V0 | Version::V1 => self.serve_v0(version, input, out),
         }
+    }
+
+    /// The objects, of which walks end once nobody waits for them.
+    fn objects(&self) -> Result<Objects, Error> {
+        Ok(self.repo.objects()?.stopped_by(self.watch.stop_flag()))
     }
 
     fn serve_v2(&self, input: &mut dyn BufRead, out: &mut (dyn Write + Send)) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 //! A service seen from outside: what it may be asked for at most, how it is stopped, and what it tells of its work.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
@@ -19,7 +19,7 @@ pub const TARGET: &str = "gitr::request";
 #[derive(Debug, Default)]
 pub struct Watch {
     limits: Limits,
-    is_stopped: AtomicBool,
+    is_stopped: Arc<AtomicBool>,
     account: Mutex<Account>,
 }
 
@@ -146,6 +146,11 @@ impl Watch {
     /// Whether the work is to end.
     pub fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// What is set once the work is to end.
+    pub(super) fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_stopped)
     }
 
     /// What is known by now.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -64,6 +65,8 @@ pub struct Objects {
     promise: Promise,
     /// Whether bitmaps are believed (`pack.useBitmaps`).
     uses_bitmaps: bool,
+    /// Set once nobody waits for a walk any more.
+    is_stopped: Arc<AtomicBool>,
 }
 
 impl Repository {
@@ -114,6 +117,7 @@ impl Objects {
             peeled: Arc::default(),
             promise: Promise::default(),
             uses_bitmaps: true,
+            is_stopped: Arc::default(),
         })
     }
 
@@ -126,6 +130,12 @@ impl Objects {
     #[cfg(test)]
     pub(in crate::repo) fn open_for_test(objects_dir: PathBuf, object_hash: gix_hash::Kind) -> Self {
         Self::at(objects_dir, object_hash).expect("objects")
+    }
+
+    /// Lets walks over commits end with an error of the kind `Interrupted` once `flag` is set.
+    #[must_use]
+    pub fn stopped_by(self, flag: Arc<AtomicBool>) -> Self {
+        Self { is_stopped: flag, ..self }
     }
 
     /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
@@ -167,7 +177,14 @@ impl Objects {
     }
 
     /// The commit `id`, from the commit-graph where it is there; `None` if there is no such object or it is no commit.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read, or nobody waits for it any more.
     pub fn commit(&mut self, id: &oid) -> io::Result<Option<Commit>> {
+        if self.is_stopped.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         if let Some(known) = self.commits.get(id) {
             return Ok(Some(known.clone()));
         }

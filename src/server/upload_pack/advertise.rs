@@ -62,7 +62,7 @@ impl UploadPack<'_> {
         if let Some(id) = head.and_then(|head| head.id) {
             lines.write(&id, &[b"HEAD"])?;
         }
-        let objects = self.repo.objects()?;
+        let objects = self.objects()?;
         self.refs.each(&["refs/".into()], &mut |served| {
             if served.is_hidden {
                 return Ok(());

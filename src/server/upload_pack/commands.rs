@@ -73,7 +73,7 @@ impl UploadPack<'_> {
     }
 
     fn ls_refs(&self, request: &ls_refs::Request, out: &mut dyn Write) -> Result<(), Error> {
-        let objects = self.repo.objects()?;
+        let objects = self.objects()?;
         let mut lines = Vec::with_capacity(LINES_LEN + DATA_LEN_MAX);
         let wants_head = request.prefixes.is_empty()
             || request.prefixes.iter().any(|prefix| b"HEAD".starts_with(prefix.as_slice()));
@@ -127,7 +127,7 @@ impl UploadPack<'_> {
             packets.data(harmless(&format!("ERR object-info: unexpected line: '{line}'")).as_bytes())?;
             return Ok(packets.flush()?);
         }
-        let objects = self.repo.objects()?;
+        let objects = self.objects()?;
         if asks_size {
             packets.data(b"size")?;
         }

@@ -5,6 +5,7 @@ use std::io;
 
 use gix_hash::ObjectId;
 
+use super::reach::Reach;
 use crate::pack::Kind;
 use crate::repo::Objects;
 
@@ -17,8 +18,10 @@ pub(super) struct Common {
     theirs: HashSet<ObjectId>,
     /// The date of the oldest commit among those that it named.
     oldest: Option<i64>,
-    /// Wanted commits that are known to lead to what it has.
-    reached: HashSet<ObjectId>,
+    /// Which wanted commits lead to what it has.
+    reach: Reach,
+    /// So many of the wants, from the first on, are known to.
+    reaching: usize,
 }
 
 /// What a `have` tells us.
@@ -34,7 +37,14 @@ pub(super) enum Told {
 
 impl Common {
     pub(super) fn new(objects: Objects) -> Self {
-        Self { objects, haves: Vec::new(), theirs: HashSet::new(), oldest: None, reached: HashSet::new() }
+        Self {
+            objects,
+            haves: Vec::new(),
+            theirs: HashSet::new(),
+            oldest: None,
+            reach: Reach::default(),
+            reaching: 0,
+        }
     }
 
     /// Takes note that the client has `id`. As in git 2.47.3, the parents of a commit are known to be there with it, and
@@ -50,9 +60,15 @@ impl Common {
             }
             return Told::News;
         };
-        self.oldest = Some(self.oldest.map_or(commit.date, |oldest| oldest.min(commit.date)));
+        let oldest = self.oldest.map_or(commit.date, |oldest| oldest.min(commit.date));
+        self.oldest = Some(oldest);
+        self.reach.allow(oldest);
         let is_news = self.theirs.insert(id);
-        self.theirs.extend(commit.parents);
+        self.reach.end_at(&id);
+        for parent in commit.parents {
+            self.theirs.insert(parent);
+            self.reach.end_at(&parent);
+        }
         if is_news {
             self.haves.push(id);
         }
@@ -60,38 +76,26 @@ impl Common {
     }
 
     /// Whether enough is known: every wanted commit leads to one that the client has, on a way that is no older than the
-    /// oldest of them.
+    /// oldest of them. `wants` are the same each time.
+    ///
+    /// # Errors
+    ///
+    /// If an object cannot be read, or nobody waits for the answer any more.
     pub(super) fn is_enough(&mut self, wants: &[ObjectId]) -> io::Result<bool> {
         if self.haves.is_empty() {
             return Ok(false);
         }
         let Some(oldest) = self.oldest else { return Ok(false) };
-        for want in wants {
+        for want in wants.get(self.reaching..).unwrap_or_default() {
             // what is no commit says nothing of the history
-            let Some((tip, Kind::Commit)) = self.objects.peel(want)? else { continue };
-            if !self.reaches(tip, oldest)? {
-                return Ok(false);
+            if let Some((tip, Kind::Commit)) = self.objects.peel(want)? {
+                let theirs = &self.theirs;
+                if !self.reach.reaches(tip, &mut self.objects, oldest, &|id| theirs.contains(id))? {
+                    return Ok(false);
+                }
             }
+            self.reaching += 1;
         }
         Ok(true)
-    }
-
-    fn reaches(&mut self, tip: ObjectId, oldest: i64) -> io::Result<bool> {
-        if self.reached.contains(&tip) {
-            return Ok(true);
-        }
-        let mut seen = HashSet::from([tip]);
-        let mut stack = vec![tip];
-        while let Some(id) = stack.pop() {
-            if self.theirs.contains(&id) {
-                self.reached.insert(tip);
-                return Ok(true);
-            }
-            let Some(commit) = self.objects.commit(&id)? else { continue };
-            if commit.date >= oldest {
-                stack.extend(commit.parents.into_iter().rev().filter(|parent| seen.insert(*parent)));
-            }
-        }
-        Ok(false)
     }
 }

@@ -8,7 +8,7 @@ use gix_hash::ObjectId;
 use super::UploadPack;
 use crate::pack::Kind;
 use crate::protocol::fetch::{Deepen, Request, ShallowUpdate};
-use crate::repo::{Objects, Repository};
+use crate::repo::Objects;
 use crate::server::Error;
 
 /// The depth that stands for all of the history: gitprotocol-pack(5) knows no other word for it.
@@ -105,16 +105,15 @@ impl Cut {
         Self { boundary: client, ..Self::default() }
     }
 
-    /// Moves the boundary `client` as `deepen` asks. `excluded` are the tips of `deepen-not`.
+    /// Moves the boundary `client` as `deepen` asks, on a history that ends at `own`. `excluded` are the tips of
+    /// `deepen-not`.
     pub(super) fn new(
-        repo: &Repository,
+        (mut objects, own): (Objects, &[ObjectId]),
         wants: &[ObjectId],
         client: Vec<ObjectId>,
         deepen: &Deepen,
         excluded: &[ObjectId],
     ) -> Result<Self, Refusal> {
-        let own = repo.shallow().map_err(io::Error::other)?;
-        let mut objects = repo.objects().map_err(io::Error::other)?;
         let by_list = deepen.since.is_some() || !deepen.not.is_empty();
         let depth = match deepen.depth {
             0 if by_list => by_revision(&mut objects, wants, deepen.since, excluded)?,
@@ -123,9 +122,9 @@ impl Cut {
             }
             depth if deepen.relative => {
                 let starts = reachable(&mut objects, wants, &client)?;
-                by_depth(&mut objects, &starts, depth.saturating_add(1), &own)?
+                by_depth(&mut objects, &starts, depth.saturating_add(1), own)?
             }
-            depth => by_depth(&mut objects, wants, depth, &own)?,
+            depth => by_depth(&mut objects, wants, depth, own)?,
         };
         Self::moved(&mut objects, client, depth)
     }

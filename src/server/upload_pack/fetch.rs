@@ -58,7 +58,7 @@ impl UploadPack<'_> {
         }
         self.watch.fetch(&request)?;
         self.check_allowed(&request)?;
-        let objects = self.repo.objects()?;
+        let objects = self.objects()?;
         let mut packets = Packets { out, in_bands: request.features.sideband_all };
         let wanted_refs = self.look_up(&request, &objects, &mut packets)?;
         let filter = self.filter_of(&request, &mut packets)?;
@@ -240,7 +240,8 @@ impl UploadPack<'_> {
             let text = "git upload-pack: deepen and deepen-since (or deepen-not) cannot be used together";
             return Err(Error::Refused(text.into()));
         }
-        Ok(Cut::new(self.repo, wants, client, deepen, excluded)?)
+        let own = self.repo.shallow()?;
+        Ok(Cut::new((self.objects()?, &own), wants, client, deepen, excluded)?)
     }
 }
 

@@ -68,7 +68,7 @@ impl UploadPack<'_> {
         let mut progress = Told::new(bands, !job.features.no_progress, &self.watch);
         let settings = pack_settings(self.repo, job.features.ofs_delta, &mut progress)?;
         let elsewhere = self.settings.elsewhere.blobs(self.repo)?;
-        let source = source(self.repo, &job.boundary)?;
+        let source = source(self.repo, &job.boundary)?.stopped_by(self.watch.stop_flag());
         let includes_tags = job.features.include_tag;
         let wanted = Wanted {
             wants: job.wants,

@@ -31,7 +31,7 @@ impl UploadPack<'_> {
         }
         self.watch.command("fetch", &request.preamble)?;
         self.watch.fetch(&request)?;
-        let mut objects = self.repo.objects()?;
+        let mut objects = self.objects()?;
         let mut packets = Packets { out: &mut *out, in_bands: false };
         let missing = request.wants.iter().find(|id| !objects.contains(id)).copied();
         let forbidden = match missing {
@@ -50,7 +50,7 @@ impl UploadPack<'_> {
             // the client only wanted to know its boundary
             return Ok(());
         }
-        let mut common = Common::new(self.repo.objects()?);
+        let mut common = Common::new(self.objects()?);
         let acknowledge = || self.acknowledge(&request, &mut common, input, out);
         let is_enough = self.watch.during(Phase::Negotiate, acknowledge)?;
         self.watch.tell(|account| account.common = common.haves.len());
