@@ -98,6 +98,7 @@ impl Repo {
             promisor: None,
             threads: 2,
             size_max_bytes: 0,
+            made_len_max: 0,
             to_end: true,
             fsck: None,
             shallow: &[],

@@ -28,6 +28,7 @@ fuzz_target!(|data: &[u8]| {
         promisor: None,
         threads: 1,
         size_max_bytes: 0,
+        made_len_max: 0,
         to_end: true,
         fsck: None,
         shallow: &[],

@@ -162,6 +162,7 @@ impl Job {
             promisor: arguments.promisor.as_ref().filter(|_| arguments.stdin).map(line),
             threads,
             size_max_bytes: arguments.input_size_max_bytes,
+            made_len_max: 0,
             to_end: true,
             fsck: self.rules.as_ref(),
             shallow: &self.shallow,

@@ -58,6 +58,8 @@ pub enum Limit {
     Prefixes,
     /// `server-option` lines.
     ServerOptions,
+    /// Bytes of an object that a delta of a push makes.
+    DeltaBytes,
 }
 
 /// What a limit counts.
@@ -71,7 +73,7 @@ enum Unit {
 /// Limit, name, unit, value where none is given, explanation.
 type Row = (Limit, &'static str, Unit, u64, &'static str);
 
-const TABLE: [Row; 25] = {
+const TABLE: [Row; 26] = {
     use Limit as L;
     use Unit::{Bytes, Count, Milliseconds};
     [
@@ -100,6 +102,8 @@ const TABLE: [Row; 25] = {
         (L::DeepenNots, "deepen-nots", Count, 1_000, "deepen-not lines of a request"),
         (L::Prefixes, "prefixes", Count, 65_535, "ref-prefix lines of a request"),
         (L::ServerOptions, "server-options", Count, 100, "server-option lines of a request"),
+        // git-config(1): of files that are longer than `core.bigFileThreshold` C git makes no deltas
+        (L::DeltaBytes, "delta-bytes", Bytes, 512 << 20, "an object that a delta of a push makes"),
     ]
 };
 
@@ -155,7 +159,7 @@ impl Limit {
     }
 
     fn row(self) -> &'static Row {
-        static ROWS: [Row; 25] = TABLE;
+        static ROWS: [Row; 26] = TABLE;
         ROWS.iter().find(|row| row.0 == self).unwrap_or(&ROWS[0])
     }
 }
@@ -214,6 +218,7 @@ impl Limits {
             server_options: self.count(Limit::ServerOptions),
             request_len: self.get(Limit::RequestBytes),
             inflation: self.get(Limit::Inflation),
+            made_len: self.get(Limit::DeltaBytes),
         }
     }
 }

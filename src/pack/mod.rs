@@ -122,6 +122,9 @@ pub struct Options<'a> {
     pub threads: usize,
     /// The largest pack accepted, in bytes; 0 means any.
     pub size_max_bytes: u64,
+    /// The largest object that a delta may make, in bytes; 0 means any. The other bytes of an object come with the pack, but
+    /// a delta of some hundred bytes can make gigabytes.
+    pub made_len_max: u64,
     /// Whether bytes after the pack's trailer are an error. False where the stream goes on, as a bare v0 pipe may.
     pub to_end: bool,
     /// What objects are checked for beyond being readable; `None`: nothing (`transfer.fsckObjects`).
@@ -228,6 +231,18 @@ pub enum Error {
         offset: u64,
         /// What is wrong.
         message: String,
+    },
+    /// A delta makes more than [`Options::made_len_max`].
+    #[error(
+        "pack has bad object at offset {offset}: delta makes {len} bytes, more than the {len_max} that are taken"
+    )]
+    DeltaTooLarge {
+        /// Where the entry begins, in bytes from the start of the stream.
+        offset: u64,
+        /// The bytes of what it makes, as it says itself.
+        len: u64,
+        /// The limit.
+        len_max: u64,
     },
     /// The pack as a whole is not what it should be.
     #[error("{0}")]

@@ -41,7 +41,7 @@ pub(super) fn read_entries(
             Namer::here(found, hash)
         };
         let mut reader = EntryReader {
-            table: Table::new(hash),
+            table: Table::new(hash, options.made_len_max),
             hash,
             links: Collector::new(found, hash),
             namer,

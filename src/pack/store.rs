@@ -65,6 +65,7 @@ pub(super) fn store_produced(
         promisor: None,
         threads: 1,
         size_max_bytes: 0,
+        made_len_max: 0,
         to_end: true,
         fsck: None,
         shallow: &[],

@@ -88,12 +88,15 @@ pub(super) struct Table {
     pub deltas: u64,
     /// Where the last entry ends, in bytes.
     pub end: u64,
+    /// The largest object that a delta may make, in bytes; 0 means any.
+    made_len_max: u64,
     kept: Vec<u8>,
 }
 
 impl Table {
-    /// One without entries, for objects whose ids are of the kind `hash`.
-    pub fn new(hash: gix_hash::Kind) -> Self {
+    /// One without entries, for objects whose ids are of the kind `hash`, and no longer than `made_len_max` where a delta
+    /// makes them.
+    pub fn new(hash: gix_hash::Kind, made_len_max: u64) -> Self {
         Self {
             entries: Vec::new(),
             ids: Vec::new(),
@@ -102,6 +105,7 @@ impl Table {
             ref_deltas: Vec::new(),
             deltas: 0,
             end: 0,
+            made_len_max,
             kept: Vec::new(),
         }
     }
@@ -365,10 +369,22 @@ impl<'a> Pack<'a> {
             self.inflate(index, inflater, buffer)?;
             buffer
         };
+        self.check_made(index, delta)?;
         delta::apply_noting(base, delta, out, note).map_err(|_| match self.table.entry(index) {
             Some(entry) => bad_object(entry, "failed to apply delta"),
             None => Error::BadPack("failed to apply delta".into()),
         })
+    }
+
+    /// Refuses a delta that says that it makes more than is taken.
+    fn check_made(self, index: u32, delta: &[u8]) -> Result<(), Error> {
+        let (len, len_max) = (delta::result_size(delta).unwrap_or(0), self.table.made_len_max);
+        match self.table.entry(index) {
+            Some(entry) if len_max > 0 && len > len_max => {
+                Err(Error::DeltaTooLarge { offset: entry.offset, len, len_max })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Puts the whole object of a resolved entry into `out`, through all its deltas.

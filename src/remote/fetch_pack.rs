@@ -146,6 +146,7 @@ pub fn fetch_pack(
         promisor: request.promisor.clone(),
         threads: 0,
         size_max_bytes: 0,
+        made_len_max: 0,
         to_end: negotiated.side_band != SideBand::None,
         fsck: rules.as_ref(),
         shallow: &boundary,

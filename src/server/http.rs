@@ -252,7 +252,9 @@ impl Site {
             Service::UploadPack => {
                 UploadPack::new(repo, conversation)?.watched(&self.watch).serve(version, input, out)
             }
-            Service::ReceivePack => ReceivePack::new(repo, conversation)?.serve(version, input, out),
+            Service::ReceivePack => {
+                ReceivePack::new(repo, conversation)?.watched(&self.watch).serve(version, input, out)
+            }
         }
     }
 

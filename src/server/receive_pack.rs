@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
@@ -20,7 +21,7 @@ use self::hooks::Hooks;
 use self::quarantine::Quarantine;
 use self::settings::Settings;
 use super::upload_pack::Conversation;
-use super::{Error, Served, server_info};
+use super::{Error, Served, Watch, server_info};
 use crate::protocol::Version;
 use crate::protocol::fetch::SideBand;
 use crate::protocol::pktline::{write_flush, write_line};
@@ -48,6 +49,7 @@ pub struct ReceivePack<'a> {
     refs: Served<'a>,
     settings: Settings,
     conversation: Conversation,
+    watch: Arc<Watch>,
     /// What a client that signs its push has to sign with it, if signed pushes are taken.
     nonce: Option<Nonce>,
     rejects_thin: bool,
@@ -112,9 +114,17 @@ impl<'a> ReceivePack<'a> {
             rejects_thin: false,
             settings,
             conversation,
+            watch: Arc::default(),
             checked_out: OnceCell::new(),
             objects: OnceCell::new(),
         })
+    }
+
+    /// Lets `watch` limit the work.
+    #[must_use]
+    pub fn watched(mut self, watch: &Arc<Watch>) -> Self {
+        self.watch = Arc::clone(watch);
+        self
     }
 
     /// Says how the one who started us calls the repository, which goes into nonces: a dot where this is not said, as it is

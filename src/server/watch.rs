@@ -42,6 +42,8 @@ pub struct Limits {
     pub request_len: u64,
     /// How many times as long a request may become when it is inflated.
     pub inflation: u64,
+    /// Bytes of an object that a delta of a push makes; 0 means any.
+    pub made_len: u64,
 }
 
 /// A part of the work.
@@ -107,6 +109,7 @@ impl Default for Limits {
             server_options: usize::MAX,
             request_len: u64::MAX,
             inflation: u64::MAX,
+            made_len: 0,
         }
     }
 }

@@ -66,6 +66,7 @@ pub fn unbundle(
         promisor: header.filter.as_ref().map(|_| "from-bundle\n".into()),
         threads: 0,
         size_max_bytes: 0,
+        made_len_max: 0,
         to_end: true,
         fsck: rules.as_ref(),
         shallow: &boundary,

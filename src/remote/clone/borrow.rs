@@ -139,6 +139,7 @@ fn repack(
         promisor: None,
         threads: 0,
         size_max_bytes: 0,
+        made_len_max: 0,
         to_end: true,
         // they were checked when they came, or are those of a neighbour
         fsck: None,

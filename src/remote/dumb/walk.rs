@@ -254,6 +254,7 @@ impl Walk<'_> {
             promisor: None,
             threads: 0,
             size_max_bytes: PACK_LEN_MAX,
+            made_len_max: 0,
             to_end: true,
             fsck: rules.as_ref(),
             shallow: &boundary,

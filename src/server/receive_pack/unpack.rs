@@ -56,6 +56,7 @@ impl ReceivePack<'_> {
             promisor: None,
             threads: 0,
             size_max_bytes: self.settings.input_size_max,
+            made_len_max: self.watch.limits().made_len,
             to_end: false,
             fsck,
             // where the client's history ends is for the check of the history to know
@@ -68,7 +69,12 @@ impl ReceivePack<'_> {
         }
         match received {
             Ok(received) => Ok(Some(received)),
-            Err(error) => Err(refused(&error.to_string(), program, voice)?),
+            Err(error) => {
+                if matches!(error, pack::Error::DeltaTooLarge { .. }) {
+                    self.watch.limited("delta-bytes");
+                }
+                Err(refused(&error.to_string(), program, voice)?)
+            }
         }
     }
 }
