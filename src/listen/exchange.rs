@@ -192,7 +192,7 @@ fn admit(
         user: None,
         address: None,
     };
-    let who = For { address: None, repository: repository(&request.path) };
+    let who = For { address: None, repository: repository(&request.path), is_large: true };
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
     let repository = who.repository.clone();
     let name = who.repository.strip_prefix(root).unwrap_or(&who.repository);
@@ -305,6 +305,8 @@ async fn work(
     let mut source =
         Source::new(body, limits, is_push, (Arc::clone(&ticket.received), Arc::clone(&ticket.watch)));
     let first = if is_push { Vec::new() } else { source.first().await.map_err(|_| unread(&ticket.watch))? };
+    let is_list = is_list(&first);
+    task.who.is_large = task.asked != Asked::Advertisement && !is_list;
     let queued = Instant::now();
     let place = shared.pool.place(task.who.clone()).await;
     ticket.entry.queued = queued.elapsed();
@@ -313,7 +315,6 @@ async fn work(
     let (head, is_begun) = oneshot::channel();
     let (answer, pieces) = mpsc::channel(PIECES_MAX);
     let mut outlet = Outlet::new(head, answer, Arc::clone(&ticket.watch));
-    let is_list = is_list(&first);
     outlet.sent = Arc::clone(&ticket.sent);
     outlet.is_head = is_head;
     let flow = Arc::clone(&outlet.flow);

@@ -1,5 +1,6 @@
 //! Places for work: how many requests are worked on at a time, for all clients, one address and one repository, and
-//! who waits. And slots for packs: of those that are worked on, so many compute at a time.
+//! who waits. A quarter of the places is kept for what needs no pack, so that those who take their packs slowly keep nobody
+//! from the rest. And slots for packs: of those that are worked on, so many compute at a time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -29,6 +30,8 @@ pub(super) struct Pool {
 pub(super) struct For {
     pub address: Option<IpAddr>,
     pub repository: PathBuf,
+    /// Whether it is for a pack or a file of any length.
+    pub is_large: bool,
 }
 
 /// Why there is no place.
@@ -49,11 +52,39 @@ impl Full {
     }
 }
 
+/// Places that are taken.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Taken {
+    all: usize,
+    /// Those of them for large answers.
+    large: usize,
+}
+
+impl Taken {
+    /// Whether there is one more among `most`, for a large answer if `is_large`.
+    fn fits(self, most: usize, is_large: bool) -> bool {
+        self.all < most && (!is_large || self.large < most - most / SMALL_SHARE)
+    }
+
+    fn enter(&mut self, is_large: bool) {
+        self.all += 1;
+        self.large += usize::from(is_large);
+    }
+
+    fn leave(&mut self, is_large: bool) {
+        self.all = self.all.saturating_sub(1);
+        self.large = self.large.saturating_sub(usize::from(is_large));
+    }
+}
+
+/// One of so many places is for small answers alone.
+const SMALL_SHARE: usize = 4;
+
 #[derive(Debug, Default)]
 struct State {
-    busy: usize,
-    by_address: HashMap<IpAddr, usize>,
-    by_repository: HashMap<PathBuf, usize>,
+    taken: Taken,
+    by_address: HashMap<IpAddr, Taken>,
+    by_repository: HashMap<PathBuf, Taken>,
     waiting: VecDeque<(For, oneshot::Sender<()>)>,
 }
 
@@ -108,7 +139,7 @@ impl Pool {
     /// Requests that are worked on, and those that wait.
     pub(super) fn load(&self) -> (usize, usize) {
         let state = self.lock();
-        (state.busy, state.waiting.len())
+        (state.taken.all, state.waiting.len())
     }
 
     /// Whether most of the queue is free.
@@ -119,9 +150,9 @@ impl Pool {
     fn fits(&self, state: &State, who: &For) -> bool {
         let of_address = who.address.and_then(|address| state.by_address.get(&address)).copied();
         let of_repository = state.by_repository.get(&who.repository).copied();
-        state.busy < self.workers
-            && of_address.unwrap_or(0) < self.per_address
-            && of_repository.unwrap_or(0) < self.per_repository
+        state.taken.fits(self.workers, who.is_large)
+            && of_address.unwrap_or_default().fits(self.per_address, who.is_large)
+            && of_repository.unwrap_or_default().fits(self.per_repository, who.is_large)
     }
 
     /// Gives a place back, and those that wait for one a turn.
@@ -150,26 +181,26 @@ impl Pool {
 
 impl State {
     fn enter(&mut self, who: &For) {
-        self.busy += 1;
-        *self.by_repository.entry(who.repository.clone()).or_default() += 1;
+        self.taken.enter(who.is_large);
+        self.by_repository.entry(who.repository.clone()).or_default().enter(who.is_large);
         if let Some(address) = who.address {
-            *self.by_address.entry(address).or_default() += 1;
+            self.by_address.entry(address).or_default().enter(who.is_large);
         }
     }
 
     fn leave(&mut self, who: &For) {
-        self.busy = self.busy.saturating_sub(1);
-        if let Some(count) = self.by_repository.get_mut(&who.repository) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        self.taken.leave(who.is_large);
+        if let Some(taken) = self.by_repository.get_mut(&who.repository) {
+            taken.leave(who.is_large);
+            if *taken == Taken::default() {
                 self.by_repository.remove(&who.repository);
             }
         }
         if let Some(address) = who.address
-            && let Some(count) = self.by_address.get_mut(&address)
+            && let Some(taken) = self.by_address.get_mut(&address)
         {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+            taken.leave(who.is_large);
+            if *taken == Taken::default() {
                 self.by_address.remove(&address);
             }
         }
@@ -290,7 +321,7 @@ mod tests {
     }
 
     fn who(address: u8, repository: &str) -> For {
-        For { address: Some([127, 0, 0, address].into()), repository: repository.into() }
+        For { address: Some([127, 0, 0, address].into()), repository: repository.into(), is_large: true }
     }
 
     fn run<T>(work: impl Future<Output = T>) -> T {
@@ -306,6 +337,30 @@ mod tests {
             assert!(pool.place(who(2, "a")).await.is_ok());
             drop(first);
             assert!(pool.place(who(1, "b")).await.is_ok());
+        });
+        assert_eq!(pool.load(), (0, 0));
+    }
+
+    #[test]
+    fn those_who_want_packs_leave_some_places_to_others() {
+        let limits = [(Limit::Workers, 8), (Limit::WorkersPerRepository, 4), (Limit::QueueTime, 1)];
+        let pool = pool(&limits);
+        let small = |address, repository| For { is_large: false, ..who(address, repository) };
+        run(async {
+            let mut places = Vec::new();
+            for (repository, is_there) in
+                [("a", true), ("a", true), ("a", true), ("a", false), ("b", true), ("b", true), ("b", true)]
+            {
+                let place = pool.place(who(1, repository)).await;
+                assert_eq!(place.is_ok(), is_there, "{repository}");
+                places.extend(place);
+            }
+            assert_eq!(pool.place(who(1, "c")).await.unwrap_err(), Full::Patience);
+            for (repository, is_there) in [("a", true), ("a", false), ("c", true), ("c", false)] {
+                let place = pool.place(small(1, repository)).await;
+                assert_eq!(place.is_ok(), is_there, "{repository}");
+                places.extend(place);
+            }
         });
         assert_eq!(pool.load(), (0, 0));
     }
