@@ -164,8 +164,7 @@ impl ReceivePack<'_> {
             }
             if let Err(error) = self.repo.update_refs(&[edit]) {
                 voice.error(&error.to_string())?;
-                let is_deleted = row.command.new.is_null();
-                row.error = Some(if is_deleted { "failed to delete" } else { "failed to update ref" }.into());
+                row.error = Some("failed to update ref".into());
             }
         }
         Ok(())
@@ -215,10 +214,15 @@ impl ReceivePack<'_> {
         }
         let command = &row.command;
         let is_deleted = command.new.is_null();
-        if is_deleted && self.repo.find_ref(full.as_bstr())?.is_none() {
-            voice.warning("deleting a non-existent ref")?;
-            row.is_absent = true;
-            return Ok(None);
+        // seen in git 2.47.3: what it is said to hold counts only if that is here
+        let is_any = is_deleted && (command.old.is_null() || !self.objects()?.contains(&command.old));
+        if is_any {
+            row.is_absent = self.repo.find_ref(full.as_bstr())?.is_none();
+            voice.warning(if row.is_absent {
+                "deleting a non-existent ref"
+            } else {
+                "allowing deletion of corrupt ref"
+            })?;
         }
         let (name, through) =
             if is_deleted { (full, Vec::new()) } else { self.repo.follow_ref(full.as_bstr()) };
@@ -226,7 +230,7 @@ impl ReceivePack<'_> {
         Ok(Some(Edit {
             name,
             new: (!is_deleted).then_some(Target::Id(command.new)),
-            expected: if is_deleted && command.old.is_null() { Expected::Any } else { expected },
+            expected: if is_any { Expected::Any } else { expected },
             message: (!is_deleted).then(|| MESSAGE.into()),
             through,
         }))
