@@ -11,7 +11,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::repo::config::{Override, overrides_as_parameters};
 use crate::server::enter::{Naming, enter};
-use crate::server::http::{Answer, Outcome, Pushes, Request, Site};
+use crate::server::http::{Answer, Outcome, Pushes, Request, Site, directory_of};
 use crate::server::{self, Watch};
 
 /// How often one who waits for the program looks whether the client is still there.
@@ -69,23 +69,19 @@ fn end(child: &mut Child) {
 
 /// Looks where the path leads, and who may push; `None` if it leads out of what is served.
 fn gate(site: &Site, request: &Request) -> Result<Option<bool>, server::Error> {
-    let path = request.path.to_string_lossy();
-    let ends = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
-    let Some(directory) = ends.iter().find_map(|end| path.strip_suffix(end)) else { return Ok(Some(false)) };
+    let Some(directory) = directory_of(request) else { return Ok(Some(false)) };
     let may_push = match site.pushes {
         Pushes::Known => request.user.as_ref().is_some_and(|user| !user.is_empty()),
         Pushes::All => true,
         Pushes::None => false,
     };
-    let repo = match enter(Path::new(directory), Naming::Lenient, &site.overrides, &site.env) {
+    let repo = match enter(&directory, Naming::Lenient, &site.overrides, &site.env) {
         Ok(repo) => repo,
         // it says so itself
         Err(server::Error::Missing(_)) => return Ok(Some(may_push)),
         Err(error) => return Err(error),
     };
-    if let Some(root) = &site.confined_to
-        && !repo.git_dir.canonicalize().is_ok_and(|path| path.starts_with(root))
-    {
+    if !site.holds(&repo) {
         return Ok(None);
     }
     Ok(Some(repo.config.boolean("http.receivepack")?.unwrap_or(may_push)))

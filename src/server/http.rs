@@ -162,8 +162,27 @@ impl Site {
                 }
             }
             Route::Rpc(service) => self.rpc(&repo, service, request, input, answer),
-            Route::File(file) => files::send(&repo, &file, answer, headers),
+            Route::File(file) => {
+                let path = repo.common_path(&file.name.to_string());
+                if path.canonicalize().is_ok_and(|path| !self.is_within(&path)) {
+                    return Err(not_found(format!("Leads out of what is served: '{}'", path.display())));
+                }
+                files::send(&repo, &file, answer, headers)
+            }
         }
+    }
+
+    /// Whether `repo`, its objects and its refs are where they may be served from, once symbolic links are followed and files
+    /// are read that lead elsewhere. What it borrows from alternates may be anywhere.
+    pub(crate) fn holds(&self, repo: &Repository) -> bool {
+        let parts = [repo.git_dir.clone(), repo.common_dir.clone(), repo.objects_dir.clone()];
+        let parts = parts.into_iter().chain([repo.common_path("refs")]);
+        // C git wants `refs` to be there
+        parts.map(|part| part.canonicalize()).all(|part| part.is_ok_and(|part| self.is_within(&part)))
+    }
+
+    fn is_within(&self, path: &Path) -> bool {
+        self.confined_to.as_ref().is_none_or(|root| path.starts_with(root))
     }
 
     fn open(&self, directory: &Path) -> Result<Repository, Refusal> {
@@ -172,9 +191,7 @@ impl Site {
                 Error::Missing(path) => not_found(format!("Not a git repository: '{}'", path.display())),
                 error => Refusal::Broken(error),
             })?;
-        if let Some(root) = &self.confined_to
-            && !repo.git_dir.canonicalize().is_ok_and(|path| path.starts_with(root))
-        {
+        if !self.holds(&repo) {
             return Err(not_found(format!("Leads out of what is served: '{}'", directory.display())));
         }
         if !self.exports_all && !is_exported(&repo) {
@@ -301,6 +318,11 @@ pub fn introduce(env: &mut Environment, request: &Request) {
     if env.get("GIT_COMMITTER_EMAIL").is_none() {
         env.set("GIT_COMMITTER_EMAIL", format!("{user}@http.{address}"));
     }
+}
+
+/// The directory of the repository that `request` means; `None` if it is no request of git's.
+pub(crate) fn directory_of(request: &Request) -> Option<PathBuf> {
+    Route::find(request).ok().map(|(directory, _)| directory)
 }
 
 /// Where `info`, the path of a URL, leads below `root`.
