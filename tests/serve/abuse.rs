@@ -17,9 +17,7 @@ use crate::client::{Client, fetch, ls_refs, packets};
 use crate::support::{Format, Sandbox, build};
 
 /// Damaged forms of each kind of request.
-const TRIES: usize = 1_000;
-/// Clients that push at the same time.
-const PUSHERS: usize = 200;
+pub const TRIES: usize = 1_000;
 /// A pack of nothing.
 pub const EMPTY_PACK: &[u8] =
     b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82;\xd8\xa8\xea\xb5\x10\xadj\xc7\\\x82<\xfd>\xd3\x1e";
@@ -90,10 +88,10 @@ impl InProcess {
 }
 
 /// Numbers that look like chance, the same each time.
-struct Chance(u64);
+pub struct Chance(pub u64);
 
 impl Chance {
-    fn below(&mut self, most: usize) -> usize {
+    pub fn below(&mut self, most: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -101,7 +99,7 @@ impl Chance {
     }
 
     /// `whole` cut short, or with some bits turned over.
-    fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
+    pub fn damage(&mut self, whole: &[u8]) -> Vec<u8> {
         let mut bytes = whole.to_vec();
         if self.below(2) == 0 {
             bytes.truncate(self.below(whole.len()));
@@ -143,7 +141,7 @@ fn kinds(tip: &str) -> Vec<(&'static str, &'static str, Vec<u8>)> {
     ]
 }
 
-fn negotiation(tip: &str) -> Vec<u8> {
+pub fn negotiation(tip: &str) -> Vec<u8> {
     packets(&[
         "command=fetch",
         "agent=git/2.47.3",
@@ -161,14 +159,14 @@ fn negotiation(tip: &str) -> Vec<u8> {
     ])
 }
 
-fn negotiation_v0(tip: &str) -> Vec<u8> {
+pub fn negotiation_v0(tip: &str) -> Vec<u8> {
     const CAPABILITIES: &str =
         "multi_ack_detailed no-done side-band-64k thin-pack ofs-delta agent=git/2.47.3";
     let (want, have) = (format!("want {tip} {CAPABILITIES}\n"), format!("have {tip}\n"));
     packets(&[&want, "deepen 2\n", "0000", &have, "0000", "done\n"])
 }
 
-fn push(tip: &str) -> Vec<u8> {
+pub fn push(tip: &str) -> Vec<u8> {
     const CAPABILITIES: &str = " report-status-v2 side-band-64k object-format=sha1 agent=git/2";
     let command = format!("{} {tip} refs/heads/x\0{CAPABILITIES}", "0".repeat(40));
     [packets(&[&command, "0000"]).as_slice(), EMPTY_PACK].concat()
@@ -339,44 +337,4 @@ fn heads_without_end_end_their_connection() {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).ok();
     assert!(server.end().is_empty());
-}
-
-/// Pushes from many clients at a time; how many of them were done.
-fn pushes(server: &InProcess, name: impl Fn(usize) -> String) -> usize {
-    let (port, tip, null) = (server.port, server.tip(), "0".repeat(40));
-    let clients: Vec<_> = (0..PUSHERS)
-        .map(|number| {
-            let command = format!("{null} {tip} {}\0 report-status object-format=sha1", name(number));
-            let body = [packets(&[&command, "0000"]).as_slice(), EMPTY_PACK].concat();
-            std::thread::spawn(move || {
-                let length = body.len();
-                let mut client = Client::new(port);
-                client.send(format!(
-                    "POST /project.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n\
-                     Content-Type: application/x-git-receive-pack-request\r\nContent-Length: {length}\r\n\r\n"
-                ));
-                client.send(&body);
-                let answer = client.answer().expect("each is answered");
-                assert!(answer.status == 200 && answer.body.contains_str("unpack ok"), "{answer:?}");
-                answer.body.contains_str("ok refs/")
-            })
-        })
-        .collect();
-    clients.into_iter().filter_map(|client| client.join().unwrap().then_some(())).count()
-}
-
-#[test]
-fn many_who_push_at_a_time_lose_nothing() {
-    let server = InProcess::start(&[
-        (Limit::Queue, "500"),
-        (Limit::QueueTime, "10m"),
-        (Limit::WorkersPerAddress, "32"),
-        (Limit::ConnectionsPerAddress, "500"),
-    ]);
-    let repository = server.sandbox.path("served/project.git");
-    assert_eq!(pushes(&server, |number| format!("refs/heads/push/{number}")), PUSHERS);
-    let pushed = server.sandbox.git(&repository, &["for-each-ref", "refs/heads/push"]).success();
-    assert_eq!(pushed.stdout.lines().count(), PUSHERS);
-    assert_eq!(pushes(&server, |_| "refs/heads/one".to_owned()), 1, "one is the first");
-    server.end();
 }

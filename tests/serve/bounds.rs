@@ -73,6 +73,12 @@ impl Guarded {
         metric(self.admin, name)
     }
 
+    /// Waits until the metrics say under `name` what `is` is true of; false if that takes too long.
+    pub fn wait_until(&mut self, name: &str, is: impl Fn(u64) -> bool) -> bool {
+        let admin = self.admin;
+        self.server.process.wait_until(|| is(metric(admin, name)))
+    }
+
     /// All that the metrics say.
     pub fn metrics(&self) -> String {
         get(self.admin, "/metrics").body.to_string()
@@ -153,7 +159,7 @@ pub fn begun(port: u16, head: &str, body: impl AsRef<[u8]>) -> Client {
 }
 
 /// A push of which the server waits for the rest.
-fn holder(port: u16, repository: &str) -> Client {
+pub fn holder(port: u16, repository: &str) -> Client {
     let said = head("Content-Length: 100\nExpect: 100-continue").replace("upload-pack", "receive-pack");
     let mut client = begun(port, &said.replace("project", repository), "");
     assert_eq!(client.answer().unwrap().status, 100, "it is being worked on");
