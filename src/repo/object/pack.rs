@@ -369,8 +369,10 @@ impl Order {
             && pack == index.pack_checksum().as_slice()
             && table.len() == usize::try_from(index.num_objects()).ok()?;
         let positions: Vec<u32> = table.iter().map(|position| u32::from_be_bytes(*position)).collect();
-        // beyond the table the index may not be asked; any other lie makes an entry look broken, which is what it costs
-        let fits = fits && positions.iter().all(|position| *position < index.num_objects());
+        // beyond the table the index may not be asked; another lie would make a bitmap tell of other objects
+        let fits = fits
+            && positions.iter().all(|position| *position < index.num_objects())
+            && positions.is_sorted_by_key(|position| index.pack_offset_at_index(*position));
         fits.then_some(Self(positions))
     }
 }
