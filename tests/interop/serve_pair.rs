@@ -98,7 +98,8 @@ impl<'a> Pair<'a> {
         let ours = self.ours(arguments);
         let told = |run: &Run| {
             // C git stumbles where history is cut off, without harm
-            let is_said = |line: &&str| self.kind == Kind::Bare && !line.starts_with("error: Could not read ");
+            let is_said =
+                |line: &&str| self.kind == Kind::Bare && !line.starts_with("error: Could not read ");
             let said: Vec<&str> = run.stderr.to_str().unwrap().lines().filter(is_said).collect();
             let text = format!("{}\n{}\n{}", run.status, run.stdout, said.join("\n"));
             text.replace("/theirs", "/X")

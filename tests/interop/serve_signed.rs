@@ -70,9 +70,9 @@ fn signatures_are_judged_as_c_git_judges_them() {
 }
 
 /// Tells what the server thinks of who signed, and removes the certificate.
-const TELL_SIGNER: &str = r#"
+const TELL_SIGNER: &str = r"
 cat >/dev/null; env | grep '^GIT_PUSH_CERT_\(STATUS\|SIGNER\|KEY\)' | sort
-rm -f objects/$(echo $GIT_PUSH_CERT | sed 's|^..|&/|')"#;
+rm -f objects/$(echo $GIT_PUSH_CERT | sed 's|^..|&/|')";
 
 /// Keys that are known, known for another time, known for something else, revoked and unknown.
 #[test]
