@@ -11,7 +11,7 @@ const MAY_USE: [(&str, Option<&[&str]>); 12] = [
     ("server", Some(&["repo", "pack", "protocol", "progress", "telemetry", "text"])),
     ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "telemetry", "text"])),
     ("transport", Some(&["protocol", "credential", "progress", "telemetry"])),
-    ("repo", Some(&["pack", "progress", "telemetry", "text"])),
+    ("repo", Some(&["pack", "protocol", "progress", "telemetry", "text"])),
     ("pack", Some(&["progress"])),
     ("protocol", Some(&["progress", "text"])),
     ("credential", Some(&["telemetry"])),

@@ -182,10 +182,10 @@ impl Pull<'_> {
         }
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
         let outcome = pull::begin(self.repo, head, fetched, &mut meters)?;
-        for (path, reason) in &outcome.errors {
-            ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+        for (_, reason) in &outcome.errors {
+            ui::message("error", reason.as_bytes().as_bstr());
         }
-        Ok(u8::from(!outcome.errors.is_empty()))
+        Ok(u8::from(!outcome.is_complete()))
     }
 
     /// Refuses what neither a fast-forward nor a wish of the user's settles.

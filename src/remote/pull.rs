@@ -8,7 +8,7 @@ use super::promisor::LazyFetch;
 use super::update::{followed, is_ancestor};
 use crate::progress::Progress;
 use crate::repo::checkout::Outcome;
-use crate::repo::checkout::forward::Forwarded;
+use crate::repo::checkout::forward::Forward;
 use crate::repo::diffstat::Change;
 use crate::repo::{Edit, Expected, Objects, Repository, Target};
 use crate::transport;
@@ -144,8 +144,8 @@ pub fn begin(
     let id = commit_of(repo, head)?;
     let tree = tree_of(repo, &mut repo.objects()?, id)?;
     bring_files(repo, &tree, None, progress)?;
-    let outcome = repo.checkout(&tree, progress)?;
-    if outcome.errors.is_empty() {
+    let outcome = repo.checkout(&tree, Some(id), progress)?;
+    if outcome.is_complete() {
         set_head(repo, id, fetched)?;
     }
     Ok(outcome)
@@ -168,18 +168,18 @@ pub fn set_head(repo: &Repository, head: ObjectId, fetched: Option<ObjectId>) ->
     Ok(repo.update_refs(&[edit])?)
 }
 
-/// Takes index and work tree from the commit `old`, or from none, to the commit `new`, if that loses nothing of the user's.
-/// The branch stays where it is: see [`advance`].
+/// Prepares to take index and work tree from the commit `old`, or from none, to the commit `new`; `None` if that cannot be
+/// done here. The branch stays where it is: see [`advance`].
 ///
 /// # Errors
 ///
 /// If a commit, a tree or the index cannot be read, or the index is locked.
-pub fn forward(
-    repo: &Repository,
+pub fn forward<'a>(
+    repo: &'a Repository,
     old: Option<ObjectId>,
     new: ObjectId,
     progress: &mut dyn Progress,
-) -> Result<Forwarded, Error> {
+) -> Result<Option<Forward<'a>>, Error> {
     let mut objects = repo.objects()?;
     let mut tree = |id: Option<ObjectId>| -> Result<ObjectId, Error> {
         let Some(id) = id else { return Ok(ObjectId::empty_tree(repo.object_hash)) };
@@ -187,7 +187,7 @@ pub fn forward(
     };
     let (from, to) = (tree(old)?, tree(Some(new))?);
     bring_files(repo, &to, Some(&from), progress)?;
-    Ok(repo.forward(&from, &to, progress)?)
+    Ok(repo.forward([&from, &to], Some(commit_of(repo, new)?))?)
 }
 
 /// Fetches at once what a filter left out of the files of `tree` and that are not those of `old`.
@@ -205,13 +205,12 @@ fn bring_files(
     lazy.bring_files(tree, old, progress)
 }
 
-/// Moves the branch that is checked out from `old` to `new`, and remembers `old` as `ORIG_HEAD`.
+/// Moves the branch that is checked out from `old` to `new`.
 ///
 /// # Errors
 ///
 /// If a ref cannot be written.
 pub fn advance(repo: &Repository, old: ObjectId, new: ObjectId, message: &str) -> Result<(), Error> {
-    remember(repo, old)?;
     let (name, through) = followed(repo, &"HEAD".into());
     let edit = Edit {
         name,

@@ -22,3 +22,21 @@ pub fn shell(line: &BStr) -> io::Result<Command> {
     }
     Ok(shell)
 }
+
+/// What makes a line one for the shell; another names a program. Seen in git 2.47.3.
+const SHELL_MEANS: &[u8] = b"|&;<>()$`\\\"' \t\n*?[#~=%";
+
+/// The command that runs `line`, which nothing is added to, without a shell where it is just the name of a program.
+///
+/// # Errors
+///
+/// If the system cannot have `line` as an argument.
+pub(super) fn program(line: &BStr) -> io::Result<Command> {
+    let word = line.to_os_str().map_err(io::Error::other)?;
+    if line.find_byteset(SHELL_MEANS).is_none() {
+        return Ok(Command::new(word));
+    }
+    let mut shell = Command::new(SHELL);
+    shell.args(["-c".as_ref(), word, word]);
+    Ok(shell)
+}

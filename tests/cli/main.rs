@@ -5,15 +5,18 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod attributes;
 mod bundle;
 mod clone;
 mod clone_options;
 mod credential;
 mod every_option;
 mod fetch;
+mod filter;
 mod hidden;
 mod index_pack;
 mod legacy;
+mod lfs;
 mod many;
 mod newer;
 mod pack_objects;

@@ -7,8 +7,9 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 19] = [
+const PROGRAMS: [(&str, &str); 20] = [
     ("git", "git"),
+    ("git-lfs", "git-lfs"),
     ("ssh", "openssh-client"),
     ("sshd", "openssh-server"),
     ("plink", "putty-tools"),

@@ -16,14 +16,15 @@ pub(super) fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, 
     }
     match cloned.checkout(meters) {
         Ok(None) => Ok(0),
-        Ok(Some(outcome)) if outcome.errors.is_empty() => {
-            warn_of_collisions(&outcome);
-            Ok(0)
-        }
         Ok(Some(outcome)) => {
-            for (path, reason) in &outcome.errors {
-                ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+            for (_, reason) in &outcome.errors {
+                ui::message("error", reason.as_bytes().as_bstr());
             }
+            warn_of_collisions(&outcome);
+            if outcome.is_complete() {
+                return Ok(0);
+            }
+            ui::message("fatal", "unable to checkout working tree".into());
             checkout_failed();
             Err(CommandError::silent(128))
         }

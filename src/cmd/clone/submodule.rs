@@ -182,10 +182,10 @@ impl Update<'_> {
         let quiet = Show { verbosity: -1, progress: Some(false) };
         let mut meters = self.context.meters(&repo.config, quiet);
         let code = match checkout::check_out(&repo, commit, &mut meters) {
-            Ok(outcome) if outcome.errors.is_empty() => checkout::run_hook(&repo, &old, commit)?,
+            Ok(outcome) if outcome.is_complete() => checkout::run_hook(&repo, &old, commit)?,
             Ok(outcome) => {
-                for (path, reason) in &outcome.errors {
-                    ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+                for (_, reason) in &outcome.errors {
+                    ui::message("error", reason.as_bytes().as_bstr());
                 }
                 FAILED
             }

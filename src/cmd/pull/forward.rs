@@ -36,21 +36,21 @@ impl Pull<'_> {
     /// user's is in the way. What we cannot do git does, if it is installed.
     pub(super) fn move_work_tree(&self, from: Option<ObjectId>, to: ObjectId) -> Result<bool, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
-        match pull::forward(self.repo, from, to, &mut meters)? {
+        let Some(forward) = pull::forward(self.repo, from, to, &mut meters)? else {
+            drop(meters);
+            let from = from.unwrap_or_else(|| ObjectId::empty_tree(self.repo.object_hash)).to_string();
+            return Ok(self.git.run(&["read-tree", "-m", "-u", &from, &to.to_string()])? == 0);
+        };
+        match forward.run(&mut meters)? {
             Forwarded::Done(outcome) => {
-                for (path, reason) in &outcome.errors {
-                    ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+                for (_, reason) in &outcome.errors {
+                    ui::message("error", reason.as_bytes().as_bstr());
                 }
-                Ok(outcome.errors.is_empty())
+                Ok(outcome.is_complete())
             }
             Forwarded::Blocked(blocked) => {
                 explain(&blocked);
                 Ok(false)
-            }
-            Forwarded::Special => {
-                drop(meters);
-                let from = from.unwrap_or_else(|| ObjectId::empty_tree(self.repo.object_hash)).to_string();
-                Ok(self.git.run(&["read-tree", "-m", "-u", &from, &to.to_string()])? == 0)
             }
         }
     }
@@ -58,23 +58,23 @@ impl Pull<'_> {
     /// Moves work tree and branch from `old` to `new`; `None`, with nothing changed, if that is not to be done here.
     pub(super) fn fast_forward(&self, old: ObjectId, new: ObjectId) -> Result<Option<u8>, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
-        let forwarded = pull::forward(self.repo, Some(old), new, &mut meters)?;
-        drop(meters);
+        let Some(forward) = pull::forward(self.repo, Some(old), new, &mut meters)? else { return Ok(None) };
+        pull::remember(self.repo, old)?;
         let is_shown = self.parsed.verbosity() >= 0;
-        let objects = self.repo.objects()?;
-        let len = abbreviation(self.repo, &objects)?;
-        let updating =
-            format!("Updating {}..{}", objects.abbreviate(&old, len), objects.abbreviate(&new, len));
-        if is_shown && !matches!(forwarded, Forwarded::Special) {
-            ui::out(updating.as_bytes())?;
+        if is_shown {
+            let objects = self.repo.objects()?;
+            let len = abbreviation(self.repo, &objects)?;
+            let (from, to) = (objects.abbreviate(&old, len), objects.abbreviate(&new, len));
+            ui::out(format!("Updating {from}..{to}").as_bytes())?;
         }
+        let forwarded = forward.run(&mut meters)?;
+        drop(meters);
         match forwarded {
-            Forwarded::Special => Ok(None),
             Forwarded::Blocked(blocked) => {
                 explain(&blocked);
                 Ok(Some(1))
             }
-            Forwarded::Done(outcome) if outcome.errors.is_empty() => {
+            Forwarded::Done(outcome) if outcome.is_complete() => {
                 let action = self.context.env.get("GIT_REFLOG_ACTION").unwrap_or_default();
                 pull::advance(self.repo, old, new, &format!("{}: Fast-forward", action.display()))?;
                 if is_shown {
@@ -87,8 +87,8 @@ impl Pull<'_> {
                 Ok(Some(0))
             }
             Forwarded::Done(outcome) => {
-                for (path, reason) in &outcome.errors {
-                    ui::message("error", format!("{path}: {reason}").as_bytes().as_bstr());
+                for (_, reason) in &outcome.errors {
+                    ui::message("error", reason.as_bytes().as_bstr());
                 }
                 Ok(Some(1))
             }

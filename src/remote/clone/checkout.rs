@@ -22,6 +22,6 @@ impl Cloned {
             let lazy = LazyFetch { repo: &self.repo, transport, server_options, no_progress: *no_progress };
             lazy.bring_files(&commit.tree, None, progress)?;
         }
-        Ok(Some(self.repo.checkout(&commit.tree, progress)?))
+        Ok(Some(self.repo.checkout(&commit.tree, None, progress)?))
     }
 }

@@ -53,8 +53,8 @@ pub fn check_out(
         let lazy = LazyFetch { repo, transport: &transport, server_options: &[], no_progress: true };
         lazy.bring_files(&tree, None, progress)?;
     }
-    let outcome = repo.checkout(&tree, progress)?;
-    if outcome.errors.is_empty() {
+    let outcome = repo.checkout(&tree, None, progress)?;
+    if outcome.is_complete() {
         detach(repo, commit)?;
     }
     Ok(outcome)

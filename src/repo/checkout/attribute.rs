@@ -1,7 +1,8 @@
 //! The attributes of paths, gitattributes(5).
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_attributes::glob::pattern::Case;
@@ -11,8 +12,8 @@ use gix_filter::eol::{self, AttributesDigest};
 use gix_hash::ObjectId;
 use gix_object::FindExt;
 
-use super::Options;
 use super::index::{Entry, Mode};
+use super::{Options, Source};
 use crate::repo::Error;
 
 /// What the attributes of a path ask for.
@@ -28,7 +29,7 @@ pub struct Wanted {
     pub driver: Option<BString>,
 }
 
-/// The attributes of paths, from the `.gitattributes` of the tree itself, as git does it while nothing is checked out.
+/// The attributes of paths, from the `.gitattributes` of a [`Source`].
 ///
 /// gix-worktree has such a stack too, but ranks `info/attributes` below the files of subdirectories.
 pub struct Attributes {
@@ -42,6 +43,10 @@ pub struct Attributes {
     case: Case,
     /// Directories with a `.gitattributes`, and its blob.
     files: BTreeMap<BString, ObjectId>,
+    /// The work tree, if its files count, and whether they come first.
+    work_tree: Option<(PathBuf, bool)>,
+    /// Directories that were found to have no file.
+    without: HashSet<BString>,
     /// The directories whose file is in `nested`, from the top down.
     open: Vec<BString>,
     /// Whether any file outside of the tree was read.
@@ -52,7 +57,7 @@ pub struct Attributes {
 
 impl Attributes {
     /// Reads the files outside of the tree, and notes which of `entries` are those in it.
-    pub fn new(options: &Options, entries: &[Entry]) -> Result<Self, Error> {
+    pub fn new(options: &Options, entries: &[Entry], source: Source<'_>) -> Result<Self, Error> {
         let failure = |source| Error::Io { action: "unable to read", path: "gitattributes".into(), source };
         let mut names = MetadataCollection::default();
         let mut buffer = Vec::new();
@@ -70,13 +75,18 @@ impl Attributes {
         let files = entries.iter().filter_map(attributes_of).collect();
         let mut found = Outcome::default();
         found.initialize_with_selection(&names, SELECTED);
-        let (nested, open) = (Search::default(), Vec::new());
-        Ok(Self { global, nested, info, names, case, files, open, has_outer, found })
+        let work_tree = match source {
+            Source::Tree => None,
+            Source::TreeThenFiles(top) => Some((top.to_owned(), false)),
+            Source::FilesThenTree(top) => Some((top.to_owned(), true)),
+        };
+        let (nested, open, without) = (Search::default(), Vec::new(), HashSet::new());
+        Ok(Self { global, nested, info, names, case, files, work_tree, without, open, has_outer, found })
     }
 
     /// Whether no path can have an attribute.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty() && !self.has_outer
+        self.files.is_empty() && !self.has_outer && self.work_tree.is_none()
     }
 
     /// Reads the files on the way to `path`, and forgets those that are not on it.
@@ -90,26 +100,57 @@ impl Attributes {
         for directory in
             ends.filter(|end| depth.is_none_or(|depth| *end > depth)).filter_map(|end| path.get(..end))
         {
-            let Some(id) = self.files.get(directory.as_bstr()) else { continue };
-            self.read(objects, directory.into(), *id)?;
+            let directory = directory.as_bstr();
+            let has_one = self.work_tree.is_some() || self.files.contains_key(directory);
+            if !has_one || self.without.contains(directory) {
+                continue;
+            }
+            match self.content(objects, directory)? {
+                Some(content) => self.open(directory.to_owned(), &content)?,
+                None => drop(self.without.insert(directory.to_owned())),
+            }
         }
         Ok(())
     }
 
-    /// Puts the file `id` of `directory` on top.
-    fn read(&mut self, objects: &gix_odb::Handle, directory: BString, id: ObjectId) -> Result<(), Error> {
-        let is_top = directory.is_empty();
-        let name = if is_top { ".gitattributes".into() } else { format!("{directory}/.gitattributes") };
+    /// The attributes of `directory`; `None` if it has none.
+    fn content(&self, objects: &gix_odb::Handle, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
+        let Some((top, is_first)) = &self.work_tree else { return self.of_tree(objects, directory) };
+        let of_work_tree = || {
+            let path = top.join(directory.to_path_lossy()).join(".gitattributes");
+            let is_file = fs::symlink_metadata(&path).is_ok_and(|metadata| metadata.is_file());
+            // one that cannot be read has no say
+            if is_file { fs::read(&path).ok() } else { None }
+        };
+        if *is_first {
+            return of_work_tree()
+                .map_or_else(|| self.of_tree(objects, directory), |content| Ok(Some(content)));
+        }
+        Ok(self.of_tree(objects, directory)?.or_else(of_work_tree))
+    }
+
+    /// The attributes of `directory` in the tree.
+    fn of_tree(&self, objects: &gix_odb::Handle, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
+        let Some(id) = self.files.get(directory) else { return Ok(None) };
+        let name = directory.to_path_lossy().join(".gitattributes");
         let mut buffer = Vec::new();
-        let blob = objects
-            .find_blob(&id, &mut buffer)
-            .map_err(|_| super::unreadable(name.as_bytes().as_bstr(), &id))?;
+        match objects.find_blob(id, &mut buffer) {
+            // git takes a byte order mark from files alone: here it is a part of the first pattern
+            Ok(blob) if blob.data.starts_with(BYTE_ORDER_MARK) => Ok(Some([b"\n", blob.data].concat())),
+            Ok(blob) => Ok(Some(blob.data.to_vec())),
+            Err(_) => Err(super::unreadable(name.as_os_str().as_encoded_bytes().as_bstr(), id)),
+        }
+    }
+
+    /// Puts the attributes of `directory` on top.
+    fn open(&mut self, directory: BString, content: &[u8]) -> Result<(), Error> {
+        let is_top = directory.is_empty();
         // A file that git finds too large has no say. Macros can be defined at the top only.
-        let content = if blob.data.len() > FILE_BYTES_MAX { &[] } else { blob.data };
-        let failure = |source| Error::Io { action: "unable to read", path: (&name).into(), source };
+        let content = if content.len() > FILE_BYTES_MAX { &[] } else { content };
         let source = directory.to_path_lossy().join(".gitattributes");
-        let root = Some(Path::new(""));
-        self.nested.add_patterns_buffer(content, source, root, &mut self.names, is_top).map_err(failure)?;
+        let failure = |error| Error::Io { action: "unable to read", path: source.clone(), source: error };
+        let (root, names) = (Some(Path::new("")), &mut self.names);
+        self.nested.add_patterns_buffer(content, source.clone(), root, names, is_top).map_err(failure)?;
         self.open.push(directory);
         Ok(())
     }
@@ -186,6 +227,9 @@ fn combine(text: Option<AttributesDigest>, eol: Option<eol::Mode>) -> Option<Att
         (_, Some(eol::Mode::CrLf)) => Some(AttributesDigest::TextCrlf),
     }
 }
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// git ignores larger `.gitattributes` files.
 const FILE_BYTES_MAX: usize = 100 << 20;

@@ -7,7 +7,8 @@ use gix_hash::oid;
 use super::filter::Filters;
 use super::forward::Looker;
 use super::index::{Entry, Mode, Stat, read};
-use super::{Place, open, tree};
+use super::{Source, open, tree};
+use crate::progress::Discard;
 use crate::repo::{Error, Repository};
 
 /// What of the user's is in no commit. New files do not count.
@@ -31,12 +32,6 @@ impl Repository {
         let Some(work_tree) = &self.work_tree else {
             return Err(Error::Refused("this operation must be run in a work tree".to_owned()));
         };
-        let place = Place {
-            git_dir: &self.git_dir,
-            work_tree,
-            objects_dir: &self.objects_dir,
-            object_hash: self.object_hash,
-        };
         let options = self.checkout_options()?;
         let index_path = self.git_dir.join("index");
         let Some(index) = read::read(&index_path, self.object_hash)? else {
@@ -49,15 +44,14 @@ impl Repository {
             Err(tree::Failure::Other(error)) => return Err(error),
         };
         let written_at = fs::metadata(&index_path).ok().map(|metadata| Stat::new(&metadata).mtime);
-        let filters = Filters::new(&place, &options, &index)?;
-        let mut looker = Looker { top: work_tree, objects: &objects, filters, written_at };
+        let filters = Filters::new(&options, &index, Source::FilesThenTree(work_tree))?;
+        let progress = &mut Discard;
+        let mut looker = Looker { top: work_tree, objects: &objects, filters, written_at, progress };
         let is_file = |entry: &&Entry| entry.mode != Mode::Gitlink;
-        let is_clean = index.iter().filter(is_file).all(|entry| looker.is_unchanged(entry));
-        if let Some(filters) = looker.filters.take() {
-            filters.finish();
-        }
-        if !is_clean {
-            return Ok(Some(Uncommitted::Unstaged));
+        for entry in index.iter().filter(is_file) {
+            if !looker.is_unchanged(entry)? {
+                return Ok(Some(Uncommitted::Unstaged));
+            }
         }
         let kind = |entry: &Entry| (entry.mode, entry.id, entry.path.clone());
         let is_same =

@@ -1,11 +1,11 @@
 //! How the configuration and the environment want a checkout.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_filter::eol::{AutoCrlf, Mode};
 
-use super::{Options, PARALLEL_FROM, Protection, SPARSE_FILE, SPARSE_TOP, filter};
+use super::{Driver, Options, PARALLEL_FROM, Protection, SPARSE_FILE, SPARSE_TOP, Surroundings};
 use crate::repo::{Error, Repository};
 
 /// The attributes of the system, read unless `GIT_ATTR_NOSYSTEM` is set.
@@ -17,6 +17,7 @@ impl Repository {
         let protection = Protection::default();
         let flag = |key: &str, default: bool| Ok::<_, Error>(self.config.boolean(key)?.unwrap_or(default));
         let line_endings = gix_filter::eol::Configuration { auto_crlf: self.auto_crlf()?, eol: self.eol() };
+        self.config.check_values(&["filter.*.clean", "filter.*.smudge", "filter.*.process"])?;
         let drivers = drivers(&self.config.section("filter"))?;
         let runs_process = drivers.iter().any(|driver| driver.process.is_some());
         Ok(Options {
@@ -28,6 +29,7 @@ impl Repository {
             ignore_case: flag("core.ignoreCase", false)?,
             line_endings,
             drivers,
+            surroundings: self.surroundings(),
             attributes_files: self.attributes_files()?,
             info_attributes: Some(self.common_path("info/attributes")),
             reference: if runs_process { self.head_branch()? } else { None },
@@ -36,6 +38,23 @@ impl Repository {
             workers: self.count_or("checkout.workers", 0)?,
             parallel_from: self.count_or("checkout.thresholdForParallelism", PARALLEL_FROM)?,
         })
+    }
+
+    /// Where filters run. `GIT_DIR` is set where they could not find the repository by themselves.
+    fn surroundings(&self) -> Surroundings {
+        let directory = self.work_tree.clone().unwrap_or_default();
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut env = self.env.clone();
+        if env.get("GIT_DIR").is_some() || !directory.join(".git").exists() {
+            env.set("GIT_DIR", absolute(&self.git_dir));
+        }
+        if env.get("GIT_WORK_TREE").is_some() {
+            env.set("GIT_WORK_TREE", absolute(&directory));
+        }
+        if let Some(parameters) = self.config.parameters() {
+            env.set("GIT_CONFIG_PARAMETERS", parameters);
+        }
+        Surroundings { directory, env }
     }
 
     /// A number; one that is not positive counts as 0.
@@ -94,23 +113,41 @@ impl Repository {
     }
 }
 
+/// A definition in the configuration: subsection, key and value.
+type Row = (Option<BString>, String, Option<BString>);
+
 /// The filter drivers that `section`, all of `filter.*` in order of definition, describes; the last definition wins.
-fn drivers(section: &[(Option<BString>, String, Option<BString>)]) -> Result<Vec<gix_filter::Driver>, Error> {
-    let mut drivers: Vec<gix_filter::Driver> = Vec::new();
+fn drivers(section: &[Row]) -> Result<Vec<Driver>, Error> {
+    /// Without any of these there is no driver, which then cannot be required.
+    const PROGRAMS: [&str; 3] = ["clean", "smudge", "process"];
+    let mut drivers: Vec<Driver> = Vec::new();
     for (name, key, value) in section {
         let Some(name) = name else { continue };
         if !drivers.iter().any(|driver| driver.name == *name) {
-            drivers.push(filter::driver(name.clone()));
+            drivers.push(Driver { name: name.clone(), ..Driver::default() });
         }
         let Some(driver) = drivers.iter_mut().find(|driver| driver.name == *name) else { continue };
-        // An empty program is none.
-        let program = value.clone().filter(|value| !value.is_empty());
+        let program = value.clone();
         match key.as_str() {
             "clean" => driver.clean = program,
             "smudge" => driver.smudge = program,
             "process" => driver.process = program,
             "required" => driver.required = parse_boolean(name.as_bstr(), value.as_ref())?,
             _ => {}
+        }
+    }
+    let has_program = |driver: &Driver| {
+        let is_its = |(name, key, _): &Row| name.as_ref() == Some(&driver.name) && PROGRAMS.contains(&&**key);
+        section.iter().any(is_its)
+    };
+    drivers.retain(has_program);
+    for driver in &mut drivers {
+        // An empty program is none, and an empty process leaves no room for the others.
+        if driver.process.as_ref().is_some_and(|program| program.is_empty()) {
+            (driver.clean, driver.smudge) = (None, None);
+        }
+        for program in [&mut driver.clean, &mut driver.smudge, &mut driver.process] {
+            *program = program.take().filter(|program| !program.is_empty());
         }
     }
     Ok(drivers)
@@ -145,6 +182,7 @@ mod tests {
             row("a", "smudge", Some("two")),
             row("b", "required", Some("0")),
             row("b", "process", Some("")),
+            row("c", "required", None),
         ];
         let drivers = drivers(&section).expect("valid");
         let rows: Vec<_> =

@@ -1,20 +1,18 @@
-//! From the content of a blob to that of its file: `$Id$`, line endings, encodings and filter drivers.
+//! From the content of a blob to that of its file, and back: `$Id$`, line endings, encodings and filter drivers.
 //!
-//! gix-filter runs the drivers and converts line endings; its `$Id$` lacks the blank before the dollar sign, and what it
-//! calls UTF-16 is UTF-8.
+//! gix-filter converts line endings and takes ids out of `$Id$`. What it puts in lacks the blank before the dollar sign, what
+//! it calls UTF-16 is UTF-8, and its drivers speak a protocol that lacks line feeds: `convert`, `driver` and `process` are
+//! ours.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
-
-use bstr::{BStr, BString, ByteSlice};
-use gix_filter::driver::apply::{Context, Delay, MaybeDelayed};
-use gix_filter::driver::{Key, Operation, State, shutdown};
-use gix_filter::{Driver, eol};
+use bstr::{BString, ByteSlice};
+use gix_filter::eol;
 
 use super::attribute::{Attributes, Wanted};
 use super::convert;
+use super::driver::{Direction, Driver, Filtered, Job, Programs, complain};
 use super::index::Entry;
-use super::{Options, Place};
+use super::{Options, Source};
+use crate::progress::Progress;
 use crate::repo::Error;
 
 /// Converts what is written to the work tree.
@@ -22,7 +20,7 @@ pub struct Filters {
     attributes: Attributes,
     line_endings: eol::Configuration,
     drivers: Vec<Driver>,
-    processes: State,
+    programs: Programs,
     reference: Option<BString>,
     treeish: Option<gix_hash::ObjectId>,
 }
@@ -33,82 +31,165 @@ pub enum Converted {
     Same,
     /// The file has these bytes.
     Content(Vec<u8>),
-    /// A filter process gives the content later.
-    Delayed(Key),
+    /// The filter process that this command line names gives the content later.
+    Delayed(BString),
 }
 
 impl Filters {
-    /// The conversions for the files of `entries`; `None` if there can be none, so that no file needs a look.
-    pub fn new(place: &Place<'_>, options: &Options, entries: &[Entry]) -> Result<Option<Self>, Error> {
-        let attributes = Attributes::new(options, entries)?;
+    /// The conversions for the files of `entries`; `None` if there can be none, so that no file needs a look. The attributes
+    /// are from `source`.
+    pub fn new(options: &Options, entries: &[Entry], source: Source<'_>) -> Result<Option<Self>, Error> {
+        let attributes = Attributes::new(options, entries, source)?;
         if attributes.is_empty() && matches!(options.line_endings.auto_crlf, eol::AutoCrlf::Disabled) {
             return Ok(None);
         }
-        let mut processes = State::default();
-        processes.context.git_dir = Some(absolute(place.git_dir)?);
-        processes.context.worktree_dir = Some(absolute(place.work_tree)?);
         Ok(Some(Self {
             attributes,
             line_endings: options.line_endings,
             drivers: options.drivers.clone(),
-            processes,
+            programs: Programs::new(options.surroundings.clone()),
             reference: options.reference.clone(),
             treeish: options.treeish,
         }))
     }
 
-    /// Whether the file of `entry` is to hold the bytes of its blob, whatever they are.
-    pub fn keeps_all(&mut self, objects: &gix_odb::Handle, entry: &Entry) -> Result<bool, Error> {
+    /// What is wanted of the file of `entry`.
+    pub fn wanted(&mut self, objects: &gix_odb::Handle, entry: &Entry) -> Result<Wanted, Error> {
         self.attributes.enter(objects, entry.path.as_bstr())?;
-        let wanted = self.attributes.wanted(entry.path.as_bstr())?;
+        self.attributes.wanted(entry.path.as_bstr())
+    }
+
+    /// Whether a file of which `wanted` is wanted holds the bytes of its blob, whatever they are.
+    pub fn keeps_all(&self, wanted: &Wanted) -> bool {
         let has_line_endings = match wanted.line_ending {
             None => !matches!(self.line_endings.auto_crlf, eol::AutoCrlf::Disabled),
             Some(digest) => digest != eol::AttributesDigest::Binary,
         };
-        let is_filtered = wanted.driver.is_some() || wanted.encoding.is_some();
-        Ok(!has_line_endings && !is_filtered && !wanted.ident)
+        !has_line_endings && wanted.driver.is_none() && wanted.encoding.is_none() && !wanted.ident
+    }
+
+    /// Whether a driver has a say in a file of which `wanted` is wanted.
+    pub fn has_driver(&self, wanted: &Wanted) -> bool {
+        named(&self.drivers, wanted).is_some()
     }
 
     /// What the file of `entry`, whose blob is `data`, is to hold.
     pub fn convert(
         &mut self,
-        objects: &gix_odb::Handle,
+        wanted: &Wanted,
         entry: &Entry,
         data: &[u8],
+        progress: &mut dyn Progress,
     ) -> Result<Converted, Error> {
-        self.attributes.enter(objects, entry.path.as_bstr())?;
-        let wanted = self.attributes.wanted(entry.path.as_bstr())?;
-        let built_in = self.built_in(entry, data, &wanted)?;
-        let Some(driver) =
-            wanted.driver.and_then(|name| self.drivers.iter().find(|driver| driver.name == name))
-        else {
-            return Ok(built_in.map_or(Converted::Same, Converted::Content));
-        };
-        let mut from = built_in.as_deref().unwrap_or(data);
-        let about = Context {
-            rela_path: entry.path.as_bstr(),
-            ref_name: self.reference.as_ref().map(AsRef::as_ref),
+        let built_in = self.built_in(entry, data, wanted, progress)?;
+        let from = built_in.as_deref().unwrap_or(data);
+        let filtered = self.smudge(wanted, entry, from, true, progress)?;
+        Ok(filtered.unwrap_or_else(|| built_in.map_or(Converted::Same, Converted::Content)))
+    }
+
+    /// The content of a file that a filter process held back. It is empty where the process has none after all and the driver
+    /// is not required, as in git 2.47.3.
+    pub fn fetch(
+        &mut self,
+        objects: &gix_odb::Handle,
+        entry: &Entry,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<u8>, Error> {
+        let wanted = self.wanted(objects, entry)?;
+        match self.smudge(&wanted, entry, b"", false, progress)? {
+            Some(Converted::Content(content)) => Ok(content),
+            Some(Converted::Same | Converted::Delayed(_)) | None => Ok(Vec::new()),
+        }
+    }
+
+    /// The paths that the filter process `command` has ready by now, none once it has no more; `None` if it does not say.
+    pub fn ready(
+        &mut self,
+        command: &BString,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Vec<BString>>, Error> {
+        self.programs.ready(command, progress)
+    }
+
+    /// What the blob of `entry` would be if its file, which holds `content`, were added.
+    pub fn clean(
+        &mut self,
+        objects: &gix_odb::Handle,
+        entry: &Entry,
+        mut content: Vec<u8>,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<u8>, Error> {
+        let wanted = self.wanted(objects, entry)?;
+        if let Some(driver) = named(&self.drivers, &wanted) {
+            let job = Job {
+                direction: Direction::Clean,
+                path: entry.path.as_bstr(),
+                reference: None,
+                treeish: None,
+                blob: None,
+                can_delay: false,
+            };
+            match self.programs.apply(driver, &job, &content, progress)? {
+                Filtered::Content(cleaned) => content = cleaned,
+                Filtered::Delayed(_) | Filtered::Failed if driver.required => {
+                    let text = format!("{}: clean filter '{}' failed", entry.path, driver.name);
+                    return Err(Error::Refused(text));
+                }
+                Filtered::Delayed(_) | Filtered::Failed => {}
+            }
+        }
+        if let Some(encoding) = wanted.encoding.as_ref().map(|label| label.as_bstr()) {
+            if let Some(decoded) = convert::decode(&content, encoding) {
+                content = decoded;
+            } else {
+                complain(progress, &format!("failed to encode '{}' from {encoding} to UTF-8", entry.path))?;
+            }
+        }
+        let line_ending = wanted.line_ending.unwrap_or_else(|| self.line_endings.auto_crlf.into());
+        convert::to_git(objects, entry, content, line_ending, self.line_endings, wanted.ident)
+    }
+
+    /// Ends the filter processes. How they exit does not matter to git, but for signals.
+    pub fn finish(self, progress: &mut dyn Progress) -> Result<(), Error> {
+        self.programs.finish(progress)
+    }
+
+    /// What the driver that is `wanted` makes of `data`; `None` if it makes nothing of it and need not.
+    fn smudge(
+        &mut self,
+        wanted: &Wanted,
+        entry: &Entry,
+        data: &[u8],
+        can_delay: bool,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Converted>, Error> {
+        let Some(driver) = named(&self.drivers, wanted) else { return Ok(None) };
+        let job = Job {
+            direction: Direction::Smudge,
+            path: entry.path.as_bstr(),
+            reference: self.reference.as_ref().map(AsRef::as_ref),
             treeish: self.treeish,
             blob: Some(entry.id),
+            can_delay,
         };
-        let result = self.processes.apply_delayed(driver, &mut from, Operation::Smudge, Delay::Allow, about);
-        let filtered = match result {
-            Ok(None) => return Ok(built_in.map_or(Converted::Same, Converted::Content)),
-            Ok(Some(MaybeDelayed::Delayed(key))) => return Ok(Converted::Delayed(key)),
-            Ok(Some(MaybeDelayed::Immediate(read))) => read_all(read),
-            Err(_) => None,
-        };
-        match filtered {
-            Some(content) => Ok(Converted::Content(content)),
-            None if driver.required => {
+        match self.programs.apply(driver, &job, data, progress)? {
+            Filtered::Content(content) => Ok(Some(Converted::Content(content))),
+            Filtered::Delayed(command) => Ok(Some(Converted::Delayed(command))),
+            Filtered::Failed if driver.required => {
                 Err(Error::Refused(format!("{}: smudge filter {} failed", entry.path, driver.name)))
             }
-            None => Ok(built_in.map_or(Converted::Same, Converted::Content)),
+            Filtered::Failed => Ok(None),
         }
     }
 
     /// Does what needs no program; `None` if that changes nothing.
-    fn built_in(&self, entry: &Entry, data: &[u8], wanted: &Wanted) -> Result<Option<Vec<u8>>, Error> {
+    fn built_in(
+        &self,
+        entry: &Entry,
+        data: &[u8],
+        wanted: &Wanted,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<Vec<u8>>, Error> {
         let mut content = if wanted.ident { convert::expand_ident(data, &entry.id) } else { None };
         let line_ending = match wanted.line_ending {
             None => self.line_endings.auto_crlf.into(),
@@ -122,47 +203,23 @@ impl Filters {
         if is_changed {
             content = Some(ended);
         }
-        let encoding = wanted.encoding.as_ref().map(|label| label.as_bstr());
-        let encoded = encoding.and_then(|label| convert::encode(content.as_deref().unwrap_or(data), label));
+        let Some(encoding) = wanted.encoding.as_ref().map(|label| label.as_bstr()) else {
+            return Ok(content);
+        };
+        let from = content.as_deref().unwrap_or(data);
+        if from.is_empty() || convert::is_utf8(encoding) {
+            return Ok(content);
+        }
+        let encoded = convert::encode(from, encoding);
+        if encoded.is_none() {
+            complain(progress, &format!("failed to encode '{}' from UTF-8 to {encoding}", entry.path))?;
+        }
         Ok(encoded.or(content))
     }
-
-    /// The paths whose content the filter process `key` has ready by now; none once it has no more.
-    pub fn ready(&mut self, key: &Key) -> Result<Vec<BString>, Error> {
-        self.processes.list_delayed_paths(key).map_err(|error| Error::Refused(error.to_string()))
-    }
-
-    /// The content that the filter process `key` held back for `path`.
-    pub fn fetch(&mut self, key: &Key, path: &BStr) -> Result<Vec<u8>, Error> {
-        let content = match self.processes.fetch_delayed(key, path, Operation::Smudge) {
-            Ok(read) => read_all(read),
-            Err(_) => None,
-        };
-        content.ok_or_else(|| Error::Refused(format!("'{path}' was not filtered properly")))
-    }
-
-    /// Ends the filter processes. How they exit does not matter to git.
-    pub fn finish(mut self) {
-        drop(self.processes.shutdown(shutdown::Mode::WaitForProcesses));
-    }
 }
 
-/// All that a filter says; `None` if it fails.
-fn read_all(mut from: impl Read) -> Option<Vec<u8>> {
-    let mut content = Vec::new();
-    from.read_to_end(&mut content).ok()?;
-    Some(content)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Error> {
-    std::path::absolute(path).map_err(|source| Error::Io {
-        action: "unable to find",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// A filter driver of the configuration, `filter.<name>.*`, with no program yet.
-pub fn driver(name: BString) -> Driver {
-    Driver { name, clean: None, smudge: None, process: None, required: false }
+/// The one of `drivers` that `wanted` names.
+fn named<'a>(drivers: &'a [Driver], wanted: &Wanted) -> Option<&'a Driver> {
+    let name = wanted.driver.as_ref()?;
+    drivers.iter().find(|driver| driver.name == *name)
 }

@@ -1,13 +1,14 @@
 //! Filling the work tree of a fresh clone, and writing its index.
 //!
 //! `tree` lists a tree and refuses unsafe names (`path`), `attribute` finds what is wanted of a file, `filter` and
-//! `convert` turn its blob (`blob`) into its content, `write` has it made in the `work_tree`, by several threads where
-//! nothing is converted (`parallel`), `index` notes what git needs to see that nothing changed, and `config` says how all
-//! of it is done.
+//! `convert` turn its blob (`blob`) into its content, with the programs of `driver` and `process`, `write` has it made in
+//! the `work_tree`, by several threads where nothing is converted (`parallel`), `collision` sees what was in the way, `index`
+//! notes what git needs to see that nothing changed, and `config` says how all of it is done.
 //!
 //! Each thread holds one blob in memory; one that is large and not converted goes from the pack to its file.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString};
@@ -15,18 +16,22 @@ use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
 use crate::progress::Progress;
+use collision::Taken;
 use filter::Filters;
 
 mod attribute;
 mod blob;
 pub mod clean;
+mod collision;
 mod config;
 mod convert;
+mod driver;
 mod filter;
 pub mod forward;
 mod index;
 mod parallel;
 mod path;
+mod process;
 mod tree;
 mod work_tree;
 mod write;
@@ -34,17 +39,33 @@ mod write;
 #[cfg(all(test, unix))]
 mod tests;
 
+pub use driver::{Driver, Surroundings};
 pub use path::Protection;
 
 /// What a checkout found.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// Paths that collide on a file system that folds case, where git warns; all of a group, sorted as the index is.
-    /// The first of each group is in the work tree.
+    /// Paths that collide on a file system that folds case, where a clone warns; all of a group, sorted as git does.
+    /// The last of each group is in the work tree.
     pub collisions: Vec<BString>,
     /// Paths that could not be written, with git's words for it, which it prints behind `error: `. If there are any,
     /// no index was written, and git ends with `fatal: unable to checkout working tree`.
     pub errors: Vec<(BString, String)>,
+    /// Whether a filter process did not keep its word, of which was told. It is as if there were errors then.
+    is_incomplete: bool,
+    /// Paths that found something in their place.
+    taken: Vec<Taken>,
+}
+
+/// Where the attributes of files are found, besides those outside of the tree.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// In the tree: there is nothing else in a fresh work tree.
+    Tree,
+    /// In the tree or, of a directory that has none there, in the work tree: what git does where it checks out.
+    TreeThenFiles(&'a Path),
+    /// In the work tree or, of a directory that has none there, in the index: what git does where it looks at files.
+    FilesThenTree(&'a Path),
 }
 
 /// Where a checkout happens.
@@ -72,14 +93,16 @@ pub struct Options {
     /// `core.autocrlf` and `core.eol`.
     pub line_endings: gix_filter::eol::Configuration,
     /// `filter.<name>.*`; attributes can choose among these alone.
-    pub drivers: Vec<gix_filter::Driver>,
+    pub drivers: Vec<Driver>,
+    /// Where their programs run.
+    pub surroundings: Surroundings,
     /// The attributes of the system and of the user (`core.attributesFile`), the weaker first.
     pub attributes_files: Vec<PathBuf>,
     /// `info/attributes` of the repository.
     pub info_attributes: Option<PathBuf>,
     /// The branch, which filter processes are told.
     pub reference: Option<BString>,
-    /// The commit, which filter processes are told.
+    /// The commit, which they are told too.
     pub treeish: Option<ObjectId>,
     /// Only files at the top are written; the others are in the index alone.
     pub top_only: bool,
@@ -106,6 +129,7 @@ impl Default for Options {
             ignore_case: false,
             line_endings: gix_filter::eol::Configuration::default(),
             drivers: Vec::new(),
+            surroundings: Surroundings::default(),
             attributes_files: Vec::new(),
             info_attributes: None,
             reference: None,
@@ -134,8 +158,14 @@ impl Options {
 
 impl Repository {
     /// Writes the files of `tree` into the empty work tree, then the index, so that `git status` is clean and has
-    /// nothing to refresh.
-    pub fn checkout(&self, tree: &ObjectId, progress: &mut dyn Progress) -> Result<Outcome, Error> {
+    /// nothing to refresh. Filters are told the branch and the commit of `HEAD`; of a branch that is not yet born they are
+    /// told the commit `unborn`.
+    pub fn checkout(
+        &self,
+        tree: &ObjectId,
+        unborn: Option<ObjectId>,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, Error> {
         let Some(work_tree) = &self.work_tree else {
             return Err(Error::Refused("this operation must be run in a work tree".to_owned()));
         };
@@ -145,7 +175,15 @@ impl Repository {
             objects_dir: &self.objects_dir,
             object_hash: self.object_hash,
         };
-        checkout(&place, tree, &self.checkout_options()?, progress)
+        let mut options = self.checkout_options()?;
+        if unborn.is_some() {
+            options = Options { reference: None, treeish: unborn, ..options };
+        } else {
+            // as C git has it here, and not where it moves a work tree
+            let git_dir = std::path::absolute(&self.git_dir).unwrap_or_else(|_| self.git_dir.clone());
+            options.surroundings.env.set("GIT_DIR", git_dir);
+        }
+        checkout(&place, tree, &options, progress)
     }
 
     /// What a partial clone has to fetch before [`Repository::checkout`] of `tree`, or before [`Repository::forward`] from
@@ -188,10 +226,14 @@ pub fn checkout(
     if options.top_only {
         skip_below_top(&mut listing.entries);
     }
-    let filters = Filters::new(place, options, &listing.entries)?;
-    let how = write::How { filters, symlinks: options.symlinks, threads: options.threads(&listing.entries) };
+    let how = write::How {
+        filters: Filters::new(options, &listing.entries, Source::Tree)?,
+        symlinks: options.symlinks,
+        ignore_case: options.ignore_case,
+        threads: options.threads(&listing.entries),
+    };
     let outcome = write::write(place, &objects, how, &mut listing.entries, progress)?;
-    if outcome.errors.is_empty() {
+    if outcome.is_complete() {
         let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
         index::write(lock, &content, &index_path)?;
     }
@@ -267,6 +309,11 @@ pub(super) fn open(objects_dir: &Path, object_hash: gix_hash::Kind) -> Result<gi
     objects
         .set_pack_cache(|| Box::new(gix_pack::cache::lru::MemoryCappedHashmap::new(DELTA_BASE_CACHE_BYTES)));
     Ok(objects)
+}
+
+/// Stops the work where whoever hears of it had enough.
+fn stop_on(flow: ControlFlow<()>) -> Result<(), Error> {
+    if flow.is_break() { Err(Error::Interrupted) } else { Ok(()) }
 }
 
 /// git's words for a blob that is missing or broken.

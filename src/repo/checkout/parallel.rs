@@ -14,6 +14,7 @@ use super::Outcome;
 use super::blob::Blobs;
 use super::index::{Entry, Mode};
 use super::work_tree::WorkTree;
+use super::write::UNABLE_TO_CREATE;
 use crate::repo::Error;
 
 /// Entries that a thread takes at once, or all there are.
@@ -103,7 +104,7 @@ impl<'a> Work<'a> {
             }
         }
         let mut all = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        all.collisions.append(&mut outcome.collisions);
+        all.taken.append(&mut outcome.taken);
         all.errors.append(&mut outcome.errors);
     }
 
@@ -111,8 +112,8 @@ impl<'a> Work<'a> {
         let is_large = self.blobs.is_large(&entry.id);
         match if is_large { self.blobs.stream(&entry.id) } else { self.blobs.read(&entry.id, buffer) } {
             Some(content) => {
-                let made = tree.file(entry.path.as_bstr(), entry.mode, content);
-                outcome.note(entry, made, "unable to create file");
+                let made = tree.file_over(entry.path.as_bstr(), entry.mode, content);
+                outcome.note(entry, made, UNABLE_TO_CREATE);
             }
             None => outcome.unreadable(entry),
         }

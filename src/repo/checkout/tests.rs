@@ -179,8 +179,8 @@ fn modes(top: &Path, directory: &Path) -> Vec<(PathBuf, u32)> {
     found
 }
 
-fn driver(name: &str, smudge: &str) -> gix_filter::Driver {
-    gix_filter::Driver { smudge: Some(smudge.into()), ..filter::driver(name.into()) }
+fn driver(name: &str, smudge: &str) -> Driver {
+    Driver { name: name.into(), smudge: Some(smudge.into()), ..Driver::default() }
 }
 
 /// Everything a tree can hold, in odd places and under odd names.
@@ -298,14 +298,14 @@ struct Recorder {
 }
 
 impl Progress for Recorder {
-    fn report(&mut self, event: Event<'_>) -> std::ops::ControlFlow<()> {
+    fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
         if let Event::Phase { title, done, total, .. } | Event::PhaseEnd { title, done, total, .. } = event {
             self.events.push((title, done, total));
             if done >= self.limit {
-                return std::ops::ControlFlow::Break(());
+                return ControlFlow::Break(());
             }
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
     }
 }
 
@@ -424,7 +424,7 @@ fn a_filter_that_fails_matters_only_if_it_is_required() {
         assert_eq!(std::fs::read(clone.join("a.x")).expect("file"), b"apple\n");
 
         let clone = sandbox.clone_bare_work_tree(&format!("required-{}", program.len()), &[]);
-        let required = gix_filter::Driver { required: true, ..driver("bad", program) };
+        let required = Driver { required: true, ..driver("bad", program) };
         let error = sandbox.check_out(&clone, &Options { drivers: vec![required], ..Options::default() });
         assert_eq!(error.expect_err("required").to_string(), "a.x: smudge filter bad failed");
         assert!(!clone.join("a.x").exists() && !clone.join(".git/index").exists());
@@ -474,7 +474,7 @@ fn a_filter_process_can_delay_its_files() {
     let theirs = sandbox.clone_bare_work_tree("theirs", &[("filter.slow.process", &process)]);
     sandbox.git(&theirs, &["read-tree", "-u", "--reset", "HEAD"], b"");
     let ours = sandbox.clone_bare_work_tree("ours", &[]);
-    let drivers = vec![gix_filter::Driver { process: Some(process.into()), ..filter::driver("slow".into()) }];
+    let drivers = vec![Driver { name: "slow".into(), process: Some(process.into()), ..Driver::default() }];
     let outcome = sandbox.check_out(&ours, &Options { drivers, ..Options::default() }).expect("checkout");
     assert!(outcome.errors.is_empty(), "{outcome:?}");
     for path in ["a.x", "dir/b.x", "dir/c.x", "plain"] {
@@ -546,7 +546,7 @@ fn a_link_is_never_a_way_to_another_place() {
 }
 
 #[test]
-fn what_is_in_the_way_is_a_collision_and_not_followed() {
+fn what_is_in_the_way_is_removed_and_not_followed() {
     let sandbox = Sandbox::new("sha1");
     fill(&sandbox);
     let outside = sandbox.root().join("outside");
@@ -555,10 +555,14 @@ fn what_is_in_the_way_is_a_collision_and_not_followed() {
     // As if the file system had folded a link of another name into this one.
     std::os::unix::fs::symlink(&outside, clone.join("a.c")).expect("symlink");
     std::os::unix::fs::symlink(outside.join("new"), clone.join("empty")).expect("symlink");
+    std::fs::create_dir_all(clone.join("a-b/c")).expect("directory");
+    std::fs::create_dir(clone.join("link")).expect("directory");
+    std::fs::write(clone.join("dir"), "x").expect("file");
     let outcome = sandbox.check_out(&clone, &Options::default()).expect("checkout");
-    assert_eq!(outcome.collisions, ["a.c/x", "empty"]);
+    assert_eq!(outcome.collisions, ["a-b", "empty", "link"]);
+    assert!(outcome.is_complete());
     assert_eq!(modes(&outside, Path::new("")), []);
-    assert_eq!(sandbox.git(&clone, &["ls-files", "a.c", "empty"], b""), "a.c/x\nempty");
+    assert_eq!(sandbox.git(&clone, &["status", "--porcelain"], b""), "D link");
 }
 
 #[test]

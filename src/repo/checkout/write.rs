@@ -1,26 +1,27 @@
-//! Writing files into an empty work tree.
+//! Writing files into a work tree.
 //!
 //! A file costs four system calls: open, write, fstat, close. Nothing is looked at before it is made: a directory is
 //! made when its first file comes and a file only where there is none, so nothing is ever written through a symbolic
-//! link. Symbolic links are made last, when every other path is there.
+//! link. What is in the way is removed first, and noted. Where a program filters a file the way is made before it runs.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use bstr::{BString, ByteSlice};
-use gix_filter::driver::Key;
 
 use super::blob::Blobs;
+use super::collision::{Taken, collided};
+use super::driver::complain;
 use super::filter::{Converted, Filters};
 use super::index::{Entry, Mode, Stat};
-use super::work_tree::{Content, WorkTree};
-use super::{Outcome, Place, parallel, unreadable};
+use super::work_tree::{Content, DeviceInode, WorkTree};
+use super::{Outcome, Place, parallel, stop_on, unreadable};
 use crate::progress::{Event, Progress};
 use crate::repo::Error;
 
 const UPDATING_FILES: &str = "Updating files";
 const FILTERING_CONTENT: &str = "Filtering content";
+pub(super) const UNABLE_TO_CREATE: &str = "unable to create file";
 
 /// How files are written.
 pub struct How {
@@ -28,6 +29,8 @@ pub struct How {
     pub filters: Option<Filters>,
     /// Whether the file system has symbolic links.
     pub symlinks: bool,
+    /// Whether names that differ in case alone are the same.
+    pub ignore_case: bool,
     /// How many threads write files that nothing converts.
     pub threads: usize,
 }
@@ -51,7 +54,9 @@ pub fn write(
             symlinks: how.symlinks,
         },
         filters: how.filters,
+        ignore_case: how.ignore_case,
         delayed: BTreeMap::new(),
+        processes: BTreeSet::new(),
         outcome: Outcome::default(),
         buffer: Vec::new(),
         done: 0,
@@ -68,8 +73,11 @@ struct Writer<'a> {
     threads: usize,
     tree: WorkTree,
     filters: Option<Filters>,
-    /// By filter process, the places of the entries that it holds back.
-    delayed: BTreeMap<Key, BTreeMap<BString, usize>>,
+    ignore_case: bool,
+    /// The places of the entries that filter processes hold back.
+    delayed: BTreeMap<BString, usize>,
+    /// The command lines of these processes.
+    processes: BTreeSet<BString>,
     outcome: Outcome,
     buffer: Vec<u8>,
     done: u64,
@@ -93,19 +101,16 @@ impl Writer<'_> {
                     self.outcome.note(entry, made, "cannot create submodule directory");
                     self.tick(1)?;
                 }
-                Mode::Symlink => {}
+                Mode::Symlink => self.symlink(entry)?,
             }
         }
         self.fetch_delayed(entries)?;
-        for entry in entries.iter_mut().filter(|entry| entry.mode == Mode::Symlink && !entry.is_skipped) {
-            self.symlink(entry)?;
-        }
         if let Some(filters) = self.filters.take() {
-            filters.finish();
+            filters.finish(self.progress)?;
         }
         let (title, done, total) = (UPDATING_FILES, self.done, Some(self.total));
         stop_on(self.progress.report(Event::PhaseEnd { title, done, total, bytes: 0 }))?;
-        self.outcome.collisions = collided(&self.tree, entries, &self.outcome.collisions);
+        self.outcome.collisions = collided(entries, &self.outcome.taken, self.ignore_case);
         Ok(self.outcome)
     }
 
@@ -126,29 +131,46 @@ impl Writer<'_> {
     }
 
     fn file_with(&mut self, at: usize, entry: &mut Entry, buffer: &mut Vec<u8>) -> Result<bool, Error> {
-        let streams = match &mut self.filters {
-            Some(filters) => self.blobs.is_large(&entry.id) && filters.keeps_all(self.objects, entry)?,
-            None => self.blobs.is_large(&entry.id),
+        let wanted = match &mut self.filters {
+            Some(filters) => Some(filters.wanted(self.objects, entry)?),
+            None => None,
         };
-        let content = if streams { self.blobs.stream(&entry.id) } else { self.blobs.read(&entry.id, buffer) };
-        let Some(content) = content else {
+        let converts =
+            self.filters.as_mut().zip(wanted).filter(|(filters, wanted)| !filters.keeps_all(wanted));
+        let Some((filters, wanted)) = converts else {
+            let content = if self.blobs.is_large(&entry.id) {
+                self.blobs.stream(&entry.id)
+            } else {
+                self.blobs.read(&entry.id, buffer)
+            };
+            match content {
+                Some(content) => {
+                    let made = self.tree.file_over(entry.path.as_bstr(), entry.mode, content);
+                    self.outcome.note(entry, made, UNABLE_TO_CREATE);
+                }
+                None => self.outcome.unreadable(entry),
+            }
+            return Ok(true);
+        };
+        let has_driver = filters.has_driver(&wanted);
+        if has_driver && !self.outcome.make_way(&mut self.tree, entry) {
+            return Ok(true);
+        }
+        let Some(data) = self.blobs.find(&entry.id, buffer) else {
             self.outcome.unreadable(entry);
             return Ok(true);
         };
-        let converted = match (&mut self.filters, &content) {
-            (Some(filters), Content::Bytes(data)) => filters.convert(self.objects, entry, data)?,
-            _ => Converted::Same,
-        };
+        let converted = filters.convert(&wanted, entry, data, self.progress)?;
         let content = match &converted {
-            Converted::Same => content,
-            Converted::Content(content) => Content::Bytes(content),
-            Converted::Delayed(key) => {
-                self.delayed.entry(key.clone()).or_default().insert(entry.path.clone(), at);
+            Converted::Same => data,
+            Converted::Content(content) => content,
+            Converted::Delayed(command) => {
+                self.delayed.insert(entry.path.clone(), at);
+                self.processes.insert(command.clone());
                 return Ok(false);
             }
         };
-        let made = self.tree.file(entry.path.as_bstr(), entry.mode, content);
-        self.outcome.note(entry, made, "unable to create file");
+        self.outcome.write(&mut self.tree, entry, content, has_driver);
         Ok(true)
     }
 
@@ -165,41 +187,66 @@ impl Writer<'_> {
         self.tick(1)
     }
 
-    /// Writes what the filter processes held back, as it becomes ready.
+    /// Writes what the filter processes held back, as it becomes ready: each process is asked in turn until it has no more.
     fn fetch_delayed(&mut self, entries: &mut [Entry]) -> Result<(), Error> {
         let Some(mut filters) = self.filters.take() else { return Ok(()) };
-        let (title, total) = (FILTERING_CONTENT, self.delayed.values().map(|paths| paths.len() as u64).sum());
-        let (mut done, mut bytes) = (0, 0);
-        for (key, mut waiting) in std::mem::take(&mut self.delayed) {
-            loop {
-                let ready = filters.ready(&key)?;
-                if ready.is_empty() {
-                    break;
-                }
-                for path in ready {
-                    let Some(entry) = waiting.remove(&path).and_then(|at| entries.get_mut(at)) else {
-                        return Err(Error::Refused(format!(
-                            "external filter named '{path}', which it did not delay"
-                        )));
-                    };
-                    let content = filters.fetch(&key, path.as_bstr())?;
-                    (done, bytes) = (done + 1, bytes + content.len() as u64);
-                    let made = self.tree.file(path.as_bstr(), entry.mode, Content::Bytes(&content));
-                    self.outcome.note(entry, made, "unable to create file");
-                    stop_on(self.progress.report(Event::Phase { title, done, total: Some(total), bytes }))?;
-                    self.tick(1)?;
+        let mut filtering = Filtering { done: 0, total: self.delayed.len() as u64, bytes: 0 };
+        while !self.processes.is_empty() {
+            for command in self.processes.clone() {
+                if !self.fetch_from(&command, &mut filters, entries, &mut filtering)? {
+                    self.processes.remove(&command);
                 }
             }
-            for (path, _) in waiting {
-                let reason = format!("'{path}' was not filtered properly");
-                self.outcome.errors.push((path, reason));
-            }
+        }
+        for path in std::mem::take(&mut self.delayed).into_keys() {
+            let reason = format!("'{path}' was not filtered properly");
+            self.outcome.errors.push((path, reason));
         }
         self.filters = Some(filters);
-        if total > 0 {
-            stop_on(self.progress.report(Event::PhaseEnd { title, done, total: Some(total), bytes }))?;
+        if filtering.total > 0 {
+            let Filtering { done, total, bytes } = filtering;
+            let (title, total) = (FILTERING_CONTENT, Some(total));
+            stop_on(self.progress.report(Event::PhaseEnd { title, done, total, bytes }))?;
         }
         Ok(())
+    }
+
+    /// Writes what the process `command` has ready; whether it is to be asked again.
+    fn fetch_from(
+        &mut self,
+        command: &BString,
+        filters: &mut Filters,
+        entries: &mut [Entry],
+        filtering: &mut Filtering,
+    ) -> Result<bool, Error> {
+        let Some(ready) = filters.ready(command, self.progress)? else {
+            self.outcome.is_incomplete = true;
+            return Ok(false);
+        };
+        let mut is_asked_again = !ready.is_empty();
+        for path in ready {
+            let Some(entry) = self.delayed.remove(&path).and_then(|at| entries.get_mut(at)) else {
+                let text = format!(
+                    "external filter '{command}' signaled that '{path}' is now available although it has not been \
+                     delayed earlier"
+                );
+                complain(self.progress, &text)?;
+                self.outcome.is_incomplete = true;
+                is_asked_again = false;
+                continue;
+            };
+            if self.outcome.make_way(&mut self.tree, entry) {
+                let content = filters.fetch(self.objects, entry, self.progress)?;
+                filtering.bytes += content.len() as u64;
+                self.outcome.write(&mut self.tree, entry, &content, true);
+            }
+            filtering.done += 1;
+            let Filtering { done, total, bytes } = *filtering;
+            let (title, total) = (FILTERING_CONTENT, Some(total));
+            stop_on(self.progress.report(Event::Phase { title, done, total, bytes }))?;
+            self.tick(1)?;
+        }
+        Ok(is_asked_again)
     }
 
     fn tick(&mut self, files: u64) -> Result<(), Error> {
@@ -209,13 +256,30 @@ impl Writer<'_> {
     }
 }
 
+/// How far the files are that were held back.
+struct Filtering {
+    done: u64,
+    total: u64,
+    bytes: u64,
+}
+
 impl Outcome {
+    /// Whether all files were written.
+    pub fn is_complete(&self) -> bool {
+        self.errors.is_empty() && !self.is_incomplete
+    }
+
     /// Keeps what became of an entry: its stat data, a collision or an error.
-    pub(super) fn note(&mut self, entry: &mut Entry, made: io::Result<Stat>, action: &str) {
+    pub(super) fn note(
+        &mut self,
+        entry: &mut Entry,
+        made: io::Result<(Stat, Option<DeviceInode>)>,
+        action: &str,
+    ) {
         match made {
-            Ok(stat) => entry.stat = stat,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.collisions.push(entry.path.clone());
+            Ok((stat, taken)) => {
+                entry.stat = stat;
+                self.note_taken(entry, taken);
             }
             Err(error) => {
                 let text = error.to_string();
@@ -229,31 +293,34 @@ impl Outcome {
         let reason = unreadable(entry.path.as_bstr(), &entry.id).to_string();
         self.errors.push((entry.path.clone(), reason));
     }
-}
 
-fn stop_on(flow: std::ops::ControlFlow<()>) -> Result<(), Error> {
-    if flow.is_break() { Err(Error::Interrupted) } else { Ok(()) }
-}
-
-/// Adds to the paths that found something in their place those that are there, and sorts them as the index is.
-fn collided(tree: &WorkTree, entries: &[Entry], paths: &[BString]) -> Vec<BString> {
-    if paths.is_empty() {
-        return Vec::new();
-    }
-    let mut taken = HashSet::new();
-    for path in paths {
-        let ends = path.find_iter(b"/").chain(Some(path.len()));
-        for part in ends.filter_map(|end| path.get(..end)?.to_path().ok()) {
-            let metadata = fs::symlink_metadata(tree.path.join(part));
-            taken.extend(
-                metadata.ok().filter(|metadata| !metadata.is_dir()).map(|it| Stat::new(&it).device_inode),
-            );
+    /// Removes what is in the way of an entry, and notes it; whether that could be done.
+    fn make_way(&mut self, tree: &mut WorkTree, entry: &mut Entry) -> bool {
+        match tree.make_way(entry.path.as_bstr()) {
+            Ok(taken) => {
+                self.note_taken(entry, taken);
+                true
+            }
+            Err(error) => {
+                self.note(entry, Err(error), UNABLE_TO_CREATE);
+                false
+            }
         }
     }
-    let folded: HashSet<_> = paths.iter().map(|path| path.to_lowercase()).collect();
-    let is_in_the_way = |entry: &&Entry| {
-        let inode = entry.stat.device_inode;
-        (inode.1 != 0 && taken.contains(&inode)) || folded.contains(&entry.path.to_lowercase())
-    };
-    entries.iter().filter(is_in_the_way).map(|entry| entry.path.clone()).collect()
+
+    /// Writes the file of an entry. Where the way `is_made`, whatever is there came since, and stays.
+    fn write(&mut self, tree: &mut WorkTree, entry: &mut Entry, content: &[u8], is_made: bool) {
+        let (path, content) = (entry.path.as_bstr(), Content::Bytes(content));
+        let made = if is_made {
+            tree.file(path, entry.mode, content).map(|stat| (stat, None))
+        } else {
+            tree.file_over(path, entry.mode, content)
+        };
+        self.note(entry, made, UNABLE_TO_CREATE);
+    }
+
+    fn note_taken(&mut self, entry: &Entry, taken: Option<DeviceInode>) {
+        let taken = taken.map(|device_inode| Taken { path: entry.path.clone(), device_inode });
+        self.taken.extend(taken);
+    }
 }

@@ -74,8 +74,14 @@ fn update(place: &Repository, new: ObjectId, voice: &mut Voice<'_>) -> Result<Op
         Some(Uncommitted::Staged) => return Ok(Some("Working directory has staged changes")),
         Some(Uncommitted::Special) | None => {}
     }
-    match place.forward(&from, &to, &mut Discard)? {
-        Forwarded::Done(outcome) if outcome.errors.is_empty() => Ok(None),
+    let Some(forward) = place.forward([&from, &to], None)? else {
+        voice.error(
+            "the work tree is sparse, in conflict, or has submodules that change: update it by hand",
+        )?;
+        return Ok(Some(NOT_UPDATED));
+    };
+    match forward.run(&mut Discard)? {
+        Forwarded::Done(outcome) if outcome.is_complete() => Ok(None),
         Forwarded::Done(outcome) => {
             for (_, text) in outcome.errors {
                 voice.error(&text)?;
@@ -84,12 +90,6 @@ fn update(place: &Repository, new: ObjectId, voice: &mut Voice<'_>) -> Result<Op
         }
         Forwarded::Blocked(blocked) => {
             explain(&blocked, voice)?;
-            Ok(Some(NOT_UPDATED))
-        }
-        Forwarded::Special => {
-            voice.error(
-                "the work tree is sparse, in conflict, or has submodules that change: update it by hand",
-            )?;
             Ok(Some(NOT_UPDATED))
         }
     }
