@@ -562,7 +562,7 @@ fn what_is_in_the_way_is_removed_and_not_followed() {
     assert_eq!(outcome.collisions, ["a-b", "empty", "link"]);
     assert!(outcome.is_complete());
     assert_eq!(modes(&outside, Path::new("")), []);
-    assert_eq!(sandbox.git(&clone, &["status", "--porcelain"], b""), "D link");
+    assert_eq!(sandbox.git(&clone, &["status", "--porcelain"], b""), " D link");
 }
 
 #[test]
