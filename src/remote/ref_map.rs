@@ -118,7 +118,7 @@ impl Asked<'_> {
             map.iter().filter_map(|mapping| by_name.get(&mapping.remote)).copied().cloned().collect();
         let mut by_the_way = Vec::new();
         let refmap = self.refmap.unwrap_or(&self.remote.fetch);
-        for refspec in refmap.iter().filter(|refspec| refspec.destination.is_some()) {
+        for refspec in refmap {
             by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
         }
         leave_out(&mut by_the_way, refmap);

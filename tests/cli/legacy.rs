@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::script;
 
 /// Files of remotes: where, and what they say; `SOURCE` is the project.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 12] = [
     ("branches/plain", "SOURCE\n"),
     ("branches/topic", "SOURCE#topic\n"),
     ("branches/nosuch", "SOURCE#nosuch\n"),
@@ -13,6 +13,8 @@ const FILES: [(&str, &str); 10] = [
     ("remotes/all", "URL: SOURCE\nPull: refs/heads/main:refs/remotes/all/main\nPush: refs/heads/main\n"),
     ("remotes/two", "URL: SOURCE\nURL: ./nosuch\nPull: +refs/heads/*:refs/remotes/two/*\n"),
     ("remotes/tight", "URL:SOURCE\n\nbogus\n"),
+    ("remotes/noted", "URL: SOURCE\nPull: topic\n"),
+    ("remotes/both", "URL: SOURCE\nPull: topic\nPull: main\nPull: release/1.0:refs/remotes/x/r\n"),
     ("remotes/nowhere", "Pull: main:x\n"),
     ("remotes/wrong", "URL: SOURCE\nPull: a:b:c\n"),
     // what the configuration has goes before what a file has
@@ -75,6 +77,16 @@ fn a_remote_in_a_file_is_looked_after() {
          = remote set-branches NAME topic",
     );
     each("= remote rm NAME");
+    each(
+        "= fetch -v NAME
+         = remote rm NAME",
+    );
+    each(
+        "= fetch NAME main
+         = fetch --append NAME
+         = remote rename NAME other",
+    );
+    each("= remote rename NAME deep/er");
     each(
         "= remote set-url NAME ./other
          = remote -v",

@@ -39,14 +39,11 @@ pub(super) fn rename(arguments: &[OsString], context: Context) -> Result<u8, Com
     let parsed: Parsed<RenameArguments> = arguments::parse(&RENAME, arguments)?;
     let operands: Vec<BString> = parsed.values.operands.iter().map(bytes).collect();
     let [old, new] = operands.as_slice() else { return Err(usage::<RenameArguments>(&RENAME)) };
-    let mut repo = context.repository()?;
+    let repo = context.repository()?;
     Remote::from_config(&repo.config, old.as_bstr())?;
     let is_configured = repo.config.is_of_repository("remote", old.as_bstr());
-    if !is_configured && configure::migrate(&repo, old.as_bstr())? {
-        if old == new {
-            return Ok(0);
-        }
-        repo = context.repository()?;
+    if old == new && !is_configured && configure::migrate(&repo, old.as_bstr())? {
+        return Ok(0);
     }
     check_exists(&repo, old.as_bstr(), ":")?;
     check_free(&repo, new.as_bstr())?;
@@ -63,7 +60,10 @@ pub(super) fn rename(arguments: &[OsString], context: Context) -> Result<u8, Com
         Err(Error::Repo(repo::Error::ConfigEntry { reason, message }))
             if message.starts_with("Could not") =>
         {
-            Err(CommandError::silent(1).with_error(reason).with_error(message))
+            let error = CommandError::silent(1);
+            // as git, which does not say why here
+            let error = if reason.starts_with("no such section") { error } else { error.with_error(reason) };
+            Err(error.with_error(message))
         }
         Err(error) => Err(error.into()),
     }
@@ -78,10 +78,7 @@ pub(super) fn remove(arguments: &[OsString], context: Context) -> Result<u8, Com
     Remote::from_config(&repo.config, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), ":")?;
     warn_repeated(&repo)?;
-    let removed = match configure::remove(&repo, name.as_bstr()) {
-        Err(Error::Repo(repo::Error::Config(text))) => return Err(CommandError::silent(1).with_error(text)),
-        outcome => outcome?,
-    };
+    let removed = configure::remove(&repo, name.as_bstr())?;
     for key in &removed.several {
         ui::note(format!("warning: {} has multiple values", key.to_ascii_lowercase().as_bstr()));
     }
@@ -89,6 +86,9 @@ pub(super) fn remove(arguments: &[OsString], context: Context) -> Result<u8, Com
         ui::message("error", format!("could not delete references: {reason}").as_bytes().as_bstr());
     }
     note_kept(&removed.kept);
+    if let Some(reason) = removed.not_unset {
+        return Err(CommandError::silent(1).with_error(reason));
+    }
     if let Some(stranded) = &removed.stranded {
         warn_stranded(stranded, name.as_bstr());
     }

@@ -24,7 +24,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let repo = context.repository()?;
-    let mut words: Vec<OsString> = vec!["--multiple".into()];
+    let mut words: Vec<OsString> = Vec::new();
     match parsed.choice("prune") {
         Some(true) => words.push("--prune".into()),
         Some(false) => words.push("--no-prune".into()),
@@ -33,6 +33,8 @@ pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) ->
     if is_verbose {
         words.push("-v".into());
     }
+    // reflogs have these words, in git's order
+    words.push("--multiple".into());
     let names = &parsed.values.operands;
     words.extend(names.iter().cloned());
     if names.is_empty() {
@@ -41,7 +43,6 @@ pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) ->
     let is_default = words.last().is_some_and(|word| word == "default");
     if is_default && repo.config.string("remotes.default").is_none() {
         words.pop();
-        words.retain(|word| word != "--multiple");
         words.push("--all".into());
     }
     let code = fetch::run(&words, context).unwrap_or_else(CommandError::print);

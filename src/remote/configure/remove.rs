@@ -19,6 +19,8 @@ pub struct Removed {
     pub stranded: Option<Stranded>,
     /// Why the tracking branches could not be removed; the remote is still there then.
     pub refused: Option<String>,
+    /// Why the configuration still has the remote, if it ever had it, though its tracking branches are gone.
+    pub not_unset: Option<String>,
 }
 
 /// Removes the remote `name`: what branches say of it, its tracking branches unless another remote fills them too, its
@@ -26,10 +28,9 @@ pub struct Removed {
 ///
 /// # Errors
 ///
-/// [`repo::Error::ConfigEntry`](crate::repo::Error::ConfigEntry) if what branches say cannot be changed, and
-/// [`repo::Error::Config`](crate::repo::Error::Config) if the section cannot.
+/// [`repo::Error::ConfigEntry`](crate::repo::Error::ConfigEntry) if what branches say cannot be changed.
 pub fn remove(repo: &Repository, name: &BStr) -> Result<Removed, Error> {
-    let remote = Remote::from_config(&repo.config, name)?;
+    let remote = Remote::in_repository(repo, name)?;
     let mut removed = Removed { several: unset_branches(repo, name)?, ..Removed::default() };
     let (doomed, kept) = tracking_branches(repo, &remote)?;
     if let Err(error) = repo.update_refs(&doomed) {
@@ -38,10 +39,11 @@ pub fn remove(repo: &Repository, name: &BStr) -> Result<Removed, Error> {
     removed.kept = kept;
     if removed.refused.is_none() {
         let section = BString::from([b"remote.", name.as_bytes()].concat());
-        edit(&repo.common_path("config"), &[Change::RemoveSection(section.clone())]).map_err(|_| {
-            crate::repo::Error::Config(format!("Could not remove config section '{section}'"))
-        })?;
-        removed.stranded = follow_push_default(repo, name, None)?;
+        if edit(&repo.common_path("config"), &[Change::RemoveSection(section.clone())]).is_err() {
+            removed.not_unset = Some(format!("Could not remove config section '{section}'"));
+        } else {
+            removed.stranded = follow_push_default(repo, name, None)?;
+        }
     }
     Ok(removed)
 }
