@@ -17,6 +17,7 @@ use gix_worktree::stack::State;
 use gix_worktree::stack::state::Attributes;
 use gix_worktree::stack::state::attributes::Source;
 
+use super::diff_order::DiffOrder;
 use super::{Error, Repository};
 
 /// Files of more bytes than this are told in bytes (`core.bigFileThreshold`).
@@ -63,7 +64,8 @@ pub enum Amount {
 type Side<'a> = (&'a BStr, EntryMode, ObjectId);
 
 impl Repository {
-    /// The files that differ between the trees `from` and `to`, sorted by path as a tree is.
+    /// The files that differ between the trees `from` and `to`, in the order of `diff.orderFile`, else sorted by path as a tree
+    /// is.
     ///
     /// # Errors
     ///
@@ -109,7 +111,8 @@ impl Repository {
             counter.platform.clear_resource_cache();
             changes.extend(counter.change(change)?);
         }
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let order = DiffOrder::of(self)?;
+        changes.sort_by_cached_key(|change| (order.rank(change.path.as_bstr()), change.path.clone()));
         Ok(changes)
     }
 

@@ -9,6 +9,7 @@ pub mod checkout;
 pub mod config;
 pub mod connectivity;
 pub mod date;
+mod diff_order;
 pub mod diffstat;
 pub mod discover;
 pub mod environment;
