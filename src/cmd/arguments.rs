@@ -129,16 +129,23 @@ pub(super) fn usage_of<A: Args>(spec: &Spec) -> String {
 
 /// Adds `--no-x` for every `--x`, and `--x` for every `--no-x`; of two the last one counts.
 fn with_negatives(mut command: Command, spec: &Spec) -> Command {
-    let longs: Vec<(String, String)> = command
+    let other_names = |argument: &Arg| {
+        let aliases = argument.get_all_aliases().unwrap_or_default();
+        aliases.into_iter().map(|alias| leak(&format!("no-{alias}"))).collect::<Vec<_>>()
+    };
+    let longs: Vec<_> = command
         .get_arguments()
-        .filter_map(|argument| Some((argument.get_id().to_string(), argument.get_long()?.to_owned())))
-        .filter(|(_, long)| !spec.plain.contains(&long.as_str()))
+        .filter_map(|argument| {
+            Some((argument.get_id().to_string(), argument.get_long()?.to_owned(), other_names(argument)))
+        })
+        .filter(|(_, long, _)| !spec.plain.contains(&long.as_str()))
         .collect();
-    for (id, long) in longs {
+    for (id, long, other_names) in longs {
         let opposite_long = long.strip_prefix("no-").map_or_else(|| format!("no-{long}"), ToOwned::to_owned);
         let opposite_id = negative(&long);
         let opposite = Arg::new(leak(&opposite_id))
             .long(leak(&opposite_long))
+            .aliases(other_names)
             .hide(true)
             .action(ArgAction::SetTrue)
             .overrides_with(leak(&id));

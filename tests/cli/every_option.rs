@@ -1,4 +1,4 @@
-//! Every option of `fetch`, `clone`, `pull` and `fetch-pack`, each given to gitr and to C git in fresh copies of one repository. What they
+//! Every option of `fetch`, `clone`, `pull`, `fetch-pack`, `ls-remote`, `remote` and its verbs, each given to gitr and to C git in fresh copies of one repository. What they
 //! print and return, refs, reflogs, `FETCH_HEAD`, configuration, the shallow boundary, objects, index, work tree and what
 //! `git fsck` says have to be the same.
 //!
@@ -16,6 +16,12 @@ const FETCH: &str = include_str!("every_option/fetch.txt");
 const CLONE: &str = include_str!("every_option/clone.txt");
 const PULL: &str = include_str!("every_option/pull.txt");
 const FETCH_PACK: &str = include_str!("every_option/fetch_pack.txt");
+const LS_REMOTE: &str = include_str!("every_option/ls_remote.txt");
+const REMOTE: &str = include_str!("every_option/remote.txt");
+
+/// The verbs of `remote` that have options.
+const VERBS: [&str; 9] =
+    ["add", "rename", "set-head", "set-branches", "get-url", "set-url", "show", "prune", "update"];
 
 /// Two clients with fresh copies for every row.
 struct Bench<'a> {
@@ -110,9 +116,11 @@ fn rows(table: &str) -> Vec<String> {
     table.lines().filter(is_row).map(ToOwned::to_owned).collect()
 }
 
-/// The options of `command` in C git's usage; whether each has a `--no-` form.
+/// The options of `command`, which may be one and its verb, in C git's usage; whether each has a `--no-` form.
 fn options_of(sandbox: &Sandbox, command: &str) -> Vec<(String, bool)> {
-    let usage = sandbox.git(&sandbox.path(""), &[command, "-h"]).stdout.to_string();
+    let place = sandbox.path("");
+    sandbox.git(&place, &["init", "-q"]).success();
+    let usage = sandbox.git(&place, &[words(command), vec!["-h"]].concat()).stdout.to_string();
     let lines = usage.lines().filter(|line| line.starts_with("    -"));
     let options = lines.filter_map(|line| {
         let (column, _) = line.trim_start().split_once("  ").unwrap_or((line, ""));
@@ -127,13 +135,14 @@ fn options_of(sandbox: &Sandbox, command: &str) -> Vec<(String, bool)> {
     options.collect()
 }
 
-/// Checks that each option of `command` is in `table`.
+/// Checks that each option of `command` is in a row of `table` for it, and that there are no fewer than `count`.
 #[track_caller]
-fn assert_complete(sandbox: &Sandbox, command: &str, table: &str) {
+fn assert_complete(sandbox: &Sandbox, command: &str, table: &str, count: usize) {
+    let rows = rows(table).into_iter().filter(|row| row.contains(command)).collect::<Vec<_>>().join("\n");
     let words: BTreeSet<&str> =
-        table.split_whitespace().filter_map(|word| word.split('=').next()?.strip_prefix("--")).collect();
+        rows.split_whitespace().filter_map(|word| word.split('=').next()?.strip_prefix("--")).collect();
     let options = options_of(sandbox, command);
-    assert!(options.len() > 30, "{options:?}");
+    assert!(options.len() >= count, "{options:?}");
     let is_absent =
         |name: &&String| !words.contains(name.as_str()) && !words.contains(&*format!("no-{name}"));
     let absent: Vec<_> = options.iter().map(|(name, _)| name).filter(is_absent).collect();
@@ -256,8 +265,85 @@ fn behind(sandbox: &Sandbox) -> Bench<'_> {
 fn every_option_of_git_is_in_a_table() {
     let sandbox = Sandbox::new();
     for (command, table) in [("fetch", FETCH), ("clone", CLONE), ("pull", PULL)] {
-        assert_complete(&sandbox, command, table);
+        assert_complete(&sandbox, command, table, 30);
     }
+    assert_complete(&sandbox, "ls-remote", LS_REMOTE, 10);
+    assert_complete(&sandbox, "remote", REMOTE, 1);
+    for verb in VERBS {
+        // `show` has `-n` alone
+        assert_complete(&sandbox, &format!("remote {verb}"), REMOTE, usize::from(verb != "show"));
+    }
+}
+
+/// A clone is made as if nothing had been said.
+#[test]
+fn what_was_not_said_to_a_clone_is_taken_back() {
+    let sandbox = crate::sandbox();
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    let options = options_of(&sandbox, "clone").into_iter().filter(|(_, has_negative)| *has_negative);
+    all_of(options.map(|(name, _)| format!("clone --no-{name}")), |row| {
+        let bench = Bench::new(&sandbox, |_| {});
+        bench.compare("", &[words(row), vec![&url, "copy"]].concat())
+    });
+}
+
+/// Of verbs that need operands the form alone is refused; in the table it stands with them.
+#[test]
+fn what_was_not_said_of_remotes_is_in_a_table() {
+    let sandbox = Sandbox::new();
+    let forms = |command: &str, table: &str| {
+        let options = options_of(&sandbox, command).into_iter().filter(|(_, has_negative)| *has_negative);
+        let rows: Vec<String> = rows(table).into_iter().filter(|row| row.contains(command)).collect();
+        for (name, _) in options {
+            let form = format!("--no-{name}");
+            assert!(rows.iter().any(|row| words(row).contains(&&*form)), "{command} {form}");
+        }
+    };
+    forms("ls-remote", LS_REMOTE);
+    forms("remote", REMOTE);
+    for verb in VERBS {
+        forms(&format!("remote {verb}"), REMOTE);
+    }
+}
+
+#[test]
+fn ls_remote_1() {
+    fetch(LS_REMOTE, 0);
+}
+
+#[test]
+fn ls_remote_2() {
+    fetch(LS_REMOTE, 1);
+}
+
+#[test]
+fn ls_remote_3() {
+    fetch(LS_REMOTE, 2);
+}
+
+#[test]
+fn ls_remote_4() {
+    fetch(LS_REMOTE, 3);
+}
+
+#[test]
+fn remote_1() {
+    fetch(REMOTE, 0);
+}
+
+#[test]
+fn remote_2() {
+    fetch(REMOTE, 1);
+}
+
+#[test]
+fn remote_3() {
+    fetch(REMOTE, 2);
+}
+
+#[test]
+fn remote_4() {
+    fetch(REMOTE, 3);
 }
 
 #[test]
