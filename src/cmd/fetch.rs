@@ -21,6 +21,7 @@ mod submodule;
 
 use options::Arguments;
 use printer::Printer;
+pub(super) use printer::tell_not_pruned;
 use several::Remotes;
 use submodule::Recursion;
 
@@ -157,11 +158,11 @@ impl Run<'_> {
         let mut listed = Fetch::new(self.repo, remote, &options)?.list(&mut meters)?;
         let noted: Vec<BString> = listed.noted_names().cloned().collect();
         let mut printer = Printer::new(self, &listed);
-        let (pruned, dangling) = listed.prune()?;
-        printer.print_pruned(&pruned, dangling, options.dry_run)?;
+        let pruned = listed.prune()?;
+        printer.print_pruned(&pruned, options.dry_run)?;
         let mut outcome = listed.transfer(&mut meters)?.update()?;
         let refusal = outcome.refusal.take();
-        let code = printer.print_outcome(&outcome, remote)?;
+        let code = printer.print_outcome(&outcome, remote)? | u8::from(pruned.failure.is_some());
         if let Some(refusal) = refusal {
             return Err(refusal.into());
         }

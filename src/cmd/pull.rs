@@ -224,6 +224,7 @@ impl Pull<'_> {
                 let squash = if self.parsed.values.squash { " (nothing to squash)" } else { "" };
                 ui::out(format!("Already up to date.{squash}").as_bytes())?;
             }
+            pull::forget_merge(self.repo)?;
             return Ok(0);
         }
         if let Some(first) = standing.first

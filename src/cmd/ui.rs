@@ -18,7 +18,7 @@ pub use color::{BadColor, Paint};
 pub use meter::{Meters, Settings as MeterSettings};
 use patient::Patient;
 pub use remote::RemotePaints;
-pub use table::{Layout as TableLayout, Table, porcelain_row};
+pub use table::{Layout as TableLayout, Table, measure, porcelain_row};
 
 /// What is known of the terminal.
 #[derive(Debug, Clone)]

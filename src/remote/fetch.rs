@@ -38,6 +38,7 @@ mod tips;
 mod transfer;
 
 pub use follow::{FollowHead, OtherHead, OurHead};
+pub use listed::Pruned;
 pub(super) use promisor::{promisor_text, write_promisor};
 pub(super) use tips::{known_tips, lent_tips, tips_of};
 
@@ -116,6 +117,9 @@ pub struct Listed<'a> {
     refs: Vec<Ref>,
     map: Vec<Mapping>,
     tags: Tags,
+    /// Our refs as they are.
+    ours: Snapshot,
+    objects: Option<Objects>,
     /// Stale refs that wait for the others, since all move together.
     stale: Vec<RefUpdate>,
 }
@@ -247,7 +251,14 @@ impl<'a> Fetch<'a> {
             map = asked.map(&refs)?;
         }
         drop(branch);
-        Ok(Listed { fetch: self, source, refs, map, tags, stale: Vec::new() })
+        let ours = self.repo.ref_snapshot()?;
+        let mut objects = None;
+        if self.follows_tags(tags) {
+            let here = self.repo.objects()?.here();
+            map.extend(tips::tags_missing(&ours, &refs, &map, &here));
+            objects = Some(here);
+        }
+        Ok(Listed { fetch: self, source, refs, map, tags, ours, objects, stale: Vec::new() })
     }
 
     /// What is done before the remote is known to answer: `FETCH_HEAD` becomes empty, and a remote that is given a

@@ -19,6 +19,17 @@ pub fn truncate(path: &Path) -> Result<(), Error> {
     std::fs::write(path, b"").map_err(|source| cannot(path, source))
 }
 
+/// How long the file is; 0 if there is none.
+pub fn len(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+/// Takes away what was added since the file had `len` bytes.
+pub fn cut(path: &Path, len: u64) -> Result<(), Error> {
+    let file = OpenOptions::new().write(true).open(path).map_err(|source| cannot(path, source))?;
+    file.set_len(len).map_err(|source| cannot(path, source))
+}
+
 /// Adds a line for each of `mappings` in the order given; those to be ignored have none. `url` is as [`display_url`]
 /// gives it.
 pub fn append(path: &Path, mappings: &[Mapping], url: &BStr) -> Result<(), Error> {

@@ -205,7 +205,22 @@ fn bring_files(
     lazy.bring_files(tree, old, progress)
 }
 
-/// Moves the branch that is checked out from `old` to `new`.
+/// Forgets what a merge had come to, as the end of each merge does.
+///
+/// # Errors
+///
+/// If the ref is there and cannot be removed.
+pub fn forget_merge(repo: &Repository) -> Result<(), Error> {
+    const NAME: &str = "AUTO_MERGE";
+    if !repo.git_path(NAME).exists() && !repo.has_reference_hook()? {
+        return Ok(());
+    }
+    let edit =
+        Edit { name: NAME.into(), new: None, expected: Expected::Any, message: None, through: Vec::new() };
+    Ok(repo.update_refs(&[edit])?)
+}
+
+/// Moves the branch that is checked out from `old` to `new`. Where that was, [`remember`] has written.
 ///
 /// # Errors
 ///

@@ -202,7 +202,7 @@ fn status(
 ///
 /// # Errors
 ///
-/// If the hook refuses one: `updates` ends before it, and those that follow are not tried (seen in git 2.47.3).
+/// If the hook refuses one: `updates` ends with it, and those that follow are not tried (seen in git 2.47.3).
 pub fn apply(
     repo: &Repository,
     ours: &Snapshot,
@@ -225,7 +225,7 @@ pub fn apply(
             if let Some((_, refusal)) =
                 failed.pop_if(|(_, error)| matches!(error, crate::repo::Error::RefusedByHook))
             {
-                updates.truncate(indices.get(place).copied().unwrap_or_default());
+                updates.truncate(indices.get(place).map_or(0, |index| index + 1));
                 return Err(refusal);
             }
         }
@@ -275,9 +275,23 @@ pub fn apply_together(
     updates: &[RefUpdate],
     action: &[u8],
 ) -> Result<(), crate::repo::Error> {
-    let mut edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
-    edits.extend(updates.iter().filter_map(|update| edit(ours, update, action)));
-    repo.update_refs(&edits)
+    repo.update_refs(&edits_together(ours, stale, updates, action))
+}
+
+/// Tells the `reference-transaction` hook that what [`apply_together`] would do is given up.
+pub fn give_up_together(
+    repo: &Repository,
+    ours: &Snapshot,
+    stale: &[RefUpdate],
+    updates: &[RefUpdate],
+    action: &[u8],
+) -> Result<(), crate::repo::Error> {
+    repo.give_up_refs(&edits_together(ours, stale, updates, action))
+}
+
+fn edits_together(ours: &Snapshot, stale: &[RefUpdate], updates: &[RefUpdate], action: &[u8]) -> Vec<Edit> {
+    let moved = updates.iter().filter_map(|update| edit(ours, update, action));
+    stale.iter().filter_map(removal).chain(moved).collect()
 }
 
 fn removal(update: &RefUpdate) -> Option<Edit> {

@@ -89,7 +89,7 @@ fn change(sandbox: &Sandbox, next: &Path, long: &str) {
 }
 
 /// Each command is given to clones that are behind.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 33] = [
     "pull",
     "pull -n",
     "pull --no-stat",
@@ -104,6 +104,16 @@ const COMMANDS: [&str; 23] = [
     "-c core.quotePath=false -c diff.statNameWidth=6 pull",
     "-c diff.renames=false pull",
     "-c diff.renameLimit=1 pull",
+    "-c diff.renameLimit=0 pull",
+    "-c diff.renames=copies pull",
+    "-c diff.orderFile=.git/order pull",
+    "-c diff.orderFile=/dev/null pull",
+    "-c diff.orderFile=nosuch pull",
+    "-c diff.noprefix=true pull",
+    "-c diff.noprefix=nonsense pull",
+    "-c diff.mnemonicPrefix=true pull",
+    "-c diff.relative=true pull",
+    "-c diff.external=false pull",
     "-c color.ui=always pull",
     "-c color.diff=always -c color.diff.new=blue -c color.diff.old=ul pull",
     "-c color.ui=always -c color.diff=never pull",
@@ -119,6 +129,7 @@ const COMMANDS: [&str; 23] = [
 fn the_changes_of_a_fast_forward_are_shown_as_git_shows_them() {
     let sandbox = sandbox();
     let twin = behind(&sandbox);
+    script::act(&sandbox, &twin, "> .git/order *.txt");
     let shown = twin.run("copy", &["pull"]);
     let text = shown.stdout.to_string();
     let stale = sandbox.git(&twin.ours.join("copy"), &["diff-files"]).success().stdout;

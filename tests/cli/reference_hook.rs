@@ -1,5 +1,5 @@
-//! What the `reference-transaction` hook hears of a fetch and of a clone, call by call, and what becomes of a fetch that it
-//! refuses.
+//! What the `reference-transaction` hook and others hear of a fetch, a pull and a clone, call by call, and what becomes of a
+//! fetch that it refuses.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -50,7 +50,76 @@ fn told_of(words: &str, text: &str) -> String {
     let refs = ["for-each-ref"];
     let refs = [&twin.ours, &twin.theirs].map(|client| sandbox.git(&client.join("copy"), &refs).stdout);
     assert_eq!(refs[0], refs[1], "{words}");
+    let noted = |client: &Path| fs::read_to_string(client.join("copy/.git/FETCH_HEAD")).ok();
+    assert_eq!(noted(&twin.ours), noted(&twin.theirs), "{words}");
     ours
+}
+
+/// A hook that writes down its name, what it is told and where branches are then. githooks(5).
+const ALL_TELL: &str = "#!/bin/sh\nd=$(git rev-parse --absolute-git-dir)\n{\n\techo \"$(basename \"$0\") $*\"\n\t\
+    test \"$(basename \"$0\")\" = reference-transaction && cat\n\tfor f in AUTO_MERGE ORIG_HEAD FETCH_HEAD; do\n\t\t\
+    test -e \"$d/$f\" && echo \"$f $(head -n 1 \"$d/$f\")\"\n\tdone\n} >>\"$d/told\"\nexit 0\n";
+
+const HOOKS: [&str; 5] =
+    ["reference-transaction", "post-checkout", "post-index-change", "post-merge", "post-rewrite"];
+
+fn install_all(hooks: &Path) {
+    fs::create_dir_all(hooks).unwrap();
+    for name in HOOKS {
+        fs::write(hooks.join(name), ALL_TELL).unwrap();
+        fs::set_permissions(hooks.join(name), Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn all_hooks_hear_of_a_clone_in_git_s_order() {
+    for options in [
+        &["--branch", "main"][..],
+        &["--branch", "topic", "-q"],
+        &["--no-checkout"],
+        &["--single-branch"],
+        &["--depth", "2"],
+        &["--filter=blob:none"],
+    ] {
+        let sandbox = crate::sandbox();
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let source = format!("file://{}", sandbox.path("served/project.git").display());
+        twin.prepare(|client| install_all(&client.join("template/hooks")));
+        twin.done("", &[&["clone", "--template=template"], options, &[&source, "copy"]].concat());
+        let told = |client: &Path| fs::read_to_string(client.join("copy/.git/told")).unwrap_or_default();
+        let ours = told(&twin.ours);
+        assert_eq!(ours, told(&twin.theirs), "{options:?}");
+        let is_filled = !options.contains(&"--no-checkout");
+        assert_eq!(ours.contains("post-index-change 1 0"), is_filled, "{options:?}");
+    }
+}
+
+#[test]
+fn all_hooks_hear_of_a_pull_in_git_s_order() {
+    for words in
+        ["pull", "pull --ff-only", "pull origin topic", "pull -q", "-c pull.rebase=false pull --no-stat"]
+    {
+        let sandbox = crate::sandbox();
+        let twin = outdated(&sandbox, ALL_TELL);
+        twin.prepare(|client| install_all(&client.join("copy/.git/hooks")));
+        script::act(&sandbox, &twin, &format!("= {words}"));
+        let told = |client: &Path| fs::read_to_string(client.join("copy/.git/told")).unwrap_or_default();
+        let ours = told(&twin.ours);
+        assert_eq!(ours, told(&twin.theirs), "{words}");
+        assert!(ours.contains("0000 AUTO_MERGE\n"), "{words}: {ours}");
+    }
+}
+
+/// An atomic fetch of which one ref may not move gives up the others, as the hook hears.
+#[test]
+fn an_atomic_fetch_that_gives_up_tells_the_hook() {
+    let sandbox = crate::sandbox();
+    let twin = outdated(&sandbox, TELLS);
+    let refspecs = "refs/heads/back:refs/remotes/origin/back main:refs/heads/x";
+    script::act(&sandbox, &twin, &format!("= fetch --atomic origin {refspecs}"));
+    let told = |client: &Path| fs::read_to_string(client.join("copy/.git/told")).unwrap_or_default();
+    assert_eq!(told(&twin.ours), told(&twin.theirs));
+    assert!(told(&twin.ours).starts_with("call aborted\n"), "{}", told(&twin.ours));
 }
 
 #[test]

@@ -455,3 +455,22 @@ fn usage_is_that_of_git() {
         assert_eq!(twin.run("copy", &[&["remote"], words].concat()).status, 129);
     }
 }
+
+/// What C git left behind when it wrote `packed-refs` stops both: nothing that is packed goes, and the rest is done.
+#[test]
+fn an_unfinished_file_of_refs_keeps_refs() {
+    play(
+        "! pack-refs --all
+         > .git/packed-refs.new
+         @ update-ref -d refs/heads/topic
+         @ update-ref refs/heads/later main
+         = fetch --prune second
+         = remote prune second
+         @ update-ref -d refs/heads/release/1.0
+         = fetch -q --prune second
+         = remote rm second
+         < .git/packed-refs.new
+         = fetch --prune second
+         ! symbolic-ref -d refs/remotes/second/link",
+    );
+}

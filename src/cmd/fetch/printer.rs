@@ -6,7 +6,7 @@ use super::Run;
 use crate::cmd::transfer::abbreviation;
 use crate::cmd::{CommandError, Show, ui};
 use crate::remote::Remote;
-use crate::remote::fetch::{Listed, Outcome};
+use crate::remote::fetch::{Listed, Outcome, Pruned};
 use crate::remote::update::{RefUpdate, Status};
 use crate::repo::{Config, Repository};
 
@@ -16,35 +16,36 @@ pub(super) struct Printer<'a> {
     url: BString,
     show: Show,
     layout: ui::TableLayout,
+    ref_width: usize,
     is_headed: bool,
     is_porcelain: bool,
 }
 
 impl<'a> Printer<'a> {
     pub(super) fn new(run: &Run<'a>, listed: &Listed<'_>) -> Self {
+        let layout = ui::TableLayout {
+            columns: ui::Terminal::new(&run.context.env).columns,
+            shows_unchanged: run.show.verbosity > 0,
+            is_compact: run.is_compact,
+        };
         Self {
             repo: run.repo,
             url: listed.url().to_owned(),
             show: run.show,
-            layout: ui::TableLayout {
-                columns: ui::Terminal::new(&run.context.env).columns,
-                shows_unchanged: run.show.verbosity > 0,
-                is_compact: run.is_compact,
-            },
+            layout,
+            ref_width: ui::measure(listed.stored_names(), layout),
             is_headed: false,
             is_porcelain: run.values.porcelain,
         }
     }
 
     /// Prints what [`Listed::prune`] did.
-    pub(super) fn print_pruned(
-        &mut self,
-        pruned: &[RefUpdate],
-        dangling: Vec<BString>,
-        is_dry: bool,
-    ) -> Result<(), CommandError> {
-        self.print(pruned, &[])?;
-        for name in dangling {
+    pub(super) fn print_pruned(&mut self, pruned: &Pruned, is_dry: bool) -> Result<(), CommandError> {
+        if let Some(reason) = &pruned.failure {
+            tell_not_pruned(&pruned.updates, reason);
+        }
+        self.print(&pruned.updates, &[])?;
+        for name in &pruned.dangling {
             let became = if is_dry { "will become" } else { "has become" };
             self.line(format!("   ({name} {became} dangling)"));
         }
@@ -91,7 +92,7 @@ impl<'a> Printer<'a> {
             return Ok(());
         }
         let objects = self.repo.objects()?;
-        let table = ui::Table::measure(updates, self.layout, abbreviation(self.repo, &objects)?);
+        let table = ui::Table::new(self.layout, self.ref_width, abbreviation(self.repo, &objects)?);
         for update in updates {
             tell_failure(update);
             if let Some(row) = table.row(update, &objects) {
@@ -111,6 +112,15 @@ impl<'a> Printer<'a> {
         }
         ui::safe_note(line.as_ref());
     }
+}
+
+/// Tells why the refs of `stale` are still there.
+pub(in crate::cmd) fn tell_not_pruned(stale: &[RefUpdate], reason: &crate::remote::Error) {
+    let what = match stale {
+        [RefUpdate { local: Some(only), .. }] => format!("reference {only}"),
+        [..] => "references".to_owned(),
+    };
+    ui::message("error", format!("could not delete {what}: {reason}").as_bytes().as_bstr());
 }
 
 /// `fetch.output`: whether what both sides of a row have in common is written once.

@@ -8,6 +8,7 @@ use super::options::ShownChanges;
 use super::{CommandError, Pull, diffstat, options, ui};
 use crate::cmd::transfer::abbreviation;
 use crate::remote::pull;
+use crate::repo::Repository;
 use crate::repo::checkout::forward::{Blocked, Forwarded};
 
 impl Pull<'_> {
@@ -59,6 +60,7 @@ impl Pull<'_> {
     pub(super) fn fast_forward(&self, old: ObjectId, new: ObjectId) -> Result<Option<u8>, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
         let Some(forward) = pull::forward(self.repo, Some(old), new, &mut meters)? else { return Ok(None) };
+        check_diff_settings(self.repo)?;
         pull::remember(self.repo, old)?;
         let is_shown = self.parsed.verbosity() >= 0;
         if is_shown {
@@ -75,15 +77,19 @@ impl Pull<'_> {
                 Ok(Some(1))
             }
             Forwarded::Done(outcome) if outcome.is_complete() => {
+                self.repo.tell_index_changed()?;
                 let action = self.context.env.get("GIT_REFLOG_ACTION").unwrap_or_default();
-                pull::advance(self.repo, old, new, &format!("{}: Fast-forward", action.display()))?;
                 if is_shown {
                     ui::out(b"Fast-forward")?;
+                }
+                pull::advance(self.repo, old, new, &format!("{}: Fast-forward", action.display()))?;
+                if is_shown {
                     self.show_changes(old, new)?;
                 }
                 if let Some(hook) = self.repo.hook("post-merge")? {
                     hook.run(&["0".as_ref()], b"")?;
                 }
+                pull::forget_merge(self.repo)?;
                 Ok(Some(0))
             }
             Forwarded::Done(outcome) => {
@@ -136,4 +142,20 @@ fn list(what: &str, paths: &[BString], advice: &str) {
         ui::note(line);
     }
     ui::note(advice);
+}
+
+/// Refuses what is no boolean before anything changes, as git does, which reads all settings of diffs first.
+fn check_diff_settings(repo: &Repository) -> Result<(), CommandError> {
+    const KEYS: [&str; 6] = [
+        "diff.noprefix",
+        "diff.mnemonicPrefix",
+        "diff.relative",
+        "diff.suppressBlankEmpty",
+        "diff.indentHeuristic",
+        "diff.autoRefreshIndex",
+    ];
+    for key in KEYS {
+        repo.config.boolean(key)?;
+    }
+    Ok(())
 }

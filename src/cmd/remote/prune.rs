@@ -7,7 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::usage;
 use crate::cmd::arguments::{self, Parsed, Spec};
 use crate::cmd::transfer::bytes;
-use crate::cmd::{CommandError, Context, ui};
+use crate::cmd::{CommandError, Context, fetch, ui};
 use crate::remote::{Error, Remote, update};
 use crate::repo::{self, Repository};
 
@@ -52,7 +52,7 @@ fn prune(repo: &Repository, name: &BStr, is_dry: bool, context: &Context) -> Res
         if matches!(error, Error::Repo(repo::Error::RefusedByHook)) {
             return Err(error.into());
         }
-        ui::message("error", format!("could not delete references: {error}").as_bytes().as_bstr());
+        fetch::tell_not_pruned(&stale, &error);
         code = 1;
     }
     let (done, becomes) = if is_dry { ("would prune", "will become") } else { ("pruned", "has become") };

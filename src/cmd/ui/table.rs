@@ -30,23 +30,8 @@ pub struct Layout {
 const REF_WIDTH_MIN: usize = 10;
 
 impl Table {
-    /// Measures `updates`; `abbreviation` is `core.abbrev`'s length.
-    pub fn measure(updates: &[RefUpdate], layout: Layout, abbreviation: usize) -> Self {
-        let mut ref_width = REF_WIDTH_MIN;
-        for update in updates {
-            let (Some(remote), Some(local)) = (&update.remote, &update.local) else { continue };
-            if !layout.shows_unchanged && update.status == Status::UpToDate {
-                continue;
-            }
-            let (remote, local) = (width(&short_name(remote)), width(&short_name(local)));
-            // A name that both have is written once, and a third of the terminal is for what the two do not share.
-            let (local, columns) =
-                if layout.is_compact { (0, layout.columns * 2 / 3) } else { (local, layout.columns) };
-            // git's rough guess of a row's length: 21 for flag and summary, 4 for the arrow.
-            if 21 + remote + 4 + local < columns {
-                ref_width = ref_width.max(remote);
-            }
-        }
+    /// `ref_width` is what [`measure`] gives, `abbreviation` `core.abbrev`'s length.
+    pub fn new(layout: Layout, ref_width: usize, abbreviation: usize) -> Self {
         Self { layout, summary_width: 2 * abbreviation + 3, ref_width, abbreviation }
     }
 
@@ -101,6 +86,26 @@ impl Table {
             }
         }
     }
+}
+
+/// How wide the column of the far side's names is for `names`: those of each ref there and here, and whether it stays as it
+/// is. What is known before anything is transferred decides, as in git.
+pub fn measure<'a>(names: impl Iterator<Item = (&'a BString, &'a BString, bool)>, layout: Layout) -> usize {
+    let mut ref_width = REF_WIDTH_MIN;
+    for (remote, local, is_unchanged) in names {
+        if !layout.shows_unchanged && is_unchanged {
+            continue;
+        }
+        let (remote, local) = (width(&short_name(remote)), width(&short_name(local)));
+        // A name that both have is written once, and a third of the terminal is for what the two do not share.
+        let (local, columns) =
+            if layout.is_compact { (0, layout.columns * 2 / 3) } else { (local, layout.columns) };
+        // git's rough guess of a row's length: 21 for flag and summary, 4 for the arrow.
+        if 21 + remote + 4 + local < columns {
+            ref_width = ref_width.max(remote);
+        }
+    }
+    ref_width
 }
 
 /// One row of `--porcelain`: flag, old id, new id, local ref, each after one blank; `None` if it is not shown.

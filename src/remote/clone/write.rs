@@ -96,7 +96,12 @@ impl Clone<'_> {
         if plan.has_refs {
             repo.write_packed_refs(&refs)?;
         }
-        repo.update_refs(&plan.followed_edits(&objects))?;
+        let followed = plan.followed_edits(&objects);
+        // each tag that is followed is a transaction of its own to a hook, as in git
+        let together = if repo.has_reference_hook()? { 1 } else { followed.len().max(1) };
+        for edits in followed.chunks(together) {
+            repo.update_refs(edits)?;
+        }
         let message = BString::from(format!("clone: from {}", self.reflog_url()?));
         if let Some(remote_head) = &plan.remote_head {
             let name = format!("refs/remotes/{}/HEAD", self.options.origin).into();
@@ -140,7 +145,9 @@ impl Clone<'_> {
             Head::Branch { name, id } => {
                 repo.update_refs(&[edit("HEAD".into(), Target::Symbolic(name.clone()), None)])?;
                 if !self.is_bare() {
-                    repo.update_refs(&[edit(name.clone(), Target::Id(*id), message)])?;
+                    // git writes the branch through its name, as a hook hears
+                    let through = vec!["HEAD".into()];
+                    repo.update_refs(&[Edit { through, ..edit(name.clone(), Target::Id(*id), message) }])?;
                     self.write_branch_config(repo, name)?;
                 }
             }

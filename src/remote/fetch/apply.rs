@@ -47,7 +47,8 @@ impl Transferred<'_> {
             return self.apply_together(&asked, outcome);
         }
         self.apply(&asked, updates, &mut outcome)?;
-        if outcome.refusal.is_some() {
+        // git looks for more tags only after all that was asked for went well
+        if outcome.refusal.is_some() || outcome.updates.iter().any(|update| update.status.is_rejected()) {
             return Ok(outcome);
         }
         // Their refs are looked up again: tags that were asked for are there now.
@@ -63,8 +64,10 @@ impl Transferred<'_> {
         if options.no_fetch_head && !options.dry_run {
             map.retain(|mapping| mapping.local.is_some());
         }
-        // Nothing but a commit can be merged.
-        for mapping in map.iter_mut().filter(|mapping| mapping.fetch_head == FetchHead::Merge) {
+        // Nothing but a commit can be merged; git looks only where it writes that down.
+        let is_written = !options.no_fetch_head && !options.dry_run;
+        let merged = map.iter_mut().filter(|mapping| is_written && mapping.fetch_head == FetchHead::Merge);
+        for mapping in merged {
             if !matches!(self.objects.peel(&mapping.id), Ok(Some((_, gix_object::Kind::Commit)))) {
                 mapping.fetch_head = FetchHead::NotForMerge;
             }
@@ -77,9 +80,11 @@ impl Transferred<'_> {
 
     /// Tags whose objects came with the pack, which could not be known before.
     fn arrived_tags(&mut self, asked: &[Mapping], known: &[ObjectId]) -> Result<Vec<Mapping>, Error> {
-        if !self.follows_tags || self.fetch.options.dry_run {
+        if !self.follows_tags {
             return Ok(Vec::new());
         }
+        // as git: what was not written by now is shown once more
+        let asked = if self.fetch.options.dry_run { &[][..] } else { asked };
         let mut tags = tags_missing(&self.ours, &self.refs, asked, &self.objects);
         tags.retain(|tag| self.objects.contains(&tag.id));
         let foreign = self.kept.as_ref().map(|kept| &kept.foreign).filter(|foreign| !foreign.is_empty());
@@ -120,10 +125,20 @@ impl Transferred<'_> {
     ) -> Result<(), Error> {
         let Fetch { repo, options, .. } = &self.fetch;
         if !options.dry_run {
+            let path = repo.git_path("FETCH_HEAD");
+            let before = fetch_head::len(&path);
             self.write_fetch_head(map)?;
             match update::apply(repo, &self.ours, &mut updates, self.action()) {
                 Ok(errors) => outcome.errors.extend(errors),
-                Err(refusal) => outcome.refusal = Some(refusal),
+                Err(refusal) => {
+                    outcome.refusal = Some(refusal);
+                    let refused = updates.pop().and_then(|update| update.local);
+                    let end = map.iter().position(|mapping| mapping.local == refused).map(|place| place + 1);
+                    if !options.no_fetch_head {
+                        fetch_head::cut(&path, before)?;
+                        self.write_fetch_head(map.get(..end.unwrap_or(0)).unwrap_or_default())?;
+                    }
+                }
             }
         }
         outcome.updates.extend(updates);
@@ -134,7 +149,11 @@ impl Transferred<'_> {
     fn apply_together(&self, map: &[Mapping], mut outcome: Outcome) -> Result<Outcome, Error> {
         let Fetch { repo, options, .. } = &self.fetch;
         let is_rejected = outcome.updates.iter().any(|update| update.status.is_rejected());
-        if options.dry_run || is_rejected {
+        if options.dry_run {
+            return Ok(outcome);
+        }
+        if is_rejected {
+            update::give_up_together(repo, &self.ours, &self.stale, &outcome.updates, self.action())?;
             return Ok(outcome);
         }
         match update::apply_together(repo, &self.ours, &self.stale, &outcome.updates, self.action()) {

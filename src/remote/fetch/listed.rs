@@ -2,7 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::tips::{known_tips, lent_tips, tags_missing};
+use super::tips::{known_tips, lent_tips};
 use super::{CATEGORY, Fetch, Listed, Source, Transferred};
 use crate::progress::Progress;
 use crate::remote::Error;
@@ -11,15 +11,36 @@ use crate::remote::ref_map::Mapping;
 use crate::remote::update::{self, RefUpdate};
 use crate::telemetry;
 
+/// What pruning came to.
+#[derive(Debug, Default)]
+pub struct Pruned {
+    /// The row of each ref whose source is gone.
+    pub updates: Vec<RefUpdate>,
+    /// The symbolic refs that lead to one of them.
+    pub dangling: Vec<BString>,
+    /// Why they are all still there, if they are; the fetch goes on.
+    pub failure: Option<Error>,
+}
+
 impl<'a> Listed<'a> {
     /// The URL as messages show it.
     pub fn url(&self) -> &BStr {
         self.fetch.url.as_bstr()
     }
 
-    /// What is going to be fetched.
+    /// What is going to be fetched, but for tags that nobody can know of before the objects are here.
     pub fn map(&self) -> &[Mapping] {
         &self.map
+    }
+
+    /// The refs that are stored: their names there and here, and whether they stay as they are.
+    pub fn stored_names(&self) -> impl Iterator<Item = (&BString, &BString, bool)> {
+        let mut near = 0;
+        self.map.iter().filter_map(move |mapping| {
+            let local = mapping.local.as_ref()?;
+            let is_unchanged = self.ours.resolve_near(local.as_bstr(), &mut near) == Some(mapping.id);
+            Some((&mapping.remote, local, is_unchanged))
+        })
     }
 
     /// The refs that only `FETCH_HEAD` takes note of.
@@ -27,29 +48,31 @@ impl<'a> Listed<'a> {
         self.map.iter().filter(|mapping| mapping.local.is_none()).map(|mapping| &mapping.remote)
     }
 
-    /// Removes the refs whose source is gone, if that is wished; gives their rows and the symbolic refs left dangling.
-    /// Where all refs move together they stay until the others move.
-    pub fn prune(&mut self) -> Result<(Vec<RefUpdate>, Vec<BString>), Error> {
+    /// Removes the refs whose source is gone, if that is wished. Where all refs move together they stay until the others
+    /// move.
+    ///
+    /// # Errors
+    ///
+    /// If the `reference-transaction` hook refuses; what else keeps them is told in [`Pruned::failure`].
+    pub fn prune(&mut self) -> Result<Pruned, Error> {
         let Fetch { repo, remote, options, refspecs, .. } = &self.fetch;
         if !options.prune.unwrap_or(remote.prune) {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(Pruned::default());
         }
         let refspecs = if refspecs.is_empty() { &remote.fetch } else { refspecs };
-        let (stale, dangling) = {
-            let ours = repo.ref_snapshot()?;
-            let stale = update::stale(&ours, refspecs, &self.refs);
-            let dangling = update::dangling(&ours, &stale);
-            (stale, dangling)
-        };
-        if stale.is_empty() {
-            return Ok((stale, dangling));
-        }
+        let stale = update::stale(&self.ours, refspecs, &self.refs);
+        let dangling = update::dangling(&self.ours, &stale);
+        let mut failure = None;
         if options.atomic {
             self.stale.clone_from(&stale);
-        } else if !options.dry_run {
-            update::prune(repo, &stale)?;
+        } else if !options.dry_run && !stale.is_empty() {
+            match update::prune(repo, &stale) {
+                Err(refusal @ Error::Repo(crate::repo::Error::RefusedByHook)) => return Err(refusal),
+                outcome => failure = outcome.err(),
+            }
+            self.ours = repo.ref_snapshot()?;
         }
-        Ok((stale, dangling))
+        Ok(Pruned { updates: stale, dangling, failure })
     }
 
     /// Fetches the objects that are missing and checks that the history of all that was asked for is whole.
@@ -59,20 +82,18 @@ impl<'a> Listed<'a> {
 
     fn transfer_objects(mut self, progress: &mut dyn Progress) -> Result<Transferred<'a>, Error> {
         let repo = self.fetch.repo;
-        let ours = repo.ref_snapshot()?;
-        self.fetch.check_checked_out(&self.map, &ours)?;
-        let mut objects = repo.objects()?.here();
+        self.fetch.check_checked_out(&self.map, &self.ours)?;
+        let mut objects = match self.objects.take() {
+            Some(objects) => objects,
+            None => repo.objects()?.here(),
+        };
         let follows_tags = self.follows_tags();
-        if follows_tags {
-            let followed = tags_missing(&ours, &self.refs, &self.map, &objects);
-            self.map.extend(followed);
-        }
         if let Source::Foreign(foreign) = &mut self.source
             && self.tags == Tags::Follow
         {
             foreign.set("followtags", "true", progress)?;
         }
-        let mut known = known_tips(repo, &ours)?;
+        let mut known = known_tips(repo, &self.ours)?;
         // A ref that names nothing is no ground to stand on.
         known.retain(|id| objects.contains(id));
         known.extend(lent_tips(repo, &objects));
@@ -86,7 +107,7 @@ impl<'a> Listed<'a> {
             }
         };
         let objects = objects.or_promised(repo);
-        let Self { fetch, source, mut refs, map, stale, .. } = self;
+        let Self { fetch, source, mut refs, map, ours, stale, .. } = self;
         let tells_head =
             refs.iter().any(|reference| reference.name == "HEAD" && reference.symref_target.is_some());
         if tells_head || !fetch.follows_head() {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::tips::wanted;
@@ -12,6 +13,7 @@ use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
 use crate::remote::fetch_pack::{self, Fetched, Named, fetch_pack};
 use crate::remote::promisor::promisors;
+use crate::remote::ref_map::Mapping;
 use crate::remote::update::is_ancestor_of_any;
 use crate::remote::{Error, connectivity, tip};
 use crate::repo::Objects;
@@ -29,6 +31,7 @@ impl Listed<'_> {
         if wants.is_empty() || self.are_here(objects, &wants, known)? {
             return Ok(None);
         }
+        let wants = if self.fetch.deepens() { self.moved().unwrap_or(wants) } else { wants };
         self.tell_wants(progress)?;
         if let Source::Foreign(_) = self.source {
             return self.take_foreign(objects, known, progress).map(Some);
@@ -86,6 +89,18 @@ impl Listed<'_> {
         others.push(received.stored);
         let foreign = without_parents(objects, cut.foreign).map_err(unreadable)?;
         Ok(Some(Kept { _packs: others, _files: Vec::new(), foreign }))
+    }
+
+    /// What is wanted of refs that are not here as they are there; `None` if all are. A fetch that moves the boundary asks
+    /// for these alone, or for all if there is none (seen in git 2.47.3).
+    fn moved(&self) -> Option<Vec<ObjectId>> {
+        let mut near = 0;
+        let mut is_moved = |mapping: &&Mapping| match &mapping.local {
+            Some(local) => self.ours.resolve_near(local.as_bstr(), &mut near) != Some(mapping.id),
+            None => true,
+        };
+        let moved: Vec<Mapping> = self.map.iter().filter(|mapping| is_moved(mapping)).cloned().collect();
+        (!moved.is_empty()).then(|| wanted(&moved))
     }
 
     /// Where the negotiation starts, if not from all our refs, and what it names in any case.

@@ -183,7 +183,24 @@ impl Repository {
             let git_dir = std::path::absolute(&self.git_dir).unwrap_or_else(|_| self.git_dir.clone());
             options.surroundings.env.set("GIT_DIR", git_dir);
         }
-        checkout(&place, tree, &options, progress)
+        let outcome = checkout(&place, tree, &options, progress)?;
+        if outcome.is_complete() {
+            self.tell_index_changed()?;
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the `post-index-change` hook after index and work tree have changed. githooks(5).
+    ///
+    /// # Errors
+    ///
+    /// If the hook cannot be run; what it says of itself changes nothing.
+    pub fn tell_index_changed(&self) -> Result<(), Error> {
+        let Some(hook) = self.hook("post-index-change")? else { return Ok(()) };
+        // the work tree has changed too, and no entry is skipped that was not
+        let _nobody_waits_for_its_opinion =
+            hook.with_output_to_stderr().run(&["1".as_ref(), "0".as_ref()], b"")?;
+        Ok(())
     }
 
     /// What a partial clone has to fetch before [`Repository::checkout`] of `tree`, or before [`Repository::forward`] from

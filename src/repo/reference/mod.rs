@@ -214,6 +214,11 @@ impl Repository {
         }
     }
 
+    /// Tells the `reference-transaction` hook that a transaction of `edits` is given up before it begins.
+    pub fn give_up_refs(&self, edits: &[Edit]) -> Result<(), Error> {
+        transaction::give_up(&self.ref_settings()?, self.object_hash, edits)
+    }
+
     /// Whether a `reference-transaction` hook hears of each transaction.
     pub fn has_reference_hook(&self) -> Result<bool, Error> {
         Ok(self.hook(Hook::NAME)?.is_some())

@@ -120,6 +120,7 @@ fn write<'a>(
     old: &Packed,
     entries: impl Iterator<Item = Entry<'a>>,
 ) -> Result<gix_lock::Marker, Error> {
+    refuse_unfinished(files)?;
     let mut last = None;
     let peeled = entries.map(|mut entry| {
         if !old.fully_peeled && entry.peeled.is_none() {
@@ -140,6 +141,16 @@ fn write<'a>(
         path: lock_path(&files.common_dir.join("packed-refs")),
         source,
     })
+}
+
+/// An error where `packed-refs.new` is there, which C git writes before it renames it: one that it left behind stops it, so
+/// that somebody looks.
+fn refuse_unfinished(files: &Files) -> Result<(), Error> {
+    let path = files.common_dir.join("packed-refs.new");
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::Reference(format!("unable to create file {}: File exists", path.display()))),
+        Err(_) => Ok(()),
+    }
 }
 
 /// What the tag `id` leads to; `None` if it is none.

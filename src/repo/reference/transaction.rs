@@ -53,6 +53,12 @@ pub(super) fn update(files: &Files, settings: &Settings, edits: &[Edit]) -> Resu
     prepared.commit()
 }
 
+/// Tells the hook that `edits`, of which there are any, will not be made.
+pub(super) fn give_up(settings: &Settings, object_hash: gix_hash::Kind, edits: &[Edit]) -> Result<(), Error> {
+    let Some(hook) = settings.hook.as_ref().filter(|_| !edits.is_empty()) else { return Ok(()) };
+    hook.run(State::Aborted, &input::of_given_up(object_hash, edits))
+}
+
 /// A ref under its lock, which holds the new value.
 struct Locked<'a> {
     edit: &'a Edit,
