@@ -16,7 +16,7 @@ use super::{CommandError, Context, Show, signal, ui};
 use crate::pack::examine::{self, Examined};
 use crate::pack::fsck::Rules;
 use crate::pack::index::Layout;
-use crate::pack::placement::Placement;
+use crate::pack::placement::{Connectivity, Placement};
 use crate::pack::{self, Bases, Comparable, Links, Stored};
 use crate::repo::{Config, Objects, Repository};
 
@@ -197,7 +197,11 @@ impl Job {
             promisor: arguments.promisor.as_ref().map(line),
             title: self.title(),
             missing_modules: matches!(arguments.checks, Checks::Objects(_)).then(RefCell::default),
-            checks_links: arguments.connected || matches!(arguments.checks, Checks::Strict(_)),
+            connectivity: if arguments.connected || matches!(arguments.checks, Checks::Strict(_)) {
+                Connectivity::Required
+            } else {
+                Connectivity::Ignored
+            },
             is_strict: matches!(arguments.checks, Checks::Strict(_)),
             keeps_empty: true,
             ..Placement::default()

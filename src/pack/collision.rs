@@ -73,10 +73,10 @@ impl Compare<'_> {
         if !self.bases.contains(&id) {
             return Ok(OTHERWISE);
         }
-        let (entry, deflated) = pack.deflated(index)?;
+        let (_entry, deflated) = pack.deflated(index)?;
         let base_id = pack.table.object(base).map(|base| base.id);
         let content = base_id.map_or(source::Stored::Whole(kind), source::Stored::IdDelta);
-        if let Some(found) = self.bases.stored_as(&id, (content, entry.size), deflated) {
+        if let Some(found) = self.bases.stored_as(&id, (content, pack.table.size(index)), deflated) {
             let base_is_same = base == NONE || self.same.get(base as usize) == Some(&found);
             if base_is_same && found < OTHERWISE {
                 return Ok(found);

@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use gix_hash::ObjectId;
 
+use super::family::Family;
 use super::held::Held;
 use super::links::Found;
 use super::meter::Meter;
-use super::table::{Family, NONE, Pack, Table};
+use super::table::{NONE, Pack, Table};
 use super::{Bases, Error, Options, map, resolve, thin};
 use crate::progress::Progress;
+
+/// After so many bytes of a pack the first pass leaves enough memory to be worth giving back.
+const GIVE_BACK_FROM: u64 = 8 * 1024 * 1024;
 
 /// The second pass: resolves the deltas, with bases from outside of the pack where it is thin.
 pub(super) fn resolve_all(
@@ -24,6 +28,9 @@ pub(super) fn resolve_all(
     }
     let mut meter = Meter::new(progress, "Resolving deltas", table.deltas);
     meter.begin()?;
+    if table.end >= GIVE_BACK_FROM {
+        map::give_back();
+    }
     let early = table.entries.iter().map(|entry| entry.base() != NONE).collect();
     let mut second = SecondPass {
         family: Family::new(table),

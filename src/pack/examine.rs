@@ -9,7 +9,7 @@ use gix_object::Kind;
 
 use super::held::Held;
 use super::index::{self, Items, Layout};
-use super::placement::Placement;
+use super::placement::{Connectivity, Placement};
 use super::receive::{Known, check_links, check_unique, look_through};
 use super::table::{Entry, NONE, Table};
 use super::{Error, Links, Options, map, store};
@@ -31,7 +31,7 @@ pub fn examine<'a>(
     if placement.is_strict {
         check_unique(&known.sorted_items())?;
     }
-    if placement.checks_links {
+    if placement.connectivity == Connectivity::Required {
         check_links(&known.links(), options)?;
     }
     Ok(Examined(known))
@@ -72,16 +72,16 @@ impl Examined<'_> {
     pub fn objects(&self) -> Vec<Object> {
         let table = &self.0.table;
         let depths = depths(table);
-        let ends = table.entries.iter().skip(1).map(|entry| entry.offset).chain([table.end]);
+        let ends = table.entries.iter().skip(1).map(Entry::offset).chain([table.end]);
         let entries = (0..).zip(&table.entries).zip(ends).zip(depths);
         let objects = entries.filter_map(|(((index, entry), end), depth)| {
             let base = table.id(entry.base()).map(|base| (depth, base));
             Some(Object {
                 id: table.id(index)?,
                 kind: entry.kind()?,
-                size: entry.size,
-                offset: entry.offset,
-                len: end - entry.offset,
+                size: table.size(index),
+                offset: entry.offset(),
+                len: end - entry.offset(),
                 delta: base,
             })
         });
@@ -121,8 +121,8 @@ fn layout_of(index: &[u8], items: &dyn Items, hash: gix_hash::Kind) -> Layout {
     }
     let offsets = TABLES_AT + items.len() * (hash.len_in_bytes() + 4);
     let words = index.get(offsets..).unwrap_or_default().chunks_exact(4);
-    let large = items.iter().zip(words).filter(|(_, word)| word.first().is_some_and(|byte| *byte >= 0x80));
-    match large.map(|(item, _)| item.offset).min() {
+    let large = items.offsets().zip(words).filter(|(_, word)| word.first().is_some_and(|byte| *byte >= 0x80));
+    match large.map(|(offset, _)| offset).min() {
         Some(first) => Layout { version: 2, large_above: first.saturating_sub(1) },
         None => Layout::default(),
     }

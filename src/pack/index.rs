@@ -27,17 +27,31 @@ pub(super) trait Items {
     /// How many there are.
     fn len(&self) -> usize;
 
-    /// The one at `at`.
-    fn get(&self, at: usize) -> Option<Item>;
+    /// The id of the one at `at`.
+    fn id(&self, at: usize) -> Option<ObjectId>;
+
+    /// Where the entry of the one at `at` begins in the pack, in bytes.
+    fn offset(&self, at: usize) -> Option<u64>;
+
+    /// The CRC-32 of the entry of the one at `at`.
+    fn crc32(&self, at: usize) -> Option<u32>;
+
+    /// Where the last entry begins, in bytes.
+    fn offset_max(&self) -> u64;
 
     /// The places of all, in the order of their offsets.
     fn by_offset(&self) -> Vec<u32>;
 }
 
 impl dyn Items + '_ {
-    /// One after the other.
-    pub fn iter(&self) -> impl Iterator<Item = Item> {
-        (0..self.len()).filter_map(|at| self.get(at))
+    /// The ids one after the other.
+    pub fn ids(&self) -> impl Iterator<Item = ObjectId> {
+        (0..self.len()).filter_map(|at| self.id(at))
+    }
+
+    /// The offsets one after the other.
+    pub fn offsets(&self) -> impl Iterator<Item = u64> {
+        (0..self.len()).filter_map(|at| self.offset(at))
     }
 }
 
@@ -46,8 +60,20 @@ impl Items for &[Item] {
         <[Item]>::len(self)
     }
 
-    fn get(&self, at: usize) -> Option<Item> {
-        <[Item]>::get(self, at).copied()
+    fn id(&self, at: usize) -> Option<ObjectId> {
+        self.get(at).map(|item| item.id)
+    }
+
+    fn offset(&self, at: usize) -> Option<u64> {
+        self.get(at).map(|item| item.offset)
+    }
+
+    fn crc32(&self, at: usize) -> Option<u32> {
+        self.get(at).map(|item| item.crc32)
+    }
+
+    fn offset_max(&self) -> u64 {
+        self.iter().map(|item| item.offset).max().unwrap_or(0)
     }
 
     fn by_offset(&self) -> Vec<u32> {
@@ -82,8 +108,8 @@ impl Fanout {
     pub fn new(items: &dyn Items) -> Self {
         let mut starts = vec![0; PAIRS + 1];
         let mut next = 0;
-        for (at, item) in (0..).zip(items.iter()) {
-            let pair = pair(&item.id);
+        for (at, id) in (0..).zip(items.ids()) {
+            let pair = pair(&id);
             while next <= pair {
                 if let Some(start) = starts.get_mut(next) {
                     *start = at;
@@ -103,8 +129,8 @@ impl Fanout {
         let (mut start, mut end) = (*start as usize, *end as usize);
         while start < end {
             let middle = usize::midpoint(start, end);
-            let Some(item) = items.get(middle) else { return false };
-            match first_bytes(&item.id).cmp(&first_bytes(id)).then_with(|| item.id.as_ref().cmp(id)) {
+            let Some(found) = items.id(middle) else { return false };
+            match first_bytes(&found).cmp(&first_bytes(id)).then_with(|| found.as_ref().cmp(id)) {
                 Ordering::Equal => return true,
                 Ordering::Less => start = middle + 1,
                 Ordering::Greater => end = middle,
@@ -151,7 +177,7 @@ pub(super) fn write_index_as(
     items: &dyn Items,
     pack: &oid,
 ) -> io::Result<ObjectId> {
-    let is_narrow = items.iter().all(|item| u32::try_from(item.offset).is_ok());
+    let is_narrow = u32::try_from(items.offset_max()).is_ok();
     if layout.version == 1 && is_narrow {
         return write_index_v1(out, items, pack);
     }
@@ -169,10 +195,10 @@ pub fn write_index(out: &mut dyn Write, items: &[Item], pack: &oid) -> io::Resul
 fn write_index_v1(out: &mut dyn Write, items: &dyn Items, pack: &oid) -> io::Result<ObjectId> {
     let mut out = ChecksumWriter::new(out, pack.kind());
     write_fanout(&mut out, items)?;
-    for item in items.iter() {
-        let offset = u32::try_from(item.offset).map_err(io::Error::other)?;
+    for (offset, id) in items.offsets().zip(items.ids()) {
+        let offset = u32::try_from(offset).map_err(io::Error::other)?;
         out.write_all(&offset.to_be_bytes())?;
-        out.write_all(item.id.as_slice())?;
+        out.write_all(id.as_slice())?;
     }
     out.write_all(pack.as_bytes())?;
     out.finish()
@@ -187,16 +213,16 @@ fn write_index_v2(
     let mut out = ChecksumWriter::new(out, pack.kind());
     out.write_all(b"\xfftOc\0\0\0\x02")?;
     write_fanout(&mut out, items)?;
-    for item in items.iter() {
-        out.write_all(item.id.as_slice())?;
+    for id in items.ids() {
+        out.write_all(id.as_slice())?;
     }
-    for item in items.iter() {
-        out.write_all(&item.crc32.to_be_bytes())?;
+    for crc32 in (0..items.len()).filter_map(|at| items.crc32(at)) {
+        out.write_all(&crc32.to_be_bytes())?;
     }
     let mut large = 0_u32;
-    for item in items.iter() {
-        let offset = match u32::try_from(item.offset) {
-            Ok(offset) if !layout.is_large(item.offset) => offset,
+    for offset in items.offsets() {
+        let offset = match u32::try_from(offset) {
+            Ok(offset) if !layout.is_large(offset.into()) => offset,
             _ => {
                 large += 1;
                 (large - 1) | (1 << 31)
@@ -204,8 +230,10 @@ fn write_index_v2(
         };
         out.write_all(&offset.to_be_bytes())?;
     }
-    for item in items.iter().filter(|item| layout.is_large(item.offset)) {
-        out.write_all(&item.offset.to_be_bytes())?;
+    if large > 0 {
+        for offset in items.offsets().filter(|offset| layout.is_large(*offset)) {
+            out.write_all(&offset.to_be_bytes())?;
+        }
     }
     out.write_all(pack.as_bytes())?;
     out.finish()
@@ -235,13 +263,18 @@ pub(super) fn write_reverse_index(
 
 /// How many objects have an id whose first byte is at most N, for each N.
 fn write_fanout(out: &mut dyn Write, items: &dyn Items) -> io::Result<()> {
-    let mut rest = items.iter().map(|item| item.id.first_byte()).peekable();
-    let mut count = 0_u32;
+    let mut start = 0;
     for first in 0..=u8::MAX {
-        while rest.next_if(|byte| *byte <= first).is_some() {
-            count += 1;
+        let mut end = items.len();
+        while start < end {
+            let middle = usize::midpoint(start, end);
+            if items.id(middle).is_some_and(|id| id.first_byte() <= first) {
+                start = middle + 1;
+            } else {
+                end = middle;
+            }
         }
-        out.write_all(&count.to_be_bytes())?;
+        out.write_all(&u32::try_from(start).unwrap_or(u32::MAX).to_be_bytes())?;
     }
     Ok(())
 }

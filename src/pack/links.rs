@@ -38,11 +38,12 @@ const ID_LEN_MAX: usize = 32;
 const PENDING_MAX: usize = 4096;
 
 /// All links found so far, of all threads.
-#[derive(Default)]
 pub struct Found<'a> {
     sets: Mutex<Sets>,
     /// Commits whose parents are not to come: the shallow boundary.
     boundary: HashSet<ObjectId>,
+    /// Whether links are collected.
+    pub(super) is_asked_for: bool,
     /// Looks at each object for more than its links.
     pub(super) checker: Checker<'a>,
 }
@@ -73,7 +74,12 @@ impl<'a> Found<'a> {
     /// Nothing found yet; the parents of the commits in `boundary` are no links. The objects are to obey `rules`.
     pub fn new(boundary: &[ObjectId], rules: Option<&'a Rules>) -> Self {
         let boundary = boundary.iter().copied().collect();
-        Self { sets: Mutex::default(), boundary, checker: Checker::new(rules) }
+        Self { sets: Mutex::default(), boundary, is_asked_for: true, checker: Checker::new(rules) }
+    }
+
+    /// Collects no links from now on, since nobody asks for them.
+    pub(super) fn ignore_links(&mut self) {
+        self.is_asked_for = false;
     }
 
     /// The links to objects that `is_in_pack` does not know, each list sorted.
@@ -133,6 +139,7 @@ impl<'a> Collector<'a> {
     /// well-formed. A commit that a tree names, a submodule's, is in another repository and no link.
     pub fn collect(&mut self, id: &ObjectId, kind: Kind, content: &[u8]) -> Result<(), Malformed> {
         match kind {
+            _ if !self.found.is_asked_for => Some(()),
             Kind::Blob => Some(()),
             Kind::Tree if self.hash.len_in_bytes() == SHA1_LEN => self.collect_tree::<SHA1_LEN>(content),
             Kind::Tree => self.collect_tree::<ID_LEN_MAX>(content),
@@ -170,6 +177,11 @@ impl<'a> Collector<'a> {
             starts.read::<ID_LEN_MAX>(content, (copied, base), |named, id| self.add(named, id), |_| {})
         };
         read.ok_or(Malformed::Unreadable(Kind::Tree))
+    }
+
+    /// Whether what is copied from tree to tree is worth knowing.
+    pub(super) fn follows_copies(&self, kind: Kind) -> bool {
+        kind == Kind::Tree && self.found.is_asked_for
     }
 
     /// Looks at an object whose links are collected.
@@ -304,7 +316,7 @@ mod tests {
     }
 
     fn links(objects: &[(Kind, &[u8])]) -> Result<Links, Malformed> {
-        let found = Found::default();
+        let found = Found::new(&[], None);
         let mut collector = Collector::new(&found, HASH);
         for (kind, content) in objects {
             collector.collect(&ObjectId::null(HASH), *kind, content)?;

@@ -1,5 +1,5 @@
-//! The one place where a file is mapped, and where the pages of a map are let go.
-#![expect(unsafe_code, reason = "mapping a file is unsafe: see SAFETY")]
+//! The one place where a file is mapped, and where pages that are not needed any more are let go.
+#![expect(unsafe_code, reason = "mapping a file is unsafe, and so is asking the C library: see SAFETY")]
 
 use std::fs::File;
 use std::io;
@@ -37,4 +37,17 @@ pub(crate) fn let_go(pack: &gix_pack::data::File) {
     }
     #[cfg(not(target_os = "linux"))]
     let _other_systems_see_to_it = bytes;
+}
+
+/// Gives memory back to the system that the allocator holds and nobody uses: what is left between small objects that stay,
+/// which it would keep. Takes about a millisecond.
+pub(super) fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        unsafe extern "C" {
+            fn malloc_trim(pad: usize) -> std::ffi::c_int;
+        }
+        // SAFETY: malloc_trim(3) takes any number, may be called by any thread at any time, and lets go of free memory alone.
+        let _whether_there_was_any = unsafe { malloc_trim(0) };
+    }
 }

@@ -25,6 +25,7 @@ pub mod delta;
 pub mod entry;
 pub mod enumerate;
 pub mod examine;
+mod family;
 pub mod fsck;
 pub mod hash;
 mod held;

@@ -11,7 +11,13 @@ use super::links::{Collector, Found, Starts};
 use super::table::{Object, unfit};
 
 /// The memory that one thread keeps for other objects, in bytes.
-const SPARE_BYTES_MAX: usize = 2 * 1024 * 1024;
+const SPARE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Memory that an object may hold without need, in bytes.
+const SLACK_MAX: usize = 64 * 1024;
+
+/// Larger pieces of memory are not kept: they would end up under small objects.
+const SPARE_LEN_MAX: usize = 256 * 1024;
 
 /// The content of an object.
 #[derive(Default)]
@@ -25,6 +31,13 @@ impl Content {
     /// The memory it takes.
     pub fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Gives back memory that it does not need, if that is much.
+    pub fn trim(&mut self) {
+        if self.bytes.capacity() - self.bytes.len() > SLACK_MAX {
+            self.bytes.shrink_to_fit();
+        }
     }
 }
 
@@ -131,7 +144,7 @@ impl Spares {
     /// Keeps the memory of `content`, unless somebody still needs it, or there is enough.
     pub fn keep(&mut self, content: Arc<Content>) {
         if let Ok(content) = Arc::try_unwrap(content)
-            && content.capacity() <= SPARE_BYTES_MAX - self.bytes
+            && content.capacity() <= SPARE_LEN_MAX.min(SPARE_BYTES_MAX - self.bytes)
         {
             self.bytes += content.capacity();
             self.contents.push(content);

@@ -27,8 +27,8 @@ pub struct Placement {
     pub promisor: Option<BString>,
     /// Takes the `.gitmodules` blobs that are missing, which is then the caller's affair; `None`: that is an error.
     pub missing_modules: Option<RefCell<Vec<ObjectId>>>,
-    /// Whether what the pack refers to must be in it, or among [`Options::bases`](super::Options::bases).
-    pub checks_links: bool,
+    /// What becomes of what the objects refer to.
+    pub connectivity: Connectivity,
     /// Whether an object that is in the pack twice is an error.
     pub is_strict: bool,
     /// Whether a pack without objects is stored too.
@@ -48,12 +48,23 @@ impl Default for Placement {
             made_keep: Cell::new(false),
             promisor: None,
             missing_modules: None,
-            checks_links: false,
+            connectivity: Connectivity::Told,
             is_strict: false,
             keeps_empty: false,
             title: "Receiving objects",
         }
     }
+}
+
+/// What becomes of what the objects of a pack refer to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connectivity {
+    /// Nobody asks. Unless objects are checked by rules, they are then not read at all, but for their ids.
+    Ignored,
+    /// What is not in the pack is told in [`Received::links`](super::Received::links).
+    Told,
+    /// It must be in the pack, or among [`Options::bases`](super::Options::bases).
+    Required,
 }
 
 /// The files of a pack.

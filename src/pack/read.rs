@@ -16,7 +16,7 @@ use super::naming::{self, Waiting};
 use super::receive::BIG_FILE_THRESHOLD;
 use super::recent::{self, Recent};
 use super::stream::Stream;
-use super::table::{Entry, NONE, Object, Table, bad_object, unfit};
+use super::table::{NONE, NewEntry, Object, Table, bad_object, unfit};
 use super::{Error, Options};
 
 /// Objects of at most so many bytes wait in memory for their ids.
@@ -92,25 +92,25 @@ impl EntryReader<'_, '_> {
     fn read(&mut self, stream: &mut Stream<'_>, meter: &mut Meter<'_>) -> Result<bool, Error> {
         let offset = stream.offset();
         let (header, len) = stream.header(self.hash)?;
-        let mut entry = Entry::new(offset, header.size, len);
+        let mut entry = NewEntry::new(offset, header.size, len);
         let known = match header.content {
             Content::Object(kind) => self.read_object(kind, &mut entry, stream, meter)?,
             Content::OfsDelta { .. } | Content::RefDelta { .. } => {
-                let base = self.note_delta(&header, &entry)?;
-                self.read_delta(base, &mut entry, stream, meter)?
+                self.note_delta(&header, &mut entry)?;
+                self.read_delta(&mut entry, stream, meter)?
             }
         };
         // Grows with what has come, not with what is declared.
         match known {
             Known::Soon(object) => {
-                self.table.push(entry, None);
+                self.table.push(&entry, None)?;
                 if matches!(object.kind, Kind::Blob | Kind::Tree) {
                     self.recent.add(object.entry, object.kind, &object.content);
                 }
                 return self.namer.push(object, &self.table);
             }
-            Known::Now(object) => self.table.push(entry, Some(object)),
-            Known::Later => self.table.push(entry, None),
+            Known::Now(object) => self.table.push(&entry, Some(object))?,
+            Known::Later => self.table.push(&entry, None)?,
         }
         Ok(true)
     }
@@ -125,12 +125,12 @@ impl EntryReader<'_, '_> {
     fn read_small(
         &mut self,
         kind: Kind,
-        entry: &mut Entry,
+        entry: &mut NewEntry,
         stream: &mut Stream<'_>,
     ) -> Result<Waiting, Error> {
         let mut content = naming::Content::default();
         entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content.bytes)?;
-        if kind == Kind::Tree {
+        if self.links.follows_copies(kind) {
             let read =
                 self.links.collect_changed(&content.bytes, (&[], &Starts::default()), &mut content.starts);
             read.map_err(|error| unfit(entry.offset, error))?;
@@ -148,7 +148,7 @@ impl EntryReader<'_, '_> {
     fn read_object(
         &mut self,
         kind: Kind,
-        entry: &mut Entry,
+        entry: &mut NewEntry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<Known, Error> {
@@ -157,7 +157,7 @@ impl EntryReader<'_, '_> {
         }
         let (size, is_whole) = (entry.size, kind != Kind::Blob);
         if is_whole && size > BIG_FILE_THRESHOLD {
-            return Err(bad_object(entry, format_args!("{kind} of {size} bytes is too large")));
+            return Err(bad_object(entry.offset, format_args!("{kind} of {size} bytes is too large")));
         }
         let mut hasher = ObjectHasher::new(self.hash, kind, size);
         self.whole.clear();
@@ -177,19 +177,18 @@ impl EntryReader<'_, '_> {
         Ok(Known::Now(Object { id, kind, base: NONE }))
     }
 
-    /// Reads a delta to the entry `base`; gives the object that it makes if the base is at hand.
+    /// Reads a delta; gives the object that it makes if its base is at hand.
     fn read_delta(
         &mut self,
-        base: Option<u32>,
-        entry: &mut Entry,
+        entry: &mut NewEntry,
         stream: &mut Stream<'_>,
         meter: &mut Meter<'_>,
     ) -> Result<Known, Error> {
         if entry.size <= WAITING_LEN_MAX {
             entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut self.whole)?;
-            let made = base.and_then(|base| self.make(base, entry.offset));
+            let made = self.make(entry.base, entry.offset);
             if made.is_none() {
-                entry.kept = self.table.keep(&self.whole).unwrap_or(NONE);
+                self.table.keep(&self.whole);
             }
             return Ok(made.map_or(Known::Later, Known::Soon));
         }
@@ -208,33 +207,34 @@ impl EntryReader<'_, '_> {
             return None;
         }
         let mut content = naming::Content::default();
-        self.copied.clear();
-        let copied = &mut self.copied;
-        let note = |copy| copied.push(copy);
-        delta::apply_noting(&base_content.bytes, &self.whole, &mut content.bytes, note).ok()?;
-        if kind == Kind::Tree {
+        let (base_bytes, bytes) = (&base_content.bytes, &mut content.bytes);
+        if self.links.follows_copies(kind) {
+            self.copied.clear();
+            let copied = &mut self.copied;
+            delta::apply_noting(base_bytes, &self.whole, bytes, |copy| copied.push(copy)).ok()?;
             let from = (self.copied.as_slice(), &base_content.starts);
             self.links.collect_changed(&content.bytes, from, &mut content.starts).ok()?;
+        } else {
+            delta::apply(base_bytes, &self.whole, bytes).ok()?;
         }
         Some(Waiting { entry: self.index(), offset, base, kind, content: Arc::new(content) })
     }
 
-    /// Takes note of what `entry`, the next one, is a delta to; gives that if it is known.
-    fn note_delta(&mut self, header: &Header, entry: &Entry) -> Result<Option<u32>, Error> {
+    /// Takes note of what `entry`, the next one, is a delta to.
+    fn note_delta(&mut self, header: &Header, entry: &mut NewEntry) -> Result<(), Error> {
         let child = self.index();
         self.table.deltas += 1;
         match header.content {
             Content::RefDelta { base } => self.table.ref_deltas.push((base, child)),
             Content::OfsDelta { distance } => {
                 let base = entry.offset.checked_sub(distance).filter(|base| *base > 0);
-                let base = base.ok_or_else(|| bad_object(entry, "delta base offset is out of bound"))?;
+                let base =
+                    base.ok_or_else(|| bad_object(entry.offset, "delta base offset is out of bound"))?;
                 // Where no entry begins there is no base: the delta stays unresolved.
-                let base = self.table.find(base);
-                self.table.ofs_deltas.extend(base.map(|base| (base, child)));
-                return Ok(base);
+                entry.base = self.table.find(base).unwrap_or(NONE);
             }
             Content::Object(_) => {}
         }
-        Ok(None)
+        Ok(())
     }
 }

@@ -15,7 +15,7 @@ use super::index::{Fanout, Items};
 use super::inflate::InflateError;
 use super::links::Found;
 use super::meter::Meter;
-use super::placement::Placement;
+use super::placement::{Connectivity, Placement};
 use super::read::read_entries;
 use super::sorted::Sorted;
 use super::stream::{Stream, is_at_end};
@@ -95,7 +95,10 @@ pub(super) fn look_through<'a>(
     (options, placement): (&Options<'a>, &Placement),
     progress: &mut dyn Progress,
 ) -> Result<Known<'a>, Error> {
-    let found = Found::new(options.shallow, options.fsck);
+    let mut found = Found::new(options.shallow, options.fsck);
+    if placement.connectivity == Connectivity::Ignored && options.fsck.is_none() {
+        found.ignore_links();
+    }
     let passed = both_passes(input, held, (options, placement), (&found, &mut *progress));
     let passed = passed.and_then(|passed| {
         special::check(&passed, &found.checker, (options, placement))?;
@@ -168,7 +171,7 @@ impl Known<'_> {
             check_unique(&items)?;
         }
         let links = self.links_beyond(&items);
-        if placement.checks_links {
+        if placement.connectivity == Connectivity::Required {
             check_links(&links, options)?;
         }
         let received = |stored| Received {
@@ -196,6 +199,9 @@ impl Known<'_> {
 
     /// What the pack's objects refer to outside of it.
     pub fn links(&self) -> Links {
+        if !self.found.is_asked_for {
+            return Links::default();
+        }
         self.links_beyond(&self.sorted_items())
     }
 
@@ -205,6 +211,9 @@ impl Known<'_> {
     }
 
     fn links_beyond(&self, items: &dyn Items) -> Links {
+        if !self.found.is_asked_for {
+            return Links::default();
+        }
         let fanout = Fanout::new(items);
         self.found.outside(&|id| fanout.find(items, id))
     }
@@ -216,10 +225,8 @@ impl Known<'_> {
 
 /// Looks for an object that is there twice among `items`, which are sorted.
 pub(super) fn check_unique(items: &dyn Items) -> Result<(), Error> {
-    match items.iter().zip(items.iter().skip(1)).find(|(one, next)| one.id == next.id) {
-        Some((twice, _)) => {
-            Err(Error::BadPack(format!("The same object {} appears twice in the pack", twice.id)))
-        }
+    match items.ids().zip(items.ids().skip(1)).find(|(one, next)| one == next) {
+        Some((twice, _)) => Err(Error::BadPack(format!("The same object {twice} appears twice in the pack"))),
         None => Ok(()),
     }
 }

@@ -8,8 +8,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::family::Family;
 use super::links::Found;
-use super::table::{Family, Pack};
+use super::table::Pack;
 use super::worker::{Job, Worker};
 
 /// How often the caller hears of the work of the threads.

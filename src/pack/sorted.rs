@@ -1,7 +1,9 @@
 //! The objects of a pack in the order of its index, without a copy of what is known of them.
 
-use super::index::{Item, Items};
-use super::table::{NONE, Table};
+use gix_hash::ObjectId;
+
+use super::index::Items;
+use super::table::{Entry, NONE, Table};
 
 /// Entries of a table, sorted by id.
 pub(super) struct Sorted<'a> {
@@ -12,7 +14,7 @@ pub(super) struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     /// Those of `table` that are resolved.
     pub fn new(table: &'a Table) -> Self {
-        let first = |(index, id): (u32, gix_hash::ObjectId)| {
+        let first = |(index, id): (u32, ObjectId)| {
             let bytes = id.as_slice().first_chunk().copied().unwrap_or_default();
             u64::from(u32::from_be_bytes(bytes)) << 32 | u64::from(index)
         };
@@ -37,10 +39,20 @@ impl Items for Sorted<'_> {
         self.order.len()
     }
 
-    fn get(&self, at: usize) -> Option<Item> {
-        let index = *self.order.get(at)?;
-        let entry = self.table.entry(index)?;
-        Some(Item { id: self.table.id(index)?, offset: entry.offset, crc32: entry.crc32 })
+    fn id(&self, at: usize) -> Option<ObjectId> {
+        self.table.id(*self.order.get(at)?)
+    }
+
+    fn offset(&self, at: usize) -> Option<u64> {
+        self.table.entry(*self.order.get(at)?).map(Entry::offset)
+    }
+
+    fn crc32(&self, at: usize) -> Option<u32> {
+        self.table.entry(*self.order.get(at)?).map(|entry| entry.crc32)
+    }
+
+    fn offset_max(&self) -> u64 {
+        self.table.entries.last().map_or(0, Entry::offset)
     }
 
     fn by_offset(&self) -> Vec<u32> {

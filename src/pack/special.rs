@@ -36,7 +36,7 @@ pub(super) fn check(
     for (id, special) in specials {
         let mut content = Vec::new();
         let kind = match places.get(&id).copied().flatten().and_then(|at| Some((at, pack.table.entry(at)?))) {
-            Some((at, entry)) if entry.size <= SIZE_MAX => {
+            Some((at, entry)) if pack.table.size(at) <= SIZE_MAX => {
                 pack.object(at, &mut inflater, &mut content)?;
                 entry.kind()
             }

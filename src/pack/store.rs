@@ -12,7 +12,7 @@ use super::index::{self, Item, Items};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
 use super::placement::{Names, Placement, directory_of};
-use super::table::{NONE, Object, Pack};
+use super::table::{Entry, NONE, Object, Pack};
 use super::temporary::Temporary;
 use super::{Error, Keep, Options, Stored};
 
@@ -131,19 +131,20 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
     let mut content = Vec::new();
     for kinds in [Kind::Blob, Kind::Tree, Kind::Commit, Kind::Tag] {
         for index in 0..count {
-            let Some(entry) = pack.table.entry(index).filter(|entry| entry.kind() == Some(kinds)) else {
+            if pack.table.entry(index).and_then(Entry::kind) != Some(kinds) {
                 continue;
-            };
+            }
             let Some(Object { id, base, .. }) = pack.table.object(index) else { continue };
             if options.bases.is_some_and(|bases| bases.contains(&id)) {
                 continue;
             }
             if base == NONE {
                 // Streamed: it may be larger than memory.
-                let writer = LooseWriter::create(&options.objects, &id, kinds, entry.size)?;
+                let size = pack.table.size(index);
+                let writer = LooseWriter::create(&options.objects, &id, kinds, size)?;
                 let Some(mut writer) = writer else { continue };
-                let (entry, deflated) = pack.deflated(index)?;
-                inflater.inflate_with(deflated, entry.size, &mut |made| writer.write(made))?;
+                let (_entry, deflated) = pack.deflated(index)?;
+                inflater.inflate_with(deflated, size, &mut |made| writer.write(made))?;
                 writer.finish()?;
             } else {
                 pack.object(index, &mut inflater, &mut content)?;

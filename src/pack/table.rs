@@ -1,6 +1,6 @@
-//! What is known of each entry of a pack, and which entries are deltas to which.
+//! What is known of each entry of a pack.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
@@ -16,25 +16,45 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The inflated deltas that are kept from the first pass for the second, in bytes.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Larger deltas are not kept: three of four deltas in a pack are smaller, and together a few megabytes, while a byte of
-/// theirs costs most to inflate again.
-const KEPT_LEN_MAX: usize = 256;
+/// Larger deltas are not kept: most deltas in a pack are smaller, and together a few megabytes, while a byte of theirs costs
+/// most to inflate again.
+const KEPT_LEN_MAX: usize = 128;
 
-/// One entry of the pack, but for its id.
-pub(super) struct Entry {
-    /// Where the entry begins, in bytes.
+/// An entry that was read.
+pub(super) struct NewEntry {
+    /// Where it begins, in bytes.
     pub offset: u64,
     /// What its zlib stream inflates to, in bytes.
     pub size: u64,
+    pub header_len: usize,
     pub crc32: u32,
-    /// Where its delta begins in the kept ones; [`NONE`] if it was not kept.
-    pub kept: u32,
-    base: AtomicU32,
+    /// The entry before it that it is a delta to; [`NONE`] if it is none, or names its base by id.
+    pub base: u32,
+}
+
+impl NewEntry {
+    /// An entry at `offset` that inflates to `size` bytes, of which nothing else is known.
+    pub fn new(offset: u64, size: u64, header_len: usize) -> Self {
+        Self { offset, size, header_len, crc32: 0, base: NONE }
+    }
+}
+
+/// One entry of the pack, but for its id. Packs have millions of entries, so that it has no room to spare.
+pub(super) struct Entry {
+    /// The last bytes of where it begins.
+    offset: [u8; 6],
+    pub header_len: u8,
     /// 0 while it is not known what it makes. The threads that resolve deltas put it here: a list of their own would be as
     /// large as this one.
     kind: AtomicU8,
-    pub header_len: u8,
+    /// [`LARGE`] if it does not fit.
+    size: u32,
+    pub crc32: u32,
+    base: AtomicU32,
 }
+
+/// The size of an entry whose size stands elsewhere.
+const LARGE: u32 = u32::MAX;
 
 /// What an entry makes.
 #[derive(Clone, Copy)]
@@ -49,11 +69,9 @@ pub(super) struct Object {
 const KINDS: [Kind; 4] = [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag];
 
 impl Entry {
-    /// An entry at `offset` that inflates to `size` bytes, of which nothing else is known.
-    pub fn new(offset: u64, size: u64, header_len: usize) -> Self {
-        let header_len = u8::try_from(header_len).unwrap_or(u8::MAX);
-        let (base, kind) = (AtomicU32::new(NONE), AtomicU8::new(0));
-        Self { offset, size, crc32: 0, kept: NONE, base, kind, header_len }
+    /// Where the entry begins, in bytes.
+    pub fn offset(&self) -> u64 {
+        self.offset.iter().fold(0, |offset, byte| offset << 8 | u64::from(*byte))
     }
 
     /// Forgets what it makes, if it is a delta.
@@ -73,6 +91,11 @@ impl Entry {
     pub fn base(&self) -> u32 {
         self.kind().map_or(NONE, |_| self.base.load(Ordering::Relaxed))
     }
+
+    /// As [`base`](Self::base), before it is resolved too, if the pack tells where the base is.
+    pub fn told_base(&self) -> u32 {
+        self.base.load(Ordering::Relaxed)
+    }
 }
 
 /// The entries of a pack in the order of their offsets, and its deltas.
@@ -81,8 +104,8 @@ pub(super) struct Table {
     /// The ids of all entries, a few words each.
     ids: Vec<AtomicU32>,
     hash: gix_hash::Kind,
-    /// Pairs of base and delta.
-    pub ofs_deltas: Vec<(u32, u32)>,
+    /// The sizes of the entries for which 32 bits are not enough.
+    large: Vec<(u32, u64)>,
     pub ref_deltas: Vec<(ObjectId, u32)>,
     /// How many deltas there are, those included whose base is where no entry begins.
     pub deltas: u64,
@@ -90,7 +113,9 @@ pub(super) struct Table {
     pub end: u64,
     /// The largest object that a delta may make, in bytes; 0 means any.
     made_len_max: u64,
+    /// The kept deltas, and where the one of an entry begins.
     kept: Vec<u8>,
+    kept_at: Vec<(u32, u32)>,
 }
 
 impl Table {
@@ -101,30 +126,58 @@ impl Table {
             entries: Vec::new(),
             ids: Vec::new(),
             hash,
-            ofs_deltas: Vec::new(),
+            large: Vec::new(),
             ref_deltas: Vec::new(),
             deltas: 0,
             end: 0,
             made_len_max,
             kept: Vec::new(),
+            kept_at: Vec::new(),
         }
     }
 
     /// Adds an entry, and what it makes, if that is known.
-    pub fn push(&mut self, entry: Entry, object: Option<Object>) {
+    pub fn push(&mut self, new: &NewEntry, object: Option<Object>) -> Result<(), Error> {
         let index = u32::try_from(self.entries.len()).unwrap_or(NONE);
-        self.entries.push(entry);
+        let [0, 0, offset @ ..] = new.offset.to_be_bytes() else {
+            return Err(bad_object(new.offset, "pack is too large"));
+        };
+        let size = u32::try_from(new.size).unwrap_or(LARGE);
+        if size == LARGE {
+            self.large.push((index, new.size));
+        }
+        self.entries.push(Entry {
+            offset,
+            header_len: u8::try_from(new.header_len).unwrap_or(u8::MAX),
+            kind: AtomicU8::new(0),
+            size,
+            crc32: new.crc32,
+            base: AtomicU32::new(new.base),
+        });
         let words = self.entries.len() * self.words();
         self.ids.resize_with(words, AtomicU32::default);
         if let Some(object) = object {
             self.resolve(index, object);
         }
+        Ok(())
     }
 
     /// Forgets all entries but the first `count`.
     pub fn truncate(&mut self, count: usize) {
         self.entries.truncate(count);
         self.ids.truncate(count * self.words());
+        self.large.retain(|(index, _)| (*index as usize) < count);
+    }
+
+    /// What the zlib stream of the entry `index` inflates to, in bytes.
+    pub fn size(&self, index: u32) -> u64 {
+        match self.entry(index).map_or(0, |entry| entry.size) {
+            LARGE => {
+                let at = self.large.binary_search_by_key(&index, |(index, _)| *index).ok();
+                at.and_then(|at| self.large.get(at)).map_or(u64::MAX, |(_, size)| *size)
+            }
+            size => u64::from(size),
+        }
     }
 
     /// Takes note of what the entry `index` makes, which is told once.
@@ -174,7 +227,7 @@ impl Table {
 
     /// The entry that begins at `offset`.
     pub fn find(&self, offset: u64) -> Option<u32> {
-        let at = self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
+        let at = self.entries.binary_search_by_key(&offset, Entry::offset).ok()?;
         u32::try_from(at).ok()
     }
 
@@ -182,35 +235,23 @@ impl Table {
         self.entries.get(index as usize)
     }
 
-    /// Keeps `delta` for the second pass if it is small and there is room for it; gives where.
-    pub fn keep(&mut self, delta: &[u8]) -> Option<u32> {
+    /// Keeps `delta`, of the next entry, for the second pass if it is small and there is room for it.
+    pub fn keep(&mut self, delta: &[u8]) {
         if delta.len() > KEPT_LEN_MAX.min(KEPT_BYTES_MAX - self.kept.len()) {
-            return None;
+            return;
         }
-        let at = u32::try_from(self.kept.len()).ok()?;
-        self.kept.extend_from_slice(delta);
-        Some(at)
+        if let (Ok(index), Ok(at)) = (u32::try_from(self.entries.len()), u32::try_from(self.kept.len())) {
+            self.kept.extend_from_slice(delta);
+            self.kept_at.push((index, at));
+        }
     }
 
-    /// Of the pairs of base and delta, in the order of deltas, keeps those that are needed to resolve the others.
-    fn retain_needed(&self, pairs: &mut Vec<(u32, u32)>, by_id: &[(ObjectId, u32)]) {
-        let mut needed = vec![false; self.entries.len()];
-        if !by_id.is_empty() {
-            for (index, id) in self.ids() {
-                if let Some(needed) = needed.get_mut(index as usize) {
-                    *needed = by_id.binary_search_by(|(base, _)| base.cmp(&id)).is_ok();
-                }
-            }
-        }
-        pairs.reverse();
-        pairs.retain(|(base, child)| {
-            let is_resolved = self.entry(*child).is_some_and(|entry| entry.kind().is_some());
-            let keep = !is_resolved || needed.get(*child as usize) == Some(&true);
-            if let (true, Some(base)) = (keep, needed.get_mut(*base as usize)) {
-                *base = true;
-            }
-            keep
-        });
+    /// The delta of the entry `index`, if it was kept.
+    fn kept(&self, index: u32) -> Option<&[u8]> {
+        let place = self.kept_at.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        let (_, at) = self.kept_at.get(place)?;
+        let end = self.kept_at.get(place + 1).map_or(self.kept.len(), |(_, at)| *at as usize);
+        self.kept.get(*at as usize..end)
     }
 
     /// How many deltas are resolved.
@@ -221,109 +262,7 @@ impl Table {
     /// Forgets the kept deltas, which nobody needs any more.
     pub fn forget_kept(&mut self) {
         self.kept = Vec::new();
-        for entry in &mut self.entries {
-            entry.kept = NONE;
-        }
-    }
-}
-
-/// Which entries are deltas to a given one.
-pub(super) struct Family {
-    /// Where in `children` those of an entry begin; one more than there are entries.
-    starts: Vec<u32>,
-    children: Vec<u32>,
-    /// Sorted by base.
-    by_id: Vec<(ObjectId, u32)>,
-    /// For the first delta to each base in `by_id`: whether the base was found.
-    found: Vec<AtomicBool>,
-    /// Whether the pack is being completed with bases from outside.
-    pub completing: bool,
-}
-
-impl Family {
-    /// Those of `table` that are not resolved, and what leads to them.
-    pub fn new(table: &mut Table) -> Self {
-        let mut by_id = std::mem::take(&mut table.ref_deltas);
-        by_id.sort_unstable();
-        let mut pairs = std::mem::take(&mut table.ofs_deltas);
-        table.retain_needed(&mut pairs, &by_id);
-        pairs.sort_unstable();
-        let mut starts = Vec::with_capacity(table.entries.len() + 1);
-        let mut at = 0_u32;
-        let mut rest = pairs.iter().peekable();
-        for entry in 0..=table.entries.len() {
-            starts.push(at);
-            while rest.next_if(|(base, _)| *base as usize == entry).is_some() {
-                at += 1;
-            }
-        }
-        let found = by_id.iter().map(|_| AtomicBool::new(false)).collect();
-        Self {
-            starts,
-            children: pairs.into_iter().map(|(_, child)| child).collect(),
-            by_id,
-            found,
-            completing: false,
-        }
-    }
-
-    /// The deltas to `entry`, whose id is `id`. Asked for once for each entry.
-    ///
-    /// A delta is resolved once: if two entries of the pack have its base's id, that is an error, as it is to C git.
-    /// An object that comes out while the pack is completed may be one of the bases added, and finds its deltas gone.
-    pub fn children(&self, entry: u32, id: &ObjectId, table: &Table) -> Result<Vec<u32>, Error> {
-        let at = entry as usize;
-        let range = match (self.starts.get(at), self.starts.get(at + 1)) {
-            (Some(start), Some(end)) => *start as usize..*end as usize,
-            _ => 0..0,
-        };
-        let mut children = self.children.get(range).unwrap_or_default().to_vec();
-        if self.by_id.is_empty() {
-            return Ok(children);
-        }
-        let start = self.by_id.partition_point(|(base, _)| base < id);
-        let named = self.by_id.get(start..).unwrap_or_default();
-        let named = named.iter().take_while(|(base, _)| base == id).map(|(_, child)| *child);
-        let mut named = named.peekable();
-        if let (Some(first), Some(found)) = (named.peek(), self.found.get(start)) {
-            if found.swap(true, Ordering::Relaxed) {
-                if self.completing {
-                    return Ok(children);
-                }
-                let offset = table.entry(*first).map_or(0, |entry| entry.offset);
-                let what = format!("REF_DELTA at offset {offset} already resolved (duplicate base {id}?)");
-                return Err(Error::BadPack(what));
-            }
-            children.extend(named);
-        }
-        Ok(children)
-    }
-
-    /// Whether there are deltas that name their base by id.
-    pub fn has_ids(&self) -> bool {
-        !self.by_id.is_empty()
-    }
-
-    /// The bases named by id that no entry turned out to have, each once, in order.
-    pub fn missing(&self) -> Vec<ObjectId> {
-        let mut last = None;
-        let firsts =
-            self.by_id.iter().zip(&self.found).filter(|((base, _), _)| last.replace(*base) != Some(*base));
-        firsts.filter(|(_, found)| !found.load(Ordering::Relaxed)).map(|((base, _), _)| *base).collect()
-    }
-
-    /// Forgets which bases were found.
-    pub fn reset(&mut self) {
-        self.completing = false;
-        for found in &mut self.found {
-            *found.get_mut() = false;
-        }
-    }
-
-    pub fn has_children(&self, entry: u32, id: &ObjectId) -> bool {
-        let at = entry as usize;
-        self.starts.get(at) != self.starts.get(at + 1)
-            || self.by_id.binary_search_by(|(base, _)| base.cmp(id)).is_ok()
+        self.kept_at = Vec::new();
     }
 }
 
@@ -339,7 +278,8 @@ impl<'a> Pack<'a> {
     /// Puts what the entry inflates to into `out`: an object or a delta.
     pub fn inflate(self, index: u32, inflater: &mut Inflater, out: &mut Vec<u8>) -> Result<(), Error> {
         let (entry, deflated) = self.deflated(index)?;
-        inflater.inflate(deflated, entry.size, out).map_err(|error| bad_object(entry, error))
+        let size = self.table.size(index);
+        inflater.inflate(deflated, size, out).map_err(|error| bad_object(entry.offset(), error))
     }
 
     /// The entry and its zlib stream.
@@ -347,11 +287,14 @@ impl<'a> Pack<'a> {
         let entry =
             self.table.entry(index).ok_or_else(|| Error::BadPack("pack entry out of range".into()))?;
         let end = index.checked_add(1).and_then(|next| self.table.entry(next));
-        let end = end.map_or(self.table.end, |next| next.offset);
-        let start = usize::try_from(entry.offset + u64::from(entry.header_len)).ok();
+        let end = end.map_or(self.table.end, Entry::offset);
+        let start = usize::try_from(entry.offset() + u64::from(entry.header_len)).ok();
         let range = start.zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
         let deflated = range.and_then(|range| self.bytes.get(range));
-        Ok((entry, deflated.ok_or_else(|| bad_object(entry, "entry is beyond the end of the pack"))?))
+        Ok((
+            entry,
+            deflated.ok_or_else(|| bad_object(entry.offset(), "entry is beyond the end of the pack"))?,
+        ))
     }
 
     /// Puts the object that the delta `index` makes from `base` into `out`, and tells `note` what it copies; `buffer` is
@@ -363,7 +306,7 @@ impl<'a> Pack<'a> {
         (inflater, buffer): (&mut Inflater, &mut Vec<u8>),
         note: impl FnMut(Copied),
     ) -> Result<(), Error> {
-        let delta = if let Some(kept) = self.kept(index) {
+        let delta = if let Some(kept) = self.table.kept(index) {
             kept
         } else {
             self.inflate(index, inflater, buffer)?;
@@ -371,7 +314,7 @@ impl<'a> Pack<'a> {
         };
         self.check_made(index, delta)?;
         delta::apply_noting(base, delta, out, note).map_err(|_| match self.table.entry(index) {
-            Some(entry) => bad_object(entry, "failed to apply delta"),
+            Some(entry) => bad_object(entry.offset(), "failed to apply delta"),
             None => Error::BadPack("failed to apply delta".into()),
         })
     }
@@ -381,7 +324,7 @@ impl<'a> Pack<'a> {
         let (len, len_max) = (delta::result_size(delta).unwrap_or(0), self.table.made_len_max);
         match self.table.entry(index) {
             Some(entry) if len_max > 0 && len > len_max => {
-                Err(Error::DeltaTooLarge { offset: entry.offset, len, len_max })
+                Err(Error::DeltaTooLarge { offset: entry.offset(), len, len_max })
             }
             Some(_) | None => Ok(()),
         }
@@ -402,12 +345,6 @@ impl<'a> Pack<'a> {
         }
         Ok(())
     }
-
-    fn kept(self, index: u32) -> Option<&'a [u8]> {
-        let entry = self.table.entry(index).filter(|entry| entry.kept != NONE)?;
-        let start = entry.kept as usize;
-        self.table.kept.get(start..start.checked_add(usize::try_from(entry.size).ok()?)?)
-    }
 }
 
 /// The error for an object of the entry at `offset` that is not fit.
@@ -418,7 +355,36 @@ pub(super) fn unfit(offset: u64, error: Malformed) -> Error {
     }
 }
 
-/// The error for an entry that is not what it should be.
-pub(super) fn bad_object(entry: &Entry, message: impl std::fmt::Display) -> Error {
-    Error::BadObject { offset: entry.offset, message: message.to_string() }
+/// The error for the entry at `offset` that is not what it should be.
+pub(super) fn bad_object(offset: u64, message: impl std::fmt::Display) -> Error {
+    Error::BadObject { offset, message: message.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_into_32_bits_is_known_too() {
+        let mut table = Table::new(gix_hash::Kind::Sha1, 0);
+        let (large, far) = (u64::from(u32::MAX), 1 << 47);
+        for (offset, size) in [(12, large - 1), (13, large), (far, large + 1), (far + 1, 7)] {
+            table.push(&NewEntry::new(offset, size, 1), None).unwrap();
+        }
+        assert_eq!([0, 1, 2, 3].map(|index| table.size(index)), [large - 1, large, large + 1, 7]);
+        assert_eq!(table.find(far), Some(2));
+        assert_eq!(table.entry(3).map(Entry::offset), Some(far + 1));
+        assert!(table.push(&NewEntry::new(1 << 48, 7, 1), None).is_err());
+    }
+
+    #[test]
+    fn a_kept_delta_is_that_of_its_entry() {
+        let mut table = Table::new(gix_hash::Kind::Sha1, 0);
+        for delta in [&b"one"[..], &[0; KEPT_LEN_MAX + 1], b"", b"four"] {
+            table.keep(delta);
+            table.push(&NewEntry::new(table.entries.len() as u64, delta.len() as u64, 1), None).unwrap();
+        }
+        let kept = [0, 1, 2, 3].map(|index| table.kept(index));
+        assert_eq!(kept, [Some(&b"one"[..]), None, Some(b""), Some(b"four")]);
+    }
 }

@@ -9,7 +9,7 @@ use gix_object::Kind;
 
 use super::entry::{Content, Header, encode_pack_header};
 use super::hash::{Checksum, object_id};
-use super::table::{Entry, NONE, Object, Table};
+use super::table::{NONE, NewEntry, Object, Table};
 use super::temporary::Temporary;
 use super::{Bases, Error};
 
@@ -83,9 +83,9 @@ fn append(
     let deflated = encoder.write_all(content).and_then(|()| encoder.finish());
     let bytes = deflated.map_err(|source| file.error(source))?;
     file.file.write_all(&bytes).map_err(|source| file.error(source))?;
-    let mut entry = Entry::new(table.end, size, header_len);
+    let mut entry = NewEntry::new(table.end, size, header_len);
     entry.crc32 = crc32fast::hash(&bytes);
-    table.push(entry, Some(Object { id, kind, base: NONE }));
+    table.push(&entry, Some(Object { id, kind, base: NONE }))?;
     table.end += bytes.len() as u64;
     Ok(())
 }

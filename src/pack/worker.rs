@@ -12,7 +12,7 @@ use super::inflate::Inflater;
 use super::links::Starts;
 use super::naming::{Content, Naming, Spares, Waiting};
 use super::resolve::{Shared, Tick};
-use super::table::{Object, unfit};
+use super::table::{Entry, Object, unfit};
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
 /// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
@@ -86,7 +86,7 @@ impl<'a> Worker<'a> {
         let mut data = self.spares.take();
         self.copied.clear();
         pack.inflate(entry, &mut self.inflater, &mut data.bytes)?;
-        if kind == Kind::Tree {
+        if self.naming.links.follows_copies(kind) {
             self.read_tree(entry, &mut data, &Starts::default())?;
         }
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
@@ -119,6 +119,7 @@ impl<'a> Worker<'a> {
         let (base, data) = self.base(kind)?;
         let mut object = self.spares.take();
         self.apply((child, kind), &data, &mut object)?;
+        object.trim();
         drop(data);
         self.release_spent();
         let object = Arc::new(object);
@@ -126,7 +127,7 @@ impl<'a> Worker<'a> {
         // The first pass may have resolved it, but not all deltas to it.
         let mut id = pack.table.id(child);
         if id.is_none() {
-            let (offset, content) = (entry.map_or(0, |entry| entry.offset), Arc::clone(&object));
+            let (offset, content) = (entry.map_or(0, Entry::offset), Arc::clone(&object));
             self.naming.add(Waiting { entry: child, offset, base, kind, content });
             // Deltas that name their base by id are found once the id is known, the others at once.
             self.note(self.shared.family.has_ids())?;
@@ -166,7 +167,7 @@ impl<'a> Worker<'a> {
     ) -> Result<(), Error> {
         let pack = self.shared.pack;
         let buffers = (&mut self.inflater, &mut self.delta);
-        if kind != Kind::Tree {
+        if !self.naming.links.follows_copies(kind) {
             return pack.apply(child, (&base.bytes, &mut object.bytes), buffers, |_| {});
         }
         self.copied.clear();
@@ -179,7 +180,7 @@ impl<'a> Worker<'a> {
     fn read_tree(&mut self, entry: u32, object: &mut Content, base: &Starts) -> Result<(), Error> {
         let copied = (self.copied.as_slice(), base);
         let read = self.naming.links.collect_changed(&object.bytes, copied, &mut object.starts);
-        let offset = self.shared.pack.table.entry(entry).map_or(0, |entry| entry.offset);
+        let offset = self.shared.pack.table.entry(entry).map_or(0, Entry::offset);
         read.map_err(|error| unfit(offset, error))
     }
 
@@ -243,7 +244,7 @@ impl<'a> Worker<'a> {
             // A thread keeps one delta for itself, unless it has others further along.
             let count = frame.children.len() - usize::from(at == last && !frame.children.is_empty());
             if let (Some(data), true) = (&frame.data, count > 0) {
-                let given = frame.children.split_off(frame.children.len() - count.div_ceil(2));
+                let given = frame.children.drain(..count.div_ceil(2)).collect();
                 self.shared.give(Job { entry: frame.entry, kind, data: Arc::clone(data), children: given });
                 return;
             }

@@ -278,6 +278,17 @@ fn objects_against_the_rules_are_refused() {
 }
 
 #[test]
+fn a_tree_that_breaks_off_is_indexed_where_nobody_asks_for_links() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let _id = pack_of(&sandbox, &twin, ("tree", b"100644 a\0short"), &[]);
+    assert_eq!(twin.run("", &["index-pack", "bad.pack"]).status, 0);
+    let [ours, theirs] =
+        [&twin.ours, &twin.theirs].map(|directory| fs::read(directory.join("bad.idx")).unwrap());
+    assert!(ours == theirs);
+}
+
+#[test]
 fn submodules_against_the_rules_are_refused() {
     let sandbox = Sandbox::new();
     let twin = packs(&sandbox, Format::Sha1);

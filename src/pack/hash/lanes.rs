@@ -15,6 +15,10 @@ use super::vector::{self, BLOCK_LEN, States, Trace};
 /// How many messages are hashed at once.
 pub const LANES: usize = vector::LANES;
 
+/// So many bytes of messages stay in the lanes at most while there are not enough for all lanes: a few large messages are
+/// hashed in fewer lanes rather than held.
+const HELD_BYTES_MAX: usize = 3 * 1024 * 1024;
+
 /// How many times faster one message is hashed alone than in one of the lanes.
 const ALONE_FROM: usize = 6;
 
@@ -65,8 +69,8 @@ impl<T: Message> Lanes<T> {
         })
     }
 
-    /// Takes messages from `queue`, the last one first, until it is empty and a lane has nothing to do. Those that are
-    /// hashed come to `done`; attacks may be found later.
+    /// Takes messages from `queue`, the last one first, until it is empty, a lane has nothing to do and the others hold no
+    /// more than [`HELD_BYTES_MAX`]. Those that are hashed come to `done`; attacks may be found later.
     pub fn run(&mut self, queue: &mut Vec<T>, done: &mut Vec<(T, Hash)>) {
         // SAFETY: the processor has the features, or `new` would have made nothing.
         unsafe { self.hash(queue, done, false) }
@@ -89,10 +93,11 @@ impl<T: Message> Lanes<T> {
             }
             let busy = self.all.iter().filter(|lane| lane.message.is_some()).count();
             if busy < LANES {
-                if !to_end {
+                if to_end {
+                    self.take_alone(busy, &mut alone);
+                } else if self.held_bytes() <= HELD_BYTES_MAX {
                     return;
                 }
-                self.take_alone(busy, &mut alone);
             }
             if !self.hash_some(done) {
                 break;
@@ -101,6 +106,10 @@ impl<T: Message> Lanes<T> {
         self.early.check(&mut self.attacks);
         self.late.check(&mut self.attacks);
         queue.append(&mut alone);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.all.iter().filter_map(|lane| lane.message.as_ref()).map(|message| message.body().len()).sum()
     }
 
     /// Takes those messages out of their lanes that are sooner hashed alone from the start.

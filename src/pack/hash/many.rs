@@ -7,15 +7,16 @@ use gix_object::Kind;
 use super::lanes;
 use super::{CollisionAttack, object_id};
 
-/// Larger objects are hashed alone, so that nobody waits for one lane, and the memory of few objects is held.
+/// Larger objects are hashed alone, so that nobody waits for one lane, and the memory of few objects is held: of so large
+/// ones there would be no more in the lanes than it takes for them to be faster.
 #[cfg(target_arch = "x86_64")]
-const ALONE_LEN: usize = 1024 * 1024;
+const ALONE_LEN: usize = 512 * 1024;
 
 /// Objects that wait for lanes at most, and their bytes.
 #[cfg(target_arch = "x86_64")]
 const WAITING_MAX: usize = 16;
 #[cfg(target_arch = "x86_64")]
-const WAITING_BYTES_MAX: usize = 1024 * 1024;
+const WAITING_BYTES_MAX: usize = 512 * 1024;
 
 /// The ids of many objects, in their order: where the processor can, several are computed at once.
 pub fn object_ids(hash: gix_hash::Kind, objects: &[(Kind, &[u8])]) -> Vec<Result<ObjectId, CollisionAttack>> {
