@@ -72,10 +72,6 @@ fn formats_of_refs_are_known() {
     let twin = Twin::new(&sandbox, 2, Vec::new());
     twin.done("", &["clone", "--ref-format=files", "../served/project.git", "copy"]);
     assert_eq!(twin.run("", &["clone", "--ref-format=x", "../served/project.git", "other"]).status, 128);
-    let run = twin.gitr("", &["clone", "--ref-format=reftable", "../served/project.git", "other"]);
-    assert_eq!(run.status, 128);
-    assert!(run.complains_of("reftable"), "{run:?}");
-    assert!(!twin.ours.join("other").exists());
 }
 
 #[test]
