@@ -41,6 +41,18 @@ impl<A> Parsed<A> {
         }
     }
 
+    /// Which of the options `longs` was the last to be given with `value`.
+    pub(super) fn last_with(&self, longs: &[&'static str], value: &str) -> Option<&'static str> {
+        let places = longs.iter().flat_map(|long| {
+            let id = long.replace('-', "_");
+            let values = self.matches.try_get_many::<String>(&id).ok().flatten().into_iter().flatten();
+            let indices = self.matches.indices_of(&id).into_iter().flatten();
+            let given = values.zip(indices).filter(|(given, _)| *given == value);
+            given.map(|(_, place)| (place, *long)).collect::<Vec<_>>()
+        });
+        places.max().map(|(_, long)| long)
+    }
+
     /// The options of `longs` that were given, as words for another command. A value that is empty is none.
     pub(super) fn passed(&self, longs: &[&str]) -> Vec<OsString> {
         let mut words = Vec::new();

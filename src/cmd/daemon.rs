@@ -1,32 +1,41 @@
 //! `gitr daemon`, which serves `git://`. `git-daemon(1)`.
 
 use std::ffi::OsString;
-use std::io::{self, BufReader, BufWriter, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::io::{self, BufReader, BufWriter};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bstr::BString;
 
 use super::arguments::{self, Parsed, Spec};
-use super::{CommandError, Context, service, signal, ui};
-use crate::server::daemon::{Daemon, Hello, Switch};
+use super::{CommandError, Context, service, signal};
+use crate::server::daemon::{Daemon, Hello, Switch, UserPath};
 use crate::server::enter::Naming;
+use log::{Destination, Log};
+use server::{Server, accept_all, listen};
+use system::Credentials;
+
+mod log;
+mod server;
+mod system;
 
 const SPEC: Spec = Spec {
     name: "daemon",
     synopsis: &[
-        "git daemon [--verbose] [--export-all]",
+        "git daemon [--verbose] [--syslog] [--export-all]",
         "           [--timeout=<n>] [--init-timeout=<n>] [--max-connections=<n>]",
         "           [--strict-paths] [--base-path=<path>] [--base-path-relaxed]",
+        "           [--user-path | --user-path=<path>]",
         "           [--interpolated-path=<path>]",
         "           [--reuseaddr] [--pid-file=<file>]",
         "           [--(enable|disable|allow-override|forbid-override)=<service>]",
-        "           [--inetd | [--listen=<host_or_ipaddr>] [--port=<n>]]",
-        "           [--log-destination=(stderr|none)]",
+        "           [--access-hook=<path>]",
+        "           [--inetd | [--listen=<host_or_ipaddr>] [--port=<n>]",
+        "                      [--detach] [--user=<user> [--group=<group>]]]",
+        "           [--log-destination=(stderr|syslog|none)]",
         "           [<directory>...]",
     ],
     plain: &[],
@@ -55,6 +64,9 @@ struct Arguments {
     /// try paths as they are said, too
     #[arg(long = "base-path-relaxed")]
     base_path_relaxed: bool,
+    /// let clients name home directories, as ~<user>; a path within them
+    #[arg(long = "user-path", value_name = "path", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    user_path: Option<OsString>,
     /// make the path of host, address and directory
     #[arg(long = "interpolated-path", value_name = "path")]
     interpolated_path: Option<OsString>,
@@ -97,8 +109,23 @@ struct Arguments {
     /// tell clients why they get nothing
     #[arg(long = "informative-errors")]
     informative_errors: bool,
+    /// a program that is asked about each client
+    #[arg(long = "access-hook", value_name = "path")]
+    access_hook: Option<PathBuf>,
+    /// become this user once the sockets are there
+    #[arg(long, value_name = "user")]
+    user: Option<String>,
+    /// become one of this group; that of the user if it is not said
+    #[arg(long, value_name = "group")]
+    group: Option<String>,
+    /// leave the terminal; implies --syslog
+    #[arg(long)]
+    detach: bool,
+    /// log to syslog
+    #[arg(long)]
+    syslog: bool,
     /// where to log
-    #[arg(long = "log-destination", value_name = "stderr|none")]
+    #[arg(long = "log-destination", value_name = "stderr|syslog|none")]
     log_destination: Option<String>,
     #[arg(hide = true)]
     operands: Vec<PathBuf>,
@@ -107,21 +134,37 @@ struct Arguments {
 /// Runs `gitr daemon`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
+    let log = Log::new(destination(&parsed.values)?, parsed.values.verbose);
+    match serve(&parsed, context, log) {
+        // nobody is there to read what is printed
+        Err(error) if log.is_elsewhere() => {
+            log.error(&error.text());
+            Ok(1)
+        }
+        ended => ended,
+    }
+}
+
+fn serve(parsed: &Parsed<Arguments>, context: Context, log: Log) -> Result<u8, CommandError> {
     let values = &parsed.values;
     check(values)?;
-    signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
+    let credentials = values.user.as_deref().map(|user| Credentials::find(user, values.group.as_deref()));
+    let credentials = credentials.transpose()?;
+    let is_stopped = Arc::clone(&context.is_stopped);
     let limit = values.max_connections.unwrap_or(CONNECTIONS_MAX);
     let server = Arc::new(Server {
-        daemon: daemon(values, context)?,
-        log: Log {
-            is_on: values.log_destination.as_deref() != Some("none") && !values.inetd,
-            is_verbose: values.verbose,
-        },
+        daemon: daemon(parsed, context)?,
+        log,
         init_timeout: patience(values.init_timeout),
         timeout: patience(values.timeout),
         connections: AtomicUsize::new(0),
         connections_max: if limit == 0 { usize::MAX } else { limit },
     });
+    if values.detach {
+        // a new process has but the one thread that makes it, so that all others come later
+        system::detach()?;
+    }
+    signal::guard_temporaries(is_stopped)?;
     if values.inetd {
         let mut input = BufReader::new(service::Input::stdin(server.init_timeout)?);
         let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
@@ -130,21 +173,39 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         server.daemon.serve(&hello, None, &mut input, &mut out)?;
         return Ok(0);
     }
-    let listeners = listen(&values.listen, values.port.unwrap_or(PORT))?;
     if let Some(file) = &values.pid_file {
         let written = std::fs::write(file, format!("{}\n", std::process::id()));
         written.map_err(|error| {
             CommandError::fatal(format!("could not open pid file '{}': {error}", file.display()))
         })?;
     }
-    server.log.note("Ready to rumble");
+    let listeners = listen(&values.listen, values.port.unwrap_or(PORT), server.log)?;
+    if let Some(credentials) = credentials {
+        credentials.take()?;
+    }
+    server.log.detail("Ready to rumble");
     accept_all(listeners, &server)
+}
+
+/// Where to log: git-daemon(1), `--log-destination`.
+fn destination(values: &Arguments) -> Result<Destination, CommandError> {
+    match values.log_destination.as_deref() {
+        Some(word) => Destination::parse(word),
+        None if values.syslog || values.inetd || values.detach => Ok(Destination::Syslog),
+        None => Ok(Destination::Stderr),
+    }
 }
 
 /// Refuses what does not go together, in the words of git 2.47.3.
 fn check(values: &Arguments) -> Result<(), CommandError> {
+    if values.inetd && (values.detach || values.user.is_some() || values.group.is_some()) {
+        return Err(CommandError::fatal("--detach, --user and --group are incompatible with --inetd"));
+    }
     if values.inetd && (values.port.is_some() || !values.listen.is_empty()) {
         return Err(CommandError::fatal("--listen= and --port= are incompatible with --inetd"));
+    }
+    if values.group.is_some() && values.user.is_none() {
+        return Err(CommandError::fatal("--group supplied without --user"));
     }
     if values.strict_paths && values.operands.is_empty() {
         return Err(CommandError::fatal("option --strict-paths requires '<directory>' arguments"));
@@ -160,19 +221,15 @@ fn check(values: &Arguments) -> Result<(), CommandError> {
     if let Some(unknown) = lists.into_iter().flatten().find(|name| !known(name)) {
         return Err(CommandError::fatal(format!("No such service {unknown}")));
     }
-    match values.log_destination.as_deref() {
-        None | Some("stderr" | "none") => Ok(()),
-        Some(other) => Err(CommandError::fatal(format!("unknown log destination '{other}'"))),
-    }
+    Ok(())
 }
 
-fn daemon(values: &Arguments, context: Context) -> Result<Daemon, CommandError> {
-    let switch = |name: &str, is_on: bool| {
-        let has = |list: &[String]| list.iter().any(|known| known == name);
-        Switch {
-            is_on: (is_on || has(&values.enable)) && !has(&values.disable),
-            may_be_overridden: has(&values.allow_override) && !has(&values.forbid_override),
-        }
+fn daemon(parsed: &Parsed<Arguments>, context: Context) -> Result<Daemon, CommandError> {
+    let values = &parsed.values;
+    let switch = |name: &str, is_on: bool| Switch {
+        is_on: parsed.last_with(&["enable", "disable"], name).map_or(is_on, |last| last == "enable"),
+        may_be_overridden: parsed.last_with(&["allow-override", "forbid-override"], name)
+            != Some("forbid-override"),
     };
     let absolute = |path: &PathBuf| std::path::absolute(path);
     let directories = values.operands.iter().map(absolute).collect::<io::Result<Vec<_>>>()?;
@@ -185,6 +242,11 @@ fn daemon(values: &Arguments, context: Context) -> Result<Daemon, CommandError> 
         base_is_relaxed: values.base_path_relaxed,
         template: values.interpolated_path.as_ref().map(|path| BString::from(path.as_bytes())),
         directories,
+        user_path: values
+            .user_path
+            .as_ref()
+            .map(|below| UserPath { below: below.into(), home_of: system::home_of }),
+        access_hook: values.access_hook.clone(),
         is_informative: values.informative_errors,
         upload_pack: switch("upload-pack", true),
         receive_pack: switch("receive-pack", false),
@@ -193,136 +255,4 @@ fn daemon(values: &Arguments, context: Context) -> Result<Daemon, CommandError> 
 
 fn patience(seconds: Option<u64>) -> Option<Duration> {
     seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
-}
-
-/// Listens on each of `hosts`, on every address if none is said.
-fn listen(hosts: &[String], port: u16) -> Result<Vec<TcpListener>, CommandError> {
-    let failed = |host: &str, error: &io::Error| {
-        CommandError::fatal(format!(
-            "unable to allocate any listen sockets on host {host} port {port}: {error}"
-        ))
-    };
-    if hosts.is_empty() {
-        // one socket for both kinds of address, where the system has both
-        let all = TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
-        return Ok(vec![all.map_err(|error| failed("(any)", &error))?]);
-    }
-    let mut listeners = Vec::new();
-    for host in hosts {
-        let addresses = (host.as_str(), port).to_socket_addrs().map_err(|error| failed(host, &error))?;
-        for address in addresses {
-            listeners.push(TcpListener::bind(address).map_err(|error| failed(host, &error))?);
-        }
-    }
-    Ok(listeners)
-}
-
-/// Takes clients for as long as the process lives.
-fn accept_all(listeners: Vec<TcpListener>, server: &Arc<Server>) -> Result<u8, CommandError> {
-    let mut threads = Vec::new();
-    for listener in listeners {
-        let server = Arc::clone(server);
-        threads.push(
-            std::thread::Builder::new().name("listener".into()).spawn(move || server.accept(&listener))?,
-        );
-    }
-    for thread in threads {
-        let _ended = thread.join();
-    }
-    Ok(0)
-}
-
-/// What all connections share.
-struct Server {
-    daemon: Daemon,
-    log: Log,
-    init_timeout: Option<Duration>,
-    timeout: Option<Duration>,
-    connections: AtomicUsize,
-    connections_max: usize,
-}
-
-/// A place among the connections, given back when dropped.
-struct Place(Arc<Server>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-impl Server {
-    fn accept(self: Arc<Self>, listener: &TcpListener) {
-        loop {
-            let (stream, address) = match listener.accept() {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // out of descriptors: a client that leaves makes room
-                    self.log.note(&format!("accept failed: {error}"));
-                    std::thread::sleep(ACCEPT_PAUSE);
-                    continue;
-                }
-            };
-            if self.connections.fetch_add(1, Ordering::SeqCst) >= self.connections_max {
-                self.connections.fetch_sub(1, Ordering::SeqCst);
-                self.log.note("Too many children, dropping connection");
-                continue;
-            }
-            let place = Place(Arc::clone(&self));
-            let spawned = std::thread::Builder::new()
-                .name("client".into())
-                .spawn(move || place.0.client(&stream, address));
-            if let Err(error) = spawned {
-                self.log.note(&format!("unable to fork: {error}"));
-            }
-        }
-    }
-
-    fn client(&self, stream: &TcpStream, address: SocketAddr) {
-        self.log.detail(&format!("Connection from {address}"));
-        match self.converse(stream, address) {
-            Ok(()) => self.log.detail("Disconnected"),
-            Err(text) => self.log.note(&text),
-        }
-    }
-
-    fn converse(&self, stream: &TcpStream, address: SocketAddr) -> Result<(), String> {
-        let text = |error: io::Error| error.to_string();
-        stream.set_read_timeout(self.init_timeout).map_err(text)?;
-        let mut input = BufReader::new(stream);
-        let hello = Hello::read(&mut input).map_err(|error| error.to_string())?;
-        if let Some(host) = &hello.host {
-            self.log.detail(&format!("Extended attribute \"host\": {host}"));
-        }
-        self.log.detail(&format!("Request {} for '{}'", hello.service, hello.path));
-        stream.set_read_timeout(self.timeout).map_err(text)?;
-        let mut out = BufWriter::with_capacity(service::BUFFER_LEN, stream);
-        let served = self.daemon.serve(&hello, Some(address), &mut input, &mut out);
-        let flushed = out.flush();
-        served.map_err(|error| error.to_string())?;
-        flushed.map_err(text)
-    }
-}
-
-/// The pause after a connection could not be taken.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Where notes go.
-struct Log {
-    is_on: bool,
-    is_verbose: bool,
-}
-
-impl Log {
-    fn note(&self, text: &str) {
-        if self.is_on {
-            ui::note(format!("[{}] {}", std::process::id(), ui::one_line(text)));
-        }
-    }
-
-    fn detail(&self, text: &str) {
-        if self.is_verbose {
-            self.note(text);
-        }
-    }
 }

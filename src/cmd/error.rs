@@ -98,6 +98,11 @@ impl CommandError {
         self
     }
 
+    /// What went wrong, for a log.
+    pub(crate) fn text(&self) -> String {
+        format!("{:#}", self.error)
+    }
+
     /// Prints the message and gives the exit code.
     pub(crate) fn print(self) -> u8 {
         /// As a shell tells of a process that SIGINT ended; main raises the signal itself where it can.

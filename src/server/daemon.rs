@@ -2,7 +2,7 @@
 //! git-daemon(1).
 
 use std::io::{BufRead, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 
@@ -14,6 +14,9 @@ use crate::protocol::pktline::{self, Packet, Reader};
 use crate::protocol::{self, Service};
 use crate::repo::config::Override;
 use crate::repo::{Environment, Repository};
+
+mod access;
+mod place;
 
 /// Who may have what.
 #[derive(Debug, Clone)]
@@ -34,12 +37,25 @@ pub struct Daemon {
     pub template: Option<BString>,
     /// Only repositories within these; all if there are none.
     pub directories: Vec<PathBuf>,
+    /// `--user-path`: what a path that begins with `~<user>` means; `None` if there are no such.
+    pub user_path: Option<UserPath>,
+    /// `--access-hook`: a program that is asked before anything is served.
+    pub access_hook: Option<PathBuf>,
     /// Whether clients hear why they get nothing.
     pub is_informative: bool,
     /// Clones and fetches.
     pub upload_pack: Switch,
     /// Pushes.
     pub receive_pack: Switch,
+}
+
+/// What clients mean by `~<user>/<path>`.
+#[derive(Debug, Clone)]
+pub struct UserPath {
+    /// What stands between the home directory and what they say; empty for nothing.
+    pub below: PathBuf,
+    /// Finds the home directory of a user.
+    pub home_of: fn(&str) -> Option<PathBuf>,
 }
 
 /// Whether a service is served.
@@ -60,6 +76,8 @@ pub struct Hello {
     pub path: BString,
     /// The host that it wants to talk to, without its port.
     pub host: Option<BString>,
+    /// The port that it says it talks to.
+    pub port: Option<BString>,
     /// What is to be in `GIT_PROTOCOL`.
     pub protocol: BString,
 }
@@ -67,7 +85,7 @@ pub struct Hello {
 /// Why a client gets nothing: what it hears if the daemon is informative.
 #[derive(Debug)]
 struct Denial {
-    told: &'static str,
+    told: String,
     /// For the log.
     reason: String,
 }
@@ -89,7 +107,8 @@ impl Hello {
         let mut hello = Self { service: service.into(), path: path.into(), ..Self::default() };
         let mut rest = parts.filter(|part| !part.is_empty()).peekable();
         if let Some(host) = rest.peek().and_then(|part| part.strip_prefix(b"host=")) {
-            hello.host = Some(without_port(host).to_lowercase().into());
+            let (name, port) = split_port(host);
+            (hello.host, hello.port) = (Some(place::host(name)), port.map(BString::from));
             rest.next();
         }
         hello.protocol = bstr::join(":", rest).into();
@@ -97,12 +116,12 @@ impl Hello {
     }
 }
 
-/// A host without `:<port>` and brackets.
-fn without_port(host: &[u8]) -> &[u8] {
-    if let Some(inner) = host.strip_prefix(b"[") {
-        return inner.split_once_str("]").map_or(inner, |(address, _)| address);
+/// A host without brackets, and its port.
+fn split_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
+    if let Some((inner, rest)) = host.strip_prefix(b"[").and_then(|inner| inner.split_once_str("]")) {
+        return (inner, rest.strip_prefix(b":"));
     }
-    host.split_once_str(":").map_or(host, |(name, _)| name)
+    host.split_once_str(":").map_or((host, None), |(name, port)| (name, Some(port)))
 }
 
 impl Daemon {
@@ -122,8 +141,8 @@ impl Daemon {
         let (repo, service) = match found {
             Ok(found) => found,
             Err(Denial { told, reason }) => {
-                let told =
-                    if self.is_informative { told } else { "access denied or repository not exported" };
+                let silent = "access denied or repository not exported".to_owned();
+                let told = if self.is_informative { told } else { silent };
                 pktline::write_data(out, super::harmless(&format!("ERR {told}: {}", hello.path)).as_bytes())?;
                 out.flush()?;
                 return Err(Error::Refused(reason));
@@ -144,136 +163,72 @@ impl Daemon {
         hello: &Hello,
         address: Option<std::net::SocketAddr>,
     ) -> Result<(Repository, Service), Denial> {
-        let (service, switch) = match hello.service.as_slice() {
-            b"git-upload-pack" => (Service::UploadPack, self.upload_pack),
-            b"git-receive-pack" => (Service::ReceivePack, self.receive_pack),
-            other => {
-                return Err(Denial::new(
-                    "service not enabled",
-                    &format!("'{}' is no service", other.as_bstr()),
-                ));
-            }
+        let name = hello.service.strip_prefix(b"git-").unwrap_or(&hello.service).as_bstr();
+        let disabled = |place: &str| {
+            Denial::new("service not enabled", &format!("'{name}': service not enabled{place}"))
+        };
+        let (service, switch) = match name.as_bytes() {
+            b"upload-pack" => (Service::UploadPack, self.upload_pack),
+            b"receive-pack" => (Service::ReceivePack, self.receive_pack),
+            _ => return Err(disabled(".")),
         };
         if !switch.is_on && !switch.may_be_overridden {
-            return Err(Denial::new(
-                "service not enabled",
-                &format!("'{}': service not enabled.", hello.service),
-            ));
+            return Err(disabled("."));
         }
         let repo = self.open(hello, address)?;
-        let key = service.name().replace("git-", "daemon.").replace('-', "");
+        let key = format!("daemon.{}", name.to_str_lossy().replace('-', ""));
         let said = repo.config.boolean(&key).ok().flatten().filter(|_| switch.may_be_overridden);
         if !said.unwrap_or(switch.is_on) {
-            return Err(Denial::new(
-                "service not enabled",
-                &format!("'{}': service not enabled for '{}'", hello.service, hello.path),
-            ));
+            return Err(disabled(&format!(" for '{}'", repo.git_dir.display())));
+        }
+        if let Some(hook) = &self.access_hook {
+            access::ask(hook, name, hello, &repo)?;
         }
         Ok((repo, service))
     }
 
     /// Opens the repository that the client means.
     fn open(&self, hello: &Hello, address: Option<std::net::SocketAddr>) -> Result<Repository, Denial> {
-        let missing = |path: &Path| {
-            Denial::new(
-                "no such repository",
-                &format!("'{}' does not appear to be a git repository", path.display()),
-            )
-        };
-        let said = hello.path.to_path_lossy().into_owned();
-        if !hello.path.starts_with(b"/") || is_aliased(&hello.path) {
-            return Err(Denial::new(
-                "no such repository",
-                &format!("'{}': Non-absolute or aliased path denied", said.display()),
-            ));
-        }
         let mut env = self.env.clone();
         env.set("GIT_PROTOCOL", hello.protocol.to_string());
         if let Some(address) = address {
             env.set("REMOTE_ADDR", address.ip().to_string());
             env.set("REMOTE_PORT", address.port().to_string());
         }
-        let mut tries = vec![self.place(hello, address)];
-        if self.base.is_some() && self.base_is_relaxed {
-            tries.push(said);
-        }
-        for place in tries {
-            let repo = match enter(&place, self.naming, &self.overrides, &env) {
-                Ok(repo) => repo,
-                Err(Error::Missing(_)) => continue,
+        let mut said = PathBuf::new();
+        for place in self.places(hello)? {
+            match enter(&place, self.naming, &self.overrides, &env) {
+                Ok(repo) => return self.exported(repo),
+                Err(Error::Missing(_)) => said = place,
                 Err(error) => return Err(Denial::new("no such repository", &error.to_string())),
-            };
-            let is_within =
-                |directory: &PathBuf| repo.git_dir == *directory || repo.git_dir.starts_with(directory);
-            if !self.directories.is_empty() && !self.directories.iter().any(is_within) {
-                return Err(missing(&place));
             }
-            if !self.exports_all && !is_exported(&repo) {
-                return Err(Denial::new(
-                    "repository not exported",
-                    &format!("'{}': repository not exported.", place.display()),
-                ));
-            }
-            return Ok(repo);
         }
-        Err(missing(&hello.path.to_path_lossy()))
+        let reason = format!("'{}' does not appear to be a git repository", said.display());
+        Err(Denial::new("no such repository", &reason))
     }
 
-    /// Where the path that the client says leads.
-    fn place(&self, hello: &Hello, address: Option<std::net::SocketAddr>) -> PathBuf {
-        let path = hello.path.to_path_lossy().into_owned();
-        if let Some(template) = &self.template {
-            return interpolate(template, hello, address).to_path_lossy().into_owned();
+    /// `repo`, if it is one of those that are served.
+    fn exported(&self, repo: Repository) -> Result<Repository, Denial> {
+        let is_meant = |directory: &PathBuf| match self.naming {
+            Naming::Strict => repo.git_dir == *directory,
+            Naming::Lenient => repo.git_dir.starts_with(directory),
+        };
+        let place = repo.git_dir.display();
+        if !self.directories.is_empty() && !self.directories.iter().any(is_meant) {
+            return Err(Denial::new("no such repository", &format!("'{place}': not in directory list")));
         }
-        match &self.base {
-            Some(base) => base.join(path.strip_prefix("/").unwrap_or(&path)),
-            None => path,
+        if !self.exports_all && !is_exported(&repo) {
+            let reason = format!("'{place}': repository not exported.");
+            return Err(Denial::new("repository not exported", &reason));
         }
+        Ok(repo)
     }
 }
 
 impl Denial {
-    fn new(told: &'static str, reason: &str) -> Self {
-        Self { told, reason: reason.to_owned() }
+    fn new(told: impl Into<String>, reason: &str) -> Self {
+        Self { told: told.into(), reason: reason.to_owned() }
     }
-}
-
-/// Whether a path has parts that lead elsewhere than it seems.
-fn is_aliased(path: &[u8]) -> bool {
-    path.split_str("/").skip(1).any(|part| matches!(part, b"." | b".."))
-}
-
-/// Fills in a template: git-daemon(1), `--interpolated-path`.
-fn interpolate(template: &BString, hello: &Hello, address: Option<std::net::SocketAddr>) -> BString {
-    // a host that leads out of its place in the path is none
-    let host = hello.host.clone().unwrap_or_default();
-    let host: BString = host
-        .bytes()
-        .map(|byte| if byte == b'/' { b'-' } else { byte })
-        .skip_while(|byte| *byte == b'.')
-        .collect::<Vec<u8>>()
-        .into();
-    let ip = address.map(|address| address.ip().to_string()).unwrap_or_default();
-    let port = address.map(|address| address.port().to_string()).unwrap_or_default();
-    let mut filled = BString::default();
-    let mut rest = template.as_slice();
-    while let Some((before, after)) = rest.split_once_str("%") {
-        filled.extend_from_slice(before);
-        let values = [
-            (&b"CH"[..], host.as_slice()),
-            (b"H", &host),
-            (b"IP", ip.as_bytes()),
-            (b"P", port.as_bytes()),
-            (b"D", &hello.path),
-            (b"%", b"%"),
-        ];
-        let found = values.into_iter().find_map(|(key, value)| Some((value, after.strip_prefix(key)?)));
-        let (value, after) = found.unwrap_or((b"%", after));
-        filled.extend_from_slice(value);
-        rest = after;
-    }
-    filled.extend_from_slice(rest);
-    filled
 }
 
 #[cfg(test)]
@@ -293,24 +248,10 @@ mod tests {
         let full = hello(b"git-upload-pack /a\0host=Example.com:9418\0\0version=2\0key=x\0");
         assert_eq!(full.host, Some("example.com".into()));
         assert_eq!(full.protocol, "version=2:key=x");
+        assert_eq!(full.port, Some("9418".into()));
         assert_eq!(hello(b"git-upload-pack /a\0host=[::1]:1\0").host, Some("::1".into()));
         for bytes in [&b"0000"[..], b"0009nopath", b"00"] {
             assert!(Hello::read(&mut &bytes[..]).is_err());
-        }
-    }
-
-    #[test]
-    fn templates_are_filled_in() {
-        let hello = hello(b"git-upload-pack /a.git\0host=../h/x\0");
-        let address = Some("127.0.0.1:80".parse().unwrap());
-        assert_eq!(interpolate(&"/srv/%H%D%%".into(), &hello, address), "/srv/-h-x/a.git%");
-        assert_eq!(interpolate(&"/%IP/%P/%X".into(), &hello, address), "/127.0.0.1/80/%X");
-    }
-
-    #[test]
-    fn dots_lead_nowhere() {
-        for (path, expected) in [("/a/../b", true), ("/./a", true), ("/a..b/c", false), ("/a", false)] {
-            assert_eq!(is_aliased(path.as_bytes()), expected, "{path}");
         }
     }
 }

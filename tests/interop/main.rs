@@ -15,6 +15,7 @@ mod bundle_uri;
 mod capabilities;
 mod clone;
 mod daemon;
+mod daemon_options;
 mod dumb;
 mod fetch;
 mod fetch_pack;

@@ -24,6 +24,8 @@ fn daemon(sandbox: &Sandbox) -> Daemon {
         base_is_relaxed: false,
         template: None,
         directories: Vec::new(),
+        user_path: None,
+        access_hook: None,
         is_informative: true,
         upload_pack: on,
         receive_pack: on,

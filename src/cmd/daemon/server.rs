@@ -1,0 +1,145 @@
+//! The sockets of `gitr daemon`, and who calls there.
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bstr::ByteSlice;
+
+use super::log::Log;
+use crate::cmd::{CommandError, service};
+use crate::server::daemon::{Daemon, Hello};
+
+/// Listens on each of `hosts` that there is, on every address if none is said.
+pub(super) fn listen(hosts: &[String], port: u16, log: Log) -> Result<Vec<TcpListener>, CommandError> {
+    let none = || CommandError::fatal(format!("unable to allocate any listen sockets on port {port}"));
+    if hosts.is_empty() {
+        // one socket for both kinds of address, where the system has both
+        let all = TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
+        return match all {
+            Ok(listener) => Ok(vec![listener]),
+            Err(error) => {
+                log.error(&format!("Could not bind to port {port}: {error}"));
+                Err(none())
+            }
+        };
+    }
+    let mut listeners = Vec::new();
+    for host in hosts {
+        let addresses = match (host.as_str(), port).to_socket_addrs() {
+            Ok(addresses) => addresses.collect(),
+            Err(error) => {
+                log.error(&format!("getaddrinfo() for {host} failed: {error}"));
+                Vec::new()
+            }
+        };
+        let count = listeners.len();
+        for address in addresses {
+            match TcpListener::bind(address) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) => log.error(&format!("Could not bind to {address}: {error}")),
+            }
+        }
+        if listeners.len() == count {
+            log.error(&format!("unable to allocate any listen sockets for host {host} on port {port}"));
+        }
+    }
+    if listeners.is_empty() { Err(none()) } else { Ok(listeners) }
+}
+
+/// Takes clients for as long as the process lives.
+pub(super) fn accept_all(listeners: Vec<TcpListener>, server: &Arc<Server>) -> Result<u8, CommandError> {
+    let mut threads = Vec::new();
+    for listener in listeners {
+        let server = Arc::clone(server);
+        threads.push(
+            std::thread::Builder::new().name("listener".into()).spawn(move || server.accept(&listener))?,
+        );
+    }
+    for thread in threads {
+        let _ended = thread.join();
+    }
+    Ok(0)
+}
+
+/// What all connections share.
+pub(super) struct Server {
+    pub daemon: Daemon,
+    pub log: Log,
+    pub init_timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
+    pub connections: AtomicUsize,
+    /// Clients at the same time.
+    pub connections_max: usize,
+}
+
+/// A place among the connections, given back when dropped.
+struct Place(Arc<Server>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Server {
+    fn accept(self: Arc<Self>, listener: &TcpListener) {
+        loop {
+            let (stream, address) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // out of descriptors: a client that leaves makes room
+                    self.log.error(&format!("accept failed: {error}"));
+                    std::thread::sleep(ACCEPT_PAUSE);
+                    continue;
+                }
+            };
+            if self.connections.fetch_add(1, Ordering::SeqCst) >= self.connections_max {
+                self.connections.fetch_sub(1, Ordering::SeqCst);
+                self.log.error("Too many children, dropping connection");
+                continue;
+            }
+            let place = Place(Arc::clone(&self));
+            let spawned = std::thread::Builder::new()
+                .name("client".into())
+                .spawn(move || place.0.client(&stream, address));
+            if let Err(error) = spawned {
+                self.log.error(&format!("unable to fork: {error}"));
+            }
+        }
+    }
+
+    fn client(&self, stream: &TcpStream, address: SocketAddr) {
+        self.log.detail(&format!("Connection from {address}"));
+        match self.converse(stream, address) {
+            Ok(()) => self.log.detail("Disconnected"),
+            Err(text) => self.log.error(&text),
+        }
+    }
+
+    fn converse(&self, stream: &TcpStream, address: SocketAddr) -> Result<(), String> {
+        let text = |error: io::Error| error.to_string();
+        stream.set_read_timeout(self.init_timeout).map_err(text)?;
+        let mut input = BufReader::new(stream);
+        let hello = Hello::read(&mut input).map_err(|error| error.to_string())?;
+        if let Some(host) = &hello.host {
+            self.log.detail(&format!("Extended attribute \"host\": {host}"));
+        }
+        if !hello.protocol.is_empty() {
+            self.log.detail(&format!("Extended attribute \"protocol\": {}", hello.protocol));
+        }
+        let service = hello.service.strip_prefix(b"git-").unwrap_or(&hello.service).as_bstr();
+        self.log.detail(&format!("Request {service} for '{}'", hello.path));
+        stream.set_read_timeout(self.timeout).map_err(text)?;
+        let mut out = BufWriter::with_capacity(service::BUFFER_LEN, stream);
+        let served = self.daemon.serve(&hello, Some(address), &mut input, &mut out);
+        let flushed = out.flush();
+        served.map_err(|error| error.to_string())?;
+        flushed.map_err(text)
+    }
+}
+
+/// The pause after a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
