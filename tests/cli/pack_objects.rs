@@ -201,6 +201,8 @@ fn what_makes_no_sense_is_refused_in_git_s_words() {
         (&["--stdout", "-q"], &unknown),
         (&["--revs", "--stdout", "-q"], "--foo\n"),
         (&["--revs", "--stdout", "-q"], "nope\n"),
+        (&["--revs", "--stdout", "-q"], &format!("main\n^{unknown}")),
+        (&["--revs", "--stdout", "-q"], &format!("main\n--not\n{unknown}")),
         (&["--revs", "--stdout", "-q", "--shallow"], "--shallow 01\nmain\n"),
         (&["--stdin-packs", "--stdout", "-q"], "pack-nope.pack\n"),
     ] {

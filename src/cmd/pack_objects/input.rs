@@ -97,6 +97,12 @@ pub(super) fn revisions(
     asked.wanted.wants.retain(|id| seen.insert(*id));
     asked.wanted.thin = arguments.thin;
     asked.wanted.is_partial = arguments.allows_missing();
+    if !asked.wanted.is_partial && !asked.wanted.haves.is_empty() {
+        let objects = repo.objects()?;
+        if let Some(id) = asked.wanted.haves.iter().find(|id| !objects.contains(id)) {
+            return Err(CommandError::fatal(format!("bad object {id}")));
+        }
+    }
     let filters: Vec<BString> = arguments.filter.iter().map(|text| text.as_str().into()).collect();
     if let Some(text) = FilterSpec::combined(&filters).map_err(CommandError::fatal)? {
         let spec = FilterSpec::parse(text.as_bstr()).map_err(CommandError::fatal)?;
