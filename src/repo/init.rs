@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::config::{Change, Override, edit};
-use super::reference::tables::{self, DIRECTORY};
+use super::reference::tables::DIRECTORY;
 use super::{Config, Environment, Error, RefFormat, Repository};
+use refs::{make_tables, write_head, write_stubs};
+
+mod refs;
 
 /// How deep directories of a template are copied.
 const TEMPLATE_DEPTH_MAX: usize = 64;
@@ -16,9 +19,6 @@ const TEMPLATE_DEPTH_MAX: usize = 64;
 const DESCRIPTION: &str = "Unnamed repository; edit this file 'description' to name the repository.\n";
 /// `info/exclude` where no template is installed.
 const EXCLUDE: &str = "# Patterns of files that this repository alone ignores, as in gitignore(5).\n";
-
-/// What `refs/heads` says where refs are in a reftable; in the words of git 2.47.3.
-const STUB: &str = "this repository uses the reftable format\n";
 
 /// What the new repository is to be like.
 #[derive(Debug, Clone)]
@@ -86,40 +86,6 @@ impl Repository {
         fs::remove_dir_all(&directory).map_err(failed("unable to remove", &directory))?;
         make_tables(&self.git_dir, object_hash, &branch, &self.config)
     }
-}
-
-/// Makes the directories of refs, and `HEAD` beside what a template has put there.
-fn write_head(git_dir: &Path, branch: &BString) -> Result<(), Error> {
-    for dir in ["refs/heads", "refs/tags"] {
-        make_dir(&git_dir.join(dir))?;
-    }
-    let head = git_dir.join("HEAD");
-    if head.symlink_metadata().is_ok() {
-        return Ok(());
-    }
-    let text = [b"ref: ".as_slice(), branch, b"\n"].concat();
-    fs::write(&head, text).map_err(failed("could not write", &head))
-}
-
-/// Makes what old gits look for in a repository, and what keeps them from writing refs as files.
-fn write_stubs(git_dir: &Path) -> Result<(), Error> {
-    make_dir(&git_dir.join("refs"))?;
-    for (name, text) in [("HEAD", "ref: refs/heads/.invalid\n"), ("refs/heads", STUB)] {
-        let path = git_dir.join(name);
-        fs::write(&path, text).map_err(failed("could not write", &path))?;
-    }
-    Ok(())
-}
-
-/// Makes the first table, in which is `HEAD`.
-fn make_tables(
-    git_dir: &Path,
-    object_hash: gix_hash::Kind,
-    branch: &BString,
-    config: &Config,
-) -> Result<(), Error> {
-    make_dir(&git_dir.join(DIRECTORY))?;
-    tables::create(git_dir, object_hash, branch.as_ref(), &tables::settings(config)?)
 }
 
 /// The branch that a new repository's `HEAD` names, without `refs/heads/`: `GIT_TEST_DEFAULT_INITIAL_BRANCH_NAME` (git's
