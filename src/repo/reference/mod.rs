@@ -225,7 +225,7 @@ impl Repository {
     }
 
     /// Writes many new refs at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose repository has
-    /// no other refs. `refs` are (name, id, peeled). No reflogs. Refs that are in the file already stay, and names are
+    /// no other refs. `refs` are (name, id, peeled). No reflogs, but in tables, where git gives them some. Refs that are in the file already stay, and names are
     /// checked against all others. Runs the `reference-transaction` hook.
     pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
         let settings = self.ref_settings()?;

@@ -13,7 +13,7 @@ use super::directory::{make_directories, remove_empty_directories, remove_empty_
 use super::files::Files;
 use super::lock::reason;
 use super::reflog::{self, Line};
-use super::tables::{self, Tables};
+use super::tables::{self, Renaming, Tables};
 use super::{Edit, Expected, Target};
 use crate::progress::{Event, Progress};
 use crate::repo::{Error, Repository};
@@ -76,9 +76,10 @@ impl Repository {
         renames: &[Rename],
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
-        let total = report_steps(renames, progress, &mut |_| Ok(()))?;
-        let settings = (&self.ref_settings()?, &tables::settings(&self.config)?);
-        tables::rename(tables, settings, renames, &edits_of(renames))?;
+        let (settings, how) = (self.ref_settings()?, tables::settings(&self.config)?);
+        let mut renaming = Renaming::begin(tables, (&settings, &how), &edits_of(renames))?;
+        let total = report_steps(renames, progress, &mut |rename| renaming.copy_log(rename))?;
+        renaming.commit()?;
         report_end(total, progress);
         Ok(())
     }

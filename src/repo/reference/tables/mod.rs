@@ -19,7 +19,7 @@ use crate::repo::{Config, Error};
 mod rename;
 mod update;
 
-pub(super) use rename::rename;
+pub(super) use rename::Renaming;
 pub(super) use update::{add, update};
 
 /// The directory of the tables in a git directory.

@@ -1,6 +1,6 @@
 //! Changing refs in tables, all or none: one table more for each stack that is concerned.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -26,11 +26,15 @@ pub(super) struct Checked<'a> {
     differs: bool,
 }
 
-/// What the tables get that are added.
+/// What the tables get that are added, by the directories of their stacks.
 #[derive(Default)]
-pub(super) struct Records {
-    refs: Vec<(PathBuf, RefRecord)>,
-    logs: Vec<(PathBuf, LogRecord)>,
+pub(super) struct Records(HashMap<PathBuf, Table>);
+
+/// What one of them gets.
+#[derive(Default)]
+struct Table {
+    refs: Vec<RefRecord>,
+    logs: Vec<LogRecord>,
 }
 
 /// The stacks that a change concerns, locked; that which all work trees share is the first.
@@ -70,18 +74,19 @@ pub(in crate::repo::reference) fn add(
     let directory = tables.files.common_dir.join(DIRECTORY);
     let addition = Addition::begin(&directory, tables.files.object_hash, how)?;
     let update_index = addition.update_index();
-    let (mut records, mut hook_input) = (Records::default(), Vec::new());
+    let (mut table, mut hook_input) = (Table::default(), Vec::new());
     for (name, id, peeled) in refs {
         let value = peeled.map_or(Value::Id(*id), |peeled| Value::Tag(*id, peeled));
-        records.refs.push((directory.clone(), RefRecord { name: (*name).to_owned(), update_index, value }));
+        table.refs.push(RefRecord { name: (*name).to_owned(), update_index, value });
         if settings.log_all.wants(name) {
             let line = (null, *id, b"".as_bstr());
             let log = Some(log_of(settings, how, line));
-            records.logs.push((directory.clone(), LogRecord { name: (*name).to_owned(), update_index, log }));
+            table.logs.push(LogRecord { name: (*name).to_owned(), update_index, log });
         }
         hook_input.extend_from_slice(format!("{null} {id} ").as_bytes());
         hook_input.extend_from_slice(&[name.as_bytes(), b"\n"].concat());
     }
+    let records = Records([(directory.clone(), table)].into());
     let locked = Locked { tables, settings: how, additions: vec![(directory, addition)] };
     for (name, ..) in refs {
         locked.check_conflicts(name, &HashSet::new())?;
@@ -261,7 +266,7 @@ impl<'a> Locked<'a> {
         let directory = directory.join(DIRECTORY);
         let Some(addition) = self.addition(&directory) else { return Ok(()) };
         let record = RefRecord { name: local.to_owned(), update_index: addition.update_index(), value };
-        records.refs.push((directory, record));
+        records.of(directory).refs.push(record);
         Ok(())
     }
 
@@ -281,7 +286,7 @@ impl<'a> Locked<'a> {
         }
         let log = Some(log_of(settings, self.settings, line));
         let record = LogRecord { name: local.to_owned(), update_index: addition.update_index(), log };
-        records.logs.push((directory, record));
+        records.push_log(directory, record);
         Ok(())
     }
 
@@ -291,7 +296,7 @@ impl<'a> Locked<'a> {
         let directory = directory.join(DIRECTORY);
         let Some(addition) = self.addition(&directory) else { return Ok(()) };
         for line in addition.stack().log(local)? {
-            records.logs.push((directory.clone(), LogRecord { log: None, ..line }));
+            records.push_log(directory.clone(), LogRecord { log: None, ..line });
         }
         Ok(())
     }
@@ -319,18 +324,12 @@ impl<'a> Locked<'a> {
         mut self,
         settings: &Settings,
         hook_input: &[u8],
-        records: Records,
+        mut records: Records,
     ) -> Result<(), Error> {
         for (directory, addition) in &mut self.additions {
-            let refs = records.refs.iter().filter(|(known, _)| known == directory);
-            let logs = records.logs.iter().filter(|(known, _)| known == directory);
-            addition.write(
-                self.settings,
-                refs.map(|(_, record)| record.clone()).collect(),
-                logs.map(|(_, record)| record.clone()).collect(),
-            )?;
+            let Table { refs, logs } = records.0.remove(directory).unwrap_or_default();
+            addition.write(self.settings, refs, logs)?;
         }
-        drop(records);
         if let Some(hook) = &settings.hook {
             hook.run(State::Prepared, hook_input).inspect_err(|_| {
                 let _refused_anyway = hook.run(State::Aborted, hook_input);
@@ -344,8 +343,12 @@ impl<'a> Locked<'a> {
 }
 
 impl Records {
+    fn of(&mut self, directory: PathBuf) -> &mut Table {
+        self.0.entry(directory).or_default()
+    }
+
     pub(super) fn push_log(&mut self, directory: PathBuf, record: LogRecord) {
-        self.logs.push((directory, record));
+        self.of(directory).logs.push(record);
     }
 }
 
