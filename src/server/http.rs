@@ -176,7 +176,8 @@ impl Site {
     /// are read that lead elsewhere. What it borrows from alternates may be anywhere.
     pub(crate) fn holds(&self, repo: &Repository) -> bool {
         let parts = [repo.git_dir.clone(), repo.common_dir.clone(), repo.objects_dir.clone()];
-        let parts = parts.into_iter().chain([repo.common_path("refs")]);
+        let tables = Some(repo.common_path("reftable")).filter(|tables| tables.exists());
+        let parts = parts.into_iter().chain([repo.common_path("refs")]).chain(tables);
         // C git wants `refs` to be there
         parts.map(|part| part.canonicalize()).all(|part| part.is_ok_and(|part| self.is_within(&part)))
     }

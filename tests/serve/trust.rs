@@ -76,6 +76,9 @@ fn nothing_beside_the_root_is_served() {
         fs::remove_dir_all(served(name).join(inner)).unwrap();
         symlink(outside.join(inner), served(name).join(inner)).unwrap();
     }
+    build::project(&sandbox, &served("tables.git"), Format::Sha1, 3);
+    fs::create_dir(sandbox.path("tables")).unwrap();
+    symlink(sandbox.path("tables"), served("tables.git/reftable")).unwrap();
     let (confined, free) =
         (GitrServe::start(&sandbox, &[]), GitrServe::start(&sandbox, &["--follow-symlinks"]));
     for name in [
@@ -88,6 +91,7 @@ fn nothing_beside_the_root_is_served() {
         "common.git",
         "objects.git",
         "refs.git",
+        "tables.git",
     ] {
         assert_eq!((name, status(&confined, name)), (name, 404));
         assert_eq!((name, status(&free, name)), (name, 200));
