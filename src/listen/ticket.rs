@@ -106,6 +106,11 @@ impl Drop for Ticket {
             entry.reason = Some(limit.name().to_owned());
             self.shared.metrics.limited(limit);
         }
+        // the connection went over it and counts it
+        if let (Ending::Gone, Some(limit)) = (entry.result, self.ongoing.ended_by()) {
+            entry.result = Ending::Limited;
+            entry.reason = Some(limit.name().to_owned());
+        }
         entry.received = self.received.load(Ordering::Relaxed);
         entry.sent = self.sent.load(Ordering::Relaxed);
         entry.time = self.begun.elapsed();

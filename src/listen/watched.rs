@@ -93,6 +93,11 @@ impl Ongoing {
     pub(super) fn activity(&self) -> Arc<Activity> {
         Arc::clone(&self.0)
     }
+
+    /// The limit that its connection went over, if it ended so.
+    pub(super) fn ended_by(&self) -> Option<Limit> {
+        self.0.ended_by()
+    }
 }
 
 impl Drop for Ongoing {

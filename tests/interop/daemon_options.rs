@@ -247,10 +247,8 @@ fn a_daemon_leaves_the_terminal() {
         let id: i32 = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
         let process = rustix::process::Pid::from_raw(id).unwrap();
         // a session of its own, and no stream of ours
-        let state = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-        let session = state.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap().to_owned();
-        let ours = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
-        assert_ne!(session, ours, "{state}");
+        let (theirs, ours) = (session(&id.to_string()), session("self"));
+        assert_ne!(theirs, ours, "{git:?}");
         for stream in 0..3 {
             let place = fs::read_link(format!("/proc/{id}/fd/{stream}")).unwrap();
             assert_eq!(place, Path::new("/dev/null"), "{git:?}");
@@ -258,6 +256,12 @@ fn a_daemon_leaves_the_terminal() {
         rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
         fs::remove_file(file).unwrap();
     }
+}
+
+/// The session of a process; 0 where its leader is of another space of process ids.
+fn session(process: &str) -> String {
+    let state = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    state.rsplit(") ").next().unwrap().split(' ').nth(3).unwrap().to_owned()
 }
 
 /// Only root may become another; who may not is told so.

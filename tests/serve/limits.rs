@@ -194,7 +194,7 @@ fn a_client_that_reads_nothing_is_let_go() {
     std::io::Read::read_exact(&mut client.0, &mut first).unwrap();
     // while it sits there others get their packs, though there is one slot
     assert!(post(port, &request).is_whole);
-    server.wait_for("client_gone");
+    server.wait_for("limited git-protocol=2 command=\"fetch\" wants=1 reason=\"write-time\"");
 }
 
 #[test]
