@@ -29,6 +29,7 @@ mod matrix;
 mod options;
 mod packfile_uri;
 mod partial;
+mod partial_work;
 mod promisor_remote;
 mod push;
 mod ref_in_want;

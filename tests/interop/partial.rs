@@ -7,7 +7,7 @@ use bstr::{BString, ByteSlice};
 
 use crate::support::gateway::Gateway;
 use crate::support::servers::port_of;
-use crate::support::{Case, Format, Git, Kind, Run, Sandbox, Stream, Twin, build, sandbox, state};
+use crate::support::{Case, Format, Git, Kind, Sandbox, Stream, Twin, build, state};
 
 /// The repository that is cloned.
 const NAME: &str = "project.git";
@@ -26,7 +26,7 @@ const FILTERS: [&str; 9] = [
 ];
 
 /// A served project of which a part is in the patterns of a sparse checkout.
-fn serve(case: &Case) {
+pub(crate) fn serve(case: &Case) {
     build::project(&case.sandbox, &case.served(NAME), case.format, 24);
     let mut stream = Stream::onto("main");
     stream.commit("main", 24).file("patterns", "/dir1/\n!/dir2/\n");
@@ -42,7 +42,7 @@ fn advance(case: &Case, numbers: std::ops::Range<usize>) {
 }
 
 /// What the refs of a repository reach and is not there; nothing is fetched for it.
-fn missing(sandbox: &Sandbox, repository: &Path) -> BString {
+pub(crate) fn missing(sandbox: &Sandbox, repository: &Path) -> BString {
     let arguments = ["rev-list", "--objects", "--all", "--missing=print"];
     let listed = sandbox.git(repository, &arguments).success().stdout;
     let mut lines: Vec<&[u8]> = listed.lines().filter(|line| line.starts_with(b"?")).collect();
@@ -178,97 +178,6 @@ fn a_checkout_takes_two_requests() {
         let with = requests(case, &gateway, &["--filter=tree:2"]);
         assert_eq!(with.len() - without.len(), 4, "{with:#?}");
     });
-}
-
-/// C git whose own fetches are gitr's: where it keeps its programs, and what was fetched so far.
-struct Mixed {
-    programs: PathBuf,
-    log: PathBuf,
-}
-
-impl Mixed {
-    fn new(sandbox: &Sandbox) -> Self {
-        let mixed = Self { programs: sandbox.path("programs"), log: sandbox.path("fetches") };
-        fs::create_dir(&mixed.programs).unwrap();
-        let git = Git::reference();
-        for entry in fs::read_dir(&git.exec_path).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_name() != "git" {
-                std::os::unix::fs::symlink(entry.path(), mixed.programs.join(entry.file_name())).unwrap();
-            }
-        }
-        let script = format!(
-            "#!/bin/sh\nfor word; do\n\tcase $skip$word in\n\t-c) skip=value; continue;;\n\tfetch)\n\t\t\
-             echo \"$*\" >>{log}\n\t\texec {gitr} \"$@\";;\n\tvalue* | -*) skip=; continue;;\n\tesac\n\tbreak\ndone\n\
-             exec {git} \"$@\"\n",
-            log = mixed.log.display(),
-            gitr = PathBuf::from(sandbox::gitr_program()).display(),
-            git = git.program.display(),
-        );
-        let program = mixed.programs.join("git");
-        fs::write(&program, script).unwrap();
-        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        mixed
-    }
-
-    /// Runs C git in `place`.
-    fn git(&self, sandbox: &Sandbox, place: &Path, arguments: &[&str]) -> Run {
-        let mut command = sandbox.command(&Git::reference().program);
-        command.env("GIT_EXEC_PATH", &self.programs).current_dir(place).args(arguments);
-        Run::of(&mut command)
-    }
-
-    /// The command lines of the fetches until now.
-    fn fetches(&self) -> Vec<String> {
-        fs::read_to_string(&self.log).unwrap_or_default().lines().map(str::to_owned).collect()
-    }
-}
-
-/// What C git does in a partial clone, from where nothing more than history is there to where all of it is.
-const COMMANDS: [&[&str]; 16] = [
-    &["log", "--stat", "-3"],
-    &["status", "--porcelain"],
-    &["diff", "--no-renames", "v0.1^0~3", "v1.0^0~9"],
-    &["blame", "-s", "main", "--", "dir1/file1.txt"],
-    &["checkout", "-q", "topic"],
-    &["checkout", "-q", "main~5"],
-    &["show", "topic"],
-    &["merge-tree", "--write-tree", "main", "topic"],
-    &["archive", "--format=tar", "main~7", "dir1"],
-    &["log", "-p", "-S", "line 7", "main"],
-    &["format-patch", "--stdout", "-2", "main"],
-    &["fsck", "--no-progress"],
-    &["repack", "-a", "-d", "-q"],
-    &["gc", "-q"],
-    &["checkout", "-q", "main"],
-    &["log", "-p", "--all"],
-];
-
-fn commands_of_git(case: &Case, filter: &str) {
-    serve(case);
-    let url = case.url(NAME);
-    let twin = case.twin();
-    twin.gitr("", &["clone", "-q", filter, &url, "copy"]).success();
-    twin.git("", &["clone", "-q", &url, "copy"]).success();
-    let mixed = Mixed::new(&case.sandbox);
-    let (partial, whole) = (twin.ours.join("copy"), twin.theirs.join("copy"));
-    for arguments in COMMANDS {
-        let ours = mixed.git(&case.sandbox, &partial, arguments).success();
-        let theirs = case.sandbox.git(&whole, arguments).success();
-        assert!(ours.stdout == theirs.stdout, "{ours:?}\n== in a whole clone\n{theirs:?}");
-    }
-    let fetches = mixed.fetches();
-    let words = "-c fetch.negotiationAlgorithm=noop fetch origin --no-tags --no-write-fetch-head \
-                 --recurse-submodules=no --filter=blob:none --stdin";
-    assert!(!fetches.is_empty() && fetches.iter().all(|line| line == words), "{fetches:#?}");
-    assert_eq!(missing(&case.sandbox, &partial), "");
-    assert_eq!(state::leftovers(&partial), Vec::<PathBuf>::new());
-}
-
-#[test]
-fn all_commands_of_git_work_where_gitr_fetches_for_it() {
-    crate::once(Kind::File, |case| commands_of_git(case, "--filter=blob:none"));
-    crate::once(Kind::Apache, |case| commands_of_git(case, "--filter=tree:0"));
 }
 
 /// A helper program that connects is as good as any transport.
