@@ -3,19 +3,13 @@
 
 use std::cell::RefCell;
 use std::ffi::OsString;
-use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bstr::ByteSlice;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::ui;
 use crate::protocol::trace as packet;
 use crate::repo::Environment;
 use crate::telemetry;
@@ -23,8 +17,12 @@ use crate::transport::CHILD_TARGET;
 use crate::transport::http::trace as http;
 
 mod event;
+mod fields;
+mod sink;
 
 use event::EventLog;
+use fields::Fields;
+use sink::Sink;
 
 /// The variable that says where the programs go that are started.
 const PROGRAMS: &str = "GIT_TRACE";
@@ -49,11 +47,11 @@ pub(super) fn start(env: &mut Environment, arguments: &[OsString], command: &str
     // git(1), GIT_CURL_VERBOSE, which `GIT_TRACE_CURL` made old
     let is_verbose = env.get("GIT_CURL_VERBOSE").is_some();
     let trace = Trace {
-        programs: sink(env, PROGRAMS),
-        packets: sink(env, PACKET),
-        packs: sink(env, PACKFILE),
+        programs: Sink::named(env, PROGRAMS),
+        packets: Sink::named(env, PACKET),
+        packs: Sink::named(env, PACKFILE),
         is_redacted: env.get("GIT_TRACE_REDACT").is_none() || env.is_true("GIT_TRACE_REDACT"),
-        requests: sink(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
+        requests: Sink::named(env, CURL).or_else(|| is_verbose.then_some(Sink::Stderr)),
         events: EventLog::open(env, arguments, command),
         command: command.to_owned(),
         readers: Mutex::default(),
@@ -75,24 +73,6 @@ pub(super) fn error(message: &str) {
 /// Tells of the end of the command.
 pub(super) fn exit(code: u8) {
     tracing::trace!(target: COMMAND_TARGET, event = "exit", code = i64::from(code));
-}
-
-/// Where lines go.
-enum Sink {
-    Stderr,
-    File(File),
-}
-
-impl Sink {
-    fn write(&self, lines: &[u8]) {
-        match self {
-            Self::Stderr => ui::trace(lines),
-            Self::File(file) => {
-                // git says nothing either where a trace cannot be written.
-                let _written = (&mut &*file).write_all(lines);
-            }
-        }
-    }
 }
 
 /// Takes the events of [`packet`] and [`http`] and prints them.
@@ -277,105 +257,6 @@ thread_local! {
     static READING: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The fields of one event.
-#[derive(Default)]
-struct Fields {
-    reader: String,
-    direction: String,
-    kind: String,
-    bytes: Vec<u8>,
-    event: String,
-    class: String,
-    category: String,
-    label: String,
-    /// Which of several regions of one name.
-    msg: String,
-    /// A line that tells of no program.
-    note: String,
-    key: String,
-    value: String,
-    pid: u64,
-    code: i64,
-    use_shell: bool,
-}
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let target = match field.name() {
-            "reader" => &mut self.reader,
-            "direction" => &mut self.direction,
-            "kind" => &mut self.kind,
-            "event" => &mut self.event,
-            "class" => &mut self.class,
-            "category" => &mut self.category,
-            "label" => &mut self.label,
-            "msg" => &mut self.msg,
-            "note" => &mut self.note,
-            "key" => &mut self.key,
-            "value" => &mut self.value,
-            _ => return,
-        };
-        value.clone_into(target);
-    }
-
-    fn record_bool(&mut self, _field: &Field, value: bool) {
-        self.use_shell = value;
-    }
-
-    fn record_u64(&mut self, _field: &Field, value: u64) {
-        self.pid = value;
-    }
-
-    fn record_i64(&mut self, _field: &Field, value: i64) {
-        self.code = value;
-    }
-
-    fn record_bytes(&mut self, _field: &Field, value: &[u8]) {
-        value.clone_into(&mut self.bytes);
-    }
-
-    fn record_debug(&mut self, _field: &Field, _value: &dyn Debug) {}
-}
-
-/// `0` and `false` are nowhere, `1` and `true` stderr, another digit that file descriptor, an absolute path a file that
-/// is added to.
-fn sink(env: &Environment, variable: &str) -> Option<Sink> {
-    match sink_at(&env.get(variable)?.to_string_lossy(), variable) {
-        Ok(sink) => sink,
-        Err(complaint) => {
-            ui::note(format!("warning: {complaint}"));
-            None
-        }
-    }
-}
-
-/// The place that `value` of `variable` names, if it names one; an error says why nothing can be written there.
-fn sink_at(value: &str, variable: &str) -> Result<Option<Sink>, String> {
-    let descriptor = match value.to_ascii_lowercase().as_str() {
-        "" | "0" | "false" => return Ok(None),
-        "1" | "2" | "true" => return Ok(Some(Sink::Stderr)),
-        digit if digit.len() == 1 && digit.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(format!("/dev/fd/{digit}"))
-        }
-        _ => None,
-    };
-    let path = descriptor.unwrap_or_else(|| value.to_owned());
-    if !Path::new(&path).is_absolute() {
-        return Err(format!(
-            "unknown trace value for '{variable}': {path}\n         If you want to trace into a file, then \
-             please set {variable}\n         to an absolute pathname (starting with /)"
-        ));
-    }
-    match OpenOptions::new().append(true).create(true).open(&path) {
-        Ok(file) => Ok(Some(Sink::File(file))),
-        Err(error) => {
-            let reason = error.to_string();
-            let reason = reason.split(" (os error").next().unwrap_or_default();
-            Err(format!("could not open '{path}' for tracing: {reason}"))
-        }
-    }
-}
-
 /// The time of day in UTC and the place in the source, padded.
 fn prefix(metadata: &Metadata<'_>) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -423,14 +304,5 @@ mod tests {
             }
         }
         assert_eq!(path_of_pack(b"deadbeef http://h/p"), None);
-    }
-
-    #[test]
-    fn nothing_is_traced_unless_asked_for() {
-        for value in ["", "0", "false", "relative/path"] {
-            let env = Environment::from_iter([(PACKET.into(), value.into())]);
-            assert!(sink(&env, PACKET).is_none(), "{value}");
-        }
-        assert!(sink(&Environment::default(), PACKET).is_none());
     }
 }

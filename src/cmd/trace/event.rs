@@ -13,7 +13,7 @@ use bstr::ByteSlice;
 use tracing::Metadata;
 
 use super::super::ui;
-use super::{Fields, Sink, sink_at};
+use super::{Fields, Sink};
 use crate::repo::Environment;
 use crate::telemetry;
 
@@ -58,7 +58,7 @@ impl EventLog {
         let own = own_sid();
         let path = Path::new(&wish);
         let place = if path.is_absolute() && path.is_dir() { path.join(&own).into() } else { wish };
-        let sink = match sink_at(&place.to_string_lossy(), VARIABLE) {
+        let sink = match Sink::at(&place.to_string_lossy(), VARIABLE) {
             Ok(sink) => sink?,
             Err(complaint) => {
                 if env.is_true(DEBUG) {

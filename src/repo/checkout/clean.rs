@@ -5,8 +5,8 @@ use std::fs;
 use gix_hash::oid;
 
 use super::filter::Filters;
-use super::forward::Looker;
 use super::index::{Entry, Mode, Stat, read};
+use super::looker::Looker;
 use super::{Source, open, tree};
 use crate::progress::Discard;
 use crate::repo::{Error, Repository};

@@ -5,20 +5,25 @@
 //! to be possible as soon as it is there; whether it loses anything is seen when it is gone, since that may take filters.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::filter::Filters;
 use super::index::{self, Entry, Mode, Stat, read};
+use super::looker::Looker;
 use super::tree::Listing;
 use super::write::{self, How};
 use super::{Options, Outcome, Place, Source, open, tree};
 use crate::progress::Progress;
 use crate::repo::{Error, Repository};
+
+mod plan;
+
+use plan::Plan;
 
 /// What became of it.
 #[derive(Debug)]
@@ -47,15 +52,6 @@ struct Row<'a> {
     old: Option<&'a Entry>,
     new: Option<&'a Entry>,
     index: Option<&'a Entry>,
-}
-
-/// What is done, by path.
-#[derive(Default)]
-struct Plan {
-    kept: Vec<Entry>,
-    removed: Vec<BString>,
-    written: Vec<Entry>,
-    blocked: Blocked,
 }
 
 impl Repository {
@@ -196,212 +192,6 @@ impl Row<'_> {
             && (is_gitlink(self.old)
                 || is_gitlink(self.new) && !(is_added && is_absent(&top.join(path.to_path_lossy()))))
     }
-}
-
-/// What is in the way of a file.
-enum Obstacle {
-    File(BString),
-    Directory(BString),
-}
-
-/// Looks at the files of the work tree.
-pub(super) struct Looker<'a> {
-    pub(super) top: &'a Path,
-    pub(super) objects: &'a gix_odb::Handle,
-    /// What is done to content that is added.
-    pub(super) filters: Option<Filters>,
-    /// When the index was written: a file that is not older may have changed since without a trace.
-    pub(super) written_at: Option<(u32, u32)>,
-    /// Hears what filters complain of.
-    pub(super) progress: &'a mut dyn Progress,
-}
-
-impl Looker<'_> {
-    fn plan(&mut self, old: &[Entry], new: &[Entry], index: &[Entry]) -> Result<Plan, Error> {
-        let mut plan = Plan::default();
-        let mut made = Vec::new();
-        for (path, row) in &rows(old, new, index) {
-            self.settle(path, row, &mut plan, &mut made)?;
-        }
-        // What was changed is told of already.
-        let known = plan.removed.iter().chain(&plan.blocked.changed);
-        let removed: HashSet<&BStr> = known.map(|path| path.as_bstr()).collect();
-        let obstacles: Vec<Obstacle> = made.iter().filter_map(|path| self.obstacle(path, &removed)).collect();
-        for obstacle in obstacles {
-            match obstacle {
-                Obstacle::File(path) => plan.blocked.untracked.push(path),
-                Obstacle::Directory(path) => plan.blocked.directories.push(path),
-            }
-        }
-        Ok(plan)
-    }
-
-    /// Decides about one path; those that are to be made where there was nothing go to `made` too.
-    fn settle<'b>(
-        &mut self,
-        path: &'b BStr,
-        row: &Row<'b>,
-        plan: &mut Plan,
-        made: &mut Vec<&'b BStr>,
-    ) -> Result<(), Error> {
-        if row.stays() {
-            if let Some(entry) = row.index {
-                plan.kept.push(self.refreshed(entry)?);
-            }
-            return Ok(());
-        }
-        let id = |entry: &Entry| (entry.mode, entry.id);
-        match (row.index, row.new) {
-            (Some(entry), _) if row.index.map(id) == row.old.map(id) && self.is_clean(entry)? => {
-                plan.removed.push(path.to_owned());
-            }
-            (None, Some(_)) if row.old.is_none() => made.push(path),
-            (Some(_) | None, _) => {
-                plan.blocked.changed.push(path.to_owned());
-                return Ok(());
-            }
-        }
-        plan.written.extend(row.new.map(|entry| Entry {
-            path: entry.path.clone(),
-            stat: Stat::default(),
-            ..*entry
-        }));
-        Ok(())
-    }
-
-    /// An entry that stays, with what is known of its file brought up to date where that is as the index has it. One that may
-    /// have changed in the second in which the index was written, or later, is one that git has to look at again, since
-    /// seconds are all it compares.
-    fn refreshed(&mut self, entry: &Entry) -> Result<Entry, Error> {
-        let is_older = self.written_at.is_some_and(|(second, _)| entry.stat.mtime.0 < second);
-        let known = if is_older { entry.stat } else { Stat::default() };
-        let stat = match fs::symlink_metadata(self.full(entry.path.as_bstr())) {
-            Ok(metadata) if entry.mode != Mode::Gitlink && Stat::new(&metadata) != known => {
-                if self.is_clean(entry)? { Stat::new(&metadata) } else { known }
-            }
-            Ok(_) | Err(_) => known,
-        };
-        Ok(Entry { path: entry.path.clone(), stat, ..*entry })
-    }
-
-    /// Whether the file of `entry` is there, and as the index has it.
-    pub(super) fn is_unchanged(&mut self, entry: &Entry) -> Result<bool, Error> {
-        Ok(fs::symlink_metadata(self.full(entry.path.as_bstr())).is_ok() && self.is_clean(entry)?)
-    }
-
-    /// Whether the file of `entry` is as the index has it, or gone.
-    fn is_clean(&mut self, entry: &Entry) -> Result<bool, Error> {
-        let path = self.full(entry.path.as_bstr());
-        if self.has_odd_parent(entry.path.as_bstr()) {
-            return Ok(false);
-        }
-        let metadata = match fs::symlink_metadata(&path) {
-            Ok(metadata) => metadata,
-            Err(error) => return Ok(error.kind() == io::ErrorKind::NotFound),
-        };
-        if !is_kind(&metadata, entry.mode) {
-            return Ok(false);
-        }
-        let is_older = self.written_at.is_some_and(|written_at| entry.stat.mtime < written_at);
-        if is_older && Stat::new(&metadata) == entry.stat {
-            return Ok(true);
-        }
-        // another size is another content, whatever filters would say: git asks them where the size is the same, or not known
-        if entry.stat.size != 0 && Stat::new(&metadata).size != entry.stat.size {
-            return Ok(false);
-        }
-        self.is_as_stored(entry, &path, &metadata)
-    }
-
-    /// Whether the blob of `entry` is what the file would be if it were added.
-    fn is_as_stored(&mut self, entry: &Entry, path: &Path, metadata: &Metadata) -> Result<bool, Error> {
-        if entry.mode == Mode::Gitlink {
-            return Ok(true);
-        }
-        let content = if metadata.is_symlink() {
-            fs::read_link(path).map(|to| to.into_os_string().into_encoded_bytes())
-        } else {
-            fs::read(path)
-        };
-        let Ok(mut content) = content else { return Ok(false) };
-        if let Some(filters) = self.filters.as_mut().filter(|_| !metadata.is_symlink()) {
-            content = filters.clean(self.objects, entry, content, self.progress)?;
-        }
-        let id = gix_object::compute_hash(entry.id.kind(), gix_object::Kind::Blob, &content);
-        Ok(id.is_ok_and(|id| id == entry.id))
-    }
-
-    /// What of the user's is where `path` is to be made, once the files `removed` are gone.
-    fn obstacle(&self, path: &BStr, removed: &HashSet<&BStr>) -> Option<Obstacle> {
-        for end in path.find_iter(b"/") {
-            let above = path.get(..end)?.as_bstr();
-            match fs::symlink_metadata(self.full(above)) {
-                Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) if removed.contains(above) => return None,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-                Ok(_) | Err(_) => return Some(Obstacle::File(above.to_owned())),
-            }
-        }
-        match fs::symlink_metadata(self.full(path)) {
-            Ok(metadata) if metadata.is_dir() => {
-                (!self.holds_only(path, removed)).then(|| Obstacle::Directory(path.to_owned()))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Ok(_) | Err(_) => Some(Obstacle::File(path.to_owned())),
-        }
-    }
-
-    /// Whether the directory `path` has no files but those `removed`.
-    fn holds_only(&self, path: &BStr, removed: &HashSet<&BStr>) -> bool {
-        let mut ahead = vec![path.to_owned()];
-        while let Some(directory) = ahead.pop() {
-            let Ok(entries) = fs::read_dir(self.full(directory.as_bstr())) else { return false };
-            for entry in entries {
-                let Ok(entry) = entry else { return false };
-                let name = entry.file_name().into_encoded_bytes();
-                let inner = BString::from([directory.as_bytes(), b"/", &name].concat());
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => ahead.push(inner),
-                    Ok(_) if removed.contains(inner.as_bstr()) => {}
-                    Ok(_) | Err(_) => return false,
-                }
-            }
-        }
-        true
-    }
-
-    /// Whether something above `path` is a link or a file.
-    fn has_odd_parent(&self, path: &BStr) -> bool {
-        let mut parents = path.find_iter(b"/").filter_map(|end| path.get(..end));
-        parents.any(|above| {
-            fs::symlink_metadata(self.full(above.as_bstr())).is_ok_and(|metadata| !metadata.is_dir())
-        })
-    }
-
-    fn full(&self, path: &BStr) -> PathBuf {
-        self.top.join(path.to_path_lossy())
-    }
-}
-
-/// Whether the file is of the kind that the index says.
-fn is_kind(metadata: &Metadata, mode: Mode) -> bool {
-    match mode {
-        Mode::Symlink => metadata.is_symlink(),
-        Mode::File => metadata.is_file() && !is_executable(metadata),
-        Mode::Executable => metadata.is_file() && is_executable(metadata),
-        Mode::Gitlink => metadata.is_dir(),
-    }
-}
-
-#[cfg(unix)]
-fn is_executable(metadata: &Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o100 != 0
-}
-
-#[cfg(not(unix))]
-fn is_executable(_metadata: &Metadata) -> bool {
-    false
 }
 
 /// Whether nothing is at `path`.

@@ -29,6 +29,7 @@ mod driver;
 mod filter;
 pub mod forward;
 mod index;
+mod looker;
 mod parallel;
 mod path;
 mod process;

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::RefFormat;
 use super::list::walk;
-use super::tables::Tables;
+use super::store::Store;
 use crate::repo::{Error, Repository};
 
 /// Which work trees of a repository are looked at.
@@ -43,20 +42,10 @@ impl Repository {
 
     /// The names of all reflogs, sorted; those of other work trees' own refs are called as from here.
     pub fn reflog_names(&self, which: WorkTrees) -> Result<Vec<BString>, Error> {
-        let mut names = match self.ref_tables() {
-            Some(tables) => tables.log_names()?,
-            None => own_logs(b"".as_bstr(), &self.git_dir)?,
-        };
-        if self.git_dir != self.common_dir && self.ref_format == RefFormat::Files {
-            walk(&self.common_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
-        }
+        let mut names = self.ref_store().log_names()?;
         if which == WorkTrees::All {
             for (prefix, git_dir) in self.other_work_trees()? {
-                let logs = match Tables::of(&git_dir, self.object_hash) {
-                    Some(tables) => tables.own_log_names(prefix.as_bstr())?,
-                    None => own_logs(prefix.as_bstr(), &git_dir)?,
-                };
-                names.extend(logs);
+                names.extend(Store::at(&git_dir, self.object_hash).own_log_names(prefix.as_bstr())?);
             }
         }
         names.sort_unstable();
@@ -65,8 +54,15 @@ impl Repository {
     }
 }
 
+/// The names of the reflogs that the work trees of `common_dir` share.
+pub(super) fn shared_logs(common_dir: &Path) -> Result<Vec<BString>, Error> {
+    let mut names = Vec::new();
+    walk(&common_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
+    Ok(names)
+}
+
 /// The reflogs below `git_dir`, with `prefix` before their names.
-fn own_logs(prefix: &BStr, git_dir: &Path) -> Result<Vec<BString>, Error> {
+pub(super) fn own_logs(prefix: &BStr, git_dir: &Path) -> Result<Vec<BString>, Error> {
     let mut names = Vec::new();
     walk(&git_dir.join("logs"), b"refs/".as_bstr(), &mut names)?;
     if git_dir.join("logs/HEAD").is_file() {

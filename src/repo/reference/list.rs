@@ -6,7 +6,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::files::{Files, Loose, is_per_worktree, is_valid_name, path_bytes, read_loose_at};
 use super::packed::{Entry, Packed};
-use super::tables::Tables;
+use super::store::Store;
 use super::{Listed, Reference, Target};
 use crate::repo::Error;
 use crate::text::strip_prefix;
@@ -88,13 +88,7 @@ impl Files {
 /// The branches that `git_dir` keeps from being changed by others: that of `HEAD`, and those a rebase or a bisection
 /// will come back to.
 pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result<Vec<BString>, Error> {
-    let mut branches = Vec::new();
-    if let Some(tables) = Tables::of(git_dir, object_hash) {
-        branches.extend(tables.head_branch()?);
-    } else if let Loose::Found(Target::Symbolic(branch)) = read_loose_at(&git_dir.join("HEAD"), object_hash)?
-    {
-        branches.push(branch);
-    }
+    let mut branches = Vec::from_iter(Store::at(git_dir, object_hash).head_branch()?);
     for file in ["rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"] {
         let Ok(content) = std::fs::read(git_dir.join(file)) else { continue };
         let name = content.trim();

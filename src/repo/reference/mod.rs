@@ -2,7 +2,7 @@
 //!
 //! Refs are loose (one file each) or lines of `packed-refs`; a loose one counts more. `files` reads one, `list` all;
 //! `transaction` changes them under lock files, `rewrite` writes `packed-refs`, `reflog` keeps the history. `tables` does
-//! all of this where refs are in a reftable.
+//! all of this where refs are in a reftable; `store` is either.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use gix_hash::ObjectId;
 
 use super::{Error, Repository};
 pub use elsewhere::WorkTrees;
-use files::{Files, Loose};
+use files::Files;
 use hook::Hook;
 use reflog::LogAll;
 pub use reflog_read::LogEntry;
 pub use rename::Rename;
 pub use snapshot::{Seen, Snapshot};
-use tables::Tables;
+use store::Store;
 use transaction::Settings;
 
 mod borrowed;
@@ -37,6 +37,7 @@ mod reflog_read;
 mod rename;
 mod rewrite;
 mod snapshot;
+mod store;
 pub(in crate::repo) mod tables;
 mod transaction;
 
@@ -125,18 +126,12 @@ pub enum Expected {
 impl Repository {
     /// The ref `name`, of this work tree or shared; `None` if there is none or it is broken.
     pub fn find_ref(&self, name: &BStr) -> Result<Option<Reference>, Error> {
-        match self.ref_tables() {
-            Some(tables) => tables.find(name),
-            None => self.ref_files().find(name, &mut None),
-        }
+        self.ref_store().find(name)
     }
 
     /// The id that `name` leads to through symbolic refs, five at most; `None` if there is none.
     pub fn resolve_ref(&self, name: &BStr) -> Result<Option<ObjectId>, Error> {
-        match self.ref_tables() {
-            Some(tables) => tables.resolve(name),
-            None => self.ref_files().resolve(name, &mut None),
-        }
+        self.ref_store().resolve(name)
     }
 
     /// The ref that an update of `name` moves: where symbolic refs lead to; and those symbolic refs. What cannot be read
@@ -159,10 +154,7 @@ impl Repository {
     /// file read once and packed-refs once. Broken refs are left out; symbolic ones are listed also if what they name
     /// does not exist.
     pub fn refs(&self, prefix: &BStr) -> Result<Vec<Reference>, Error> {
-        match self.ref_tables() {
-            Some(tables) => tables.list(prefix),
-            None => self.ref_files().list(prefix),
-        }
+        self.ref_store().list(prefix)
     }
 
     /// As [`Self::refs`], one ref after the other, with broken ones and with what is known of tags: what a server shows. The
@@ -172,21 +164,12 @@ impl Repository {
         prefix: &BStr,
         tell: &mut dyn FnMut(Listed<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match self.ref_tables() {
-            Some(tables) => tables.each(prefix, tell),
-            None => self.ref_files().each(prefix, tell),
-        }
+        self.ref_store().each(prefix, tell)
     }
 
     /// The branch `HEAD` names (full name), also if unborn; `None` if detached.
     pub fn head_branch(&self) -> Result<Option<BString>, Error> {
-        if let Some(tables) = self.ref_tables() {
-            return tables.head_branch();
-        }
-        match self.ref_files().read_loose(b"HEAD".as_bstr())? {
-            Loose::Found(Target::Symbolic(branch)) => Ok(Some(branch)),
-            Loose::Found(Target::Id(_)) | Loose::Missing | Loose::Directory | Loose::Broken => Ok(None),
-        }
+        self.ref_store().head_branch()
     }
 
     /// The branches checked out in this and all linked work trees: full ref name and directory. Branches that a
@@ -207,11 +190,7 @@ impl Repository {
     /// If writing fails after every check and the hook passed, such as on a full disk, refs that were written before
     /// stay written; C git does the same.
     pub fn update_refs(&self, edits: &[Edit]) -> Result<(), Error> {
-        let settings = self.ref_settings()?;
-        match self.ref_tables() {
-            Some(tables) => tables::update(&tables, (&settings, &tables::settings(&self.config)?), edits),
-            None => transaction::update(&self.ref_files(), &settings, edits),
-        }
+        self.ref_store().update(&self.ref_settings()?, &self.config, edits)
     }
 
     /// Tells the `reference-transaction` hook that a transaction of `edits` is given up before it begins.
@@ -228,11 +207,7 @@ impl Repository {
     /// no other refs. `refs` are (name, id, peeled). No reflogs, but in tables, where git gives them some. Refs that are in the file already stay, and names are
     /// checked against all others. Runs the `reference-transaction` hook.
     pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
-        let settings = self.ref_settings()?;
-        match self.ref_tables() {
-            Some(tables) => tables::add(&tables, (&settings, &tables::settings(&self.config)?), refs),
-            None => rewrite::add(&self.ref_files(), &settings, refs),
-        }
+        self.ref_store().add(&self.ref_settings()?, &self.config, refs)
     }
 
     /// `Name <email> seconds zone` for reflogs, by git's rules (`GIT_COMMITTER_*`, `user.*`, the system's names).
@@ -240,9 +215,8 @@ impl Repository {
         identity::committer(&self.env, &|key| self.config.string(key))
     }
 
-    /// The tables that the refs are in, if they are in some.
-    fn ref_tables(&self) -> Option<Tables> {
-        (self.ref_format == RefFormat::Tables).then(|| Tables::new(self.ref_files()))
+    fn ref_store(&self) -> Store {
+        Store::new(self.ref_format, self.ref_files())
     }
 
     fn ref_files(&self) -> Files {
@@ -295,12 +269,7 @@ impl Repository {
 /// What the refs of another repository hold whose names begin with `prefix`: that of `git_dir`, whose objects are borrowed.
 /// What cannot be read holds nothing.
 pub fn tips_of(git_dir: &Path, prefix: &BStr, object_hash: gix_hash::Kind) -> Vec<ObjectId> {
-    let files = Files { git_dir: git_dir.to_owned(), common_dir: git_dir.to_owned(), object_hash };
-    let refs = match Tables::of(git_dir, object_hash) {
-        Some(tables) => tables.list(prefix),
-        None => files.list(prefix),
-    };
-    let refs = refs.unwrap_or_default();
+    let refs = Store::at(git_dir, object_hash).list(prefix).unwrap_or_default();
     let id = |reference: Reference| match reference.target {
         Target::Id(id) => Some(id),
         Target::Symbolic(_) => None,

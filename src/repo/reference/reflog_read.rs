@@ -29,24 +29,17 @@ impl Repository {
     /// The reflog of the ref `name` (full name), newest entry first; empty if there is none. Lines that are no
     /// entries are passed over, as C git does.
     pub fn reflog(&self, name: &BStr) -> Result<Vec<LogEntry>, Error> {
-        match self.ref_tables() {
-            Some(tables) => tables.log(name),
-            None => self.ref_files().read_log(name),
-        }
+        self.ref_store().log(name)
     }
 
     /// Whether the ref `name` (full name) has a reflog, even an empty one.
     pub fn has_reflog(&self, name: &BStr) -> bool {
-        is_valid_name(name)
-            && match self.ref_tables() {
-                Some(tables) => tables.has_log(name).unwrap_or(false),
-                None => self.ref_files().log_path(name).is_file(),
-            }
+        self.ref_store().has_log(name)
     }
 }
 
 impl Files {
-    fn read_log(&self, name: &BStr) -> Result<Vec<LogEntry>, Error> {
+    pub(super) fn read_log(&self, name: &BStr) -> Result<Vec<LogEntry>, Error> {
         if !is_valid_name(name) {
             return Ok(Vec::new());
         }

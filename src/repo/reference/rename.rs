@@ -13,6 +13,7 @@ use super::directory::{make_directories, remove_empty_directories, remove_empty_
 use super::files::Files;
 use super::lock::reason;
 use super::reflog::{self, Line};
+use super::store::Store;
 use super::tables::{self, Renaming, Tables};
 use super::{Edit, Expected, Target};
 use crate::progress::{Event, Progress};
@@ -42,7 +43,7 @@ impl Repository {
     /// In git's words if a new name is taken; nothing has changed then. Only where names are in each other's way, so that
     /// they have to go one by one, those that went before stay renamed.
     pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
-        if let Some(tables) = self.ref_tables() {
+        if let Store::Tables(tables) = self.ref_store() {
             return self.rename_in(&tables, renames, progress);
         }
         if !are_in_each_others_way(renames) {

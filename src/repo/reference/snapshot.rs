@@ -42,15 +42,12 @@ pub struct Seen<'a> {
 impl Repository {
     /// Reads all refs below `refs/`; see [`Repository::refs`].
     pub fn ref_snapshot(&self) -> Result<Snapshot, Error> {
-        match self.ref_tables() {
-            Some(tables) => tables.snapshot(),
-            None => Snapshot::read(&self.ref_files()),
-        }
+        self.ref_store().snapshot()
     }
 }
 
 impl Snapshot {
-    fn read(files: &Files) -> Result<Self, Error> {
+    pub(super) fn read(files: &Files) -> Result<Self, Error> {
         // loose ones first: a ref that is packed in between is found twice rather than not at all
         let loose = files.loose(b"refs/".into())?.into_iter().map(|(name, content)| match content {
             Loose::Found(target) => (name, Some(target)),

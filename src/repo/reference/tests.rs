@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use super::files::Loose;
 use super::*;
 use crate::repo::{Environment, Objects};
 

@@ -57,13 +57,6 @@ impl Tables {
         Self { files, shared: OnceCell::new(), own: OnceCell::new() }
     }
 
-    /// The tables of the repository at `git_dir`, if it has some.
-    pub(super) fn of(git_dir: &Path, object_hash: gix_hash::Kind) -> Option<Self> {
-        let common_dir = git_dir.to_owned();
-        let is_there = git_dir.join(DIRECTORY).is_dir();
-        is_there.then(|| Self::new(Files { git_dir: git_dir.to_owned(), common_dir, object_hash }))
-    }
-
     /// The ref `name`.
     pub(super) fn find(&self, name: &BStr) -> Result<Option<Reference>, Error> {
         if !is_valid_name(name) {
@@ -248,9 +241,10 @@ pub(in crate::repo) fn create(
 
 /// The branch that `HEAD` of `git_dir` names, whose hash function is not known yet.
 pub(in crate::repo) fn head_branch_of(git_dir: &Path) -> Option<BString> {
-    [gix_hash::Kind::Sha1, gix_hash::Kind::Sha256]
-        .into_iter()
-        .find_map(|object_hash| Tables::of(git_dir, object_hash)?.head_branch().ok().flatten())
+    [gix_hash::Kind::Sha1, gix_hash::Kind::Sha256].into_iter().find_map(|object_hash| {
+        let (git_dir, common_dir) = (git_dir.to_owned(), git_dir.to_owned());
+        Tables::new(Files { git_dir, common_dir, object_hash }).head_branch().ok().flatten()
+    })
 }
 
 fn reference_of(record: RefRecord) -> Option<Reference> {
