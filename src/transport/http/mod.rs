@@ -33,6 +33,7 @@ mod digest;
 mod download;
 mod failure;
 mod files;
+mod framed;
 mod matching;
 mod netrc;
 mod proxy;

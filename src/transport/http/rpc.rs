@@ -14,6 +14,7 @@ use super::super::{Connection, Error};
 use super::CHALLENGES_MAX;
 use super::client::{self, Feed, Payload, Repeat, Response};
 use super::failure::Failure;
+use super::framed::{self, Framed};
 use super::settings::{FollowRedirects, POST_BUFFER_LEN_MIN};
 use super::site::{self, Answer, Call, Site};
 use crate::progress::{Event, Progress};
@@ -184,14 +185,19 @@ impl HttpConnection {
         })
     }
 
-    /// The body of an answer that is a result of our service.
+    /// The body of an answer that is a result of our service. As in git, a server may be wrong about its type; a page of
+    /// some gateway is refused by what it is.
     fn body_of(&self, response: Response) -> Result<Box<dyn BufRead>, Error> {
         if response.status != 200 {
             return Err(self.http_failed(response));
         }
         let found = response.content_type();
-        if found == format!("application/x-{}-result", self.service.name()) {
-            return Ok(response.body);
+        let mut body = response.body;
+        if found == format!("application/x-{}-result", self.service.name())
+            || framed::begins_well(&mut *body)?
+        {
+            // older versions end by something else: a report, or a pack as it is
+            return Ok(if self.version == Version::V2 { Box::new(Framed::new(body)) } else { body });
         }
         Err(Error::Access(format!("RPC failed; the answer is of type '{}'", found.escape_default())))
     }

@@ -204,6 +204,22 @@ fn a_failed_post_is_an_rpc_failure() {
 }
 
 #[test]
+fn an_answer_may_be_of_another_type() {
+    for (body, expected) in [
+        (&b"0000"[..], None),
+        (b"0008abcd00", Some("RPC failed; 2 bytes of length header were received")),
+        (b"0008abcd0008abc", Some("RPC failed; 1 bytes of body are still expected")),
+    ] {
+        let server = smart(move || Reply::new(200, &[("Content-Type", "text/plain")], body));
+        let mut connection = connect(&format!("{}/r", server.url), &quiet()).unwrap();
+        let mut read = Vec::new();
+        let end = connection.exchange(b"0000", &mut Discard).unwrap().read_to_end(&mut read);
+        assert_eq!(read, body);
+        assert_eq!(end.err().map(|error| error.to_string()).as_deref(), expected);
+    }
+}
+
+#[test]
 fn a_cut_answer_says_so() {
     let headers = "HTTP/1.1 200 OK\r\nContent-Type: application/x-git-upload-pack-result\r\n";
     let known = ("Content-Length: 100\r\n\r\n", "92 bytes remaining to read");
