@@ -36,6 +36,15 @@ pub(super) struct Copied {
     pub len: usize,
 }
 
+/// What an instruction of a delta says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instruction<'d> {
+    /// These bytes of the base follow.
+    Copy(Copied),
+    /// These bytes follow.
+    Insert(&'d [u8]),
+}
+
 /// As [`apply`], and tells `note` what is copied, in the order of what is made.
 pub(super) fn apply_noting(
     base: &[u8],
@@ -44,34 +53,72 @@ pub(super) fn apply_noting(
     mut note: impl FnMut(Copied),
 ) -> Result<(), Error> {
     out.clear();
+    let (size, instructions) = begin(base.len(), delta)?;
+    out.try_reserve_exact(size).map_err(|_| Error::TooLarge)?;
+    follow(base.len(), size, instructions, |instruction| match instruction {
+        Instruction::Copy(copied) => {
+            note(copied);
+            out.extend_from_slice(base.get(copied.from..copied.from + copied.len).unwrap_or_default());
+        }
+        Instruction::Insert(bytes) => out.extend_from_slice(bytes),
+    })
+}
+
+/// Tells `each` the instructions of `delta`, whose base has `base_len` bytes, in the order of what they make. They have
+/// been found to copy from within the base and not to make more than declared, and after `Ok` not less either.
+pub(super) fn replay<'d>(
+    base_len: usize,
+    delta: &'d [u8],
+    each: impl FnMut(Instruction<'d>),
+) -> Result<(), Error> {
+    let (size, instructions) = begin(base_len, delta)?;
+    follow(base_len, size, instructions, each)
+}
+
+/// The size of what `delta` makes, which its instructions could make, and the instructions.
+fn begin(base_len: usize, delta: &[u8]) -> Result<(usize, &[u8]), Error> {
     let mut rest = delta;
     let (base_size, result_size) = decode_sizes(&mut rest)?;
-    if base_size != base.len() as u64 {
+    if base_size != base_len as u64 {
         return Err(Error::BaseSize);
     }
     let possible = (rest.len() as u64).saturating_mul(GROWTH_PER_BYTE_MAX);
     if result_size > possible.min(RESULT_SIZE_MAX) {
         return Err(if result_size > RESULT_SIZE_MAX { Error::TooLarge } else { Error::ResultSize });
     }
-    let size = usize::try_from(result_size).map_err(|_| Error::TooLarge)?;
-    out.try_reserve_exact(size).map_err(|_| Error::TooLarge)?;
+    Ok((usize::try_from(result_size).map_err(|_| Error::TooLarge)?, rest))
+}
+
+#[inline]
+fn follow<'d>(
+    base_len: usize,
+    size: usize,
+    mut rest: &'d [u8],
+    mut each: impl FnMut(Instruction<'d>),
+) -> Result<(), Error> {
+    let mut at = 0;
     while let Some(&instruction) = rest.split_off_first() {
-        let bytes = match instruction {
+        let (instruction, len) = match instruction {
             0 => return Err(Error::Reserved),
-            1..=0x7f => split_off(&mut rest, usize::from(instruction))?,
+            1..=0x7f => {
+                let bytes = split_off(&mut rest, usize::from(instruction))?;
+                (Instruction::Insert(bytes), bytes.len())
+            }
             _ => {
-                let (offset, len) = decode_copy(instruction, &mut rest)?;
-                let end = offset.checked_add(len).ok_or(Error::Range)?;
-                note(Copied { at: out.len(), from: offset, len });
-                base.get(offset..end).ok_or(Error::Range)?
+                let (from, len) = decode_copy(instruction, &mut rest)?;
+                if from.checked_add(len).is_none_or(|end| end > base_len) {
+                    return Err(Error::Range);
+                }
+                (Instruction::Copy(Copied { at, from, len }), len)
             }
         };
-        if bytes.len() > size - out.len() {
+        if len > size - at {
             return Err(Error::ResultSize);
         }
-        out.extend_from_slice(bytes);
+        each(instruction);
+        at += len;
     }
-    if out.len() == size { Ok(()) } else { Err(Error::ResultSize) }
+    if at == size { Ok(()) } else { Err(Error::ResultSize) }
 }
 
 /// The size of the object that `delta` makes, as it declares itself, in bytes.

@@ -22,6 +22,7 @@ use trees::Missing;
 mod boundary;
 mod commits;
 mod count;
+mod extract;
 pub mod filter;
 mod filtered;
 mod ids;

@@ -11,7 +11,7 @@ use super::count::Count;
 use super::filter::Filter;
 use super::filtered::{Above, Filtered};
 use super::ids::{IdSet, Seed};
-use super::packed::{Tree, Trees};
+use super::packed::{Reading, Tree, Trees};
 use super::tree::{self, Entry, EntryKind};
 use super::versions::{Directory, Versions};
 use super::{Enumerated, Object, fold_name};
@@ -302,7 +302,9 @@ impl<'a, 'p> Walk<'a, 'p> {
 
     /// The tree `id`; `None` if it is not here.
     fn read(&mut self, id: &ObjectId, place: Option<Place>) -> Result<Option<Rc<Tree>>, Error> {
-        if let Some(tree) = self.trees.read(id, place) {
+        let minds_standing = self.filtered.as_ref().is_some_and(Filtered::minds_standing);
+        let reading = if minds_standing { Reading::Whole } else { Reading::New };
+        if let Some(tree) = self.trees.read(id, place, reading) {
             return Ok(Some(tree));
         }
         let mut content = Vec::new();
@@ -315,7 +317,9 @@ impl<'a, 'p> Walk<'a, 'p> {
         let Level { place, name_hash, tree, ahead, .. } = level;
         self.spare.push(ahead);
         self.trees.was_visited(&tree, place);
-        self.versions.put(Directory { place, name_hash }, tree);
+        if tree.is_whole() {
+            self.versions.put(Directory { place, name_hash }, tree);
+        }
     }
 
     fn is_excepted(&self, id: &oid) -> bool {

@@ -99,11 +99,13 @@ impl Starts {
         self.words.capacity() * size_of::<u64>()
     }
 
-    fn has(&self, at: usize) -> bool {
+    /// Whether one is at `at`.
+    pub fn has(&self, at: usize) -> bool {
         self.words.get(at / BITS).is_some_and(|word| word >> (at % BITS) & 1 == 1)
     }
 
-    fn set(&mut self, at: usize) {
+    /// Adds one at `at`.
+    pub fn set(&mut self, at: usize) {
         if let Some(word) = self.words.get_mut(at / BITS) {
             *word |= 1 << (at % BITS);
         }
