@@ -10,7 +10,7 @@ use super::transfer::{bytes, check_credentials};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::Error;
 use crate::remote::clone::{Clone, Destination, Options, guess_directory};
-use crate::repo::{Config, RefFormat};
+use crate::repo::Config;
 use crate::transport;
 use after::Submodules;
 use checkout::check_out;
@@ -18,6 +18,7 @@ use options::{Arguments, options};
 
 mod after;
 mod checkout;
+mod format;
 mod options;
 mod submodule;
 
@@ -47,6 +48,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if parsed.values.separate_git_dir.as_ref().is_some_and(|git_dir| git_dir.is_empty()) {
         return Err(CommandError::fatal("The empty string is not a valid path"));
     }
+    let given = parsed.values.ref_format.is_some().then_some(options.ref_format);
+    options.ref_format = format::choose(given, &context, &config)?;
     if let Some(path) = path.filter(|path| path.is_file()) {
         complain_of_no_bundle(&path)?;
     }
@@ -97,24 +100,6 @@ fn check_revision(options: &Options) -> Result<(), CommandError> {
         return Ok(());
     }
     Err(CommandError::fatal(format!("options '--revision' and '{other}' cannot be used together")))
-}
-
-/// `--ref-format`, else `GIT_DEFAULT_REF_FORMAT`, else `init.defaultRefFormat`.
-fn ref_format(values: &Arguments, context: &Context, config: &Config) -> Result<RefFormat, CommandError> {
-    let given = values.ref_format.as_ref().map(bytes);
-    let of_environment = || context.env.get("GIT_DEFAULT_REF_FORMAT").map(|format| bytes(&format.to_owned()));
-    let is_demanded = given.is_some() || of_environment().is_some();
-    let format = given.or_else(of_environment).or_else(|| config.string("init.defaultRefFormat"));
-    let Some(format) = format.filter(|format| format != "files") else { return Ok(RefFormat::Files) };
-    if format == "reftable" {
-        return Ok(RefFormat::Tables);
-    }
-    let text = format!("unknown ref storage format '{format}'");
-    if is_demanded {
-        return Err(CommandError::fatal(text));
-    }
-    ui::message("warning", text.as_bytes().as_bstr());
-    Ok(RefFormat::Files)
 }
 
 /// Where the clone goes: what is there already is refused.

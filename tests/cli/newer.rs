@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use crate::support::{Run, Sandbox, Stream};
+use crate::support::{Run, Sandbox, Stream, Twin};
 
 /// Clones made by C git, in `copy`, whose remote's `HEAD` names `topic` by now.
 fn moved(sandbox: &Sandbox) -> std::path::PathBuf {
@@ -231,16 +231,38 @@ fn a_negotiation_names_what_it_is_told_to_name() {
 
 /// git(1), `GIT_DEFAULT_REF_FORMAT`, and git-config(1), `init.defaultRefFormat`: what is not known is warned of or refused.
 #[test]
-fn the_format_of_refs_is_wished_for_in_three_places() {
-    let mut sandbox = crate::sandbox();
-    let url = sandbox.path("served/project.git").display().to_string();
-    let place = sandbox.path("");
-    let run = sandbox.gitr(&place, &["-c", "init.defaultRefFormat=x", "clone", "-q", &url, "odd"]).success();
-    assert_eq!(run.stderr, "warning: unknown ref storage format 'x'\n");
-    sandbox.set("GIT_DEFAULT_REF_FORMAT", "x");
-    let run = sandbox.gitr(&place, &["clone", &url, "copy"]);
-    assert_eq!(run.status, 128);
-    assert!(run.complains_of("fatal: unknown ref storage format 'x'"), "{run:?}");
-    assert!(!place.join("copy").exists());
-    sandbox.gitr(&place, &["clone", "-q", "--ref-format=files", &url, "copy"]).success();
+fn the_formats_of_a_clone_are_wished_for_in_many_places() {
+    const REFS: &str = "GIT_DEFAULT_REF_FORMAT";
+    const HASH: &str = "GIT_DEFAULT_HASH";
+    const BOTH: [&str; 4] = ["-c", "init.defaultRefFormat=x", "-c", "init.defaultObjectFormat=y"];
+    /// Variables, options in front of `clone`, and those of it.
+    type Row = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static [&'static str]);
+    const ROWS: [Row; 12] = [
+        (&[], &BOTH, &[]),
+        (&[], &BOTH, &["-q"]),
+        (&[], &BOTH, &["--ref-format=files"]),
+        (&[(REFS, "x")], &BOTH, &[]),
+        (&[(REFS, "x")], &[], &["--separate-git-dir="]),
+        (&[(REFS, "x")], &[], &["--origin=bad~"]),
+        (&[(REFS, "x")], &[], &["--ref-format=files"]),
+        (&[(REFS, "files")], &[], &["--ref-format=x"]),
+        (&[(REFS, "x"), (HASH, "y")], &[], &[]),
+        (&[(HASH, "y")], &[], &["--ref-format=files"]),
+        (&[(HASH, "sha256")], &[], &[]),
+        (&[(REFS, ""), (HASH, "")], &[], &[]),
+    ];
+    for (variables, before, options) in ROWS {
+        let mut sandbox = crate::sandbox();
+        let url = sandbox.path("served/project.git").display().to_string();
+        for (name, value) in variables {
+            sandbox.set(*name, *value);
+        }
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let run = twin.run("", &[before, &["clone"], options, &[&url, "copy"]].concat());
+        if run.status == 0 {
+            twin.same_state("copy");
+        } else {
+            assert!(!twin.ours.join("copy").exists());
+        }
+    }
 }

@@ -81,7 +81,7 @@ type Row = (&'static [&'static str], &'static [&'static str], &'static str, i32)
 const ALLOWED: &[&str] = &["-c", "protocol.file.allow=always"];
 const ALL: &[&str] = &["--recurse-submodules"];
 
-const ROWS: [Row; 66] = [
+const ROWS: [Row; 69] = [
     (ALLOWED, ALL, "outer", 0),
     (ALLOWED, &["--recurse-submodules", "-q"], "outer", 0),
     (ALLOWED, &["--recurse-submodules", "--progress", "-q"], "two", 0),
@@ -122,6 +122,14 @@ const ROWS: [Row; 66] = [
     ),
     (ALLOWED, &["--recurse-submodules", "--separate-git-dir=elsewhere"], "outer", 0),
     (ALLOWED, &["--recurse-submodules", "--sparse"], "outer", 0),
+    (ALLOWED, &["--recurse-submodules", "--ref-format=reftable"], "outer", 0),
+    (
+        &["-c", "protocol.file.allow=always", "-c", "init.defaultRefFormat=reftable"],
+        &["--recurse-submodules", "--ref-format=files"],
+        "outer",
+        0,
+    ),
+    (&["-c", "protocol.file.allow=always", "-c", "init.defaultRefFormat=reftable"], ALL, "two", 0),
     (ALLOWED, &["--recurse-submodules", "--no-checkout"], "outer", 0),
     (ALLOWED, &["--recurse-submodules", "--bare"], "outer", 0),
     (ALLOWED, &["--recurse-submodules", "--origin=upstream"], "two", 0),

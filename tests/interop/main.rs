@@ -46,6 +46,7 @@ mod serve_work_tree;
 mod shallow;
 mod sources;
 mod ssh;
+mod submodules;
 mod tables;
 mod web;
 

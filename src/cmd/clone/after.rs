@@ -34,6 +34,8 @@ pub(super) struct Submodules {
     pub(super) is_remote: bool,
     /// The filter, if submodules get it too.
     pub(super) filter: Option<BString>,
+    /// How their refs are kept, if `--ref-format` says so.
+    pub(super) ref_format: Option<BString>,
     /// How many are cloned at once.
     pub(super) jobs: Option<i64>,
     /// What borrows, if anything does: where submodules borrow, and what happens where they cannot.
@@ -76,6 +78,7 @@ impl Submodules {
             is_shallow: values.shallow_submodules,
             is_remote: values.remote_submodules,
             filter: filter.filter(|_| filters).cloned(),
+            ref_format: values.ref_format.as_ref().map(bytes),
             jobs: values.jobs.filter(|jobs| *jobs >= 0),
         })
     }

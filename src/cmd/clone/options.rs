@@ -3,12 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::ref_format;
+use super::format;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::{bytes, deepen, filter, helper_options, ip_version};
 use crate::cmd::{CommandError, Context, Show, key_and_value, ui};
 use crate::remote::clone::{Local, Options, Reference};
-use crate::repo::Config;
+use crate::repo::{Config, RefFormat};
 use crate::transport;
 
 #[derive(Debug, clap::Args)]
@@ -162,7 +162,7 @@ pub(super) fn options(
     }
     let deepen = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
     Ok(Options {
-        ref_format: ref_format(values, context, config)?,
+        ref_format: values.ref_format.as_ref().map_or(Ok(RefFormat::Files), format::named)?,
         bare: values.bare,
         mirror: values.mirror,
         branch: values.branch.as_ref().map(bytes),

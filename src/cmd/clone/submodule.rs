@@ -322,6 +322,9 @@ impl Clones<'_> {
             command.arg("--reference").arg(lender);
         }
         command.arg("--separate-git-dir").arg(&submodule.git_dir);
+        if let Some(format) = &options.ref_format {
+            command.arg(format!("--ref-format={format}"));
+        }
         if let Some(filter) = &options.filter {
             command.arg(format!("--filter={filter}"));
         }
