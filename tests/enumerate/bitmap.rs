@@ -19,7 +19,7 @@ use gix_object::Kind;
 use super::{Random, Repo, some_tips, with_history};
 
 /// How bitmaps are written.
-const WAYS: [&[&str]; 4] = [
+pub(super) const WAYS: [&[&str]; 4] = [
     &["-c", "pack.writeBitmapLookupTable=true", "repack", "-adbq"],
     &["-c", "pack.writeBitmapLookupTable=false", "repack", "-adbq"],
     &["-c", "pack.writeBitmapHashCache=false", "repack", "-adbq"],
@@ -42,7 +42,7 @@ fn lines<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
     items.into_iter().map(|item| format!("{item}\n")).collect::<Vec<_>>().concat()
 }
 
-fn settings(object_hash: gix_hash::Kind, ofs_delta: bool) -> Settings {
+pub(super) fn settings(object_hash: gix_hash::Kind, ofs_delta: bool) -> Settings {
     Settings {
         object_hash,
         window: 10,
@@ -59,7 +59,7 @@ fn settings(object_hash: gix_hash::Kind, ofs_delta: bool) -> Settings {
 
 impl Repo {
     /// Writes bitmaps, after the objects have been brought into two packs where they are for several.
-    fn write_bitmaps(&self, way: &[&str]) {
+    pub(super) fn write_bitmaps(&self, way: &[&str]) {
         if way.contains(&"multi-pack-index") {
             let old = self.git(&["rev-list", "--objects", "--all", "--skip=7"], b"");
             let old = lines(super::ids(&old));

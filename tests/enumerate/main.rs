@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends by panicking")]
 
 mod bitmap;
+mod broken;
 mod packed;
 
 use std::collections::BTreeSet;

@@ -78,7 +78,9 @@ fn found(
     if had.bits.is_empty() && had.others.is_empty() {
         enumerated.packed = reached.packed(source, &mut enumerated.objects)?;
     } else {
-        enumerated.objects.extend(reached.bits.iter().filter_map(|bit| reached.object(bit)));
+        for bit in reached.bits.iter() {
+            enumerated.objects.push(reached.object(bit)?);
+        }
         if wanted.thin {
             (enumerated.bases, count) = bases(source, &reached, &had, tips, count)?;
             let filter = wanted.filter.clone();
@@ -268,7 +270,7 @@ impl Reached {
         others.chain(bits.into_iter().filter_map(|bit| self.index.id(bit)))
     }
 
-    fn object(&self, bit: u32) -> Option<Object> {
+    fn object(&self, bit: u32) -> Result<Object, Error> {
         object_of_bit(&*self.index, bit)
     }
 
@@ -277,7 +279,7 @@ impl Reached {
         let mut packs: Vec<Packed> = Vec::new();
         for bit in self.bits.iter() {
             let Some((number, place)) = self.index.entry(bit) else {
-                objects.extend(self.object(bit));
+                objects.push(self.object(bit)?);
                 continue;
             };
             let at = packs.iter().position(|packed| packed.pack == number);
@@ -290,20 +292,23 @@ impl Reached {
                 packs.len() - 1
             };
             if packs.get_mut(at).is_none_or(|packed| !packed.places.insert(place)) {
-                objects.extend(self.object(bit));
+                objects.push(self.object(bit)?);
             }
         }
         Ok(packs)
     }
 }
 
-/// The object of `bit`.
-pub(in super::super) fn object_of_bit(index: &dyn Indexed, bit: u32) -> Option<Object> {
-    let position = index.position_of(bit)?;
+/// The object of `bit`, which has to be sent: what is broken must not leave it out.
+pub(in super::super) fn object_of_bit(index: &dyn Indexed, bit: u32) -> Result<Object, Error> {
     let bitmap = index.bitmap();
-    let (id, kind) = (index.id_at(position)?, bitmap.kind(bit)?);
+    let position = index.position_of(bit);
+    let found = position.and_then(|position| Some((position, index.id_at(position)?, bitmap.kind(bit)?)));
+    let Some((position, id, kind)) = found else {
+        return Err(Error::BadPack(format!("corrupted bitmap index: nothing is known of object {bit}")));
+    };
     let name_hash = if kind == Kind::Commit { 0 } else { bitmap.name_hash(position) };
-    Some(Object { id, kind, name_hash })
+    Ok(Object { id, kind, name_hash })
 }
 
 /// A commit that waits for its turn: the newest comes first.

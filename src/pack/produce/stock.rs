@@ -67,9 +67,11 @@ impl Stock {
             if Some(*pack) == largest && settings.reuse == Reuse::All && entries.crc32(0).is_some() {
                 copied = complete(&*entries, places, hash);
             }
-            let rest = places.iter().filter(|place| !copied.get(*place));
-            let object = |place| object_of_bit(&**index, index.bit(&entries.id(place)?)?);
-            objects.objects.extend(rest.filter_map(object));
+            for place in places.iter().filter(|place| !copied.get(*place)) {
+                let bit = entries.id(place).and_then(|id| index.bit(&id));
+                let bit = bit.ok_or_else(|| Error::BadPack(format!("no bit for place {place} of a pack")))?;
+                objects.objects.push(object_of_bit(&**index, bit)?);
+            }
             if !copied.is_empty() {
                 stock = Self { entries: Some(entries), places: copied, is_unlisted: true, counted: 0 };
             }
@@ -145,7 +147,7 @@ impl Stock {
             };
             if bitmap.of_kind(kind).get(bit)
                 && index.entry(bit).is_some_and(|(number, place)| number == pack && self.places.get(place))
-                && let Some(object) = object_of_bit(&**index, bit)
+                && let Ok(object) = object_of_bit(&**index, bit)
                 && paths.take(&object)
             {
                 objects.bases.push(object);

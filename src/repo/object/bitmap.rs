@@ -54,7 +54,7 @@ pub(super) fn of_pack(
 }
 
 /// The bitmap of the multi-pack-index in the pack directory `directory`; `None` if there is none, or it needs what is not
-/// here. `find` opens the pack of an index file.
+/// here, or not every object has a bit. `find` opens the pack of an index file.
 pub(super) fn of_packs(
     directory: &Path,
     object_hash: gix_hash::Kind,
@@ -72,6 +72,9 @@ pub(super) fn of_packs(
     let packs = names.iter().map(|name| find(&directory.join(name))).collect::<Option<_>>()?;
     let opened = Bitmap::open(bytes, index.num_objects(), &index.checksum());
     let bits = inverse(&order);
+    if bits.contains(&NO_BIT) {
+        return None;
+    }
     Some(opened.map(|bitmap| Arc::new(OfPacks { index, packs, order, bits, bitmap }) as Arc<dyn Indexed>))
 }
 
@@ -141,7 +144,7 @@ impl Indexed for OfPacks {
     }
 
     fn bit_at(&self, position: u32) -> Option<u32> {
-        self.bits.get(position as usize).copied().filter(|bit| *bit != NO_BIT)
+        self.bits.get(position as usize).copied()
     }
 
     fn position_of(&self, bit: u32) -> Option<u32> {
@@ -153,8 +156,12 @@ impl Indexed for OfPacks {
     }
 
     fn entry(&self, bit: u32) -> Option<(u32, u32)> {
-        let (pack, offset) = self.index.pack_id_and_pack_offset_at_index(self.position_of(bit)?).ok()?;
+        let position = self.position_of(bit)?;
+        let (pack, offset) = self.index.pack_id_and_pack_offset_at_index(position).ok()?;
         let (pack, number) = self.packs.get(pack as usize)?;
-        Some((*number, pack.rank_of(offset)?))
+        let place = pack.rank_of(offset)?;
+        // where one of the two indices is broken, they disagree
+        let is_named_so = pack.has_id(pack.position_of(place)?, self.index.oid_at_index(position));
+        is_named_so.then_some((*number, place))
     }
 }

@@ -240,6 +240,11 @@ impl Pack {
         (position < self.len()).then(|| self.index.oid_at_index(position).to_owned())
     }
 
+    /// Whether the object at `position` of the index is `id`.
+    pub(super) fn has_id(&self, position: u32, id: &oid) -> bool {
+        position < self.len() && self.index.oid_at_index(position) == id
+    }
+
     /// The place in the order of entries of the object at `position` of the index.
     pub(super) fn rank_at(&self, position: u32) -> Option<u32> {
         let ranks = self.ranks.get_or_init(|| bitmap::inverse(self.order()));
