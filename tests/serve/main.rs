@@ -12,6 +12,7 @@ mod bounds;
 mod caches;
 mod client;
 mod clients;
+mod commands;
 mod crowd;
 mod damaged;
 mod gone;

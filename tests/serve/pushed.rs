@@ -9,14 +9,14 @@ use flate2::write::ZlibEncoder;
 use sha1::{Digest as _, Sha1};
 
 use crate::bounds::Guarded;
-use crate::client::{Answer, ask, head, packets};
-use crate::support::servers::serve::GitrServe;
-use crate::support::{Format, Sandbox, Stream, build, state};
+use crate::client::{Answer, ask, head};
+use crate::commands::Sides;
+use crate::support::{Stream, build, state};
 
 /// No object.
-const NULL: &str = "0000000000000000000000000000000000000000";
+pub const NULL: &str = "0000000000000000000000000000000000000000";
 /// What is asked for beside a report.
-const CAPABILITIES: &str = "report-status side-band-64k object-format=sha1 agent=git/2";
+pub const CAPABILITIES: &str = "report-status side-band-64k object-format=sha1 agent=git/2";
 /// gitformat-pack(5): the numbers of kinds.
 const BLOB: u8 = 3;
 const REF_DELTA: u8 = 7;
@@ -103,7 +103,7 @@ fn repeated(len: u64, times: u64) -> Vec<u8> {
     bytes
 }
 
-fn push(port: u16, repository: &str, command: &[u8], pack: &[u8]) -> Answer {
+pub fn push(port: u16, repository: &str, command: &[u8], pack: &[u8]) -> Answer {
     let line = [command, b"\0 ", CAPABILITIES.as_bytes()].concat();
     let line = [format!("{:04x}", line.len() + 4).as_bytes(), &line, b"0000"].concat();
     let body = [&line, pack].concat();
@@ -112,7 +112,7 @@ fn push(port: u16, repository: &str, command: &[u8], pack: &[u8]) -> Answer {
 }
 
 /// What stands in each band, whatever packets it came in.
-fn bands(answer: &Answer) -> [BString; 3] {
+pub fn bands(answer: &Answer) -> [BString; 3] {
     let mut bands = [BString::default(), BString::default(), BString::default()];
     let mut rest = answer.body.as_slice();
     while let Some(length) = rest.get(..4).and_then(|length| length.to_str().ok()) {
@@ -202,124 +202,6 @@ fn deltas_that_grow_beyond_measure_are_refused_and_counted() {
     }
 }
 
-/// A server, and C git in its place, with the same repositories.
-struct Sides {
-    sandbox: Sandbox,
-    servers: [(&'static str, GitrServe); 2],
-    tip: String,
-}
-
-impl Sides {
-    fn new() -> Self {
-        let sandbox = Sandbox::new();
-        for side in ["ours", "them"] {
-            build::project(&sandbox, &sandbox.path(format!("served/{side}.git")), Format::Sha1, 12);
-        }
-        let start = |option: &str| GitrServe::start(&sandbox, &["--enable-receive-pack=anybody", option]);
-        let servers = [("ours", start("--backend=gitr")), ("them", start("--backend=git"))];
-        let tip = sandbox.git(&sandbox.path("served/ours.git"), &["rev-parse", "main"]).line();
-        Self { sandbox, servers, tip }
-    }
-
-    fn repositories(&self) -> [PathBuf; 2] {
-        self.servers.each_ref().map(|(side, _)| self.sandbox.path(format!("served/{side}.git")))
-    }
-
-    /// Pushes to both, which have to answer alike.
-    fn same(&self, command: &[u8], pack: &[u8]) -> [BString; 3] {
-        let [ours, theirs] = self.servers.each_ref().map(|(side, server)| {
-            let answer = push(server.process.port, side, command, pack);
-            assert_eq!(answer.status, 200, "{:?}: {answer:?}", command.as_bstr());
-            bands(&answer).map(|band| BString::from(band.replace(*side, "SIDE")))
-        });
-        assert_eq!(ours, theirs, "{:?}", command.as_bstr());
-        ours
-    }
-}
-
-/// Names of refs that are good, odd or bad.
-const NAMES: [&str; 51] = [
-    "refs/heads/../x",
-    "refs/heads/..",
-    "refs/../config",
-    "refs/heads/x.lock",
-    "refs/heads/x.lock/y",
-    "refs/heads/a..b",
-    "refs/heads/.x",
-    "refs/heads/x/.y",
-    "refs/heads/x/",
-    "refs/heads//x",
-    "/refs/heads/x",
-    "refs/heads/x\u{1}",
-    "refs/heads/x\u{7f}",
-    "refs/heads/x\ny",
-    "refs/heads/x\ty",
-    "refs/heads/\u{1b}[2J",
-    "refs/heads/a b",
-    "refs/heads/a~1",
-    "refs/heads/a^",
-    "refs/heads/a:b",
-    "refs/heads/a?b",
-    "refs/heads/a*b",
-    "refs/heads/a[b",
-    "refs/heads/a\\b",
-    "refs/heads/@{",
-    "refs/heads/@",
-    "refs/heads/x.",
-    "refs/heads/-x",
-    "refs/heads/",
-    "refs/heads",
-    "refs/",
-    "refs",
-    "refs/x",
-    "@",
-    "HEAD",
-    "config",
-    "heads/x",
-    "objects/x",
-    "refs/heads/main/deeper",
-    "refs/heads/release",
-    "refs/heads/MAIN",
-    "refs/heads/\u{fc}",
-    "refs/heads/one",
-    "refs/heads/one/two",
-    "refs/stash",
-    "refs/remotes/a/b",
-    "refs/for/main",
-    "refs/worktree/x",
-    "refs/bisect/x",
-    "refs/replace/x",
-    "refs/notes/../heads/x",
-];
-/// Of these, the ones where something else stands in the way: C git has other words for what is not there and is to change.
-const IN_THE_WAY: [&str; 3] = ["refs/heads", "refs/heads/release", "refs/heads/main/deeper"];
-
-#[test]
-fn names_of_refs_are_taken_and_refused_as_by_c_git() {
-    let sides = Sides::new();
-    let known = NAMES.iter().map(|name| name.as_bytes().to_vec());
-    let (tip, unknown) = (sides.tip.as_str(), "1".repeat(40));
-    for name in known {
-        for (old, new) in
-            [(NULL, tip), (NULL, NULL), (tip, NULL), (NULL, NULL), (NULL, tip), (unknown.as_str(), NULL)]
-        {
-            let is_new = old == NULL && new != NULL;
-            if !is_new && IN_THE_WAY.iter().any(|other| other.as_bytes() == name.as_slice()) {
-                continue;
-            }
-            let command = [format!("{old} {new} ").as_bytes(), &name].concat();
-            let pack = if new == NULL { &b""[..] } else { crate::abuse::EMPTY_PACK };
-            sides.same(&command, pack);
-        }
-    }
-    let states = sides.repositories().map(|repository| {
-        sides.sandbox.git(&repository, &["fsck", "--full"]).success();
-        assert!(state::leftovers(&repository).is_empty());
-        sides.sandbox.git(&repository, &["for-each-ref"]).success().stdout
-    });
-    assert_eq!(states[0], states[1]);
-}
-
 /// What the two files of a published collision begin with: M. Stevens and others, "The first collision for full SHA-1".
 const SHATTERED: [&[u8]; 2] = [
     include_bytes!("../../src/pack/hash/shattered-1.bin"),
@@ -373,42 +255,6 @@ fn no_object_takes_the_place_of_another() {
             let server = &sides.servers[0].1;
             let [report, ..] = bands(&push(server.process.port, "ours", command.as_bytes(), &pack));
             assert!(report.contains_str("ng refs/heads/collided unpacker error"), "{report}");
-        }
-    }
-}
-
-/// Many commands of one push, some of which name the same ref.
-#[test]
-fn commands_that_contradict_each_other_are_taken_as_by_c_git() {
-    let sides = Sides::new();
-    let parent = sides.sandbox.git(&sides.repositories()[0], &["rev-parse", "main~1"]).line();
-    let tip = &sides.tip;
-    for commands in [
-        [format!("{NULL} {tip} refs/heads/a"), format!("{NULL} {parent} refs/heads/a")],
-        [format!("{NULL} {tip} refs/heads/b"), format!("{NULL} {tip} refs/heads/b/c")],
-        [format!("{NULL} {tip} refs/heads/c"), format!("{tip} {NULL} refs/heads/c")],
-        [format!("{parent} {tip} refs/heads/main"), format!("{tip} {parent} refs/heads/main")],
-        [format!("{NULL} {} refs/heads/d", "1".repeat(40)), format!("{NULL} {tip} refs/heads/e")],
-    ] {
-        for atomic in ["", " atomic"] {
-            if !atomic.is_empty() && commands[0].contains(&"1".repeat(40)) {
-                // C git does the rest of such a push, which is not what the word means
-                continue;
-            }
-            // new names each time, but for that of a branch that is there
-            let fresh = |command: &String| command.replace("heads/", &format!("heads/{}", atomic.trim()));
-            let commands = commands
-                .each_ref()
-                .map(|command| if command.ends_with("/main") { command.clone() } else { fresh(command) });
-            let first = format!("{}\0 {CAPABILITIES}{atomic}", commands[0]);
-            let body = [&packets(&[&first, &commands[1], "0000"]), crate::abuse::EMPTY_PACK].concat();
-            let told = sides.servers.each_ref().map(|(side, server)| {
-                let said = head(&format!("Content-Length: {}", body.len()));
-                let said = said.replace("project", side).replace("upload-pack", "receive-pack");
-                let answer = ask(server.process.port, &said, &body);
-                (answer.status, bands(&answer).map(|band| BString::from(band.replace(*side, "SIDE"))))
-            });
-            assert_eq!(told[0], told[1], "{commands:?}{atomic}");
         }
     }
 }

@@ -156,7 +156,7 @@ impl<'a> Locked<'a> {
             Some(Value::Deleted) | None => (None, false),
         };
         check::check_expected(edit, old, is_symbolic)?;
-        if edit.new.is_some() && old.is_none() && !is_symbolic {
+        if old.is_none() && !is_symbolic {
             self.check_conflicts(name, deleted)?;
         }
         let differs = is_symbolic || edit.new != old.map(Target::Id);

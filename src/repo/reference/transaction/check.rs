@@ -36,14 +36,13 @@ pub(super) fn check_one<'a>(
     };
     let is_symbolic = matches!(loose, Loose::Found(Target::Symbolic(_)));
     check_expected(edit, old, is_symbolic)?;
-    if edit.new.is_some() {
-        if loose == Loose::Directory {
-            conflicts.with_directory(name)?;
-        }
-        let absent = old.is_none() && !is_symbolic;
-        if let Some(packed) = packed.as_ref().filter(|_| absent) {
-            conflicts.with_packed(name, packed)?;
-        }
+    let is_absent = old.is_none() && !is_symbolic;
+    // seen in git 2.47.3: a ref that is not there can be deleted only where it could be made
+    if loose == Loose::Directory && (edit.new.is_some() || is_absent) {
+        conflicts.with_directory(name)?;
+    }
+    if let Some(packed) = packed.as_ref().filter(|_| is_absent) {
+        conflicts.with_packed(name, packed)?;
     }
     let differs = is_symbolic || edit.new != old.map(Target::Id);
     if let (true, Some(Target::Id(id))) = (differs, &edit.new)

@@ -10,7 +10,7 @@ use crate::repo::reference::conflict::Conflicts;
 use crate::repo::reference::directory::remove_empty_parents;
 use crate::repo::reference::files::{Files, Loose};
 use crate::repo::reference::lock::lock_ref;
-use crate::repo::reference::{Edit, Target};
+use crate::repo::reference::{Edit, Expected, Target};
 
 /// Locks the refs of all `edits`, with the new values in the locks.
 pub(super) fn lock_all<'a>(
@@ -24,7 +24,11 @@ pub(super) fn lock_all<'a>(
     let mut locked = Vec::with_capacity(edits.len());
     for edit in edits {
         let name = edit.name.as_bstr();
-        conflicts.with_loose_parents(name)?;
+        conflicts.with_loose_parents(name).map_err(|error| match edit.expected {
+            // seen in git 2.47.3: what has to be there is missed, whatever stands in its way
+            Expected::Id(_) => cannot_lock(name, &format!("unable to resolve reference '{name}'")),
+            Expected::Any | Expected::Missing => error,
+        })?;
         let path = files.path(name);
         let parent = path.parent().unwrap_or(&path);
         if !known.contains(parent) {
