@@ -58,6 +58,8 @@ pub enum Limit {
     Prefixes,
     /// `server-option` lines.
     ServerOptions,
+    /// Objects that an `object-info` asks about.
+    ObjectInfos,
     /// Bytes of an object that a delta of a push makes.
     DeltaBytes,
 }
@@ -73,7 +75,7 @@ enum Unit {
 /// Limit, name, unit, value where none is given, explanation.
 type Row = (Limit, &'static str, Unit, u64, &'static str);
 
-const TABLE: [Row; 26] = {
+const TABLE: [Row; 27] = {
     use Limit as L;
     use Unit::{Bytes, Count, Milliseconds};
     [
@@ -102,6 +104,7 @@ const TABLE: [Row; 26] = {
         (L::DeepenNots, "deepen-nots", Count, 1_000, "deepen-not lines of a request"),
         (L::Prefixes, "prefixes", Count, 65_535, "ref-prefix lines of a request"),
         (L::ServerOptions, "server-options", Count, 100, "server-option lines of a request"),
+        (L::ObjectInfos, "object-infos", Count, 10_000, "objects that a request asks the sizes of"),
         // git-config(1): of files that are longer than `core.bigFileThreshold` C git makes no deltas
         (L::DeltaBytes, "delta-bytes", Bytes, 512 << 20, "an object that a delta of a push makes"),
     ]
@@ -159,7 +162,7 @@ impl Limit {
     }
 
     fn row(self) -> &'static Row {
-        static ROWS: [Row; 26] = TABLE;
+        static ROWS: [Row; 27] = TABLE;
         ROWS.iter().find(|row| row.0 == self).unwrap_or(&ROWS[0])
     }
 }
@@ -216,6 +219,7 @@ impl Limits {
             deepen_nots: self.count(Limit::DeepenNots),
             prefixes: self.count(Limit::Prefixes),
             server_options: self.count(Limit::ServerOptions),
+            object_infos: self.count(Limit::ObjectInfos),
             request_len: self.get(Limit::RequestBytes),
             inflation: self.get(Limit::Inflation),
             made_len: self.get(Limit::DeltaBytes),

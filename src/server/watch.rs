@@ -23,6 +23,9 @@ pub struct Watch {
     account: Mutex<Account>,
 }
 
+/// Objects that an `object-info` may ask about where nobody says how many: it remembers all until it has read the last.
+const OBJECT_INFOS_MAX: usize = 1_000_000;
+
 /// How much one request may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -38,6 +41,8 @@ pub struct Limits {
     pub prefixes: usize,
     /// `server-option` lines.
     pub server_options: usize,
+    /// `oid` lines of an `object-info`.
+    pub object_infos: usize,
     /// Bytes of a request other than a push, once it is inflated.
     pub request_len: u64,
     /// How many times as long a request may become when it is inflated.
@@ -107,6 +112,7 @@ impl Default for Limits {
             deepen_nots: usize::MAX,
             prefixes: usize::MAX,
             server_options: usize::MAX,
+            object_infos: OBJECT_INFOS_MAX,
             request_len: u64::MAX,
             inflation: u64::MAX,
             made_len: 0,
@@ -228,6 +234,10 @@ impl Watch {
 
     pub(super) fn ls_refs(&self, request: &ls_refs::Request) -> Result<(), Error> {
         self.check("prefixes", request.prefixes.len(), self.limits.prefixes)
+    }
+
+    pub(super) fn object_infos(&self, count: usize) -> Result<(), Error> {
+        self.check("object-infos", count, self.limits.object_infos)
     }
 
     /// Counts one more `have` of v0, which has no end that could be looked for.

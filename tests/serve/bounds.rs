@@ -187,13 +187,23 @@ fn lines_without_end_are_refused_and_counted() {
         "--limit=deepen-nots=100",
         "--limit=prefixes=100",
         "--limit=server-options=100",
+        "--limit=object-infos=100",
     ]);
+    let told = ["config", "transfer.advertiseObjectInfo", "true"];
+    server.sandbox.git(&server.repository(), &told).success();
     let (port, id) = (server.port(), server.tip());
     let list =
         |line: &str| [packets(&["command=ls-refs"]), packets(&[line]).repeat(101), b"0000".to_vec()].concat();
     let prefixes =
         [packets(&["command=ls-refs", "0001"]), packets(&["ref-prefix refs/"]).repeat(101)].concat();
+    let infos = |count| {
+        let oids = packets(&[&format!("oid {id}")]).repeat(count);
+        [packets(&["command=object-info", "0001", "size"]), oids, b"0000".to_vec()].concat()
+    };
+    let sized = post(port, infos(100));
+    assert_eq!((sized.status, sized.body.find_iter(&id).count()), (200, 100), "{sized:?}");
     for (limit, body) in [
+        ("object-infos", infos(101)),
         ("wants", fetch_lines(&format!("want {id}"), 101)),
         ("shallows", fetch_lines(&format!("shallow {id}"), 101)),
         ("deepen-nots", fetch_lines("deepen-not refs/heads/main", 101)),

@@ -18,9 +18,6 @@ use crate::server::{Error, Packets, harmless};
 
 /// Bytes of lines that are written at once.
 pub(super) const LINES_LEN: usize = 32 * 1024;
-/// Objects that one `object-info` may ask about.
-const OBJECT_INFO_MAX: usize = 1_000_000;
-
 impl UploadPack<'_> {
     /// Serves one command; whether there was one.
     pub(super) fn serve_command(
@@ -118,8 +115,11 @@ impl UploadPack<'_> {
         while has_arguments && let Some(line) = argument("object-info", &mut reader)? {
             match line.strip_prefix(b"oid ") {
                 None if line == b"size" => asks_size = true,
-                Some(id) if ids.len() < OBJECT_INFO_MAX => ids.push(id.into()),
-                _ => unexpected = Some(BString::from(line)),
+                Some(id) => {
+                    ids.push(id.into());
+                    self.watch.object_infos(ids.len())?;
+                }
+                None => unexpected = Some(BString::from(line)),
             }
         }
         // seen in git 2.47.3: the error is told, and the answer ends as any other
