@@ -12,8 +12,8 @@ use crate::support::Run;
 const FREE_WITHIN: Duration = Duration::from_secs(5);
 /// Commits of a history that takes longer than that to be walked, where nobody stops it.
 const COMMITS: usize = 20_000;
-/// Clients that sit still at a time.
-const CROWD: usize = 12;
+/// Places for large answers where there are eight in all.
+const PLACES: u64 = 6;
 
 /// Adds a long history without branches, whose trees differ, and one commit beside it that is older than all.
 fn lengthen(server: &Guarded) {
@@ -108,15 +108,16 @@ fn those_who_sit_on_their_packs_keep_nobody_from_the_rest() {
     ]);
     server.enlarge(9 << 20);
     let (port, body) = (server.port(), fetch(&server.tip()));
-    let mut clients: Vec<_> = (0..CROWD).map(|_| posted(port, &body)).collect();
-    // six have begun to get their packs, and six wait until these have theirs
-    waits_for(&mut server, "gitr_workers_busy ", 6);
-    waits_for(&mut server, "gitr_queue_depth ", 6);
+    let mut clients: Vec<_> = (0..PLACES).map(|_| posted(port, &body)).collect();
+    waits_for(&mut server, "gitr_workers_busy ", PLACES);
+    // these have begun to get their packs, and as many wait until they have theirs
+    clients.extend((0..PLACES).map(|_| posted(port, &body)));
+    waits_for(&mut server, "gitr_queue_depth ", PLACES);
     for _ in 0..3 {
         let listed = post(port, ls_refs());
         assert_eq!((listed.status, listed.is_whole), (200, true));
         assert_eq!(get(port, REFS).status, 200);
-        waits_for(&mut server, "gitr_workers_busy ", 6);
+        waits_for(&mut server, "gitr_workers_busy ", PLACES);
     }
     // whoever goes on gets all of it
     for client in clients.iter_mut().take(2) {
