@@ -35,6 +35,33 @@ impl Normal {
         })
     }
 
+    /// As [`Self::parse`], also for the files of this machine, whose host is empty.
+    pub(crate) fn parse_any(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| {
+            let url = Url::parse(text).ok().filter(|url| url.scheme() == "file")?;
+            let path = normal_escapes(url.path()).trim_end_matches('/').to_owned();
+            Some(Self { scheme: "file".to_owned(), user: None, host: String::new(), port: None, path })
+        })
+    }
+
+    /// Whether `pattern`, whose host and path are shell patterns by `is_match`, stands for this URL, whoever the user is.
+    pub(crate) fn is_one_of(&self, pattern: &Self, is_match: fn(&str, &str) -> bool) -> bool {
+        self.scheme == pattern.scheme
+            && self.port == pattern.port
+            && is_match(&pattern.host, &self.host)
+            && is_match(&pattern.path, &self.path)
+    }
+
+    /// The host.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The path, without a slash at its end.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// How well the entry for `pattern` fits this URL; `None` if it does not.
     pub(crate) fn fit(&self, pattern: &Self) -> Option<Fit> {
         let same_site = self.scheme == pattern.scheme && self.port == pattern.port;

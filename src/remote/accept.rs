@@ -1,5 +1,5 @@
 //! Which of the promisor remotes that a server names a client accepts, and what it writes down of them. git-config(1),
-//! `promisor.acceptFromServer`, `promisor.checkFields` and `promisor.storeFields`.
+//! `promisor.acceptFromServer`, `promisor.acceptFromServerUrl`, `promisor.checkFields` and `promisor.storeFields`.
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -8,7 +8,12 @@ use crate::pack::enumerate::FilterSpec;
 use crate::progress::{Event, Progress};
 use crate::protocol::promisor_remote::{self, PromisorRemote};
 use crate::repo::Repository;
-use crate::repo::config::{Change, edit};
+
+mod allowed;
+mod store;
+
+use allowed::Allowed;
+use store::store;
 
 /// `--filter=auto`: the filter is what the accepted remotes have.
 pub const AUTO: &str = "auto";
@@ -42,16 +47,28 @@ pub(super) fn decide(
     let is_auto = filter == AUTO;
     let own = || Some(filter.clone()).filter(|_| !is_auto);
     let advertised = session.capabilities().value("promisor-remote");
-    let (Some(advertised), Some(policy)) = (advertised, policy(repo, progress)?) else {
+    let Some(advertised) = advertised else { return Ok(Accepted { names: Vec::new(), filter: own() }) };
+    let (mut allowed, policy) = (Allowed::new(repo, progress)?, policy(repo, progress)?);
+    if allowed.is_empty() && policy.is_none() {
         return Ok(Accepted { names: Vec::new(), filter: own() });
-    };
-    let mut accepted = promisor_remote::decode(advertised);
+    }
     let known = repo.promisor_names()?;
-    let checked = fields(repo, "promisor.checkFields");
-    accepted.retain(|remote| is_known(repo, &known, remote, policy) && has_fields(repo, remote, &checked));
-    let stored = fields(repo, "promisor.storeFields");
-    for remote in accepted.iter().filter(|remote| known.contains(&remote.name)) {
-        store(repo, remote, &stored, progress)?;
+    let (checked, stored) = (fields(repo, "promisor.checkFields"), fields(repo, "promisor.storeFields"));
+    let mut accepted = Vec::new();
+    for remote in promisor_remote::decode(advertised) {
+        let is_accepted =
+            |policy| is_known(repo, &known, &remote, policy) && has_fields(repo, &remote, &checked);
+        // what is allowed for its URL is not asked for more
+        if let Some(name) = allowed.admit(&remote, &known, progress)? {
+            store(repo, &name, &remote, &stored, progress)?;
+        } else if policy.is_some_and(is_accepted) {
+            if known.contains(&remote.name) {
+                store(repo, &remote.name, &remote, &stored, progress)?;
+            }
+        } else {
+            continue;
+        }
+        accepted.push(remote);
     }
     let filter = if is_auto { combined(&accepted) } else { own() };
     Ok(Accepted { names: accepted.into_iter().map(|remote| remote.name).collect(), filter })
@@ -95,52 +112,6 @@ fn has_fields(repo: &Repository, remote: &PromisorRemote, checked: &[BString]) -
         };
         theirs.is_some() && repo.config.string(&format!("remote.{}.{field}", remote.name)).as_ref() == theirs
     })
-}
-
-/// Writes down what the server says of `stored`, where that is news. The user hears of it, but not what a token is.
-fn store(
-    repo: &Repository,
-    remote: &PromisorRemote,
-    stored: &[BString],
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
-    let name = &remote.name;
-    for field in stored {
-        let (field, value, fault) = match field.to_ascii_lowercase().as_slice() {
-            b"partialclonefilter" => ("partialCloneFilter", &remote.filter, filter_fault as Fault),
-            b"token" => ("token", &remote.token, token_fault as Fault),
-            // no other field can be advertised
-            _ => continue,
-        };
-        let key = BString::from(format!("remote.{name}.{}", field.to_ascii_lowercase()));
-        let Some(value) = value else { continue };
-        let old = repo.config.string(&key.to_string());
-        if old.as_ref() == Some(value) {
-            continue;
-        }
-        if let Some(fault) = fault(value) {
-            let text = format!("{fault} from the server for remote '{name}' is not stored");
-            tell(progress, Event::Warning(&text))?;
-            continue;
-        }
-        edit(&repo.common_path("config"), &[Change::Set(key, value.clone())])?;
-        let shown = if field == "token" { String::new() } else { format!(": '{value}'") };
-        let text = format!("Storing new {field} from the server for remote '{name}'{shown}");
-        tell(progress, Event::Detail { level: 0, text: &text })?;
-    }
-    Ok(())
-}
-
-/// What is wrong with a value, if anything.
-type Fault = fn(&BString) -> Option<&'static str>;
-
-fn filter_fault(value: &BString) -> Option<&'static str> {
-    let is_good = matches!(FilterSpec::combined(std::slice::from_ref(value)), Ok(Some(_)));
-    (!is_good).then_some("an invalid partialCloneFilter")
-}
-
-fn token_fault(value: &BString) -> Option<&'static str> {
-    value.iter().any(u8::is_ascii_control).then_some("a token with a control character")
 }
 
 fn tell(progress: &mut dyn Progress, event: Event<'_>) -> Result<(), Error> {

@@ -20,12 +20,13 @@ use crate::repo::object::Promisor;
 use crate::repo::{Objects, Repository};
 use crate::transport;
 
-/// The remotes that have promised what is not here, in the order they are asked: that of the configuration, the one of
-/// `extensions.partialClone` last.
+/// The remotes that have promised what is not here, in the order they are asked: first those that a server named, then that
+/// of the configuration, the one of `extensions.partialClone` last.
 pub(super) fn promisors(repo: &Repository) -> Result<Vec<Remote>, Error> {
     let last = repo.config.string("extensions.partialClone");
     let mut names = repo.promisor_names()?;
     names.retain(|name| last.as_ref() != Some(name));
+    names.sort_by_key(|name| repo.config.string(&format!("remote.{name}.advertisedAs")).is_none());
     names.extend(last);
     names.iter().map(|name| Remote::from_config(&repo.config, name.as_bstr())).collect()
 }

@@ -22,6 +22,7 @@ pub mod git;
 pub mod helper;
 pub mod http;
 pub mod local;
+pub mod pattern;
 pub mod policy;
 mod program;
 pub mod ssh;

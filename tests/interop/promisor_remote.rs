@@ -163,12 +163,10 @@ fn fields_are_stored_where_they_are_news() {
     let stores = "promisor.storeFields=partialCloneFilter token other";
     let run = clone(&sandbox, gitr(), &[accepts, stores], "--filter=blob:limit=1m").success();
     assert!(
-        run.complains_of(
-            "Storing new partialCloneFilter from the server for remote 'lop': 'blob:limit=5120'"
-        ),
+        run.complains_of("Storing new filter from server for remote 'lop': '' -> 'blob:limit=5120'"),
         "{run:?}"
     );
-    assert!(run.complains_of("Storing new token from the server for remote 'lop'"), "{run:?}");
+    assert!(run.complains_of("Storing new token from server for remote 'lop'"), "{run:?}");
     assert!(!run.complains_of("sesame"), "{run:?}");
     assert_eq!(
         (&*kept("remote.lop.partialclonefilter"), &*kept("remote.lop.token")),
@@ -201,4 +199,76 @@ fn fields_are_stored_where_they_are_news() {
     );
     assert!(run.complains_of("an invalid partialCloneFilter"), "{run:?}");
     assert_eq!((&*kept("remote.lop.partialclonefilter"), &*kept("remote.lop.token")), ("", ""));
+}
+
+/// `promisor.acceptFromServerUrl`: what is allowed for its URL is accepted, and written down where it is new. The rows: what is
+/// configured, and under which name the remote is here afterwards, if it was accepted.
+#[test]
+fn what_is_allowed_for_its_url_is_accepted() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    let served = format!("file://{}", sandbox.path("served").display());
+    let spelled = served.replace("/served", "/other/%2e%2e/s%65rved");
+    let path = sandbox.path("served/large.git").display().to_string();
+    let words = path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let automatic = words.fold("promisor-auto".to_owned(), |name, word| format!("{name}-{word}"));
+    let url = format!("{served}/large.git");
+    let rows: [(&[&str], Option<&str>); 12] = [
+        (&["<key>=<served>/*"], Some(&automatic)),
+        (&["<key>=<spelled>/*"], Some(&automatic)),
+        (&["<key>=https://example.com/*", "<key>=cdn=<served>/*"], Some("cdn")),
+        (&["<key>=cdn=<served>/*", "promisor.acceptFromServer=none"], Some("cdn")),
+        (&["<key>=cdn=<served>/*", "promisor.storeFields=token", "promisor.checkFields=token"], Some("cdn")),
+        (&["<key>=cdn=<served>/*", "remote.cdn.url=file:///elsewhere"], Some("cdn-1")),
+        (&["<key>=cdn=<served>/*", "remote.cdn.url=<url>"], Some("cdn")),
+        (&["<key>=cdn=<served>/*", "remote.lop.url=<url>", "remote.lop.promisor=true"], Some("lop")),
+        (&["<key>=<served>/*", "remote.lop.url=file:///elsewhere"], None),
+        (&["<key>=https://example.com/*"], None),
+        (&["<key>=bad name=<served>/*"], None),
+        (&["<key>=no url"], None),
+    ];
+    let server = crate::serve_transport::server().exec_path.join("git-upload-pack");
+    for (settings, expected) in rows {
+        std::fs::remove_dir_all(sandbox.path("copy")).ok();
+        std::fs::remove_file(sandbox.path("packets")).ok();
+        let mut command = sandbox.command(gitr());
+        command.arg("clone").arg(format!("--upload-pack={}", server.display()));
+        for setting in settings {
+            let setting = setting.replace("<key>", "promisor.acceptFromServerUrl").replace("<url>", &url);
+            command.arg("-c").arg(setting.replace("<served>", &served).replace("<spelled>", &spelled));
+        }
+        command.args(["--filter=blob:limit=1m", &url_of(&sandbox, "project.git"), "copy"]);
+        let run = Run::of(command.env("GIT_TRACE_PACKET", sandbox.path("packets")));
+        assert_eq!(has_said(&sandbox, "promisor-remote=lop"), expected.is_some(), "{settings:?}: {run:?}");
+        let Some(name) = expected else {
+            assert_ne!(run.status, 0, "{settings:?}: {run:?}");
+            continue;
+        };
+        let run = run.success();
+        assert_whole(&sandbox);
+        let kept = |key: &str| {
+            let key = format!("remote.{name}.{key}");
+            sandbox.git(&sandbox.path("copy"), &["config", "--get-all", &key]).line()
+        };
+        let advertised = if name == "lop" { "" } else { "lop" };
+        assert_eq!(
+            (&*kept("url"), &*kept("promisor"), &*kept("advertisedAs")),
+            (&*url, "true", advertised),
+            "{settings:?}: {run:?}"
+        );
+        let is_stored = settings.contains(&"promisor.storeFields=token");
+        assert_eq!(kept("token"), if is_stored { "sesame" } else { "" });
+        // the next fetch finds it as it is
+        let mut fetch = sandbox.command(gitr());
+        fetch.current_dir(sandbox.path("copy")).arg("fetch");
+        let run = Run::of(fetch.arg(format!("--upload-pack={}", server.display()))).success();
+        assert_eq!(run.stderr, "", "{settings:?}");
+    }
+    let warns = |value: &str, text: &str| {
+        let setting = format!("promisor.acceptFromServerUrl={value}");
+        let run = clone(&sandbox, gitr(), &[&setting], "--filter=blob:limit=1m");
+        assert!(run.complains_of(text), "{run:?}");
+    };
+    warns("bad name=https://example.com/*", "warning: invalid remote name 'bad name'");
+    warns("no url", "warning: invalid URL pattern 'no url'");
 }
