@@ -227,12 +227,12 @@ fn what_is_allowed_for_its_url_is_accepted() {
         (&["<key>=bad name=<served>/*"], None),
         (&["<key>=no url"], None),
     ];
-    let server = crate::serve_transport::server().exec_path.join("git-upload-pack");
+    let program = crate::serve_transport::server().exec_path.join("git-upload-pack");
     for (settings, expected) in rows {
         std::fs::remove_dir_all(sandbox.path("copy")).ok();
         std::fs::remove_file(sandbox.path("packets")).ok();
         let mut command = sandbox.command(gitr());
-        command.arg("clone").arg(format!("--upload-pack={}", server.display()));
+        command.arg("clone").arg(format!("--upload-pack={}", program.display()));
         for setting in settings {
             let setting = setting.replace("<key>", "promisor.acceptFromServerUrl").replace("<url>", &url);
             command.arg("-c").arg(setting.replace("<served>", &served).replace("<spelled>", &spelled));
@@ -261,9 +261,15 @@ fn what_is_allowed_for_its_url_is_accepted() {
         // the next fetch finds it as it is
         let mut fetch = sandbox.command(gitr());
         fetch.current_dir(sandbox.path("copy")).arg("fetch");
-        let run = Run::of(fetch.arg(format!("--upload-pack={}", server.display()))).success();
+        let run = Run::of(fetch.arg(format!("--upload-pack={}", program.display()))).success();
         assert_eq!(run.stderr, "", "{settings:?}");
     }
+}
+
+#[test]
+fn what_cannot_be_a_rule_for_urls_is_warned_of() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
     let warns = |value: &str, text: &str| {
         let setting = format!("promisor.acceptFromServerUrl={value}");
         let run = clone(&sandbox, gitr(), &[&setting], "--filter=blob:limit=1m");

@@ -45,12 +45,11 @@ impl<'a> Allowed<'a> {
                 tell(progress, Event::Warning(&text))?;
                 continue;
             }
-            match UrlPattern::parse(pattern) {
-                Some(pattern) => rules.push(Rule { name: name.map(BString::from), pattern }),
-                None => {
-                    let text = format!("invalid URL pattern '{pattern}' in '{KEY}' config option");
-                    tell(progress, Event::Warning(&text))?;
-                }
+            if let Some(pattern) = UrlPattern::parse(pattern) {
+                rules.push(Rule { name: name.map(BString::from), pattern });
+            } else {
+                let text = format!("invalid URL pattern '{pattern}' in '{KEY}' config option");
+                tell(progress, Event::Warning(&text))?;
             }
         }
         Ok(Self { repo, rules, made: Vec::new() })
