@@ -14,7 +14,7 @@ pub(super) use self::outgoing::{End, Outgoing};
 use super::cache::Kept;
 use super::job::Finish;
 use super::lists::{Copying, List};
-use super::work::Slot;
+use super::slot::Slot;
 use crate::server::Watch;
 use crate::server::http::Answer;
 

@@ -30,8 +30,9 @@ use self::limit::{Limit, Limits};
 use self::lists::Lists;
 use self::log::Log;
 use self::metrics::Metrics;
+use self::slot::Slots;
 use self::tls::{Certificates, Identity};
-use self::work::{Pool, Slots};
+use self::work::Pool;
 use crate::repo::Environment;
 use crate::repo::config::Override;
 
@@ -50,6 +51,7 @@ pub mod log;
 mod metrics;
 mod page;
 mod refusal;
+mod slot;
 mod ticket;
 pub mod tls;
 mod watched;

@@ -12,11 +12,11 @@ use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::config::Tags;
-use super::far::{self, Foreign};
+use super::far;
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping};
 use super::update::{RefUpdate, Status};
-use super::{Error, Far, Refspec, Remote, RepoSettings, Session, fetch_head, push, session, tip};
+use super::{Error, Far, Refspec, Remote, RepoSettings, fetch_head, push, session, tip};
 use crate::pack::Stored;
 use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
@@ -34,12 +34,14 @@ mod foreign;
 mod listed;
 mod prefetch;
 mod promisor;
+mod source;
 mod tips;
 mod transfer;
 
 pub use follow::{FollowHead, OtherHead, OurHead};
 pub use listed::Pruned;
 pub(super) use promisor::{promisor_text, write_promisor};
+use source::Source;
 pub(super) use tips::{known_tips, lent_tips, tips_of};
 
 /// What the user asked for.
@@ -122,13 +124,6 @@ pub struct Listed<'a> {
     objects: Option<Objects>,
     /// Stale refs that wait for the others, since all move together.
     stale: Vec<RefUpdate>,
-}
-
-/// Where objects come from.
-enum Source {
-    Session(Box<Session>),
-    Foreign(Foreign),
-    Bundle(Box<transport::bundle::Bundle>),
 }
 
 /// What keeps new packs until the refs have moved: our own guard, or those of a helper program.
@@ -308,10 +303,7 @@ impl<'a> Fetch<'a> {
                 far.object_hash()
             )));
         }
-        Ok(match far {
-            Far::Session(session) => Source::Session(session),
-            Far::Foreign(foreign) => Source::Foreign(foreign),
-        })
+        Ok(far.into())
     }
 
     /// What the negotiation starts from, if not from all our refs.
@@ -361,18 +353,6 @@ impl<'a> Fetch<'a> {
 
     fn deepens(&self) -> bool {
         self.options.deepen != Deepen::default()
-    }
-}
-
-impl Source {
-    fn refs(&mut self, prefixes: &[BString], progress: &mut dyn Progress) -> Result<Vec<Ref>, Error> {
-        let refs = match self {
-            Self::Session(session) => session.refs(prefixes, progress)?,
-            Self::Foreign(foreign) => foreign.refs().to_vec(),
-            // C git takes a bundle's refs from the last to the first.
-            Self::Bundle(bundle) => bundle.header.refs.iter().rev().cloned().collect(),
-        };
-        Ok(session::without_bad_names(refs))
     }
 }
 
