@@ -71,9 +71,14 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             Some(made) => run_on(source, &made, builds)?,
             None => run_on(source, Path::new(source), builds)?,
         }
+        say(&format!("\nload at the end: {}", load()));
+        // what is done stays if the next repository breaks off
+        if TURNS_MAX.get().is_none() {
+            report::keep()?;
+        }
     }
     println!("\nall of it took {:.0} s", begin.elapsed().as_secs_f64());
-    if TURNS_MAX.get().is_some() { Ok(()) } else { report::keep() }
+    Ok(())
 }
 
 /// How often something runs for which `turns` are due.
@@ -141,7 +146,7 @@ impl Bench {
         Ok(Self { directory, source: ours, relay, _daemon: daemon })
     }
 
-    /// What every figure has to be read with: the machine, the versions and the repository.
+    /// What every figure has to be read with: the machine, what else it does, the versions and the repository.
     fn print_head(&self, name: &str) -> Result<()> {
         let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let mut models = processors.lines().filter(|line| line.starts_with("model name"));
@@ -150,7 +155,7 @@ impl Bench {
         let objects = said_by_git(&self.source, &["count-objects", "-v"])?;
         let figure = |name: &str| objects.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("?");
         say(&format!("\n### {name}\n"));
-        say(&format!("processor: {model}, {count} threads at once\\"));
+        say(&format!("processor: {model}, {count} threads at once, load when it began: {}\\", load()));
         let peers: Vec<_> = program::all().into_iter().map(Program::name).collect();
         say(&format!(
             "programs: {}, {}\\",
@@ -158,7 +163,8 @@ impl Bench {
             peers.join(", ")
         ));
         let (objects, size) = (figure("in-pack: "), figure("size-pack: "));
-        say(&format!("repository: {objects} objects, {size} kB packed"));
+        say(&format!("repository: {objects} objects, {size} kB packed\\"));
+        say(&format!("turns: at most {}", allowed(TURNS)));
         say(
             "\n| what | beside | CPU s | wall s | peak MB | sent | received |\n|---|---|---|---|---|---|---|",
         );
@@ -200,6 +206,13 @@ impl Bench {
         }
         Ok(name.to_owned())
     }
+}
+
+/// How many programs ran or waited for a processor on the average of the last 1, 5 and 15 minutes: `proc_loadavg(5)`.
+fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<&str> = text.split(' ').take(3).collect();
+    if averages.len() == 3 { averages.join(", ") } else { "unknown".to_owned() }
 }
 
 /// Where cargo builds.
