@@ -37,6 +37,7 @@ pub(crate) mod map;
 mod meter;
 mod namer;
 mod naming;
+mod path;
 pub mod placement;
 pub mod produce;
 mod read;

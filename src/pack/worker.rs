@@ -11,11 +11,11 @@ use super::delta::Copied;
 use super::inflate::Inflater;
 use super::links::Starts;
 use super::naming::{Content, Naming, Spares, Waiting};
+use super::path::{Frame, Path};
 use super::resolve::{Shared, Tick};
 use super::table::{Entry, Object, unfit};
 
-/// The objects one thread holds while it resolves the deltas to them, in bytes. What is beyond is dropped and made
-/// again when needed, but for the objects at both ends of the path. C git's `core.deltaBaseCacheLimit`.
+/// The objects one thread holds while it resolves the deltas to them, in bytes. C git's `core.deltaBaseCacheLimit`.
 const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// A base and deltas to it.
@@ -36,15 +36,7 @@ pub(super) struct Worker<'a> {
     spares: Spares,
     naming: Naming<'a>,
     /// The path from a base to the delta at work.
-    path: Vec<Frame>,
-    live_bytes: usize,
-}
-
-/// An object on the path, and the deltas to it that remain.
-struct Frame {
-    entry: u32,
-    data: Option<Arc<Content>>,
-    children: Vec<u32>,
+    path: Path,
 }
 
 impl<'a> Worker<'a> {
@@ -56,8 +48,7 @@ impl<'a> Worker<'a> {
             copied: Vec::new(),
             spares: Spares::default(),
             naming: Naming::new(shared.found, shared.pack.hash),
-            path: Vec::new(),
-            live_bytes: 0,
+            path: Path::new(LIVE_BYTES_MAX),
         }
     }
 
@@ -93,17 +84,17 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self, job: Job, tick: &mut Tick<'_>) -> Result<(), Error> {
-        self.live_bytes = 0;
-        self.push(Frame { entry: job.entry, data: Some(job.data), children: job.children });
-        while let Some(frame) = self.path.last_mut() {
+        self.path.clear();
+        self.path.push(job.entry, job.data, job.children);
+        while let Some(children) = self.path.children() {
             if self.shared.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
             tick.tick(self.shared)?;
-            if let Some(child) = frame.children.pop() {
+            if let Some(child) = children.pop() {
                 self.resolve(child, job.kind)?;
             } else {
-                let data = self.path.pop().and_then(|frame| frame.data);
+                let data = self.path.pop();
                 self.recycle(data);
             }
             if self.shared.wants_job() {
@@ -121,7 +112,8 @@ impl<'a> Worker<'a> {
         self.apply((child, kind), &data, &mut object)?;
         object.trim();
         drop(data);
-        self.release_spent();
+        let spent = self.path.release_spent();
+        self.recycle(spent);
         let object = Arc::new(object);
         let entry = pack.table.entry(child);
         // The first pass may have resolved it, but not all deltas to it.
@@ -138,7 +130,7 @@ impl<'a> Worker<'a> {
         if children.is_empty() {
             self.spares.keep(object);
         } else {
-            self.push(Frame { entry: child, data: Some(object), children });
+            self.path.push(child, object, children);
         }
         Ok(())
     }
@@ -184,70 +176,30 @@ impl<'a> Worker<'a> {
         read.map_err(|error| unfit(offset, error))
     }
 
-    /// The last object of the path, made again if it was dropped.
+    /// The last object of the path, made again if it was dropped, and its entry.
     fn base(&mut self, kind: Kind) -> Result<(u32, Arc<Content>), Error> {
-        let missing = || Error::BadPack("delta base is lost".into());
-        let last = self.path.last().ok_or_else(missing)?;
-        if let Some(data) = &last.data {
-            return Ok((last.entry, Arc::clone(data)));
-        }
-        let at = self.path.iter().rposition(|frame| frame.data.is_some()).ok_or_else(missing)?;
-        let mut data = self.path.get(at).and_then(|frame| frame.data.clone()).ok_or_else(missing)?;
-        let gone: Vec<_> = self.path.iter().skip(at + 1).map(|frame| frame.entry).collect();
-        for entry in gone {
-            let mut object = Content::default();
-            self.apply((entry, kind), &data, &mut object)?;
-            data = Arc::new(object);
-        }
-        let last = self.path.last_mut().ok_or_else(missing)?;
-        last.data = Some(Arc::clone(&data));
-        self.live_bytes += data.capacity();
-        Ok((last.entry, data))
+        let mut path = std::mem::replace(&mut self.path, Path::new(LIVE_BYTES_MAX));
+        let base = path.base(|entry, base| {
+            let mut object = self.spares.take();
+            self.apply((entry, kind), base, &mut object)?;
+            object.trim();
+            Ok(Arc::new(object))
+        });
+        self.path = path;
+        base
     }
 
-    /// Lets go of the last object if no more deltas to it remain. The first object stays: all others can be made
-    /// again from it.
-    fn release_spent(&mut self) {
-        if self.path.len() > 1 {
-            let spent = self.path.last_mut().filter(|frame| frame.children.is_empty());
-            let data = spent.and_then(|frame| frame.data.take());
-            self.recycle(data);
-        }
-    }
-
-    fn push(&mut self, frame: Frame) {
-        self.live_bytes += frame.data.as_ref().map_or(0, |data| data.capacity());
-        self.path.push(frame);
-        let inner = self.path.len().saturating_sub(1);
-        for frame in self.path.iter_mut().take(inner).skip(1) {
-            if self.live_bytes <= LIVE_BYTES_MAX {
-                break;
-            }
-            if let Some(data) = frame.data.take() {
-                self.live_bytes -= data.capacity();
-            }
-        }
-    }
-
-    /// Counts `data` as gone and keeps its memory for the next object.
+    /// Keeps the memory of `data`, if there is any, for the next object.
     fn recycle(&mut self, data: Option<Arc<Content>>) {
-        let Some(data) = data else { return };
-        self.live_bytes = self.live_bytes.saturating_sub(data.capacity());
-        self.spares.keep(data);
+        if let Some(data) = data {
+            self.spares.keep(data);
+        }
     }
 
-    /// Gives half of the deltas nearest to the start of the path to threads that have nothing to do: there the
-    /// largest trees grow.
+    /// Gives some of the deltas to threads that have nothing to do.
     fn share(&mut self, kind: Kind) {
-        let last = self.path.len().saturating_sub(1);
-        for (at, frame) in self.path.iter_mut().enumerate() {
-            // A thread keeps one delta for itself, unless it has others further along.
-            let count = frame.children.len() - usize::from(at == last && !frame.children.is_empty());
-            if let (Some(data), true) = (&frame.data, count > 0) {
-                let given = frame.children.drain(..count.div_ceil(2)).collect();
-                self.shared.give(Job { entry: frame.entry, kind, data: Arc::clone(data), children: given });
-                return;
-            }
+        if let Some(Frame { entry, data: Some(data), children }) = self.path.share() {
+            self.shared.give(Job { entry, kind, data, children });
         }
     }
 }
