@@ -237,15 +237,14 @@ impl<'a> Fetch<'a> {
                 source.refs(&prefixes, progress)?
             }
         };
-        let mut map = asked.map(&refs)?;
+        let mut map = asked.matched(&refs)?;
         if let Source::Foreign(foreign) = &mut source
             && foreign.imports()
         {
-            self.import(foreign, &refs, &map, tags)?;
+            self.import(foreign, &refs, &asked.map(&refs)?, tags)?;
             refs = session::without_bad_names(foreign.refs().to_vec());
-            map = asked.map(&refs)?;
+            map = asked.matched(&refs)?;
         }
-        drop(branch);
         let ours = self.repo.ref_snapshot()?;
         let mut objects = None;
         if self.follows_tags(tags) {
@@ -253,6 +252,7 @@ impl<'a> Fetch<'a> {
             map.extend(tips::tags_missing(&ours, &refs, &map, &here));
             objects = Some(here);
         }
+        let map = asked.without_excluded(map)?;
         Ok(Listed { fetch: self, source, refs, map, tags, ours, objects, stale: Vec::new() })
     }
 

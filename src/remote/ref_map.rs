@@ -97,11 +97,22 @@ impl Asked<'_> {
 
     /// Applies the refspecs to `refs`.
     pub fn map(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
+        self.without_excluded(self.matched(refs)?)
+    }
+
+    /// What the refspecs match of `refs`, before anything is left out: tags of that are followed too.
+    pub fn matched(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
         let mut map =
             if self.refspecs.is_empty() { self.map_configured(refs)? } else { self.map_command_line(refs)? };
         if self.all_tags {
             map.extend(matches(&Refspec::all_tags(), refs, FetchHead::NotForMerge)?);
         }
+        Ok(map)
+    }
+
+    /// `map`, of [`Self::matched`] and what was added to it, without what the refspecs exclude and without repetitions.
+    pub fn without_excluded(&self, mut map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
+        leave_out(&mut map, if self.refspecs.is_empty() { &self.remote.fetch } else { self.refspecs });
         remove_duplicates(map)
     }
 
@@ -111,17 +122,15 @@ impl Asked<'_> {
         for refspec in self.refspecs {
             map.extend(matches(refspec, refs, FetchHead::Merge)?);
         }
-        leave_out(&mut map, self.refspecs);
         let by_name: HashMap<&BString, &Ref> =
             refs.iter().map(|reference| (&reference.name, reference)).collect();
         let named: Vec<Ref> =
             map.iter().filter_map(|mapping| by_name.get(&mapping.remote)).copied().cloned().collect();
         let mut by_the_way = Vec::new();
-        let refmap = self.refmap.unwrap_or(&self.remote.fetch);
-        for refspec in refmap {
+        // what these exclude does not count here, as in git
+        for refspec in self.refmap.unwrap_or(&self.remote.fetch) {
             by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
         }
-        leave_out(&mut by_the_way, refmap);
         map.extend(by_the_way);
         Ok(map)
     }
@@ -149,7 +158,6 @@ impl Asked<'_> {
                 map.extend(matched);
             }
         }
-        leave_out(&mut map, &self.remote.fetch);
         for merge in merges {
             mark_for_merge(&mut map, merge.as_bstr(), refs)?;
         }

@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use crate::support::{Sandbox, Stream, Twin};
+use crate::support::{Sandbox, Stream, Twin, build};
 
 /// Two clones that are behind their project by a commit, a branch and tags.
 fn behind(sandbox: &Sandbox) -> Twin<'_> {
@@ -35,6 +35,47 @@ fn tags_follow_only_what_is_stored() {
         &["origin", "fresh", "--prune"],
     ] {
         fetch(arguments);
+    }
+}
+
+/// What a negative refspec leaves out is left out last: its tags have been followed by then. The rows: what is configured, and
+/// the arguments.
+#[test]
+fn tags_of_what_is_left_out_follow() {
+    const BRANCHES: &str = "refs/heads/*:refs/remotes/origin/*";
+    const TO_FRESH: [&str; 2] = ["branch.main.merge", "refs/heads/fresh"];
+    type Row = (&'static [[&'static str; 2]], &'static [&'static str]);
+    const WITHOUT: [&str; 2] = ["remote.origin.fetch", "^refs/heads/fresh"];
+    const ROWS: [Row; 15] = [
+        (&[], &["origin", BRANCHES, "^refs/heads/fresh"]),
+        (&[], &["origin", BRANCHES, "^refs/heads/*"]),
+        (&[], &["origin", BRANCHES, "^refs/tags/newer"]),
+        (&[], &["--no-tags", "origin", BRANCHES, "^refs/heads/main"]),
+        (&[], &["--tags", "origin", "^refs/tags/newer"]),
+        (&[], &["--dry-run", "origin", BRANCHES, "^refs/heads/fresh"]),
+        (&[], &["--prune", "origin", BRANCHES, "^refs/heads/topic"]),
+        (&[], &["--refmap=^refs/heads/main", "--refmap=refs/heads/*:refs/other/*", "origin", "main"]),
+        (&[WITHOUT], &[]),
+        (&[WITHOUT], &["--tags"]),
+        (&[WITHOUT], &["origin", "fresh"]),
+        (&[["remote.origin.fetch", "^refs/heads/*"]], &["origin"]),
+        (&[["remote.origin.fetch", "^refs/tags/newer"]], &["origin"]),
+        (&[WITHOUT, TO_FRESH], &[]),
+        (&[TO_FRESH], &["origin", "^refs/heads/fresh"]),
+    ];
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    for (number, (settings, arguments)) in ROWS.into_iter().enumerate() {
+        let name = format!("copy{number}");
+        twin.prepare(|client| {
+            let copy = build::copy(&sandbox, &client.join("copy"), &client.join(&name));
+            for [key, value] in settings {
+                let option = if key.starts_with("branch") { "--replace-all" } else { "--add" };
+                sandbox.git(&copy, &["config", option, key, value]).success();
+            }
+        });
+        twin.run(&name, &[&["fetch"], arguments].concat());
+        twin.same_state(&name);
     }
 }
 
