@@ -20,8 +20,10 @@ use crate::server::http::Answer;
 
 mod outgoing;
 
-/// Pieces of a body that wait on their way.
-pub(super) const PIECES_MAX: usize = 8;
+/// Pieces of a request that wait on their way.
+pub(super) const REQUEST_PIECES_MAX: usize = 8;
+/// Pieces of an answer that wait on their way, beside what hyper has ready for the socket.
+pub(super) const ANSWER_PIECES_MAX: usize = 4;
 /// Bytes of a piece of an answer.
 const PIECE_LEN: usize = 65_536;
 /// Who writes more than this at once writes more of it: a whole piece is made room for.

@@ -14,7 +14,9 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 use tokio::sync::{mpsc, oneshot};
 
-use super::body::{End as _, Flow, Headers, Outgoing, Outlet, PIECES_MAX, Packing};
+use super::body::{
+    ANSWER_PIECES_MAX, End as _, Flow, Headers, Outgoing, Outlet, Packing, REQUEST_PIECES_MAX,
+};
 use super::connection::Peer;
 use super::job::{Job, TOO_LONG, TOO_SLOW};
 use super::limit::Limit;
@@ -313,7 +315,7 @@ async fn work(
     let place = place.map_err(full)?;
     let is_head = task.request.method == "HEAD";
     let (head, is_begun) = oneshot::channel();
-    let (answer, pieces) = mpsc::channel(PIECES_MAX);
+    let (answer, pieces) = mpsc::channel(ANSWER_PIECES_MAX);
     let mut outlet = Outlet::new(head, answer, Arc::clone(&ticket.watch));
     outlet.sent = Arc::clone(&ticket.sent);
     outlet.is_head = is_head;
@@ -324,7 +326,7 @@ async fn work(
         _ => Packing::Never,
     };
     let makes_pack = matches!(task.asked, Asked::Rpc(_)) && !is_list;
-    let (sender, input) = mpsc::channel(PIECES_MAX);
+    let (sender, input) = mpsc::channel(REQUEST_PIECES_MAX);
     let may_keep = shared.cache.is_some() || outlet.packing == Packing::Short;
     let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
     let whole = may_keep.then(|| first.concat());

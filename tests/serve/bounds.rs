@@ -133,7 +133,8 @@ impl Guarded {
         std::fs::read_dir(self.place("fd")).unwrap().count()
     }
 
-    fn memory_kb(&self, name: &str) -> u64 {
+    /// What the kernel says of its memory under a name such as `VmRSS:`, in kilobytes.
+    pub fn memory_kb(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(self.place("status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()

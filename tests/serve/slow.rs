@@ -8,6 +8,10 @@ use bstr::ByteSlice as _;
 use crate::bounds::{Guarded, REFS, begun};
 use crate::client::{Client, fetch, get, head};
 
+/// Bytes of a file that no socket has room for.
+const LARGE_LEN: usize = 24 << 20;
+/// Kilobytes that each client who stops may hold: pieces of its answer, the state of zlib, the stack of a thread.
+const HELD_MAX_KB: u64 = 1_800;
 /// Clients that dawdle at a time.
 const CROWD: usize = 30;
 
@@ -79,6 +83,31 @@ fn those_who_take_nothing_of_their_answer_are_let_go_and_counted() {
         server.has_limited("write-time", turn * CROWD);
         server.starts_anew();
     }
+}
+
+/// Clients that stop in the middle of a large file, which is a loose object: nobody's worker holds it.
+#[test]
+fn those_who_stop_in_a_large_file_hold_little_memory() {
+    let mut server = Guarded::start(&[
+        "--limit=write-time=10m",
+        "--limit=packs=30",
+        "--limit=workers=100",
+        "--limit=workers-per-address=100",
+        "--limit=workers-per-repository=100",
+    ]);
+    server.enlarge(LARGE_LEN);
+    let body = fetch(&server.tip());
+    let said = head(&format!("Content-Length: {}", body.len()));
+    let before = server.memory_kb("VmRSS:");
+    let mut clients: Vec<_> = (0..CROWD).map(|_| begun(server.port(), &said, &body)).collect();
+    for client in &mut clients {
+        client.0.read_exact(&mut vec![0; 1 << 20]).unwrap();
+    }
+    assert!(server.wait_until("gitr_workers_busy ", |busy| busy == CROWD as u64));
+    let held = server.memory_kb("VmRSS:").saturating_sub(before);
+    assert!(held < CROWD as u64 * HELD_MAX_KB, "{held} kB are held");
+    drop(clients);
+    server.is_as_before();
 }
 
 /// What slowhttptest does, by its option; the path it asks for; the limits that it goes over.

@@ -26,6 +26,9 @@ use crate::progress::Progress;
 /// The order of entries by kind.
 const KINDS: [Kind; 4] = [Kind::Tag, Kind::Commit, Kind::Tree, Kind::Blob];
 
+/// Longer objects are deflated piece by piece, in bytes: whoever takes a pack slowly keeps no more of it in memory.
+const HELD_LEN_MAX: u64 = 256 * 1024;
+
 /// Writes the pack of `stock` and `list` to `out`; gives its entries too if `records` says so. Reports the phase `Writing objects` unless the pack is empty.
 pub(super) fn write(
     source: &dyn Source,
@@ -229,11 +232,13 @@ impl<'a> Writer<'a> {
         };
         // of a delta that turned out to be broken we know another size
         let size = if entry.form == Form::Delta { header(self.source, object)? } else { entry.size };
-        if size > self.settings.big_file_threshold_bytes {
+        // what the pack that it came from did not say may be of another name, and is looked at before it is sent
+        let is_checked = entry.form != Form::Content || self.settings.reuse == Reuse::Nothing;
+        if size > self.settings.big_file_threshold_bytes || size > HELD_LEN_MAX && !is_checked {
             return self.make_big(object, size, meter);
         }
         content(self.source, object, &mut self.content)?;
-        if entry.form != Form::Content || self.settings.reuse == Reuse::Nothing {
+        if is_checked {
             check(object, &self.content)?;
         }
         let size = self.content.len() as u64;
