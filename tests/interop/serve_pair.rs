@@ -13,6 +13,8 @@ pub struct Pair<'a> {
     pub sandbox: Sandbox,
     client: &'a Git,
     kind: Kind,
+    /// Before the program that serves: a variable for it.
+    variable: &'static str,
 }
 
 /// What the two are.
@@ -30,14 +32,14 @@ impl<'a> Pair<'a> {
         for name in ["work.git", "theirs.git", "ours.git"] {
             build::project(&sandbox, &sandbox.path(name), format, 12);
         }
-        Self { sandbox, client, kind: Kind::Bare }
+        Self { sandbox, client, kind: Kind::Bare, variable: "" }
     }
 
     /// Two with work trees that are to go along with what is pushed.
     pub fn checked_out() -> Pair<'static> {
         let sandbox = Sandbox::new();
         build::project(&sandbox, &sandbox.path("work.git"), Format::Sha1, 6);
-        let pair = Pair { sandbox, client: Git::reference(), kind: Kind::CheckedOut };
+        let pair = Pair { sandbox, client: Git::reference(), kind: Kind::CheckedOut, variable: "" };
         let work = pair.sandbox.path("work.git");
         for place in pair.places() {
             let name = place.file_name().unwrap().to_string_lossy().into_owned();
@@ -46,6 +48,11 @@ impl<'a> Pair<'a> {
         pair.configure("receive.denyCurrentBranch", "updateInstead");
         pair.grow(6..9);
         pair
+    }
+
+    /// From here on the servers are run with `variable`, such as `NAME=value `.
+    pub fn serve_with(&mut self, variable: &'static str) {
+        self.variable = variable;
     }
 
     /// C git's, and ours.
@@ -120,8 +127,10 @@ impl<'a> Pair<'a> {
     }
 
     fn push(&self, place: &Path, program: &str, arguments: &[&str]) -> Run {
-        let (program, url) =
-            (format!("--receive-pack={program} receive-pack"), format!("file://{}", place.display()));
+        let (program, url) = (
+            format!("--receive-pack={}{program} receive-pack", self.variable),
+            format!("file://{}", place.display()),
+        );
         let format = (self.kind == Kind::CheckedOut).then_some("--porcelain");
         let words = ["push", program.as_str()].into_iter().chain(format).chain([url.as_str()]);
         let words: Vec<&str> = words.chain(arguments.iter().copied()).collect();

@@ -19,6 +19,22 @@ fn a_clean_work_tree_goes_along() {
     checked.same(&[":unborn"]);
 }
 
+/// In a namespace the branch of the work tree is the one of that name, whatever the ref is called.
+#[test]
+fn namespaces_have_the_work_tree_of_their_branch() {
+    let mut checked = Pair::checked_out();
+    checked.serve_with("GIT_NAMESPACE=some ");
+    for deny in ["refuse", "warn", "updateInstead"] {
+        checked.configure("receive.denyCurrentBranch", deny);
+        checked.same(&[&format!("main:refs/heads/{deny}"), "main~1:refs/heads/main"]);
+    }
+    checked.git(&["checkout", "-q", "--orphan", "unborn"]);
+    for deny in ["refuse", "updateInstead"] {
+        checked.configure("receive.denyCurrentBranch", deny);
+        checked.same(&["main:refs/heads/unborn"]);
+    }
+}
+
 #[test]
 fn changes_of_the_user_are_not_lost() {
     let checked = Pair::checked_out();

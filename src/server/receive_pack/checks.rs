@@ -45,8 +45,7 @@ impl ReceivePack<'_> {
             voice.error(&format!("refusing to update funny ref '{name}' remotely"))?;
             return Ok(Some("funny refname".into()));
         }
-        let full = self.refs.full_name(name.as_bstr());
-        let is_checked_out = self.work_tree_of(full.as_bstr())?.is_some();
+        let is_checked_out = self.work_tree_of(name.as_bstr())?.is_some();
         let reason = if command.new.is_null() {
             self.against_deletion(command, is_checked_out, voice)?
         } else {

@@ -209,7 +209,7 @@ impl ReceivePack<'_> {
             return Ok(None);
         }
         let full = self.refs.full_name(row.command.name.as_bstr());
-        if !self.follow(row, full.as_bstr(), hooks, voice)? {
+        if !self.follow(row, hooks, voice)? {
             return Ok(None);
         }
         let command = &row.command;

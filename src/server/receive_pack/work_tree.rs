@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bstr::BStr;
+use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::hooks::Hooks;
@@ -19,18 +19,17 @@ use crate::server::Error;
 const NOT_UPDATED: &str = "Could not update working tree to new HEAD";
 
 impl ReceivePack<'_> {
-    /// Where the branch `full` is checked out, if it is.
-    pub(super) fn work_tree_of(&self, full: &BStr) -> Result<Option<PathBuf>, Error> {
-        let found = self.checked_out()?.iter().find(|(branch, _)| branch == full);
+    /// Where the branch `name` is checked out, if it is. Seen in git 2.47.3: its name in the namespace counts.
+    pub(super) fn work_tree_of(&self, name: &BStr) -> Result<Option<PathBuf>, Error> {
+        let found = self.checked_out()?.iter().find(|(branch, _)| branch == name);
         Ok(found.map(|(_, top)| top.clone()))
     }
 
-    /// Takes the work tree of the branch `full` to the new commit of `row`, if there is one and it is to follow. Whether the
+    /// Takes the work tree of the branch to the new commit of `row`, if there is one and it is to follow. Whether the
     /// ref may move; if not, the row says why.
     pub(super) fn follow(
         &self,
         row: &mut Row,
-        full: &BStr,
         hooks: &Hooks<'_>,
         voice: &mut Voice<'_>,
     ) -> Result<bool, Error> {
@@ -38,7 +37,7 @@ impl ReceivePack<'_> {
         if new.is_null() || self.settings.current != Deny::UpdateInstead {
             return Ok(true);
         }
-        let Some(top) = self.work_tree_of(full)? else { return Ok(true) };
+        let Some(top) = self.work_tree_of(row.command.name.as_bstr())? else { return Ok(true) };
         let git_dir = if self.repo.main_work_tree()?.as_deref() == Some(top.as_path()) {
             self.repo.common_dir.clone()
         } else {
