@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let (source, directory) = operands(&parsed.values)?;
     let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let config = context.config()?;
+    config.check_core()?;
     let mut options = options(&parsed, &context, &config, show)?;
     check_revision(&options)?;
     let is_bare = options.bare || options.mirror;

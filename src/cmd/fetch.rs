@@ -52,6 +52,7 @@ fn fetch_bundles(
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&options::SPEC, arguments)?;
     let repo = context.repository()?;
+    repo.config.check_core()?;
     repo.config.check_values(&VALUED)?;
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };

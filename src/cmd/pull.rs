@@ -34,6 +34,7 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
     let wish = choice::rebase_option(&parsed)?;
     options::check_cleanup(&parsed)?;
     let repo = context.repository()?;
+    repo.config.check_core()?;
     let Some(work_tree) = &repo.work_tree else {
         return Err(CommandError::fatal("this operation must be run in a work tree"));
     };

@@ -129,6 +129,36 @@ fn the_configuration_is_read_as_git_reads_it() {
     }
 }
 
+/// What git refuses of section `core` before it does anything, and what it takes.
+#[test]
+fn the_core_is_read_before_anything_is_done() {
+    const SETTINGS: [(&str, i32); 11] = [
+        ("core.autocrlf=x", 128),
+        ("core.autocrlf=INPUT", 0),
+        ("core.safecrlf=x", 128),
+        ("core.safecrlf=warn", 0),
+        ("core.checkStat=x", 128),
+        ("core.checkStat=Minimal", 0),
+        ("core.trustctime=x", 128),
+        ("core.fileMode=x", 128),
+        ("core.symlinks=x", 128),
+        ("core.ignoreCase=x", 128),
+        ("core.eol=x", 0),
+    ];
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let source = sandbox.path("served/project.git").display().to_string();
+    for (number, (setting, status)) in SETTINGS.into_iter().enumerate() {
+        let name = format!("new{number}");
+        let run = twin.run("", &["-c", setting, "clone", &source, &name]);
+        assert_eq!(run.status, status, "{run:?}");
+        for words in [&["fetch"][..], &["pull", "-q", "--ff-only"], &["push", "-q", "--dry-run"]] {
+            twin.run("copy", &[&["-c", setting], words].concat());
+        }
+        twin.same_state("copy");
+    }
+}
+
 #[test]
 fn a_filter_makes_the_remote_a_promisor() {
     let sandbox = crate::sandbox();

@@ -12,6 +12,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::{Environment, Error};
 
 mod cascade;
+mod core;
 mod edit;
 mod include;
 mod key;
