@@ -56,7 +56,10 @@ impl Front {
         if program == Program::Gitr {
             let address = format!("--listen=127.0.0.1:{port}");
             let root = format!("--root={}", directory.display());
-            front.run(&program.path(), &["serve", &address, &root, "--export-all", "--log-format=none"])?;
+            // as long as nginx waits: a crowd is to be served, not turned away, however busy the machine is
+            let patience = "--limit=queue-time=600s";
+            let quiet = "--log-format=none";
+            front.run(&program.path(), &["serve", &address, &root, "--export-all", quiet, patience])?;
         } else {
             front.start_backend(&directory.join(name), directory)?;
         }
