@@ -34,6 +34,7 @@ use crate::server::upload_pack::version_asked;
 use source::Source;
 use who::{authorize, identify};
 
+mod place;
 mod source;
 mod who;
 
@@ -150,7 +151,7 @@ pub(super) struct Task {
     takes_gzip: bool,
     /// Where the repository is said to be.
     pub repository: PathBuf,
-    /// The repository as rules name it.
+    /// What the repository is called that is found there: by that rules go.
     name: String,
     /// Whether it is a push, or the beginning of one.
     is_push: bool,
@@ -194,11 +195,10 @@ fn admit(
         user: None,
         address: None,
     };
-    let who = For { address: None, repository: repository(&request.path), is_large: true };
+    let asked_of = place::Place::of(&request.path, root);
+    let who = For { address: None, repository: asked_of.found, is_large: true };
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
-    let repository = who.repository.clone();
-    let name = who.repository.strip_prefix(root).unwrap_or(&who.repository);
-    let name = name.to_string_lossy().into_owned();
+    let (repository, name) = (asked_of.said, asked_of.name);
     let site = site(shared, parts, root);
     Ok(Task { site, request, asked, who, takes_gzip, repository, name, is_push, challenges: Vec::new() })
 }
@@ -223,14 +223,6 @@ fn site(shared: &Shared, parts: &Parts, root: &Path) -> Site {
         hides_from_dumb: !settings.imitates_backend,
         watch: Arc::default(),
     }
-}
-
-/// The directory that requests of one repository have in common.
-fn repository(path: &Path) -> PathBuf {
-    let text = path.to_string_lossy();
-    let ends = ["/info/refs", "/git-upload-pack", "/git-receive-pack"];
-    let found = ends.into_iter().find_map(|end| text.strip_suffix(end));
-    found.map_or_else(|| path.parent().unwrap_or(path).to_owned(), PathBuf::from)
 }
 
 fn text_of(headers: &HeaderMap, name: &HeaderName) -> BString {
@@ -381,13 +373,6 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(takes_gzip(accepted), takes, "{accepted}");
-        }
-    }
-
-    #[test]
-    fn requests_of_one_repository_are_counted_together() {
-        for path in ["/r/a.git/info/refs", "/r/a.git/git-upload-pack", "/r/a.git/HEAD"] {
-            assert_eq!(repository(path.as_ref()), PathBuf::from("/r/a.git"), "{path}");
         }
     }
 }

@@ -92,15 +92,19 @@ impl Repository {
 /// The git directory that a local path given as a URL means: `<path>/.git` (also a `.git` file), `<path>`,
 /// `<path>.git/.git`, `<path>.git`, in git's order; `None` if there is no repository.
 pub fn local_git_dir(path: &Path) -> Option<PathBuf> {
+    local_place(path).map(|(_, git_dir)| git_dir)
+}
+
+/// As [`local_git_dir`], with which of these paths it is, in front.
+pub fn local_place(path: &Path) -> Option<(PathBuf, PathBuf)> {
     // `path/` means `path`
     let path = path.components().as_path();
     let with_suffix = path.with_added_extension("git");
     [path.join(".git"), path.to_owned(), with_suffix.join(".git"), with_suffix].into_iter().find_map(
         |candidate| {
-            if candidate.is_file() {
-                return read_git_file(&candidate).ok().filter(|dir| is_git_dir(dir));
-            }
-            is_git_dir(&candidate).then_some(candidate)
+            let git_dir =
+                if candidate.is_file() { read_git_file(&candidate).ok()? } else { candidate.clone() };
+            is_git_dir(&git_dir).then_some((candidate, git_dir))
         },
     )
 }

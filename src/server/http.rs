@@ -26,6 +26,8 @@ mod body;
 mod files;
 mod route;
 
+pub use route::repository_of;
+
 /// One request, as a CGI program is told of it.
 #[derive(Debug, Clone, Default)]
 pub struct Request {

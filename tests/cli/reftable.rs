@@ -76,6 +76,25 @@ fn a_clone_gets_a_reftable() {
     twin.same("copy");
 }
 
+/// A server may list refs that cannot be there together.
+#[test]
+fn refs_in_each_others_way_are_not_cloned() {
+    if !is_known() {
+        return;
+    }
+    let sandbox = crate::sandbox();
+    let source = sandbox.path("served/project.git");
+    let id = sandbox.git(&source, &["rev-parse", "main"]).line();
+    let packed =
+        format!("# pack-refs with: peeled fully-peeled sorted \n{id} refs/heads/a\n{id} refs/heads/a/b\n");
+    fs::write(source.join("packed-refs"), packed).unwrap();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = format!("file://{}", source.display());
+    let run = twin.run("", &["clone", "--bare", "--ref-format=reftable", &url, "copy.git"]);
+    assert_eq!(run.status, 128);
+    assert!(!twin.ours.join("copy.git").exists());
+}
+
 #[test]
 fn an_empty_repository_and_one_of_sha256_are_cloned() {
     if !is_known() {

@@ -118,6 +118,52 @@ fn rules_say_who_reads_and_writes_what() {
     assert!((0..10_000).any(|_| get(port, REFS).status == 401));
 }
 
+/// A rule about one repository holds however it is called, and for all that is in it.
+#[test]
+fn a_rule_holds_for_every_name_of_a_repository() {
+    let (sandbox, htpasswd, tokens) = sandbox();
+    build::project(&sandbox, &sandbox.path("served/public/secret.git"), Format::Sha1, 3);
+    build::project(&sandbox, &sandbox.path("served/public/work/.git"), Format::Sha1, 3);
+    build::project(&sandbox, &sandbox.path("served/public/open.git"), Format::Sha1, 3);
+    let rules = "[[rule]]\nrepositories=['public/secret.git', 'public/work']\nread=['alice']\n\
+                 [[rule]]\nrepositories=['public/**']\nread=['anybody']\n";
+    std::fs::write(sandbox.path("rules"), rules).unwrap();
+    let file = format!("--rules={}", sandbox.path("rules").display());
+    let server = GitrServe::start(&sandbox, &[&htpasswd, &tokens, &file]);
+    let port = server.process.port;
+    let head = sandbox.git(&sandbox.path("served/public/secret.git"), &["rev-parse", "HEAD"]).line();
+    let object = format!("objects/{}/{}", &head[..2], &head[2..]);
+    let asked = ["info/refs?service=git-upload-pack", "info/refs", "HEAD", "objects/info/packs", &object];
+    for (name, is_secret) in [
+        ("secret.git", true),
+        ("secret", true),
+        ("work", true),
+        ("work/.git", true),
+        ("open.git", false),
+        ("open", false),
+    ] {
+        for what in asked {
+            let path = format!("/public/{name}/{what}");
+            let (nobody, alice) = (get(port, &path).status, as_user(port, &path, &basic("alice:password")));
+            // what is not there, or no part of the protocol, is not there for alice either
+            let is_refused = if is_secret { nobody == 401 } else { [200, 404].contains(&nobody) };
+            assert!(is_refused && [200, 404].contains(&alice), "{path}: {nobody} {alice}");
+            assert!(is_secret || nobody == alice, "{path}: {nobody} {alice}");
+        }
+        let posted = ask(
+            port,
+            &format!(
+                "POST /public/{name}/git-upload-pack HTTP/1.1\nContent-Type: \
+            application/x-git-upload-pack-request\nGit-Protocol: version=2"
+            ),
+            "0014command=ls-refs\n0000",
+        );
+        assert_eq!(posted.status, if is_secret { 401 } else { 200 }, "{name}");
+        let listed = format!("/public/{name}/info/refs?service=git-upload-pack");
+        assert_eq!(as_user(port, &listed, &basic("alice:password")), 200, "{name}");
+    }
+}
+
 #[test]
 fn a_service_may_decide() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

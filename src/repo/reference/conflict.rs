@@ -21,16 +21,22 @@ pub(super) fn among(edits: &[Edit]) -> Result<(), Error> {
 
 /// The names of two edits of which one is a directory of the other. Two of the same name are refused.
 pub(super) fn in_the_way(edits: &[Edit]) -> Result<Option<(&BStr, &BStr)>, Error> {
-    let mut order = HashMap::with_capacity(edits.len());
-    for (index, edit) in edits.iter().enumerate() {
-        if order.insert(edit.name.as_bstr(), index).is_some() {
-            return Err(Error::Reference(format!("multiple updates for ref '{}' not allowed", edit.name)));
+    among_names(edits.iter().map(|edit| edit.name.as_bstr()))
+}
+
+/// As [`in_the_way`], for names alone.
+pub(super) fn among_names<'a>(
+    names: impl ExactSizeIterator<Item = &'a BStr> + Clone,
+) -> Result<Option<(&'a BStr, &'a BStr)>, Error> {
+    let mut order = HashMap::with_capacity(names.len());
+    for (index, name) in names.clone().enumerate() {
+        if order.insert(name, index).is_some() {
+            return Err(Error::Reference(format!("multiple updates for ref '{name}' not allowed")));
         }
     }
-    for (index, edit) in edits.iter().enumerate() {
-        for parent in parents(edit.name.as_ref()) {
+    for (index, name) in names.enumerate() {
+        for parent in parents(name) {
             let Some(other) = order.get(parent) else { continue };
-            let name = edit.name.as_bstr();
             return Ok(Some(if index < *other { (name, parent) } else { (parent, name) }));
         }
     }

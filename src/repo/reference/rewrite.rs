@@ -9,11 +9,12 @@ use gix_hash::ObjectId;
 use gix_lock::acquire::Fail;
 
 use super::conflict::{self, parents};
-use super::files::{Files, is_valid_name};
+use super::files::Files;
 use super::hook::State;
 use super::lock::{lock_error, lock_path, unable_to_lock};
 use super::packed::{self, Entry, Packed};
 use super::transaction::Settings;
+use super::transaction::check::check_names_of_new;
 use crate::repo::{Error, Objects};
 
 /// The file is written in pieces of so many bytes.
@@ -159,11 +160,7 @@ fn peeled(objects: &Objects, id: &ObjectId) -> Option<ObjectId> {
 }
 
 fn check_names(sorted: &[Entry<'_>]) -> Result<(), Error> {
-    for Entry { name, .. } in sorted {
-        if !name.starts_with(b"refs/") || !is_valid_name(name) {
-            return Err(super::bad_name(name));
-        }
-    }
+    check_names_of_new(sorted.iter().map(|entry| entry.name))?;
     for pair in sorted.windows(2) {
         if let [first, second] = pair
             && first.name == second.name

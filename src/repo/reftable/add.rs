@@ -10,7 +10,7 @@ use gix_lock::acquire::Fail;
 use super::record::Record as _;
 use super::stack::{LIST, Stack};
 use super::write::{NewTable, file_name};
-use super::{LogRecord, RefRecord, compact};
+use super::{LogRecord, RefRecord};
 use crate::repo::Error;
 use crate::repo::reference::lock::{lock_error, unable_to_lock};
 
@@ -79,16 +79,15 @@ impl Addition {
         Ok(())
     }
 
-    /// Makes the table count, and the smaller ones one.
-    pub(in crate::repo) fn commit(mut self, settings: &Settings) -> Result<(), Error> {
+    /// Makes the table count; [`super::compact`] is due then.
+    pub(in crate::repo) fn commit(mut self) -> Result<(), Error> {
         let Some(table) = self.table.take() else { return Ok(()) };
         let mut names: Vec<PathBuf> = self.stack.tables.iter().map(|table| table.path().to_owned()).collect();
         names.push(commit_file(table)?);
         let added = names.last().cloned();
         commit_list(self.lock, &names).inspect_err(|_| {
             let _not_named = added.map(std::fs::remove_file);
-        })?;
-        compact::run(&self.stack.directory, self.stack.object_hash, settings)
+        })
     }
 }
 

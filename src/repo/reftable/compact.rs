@@ -15,22 +15,33 @@ use super::{LogRecord, RefRecord, Settings, broken};
 use crate::repo::Error;
 
 /// Merges the newest tables of `directory` if they are small beside the ones before them. Where another process holds a
-/// lock it is left for the next time.
-pub(super) fn run(directory: &Path, object_hash: gix_hash::Kind, settings: &Settings) -> Result<(), Error> {
+/// lock, or something fails, it is left for the next time: the tables are as good as they were, and there are only more.
+pub(in crate::repo) fn compact(directory: &Path, object_hash: gix_hash::Kind, settings: &Settings) {
+    let _left_for_next_time = run(directory, object_hash, settings);
+}
+
+fn run(directory: &Path, object_hash: gix_hash::Kind, settings: &Settings) -> Result<(), Error> {
     let Ok(lock) = lock_list(directory, Duration::ZERO) else { return Ok(()) };
     let stack = Stack::open(directory, object_hash)?;
     let sizes: Vec<usize> = stack.tables.iter().map(Table::len).collect();
-    let first = first_of_merged(&sizes, settings.geometric_factor);
-    let (kept, merged) = stack.tables.split_at_checked(first).unwrap_or((&stack.tables, &[]));
-    if merged.len() < 2 {
+    let due = stack.tables.get(first_of_merged(&sizes, settings.geometric_factor)..).unwrap_or_default();
+    let locks = lock_newest(due);
+    if locks.len() < 2 {
         return Ok(());
     }
-    let Some(locks) = lock_tables(merged) else { return Ok(()) };
+    let first = stack.tables.len() - locks.len();
+    let (kept, merged) = stack.tables.split_at_checked(first).unwrap_or((&stack.tables, &[]));
     // others may add tables meanwhile
     drop(lock);
     let Some((low, high)) = merged.first().zip(merged.last()) else { return Ok(()) };
     let update_indices = (low.min_update_index, high.max_update_index);
-    let bytes = merge(merged, object_hash, settings, update_indices, kept.is_empty())?;
+    let merge = |settings: &Settings| merge(merged, object_hash, settings, update_indices, kept.is_empty());
+    // what fitted into the blocks of before has to fit again
+    let bytes = merge(settings).or_else(|error| {
+        let block_size = merged.iter().map(Table::block_size).max().unwrap_or(0);
+        let is_larger = block_size > settings.block_size;
+        if is_larger { merge(&Settings { block_size, ..settings.clone() }) } else { Err(error) }
+    })?;
     let table = bytes.map(|bytes| write_table(directory, update_indices, &bytes)).transpose()?;
     let Ok(lock) = lock_list(directory, settings.lock_timeout) else { return Ok(()) };
     let now = Stack::open(directory, object_hash)?;
@@ -66,12 +77,13 @@ fn first_of_merged(sizes: &[usize], factor: u64) -> usize {
     first
 }
 
-/// Tells other processes that these tables are being merged; `None` if one of them does so already.
-fn lock_tables(tables: &[Table]) -> Option<Vec<gix_lock::Marker>> {
+/// Tells other processes that these tables are being merged: from the newest on, to the first that another merges, or was
+/// killed while it did.
+fn lock_newest(tables: &[Table]) -> Vec<gix_lock::Marker> {
     let lock = |table: &Table| {
         gix_lock::Marker::acquire_to_hold_resource(table.path(), Fail::Immediately, None, 0).ok()
     };
-    tables.iter().map(lock).collect()
+    tables.iter().rev().map_while(lock).collect()
 }
 
 /// The table of all that `tables` tell. If there are none `is_lowest` below them, what is gone needs no mention.

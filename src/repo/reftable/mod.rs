@@ -17,6 +17,7 @@ use std::path::Path;
 use super::Error;
 
 pub(super) use add::{Addition, Settings};
+pub(super) use compact::compact;
 pub(super) use record::{Log, LogRecord, RefRecord, Value};
 pub(super) use stack::Stack;
 

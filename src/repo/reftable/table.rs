@@ -101,6 +101,11 @@ impl Table {
         self.data.bytes().len()
     }
 
+    /// How long its blocks are, below 2^24; 0 where they have no common length.
+    pub(super) fn block_size(&self) -> u32 {
+        u32::try_from(self.block_size).unwrap_or(0)
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -51,11 +51,12 @@ fn line(number: usize, update_index: u64) -> LogRecord {
     LogRecord { name: name(number), update_index, log: Some(log) }
 }
 
-/// Adds a table of `refs` and `logs` to `directory`.
+/// Adds a table of `refs` and `logs` to `directory`, and makes one of the small ones.
 fn add(directory: &Path, refs: Vec<RefRecord>, logs: Vec<LogRecord>) {
     let mut addition = Addition::begin(directory, gix_hash::Kind::Sha1, &settings()).unwrap();
     addition.write(&settings(), refs, logs).unwrap();
-    addition.commit(&settings()).unwrap();
+    addition.commit().unwrap();
+    compact(directory, gix_hash::Kind::Sha1, &settings());
 }
 
 fn open(directory: &Path) -> Stack {
@@ -93,6 +94,36 @@ fn a_table_of_many_blocks_is_read_whole_and_by_names() {
     assert_eq!(stack.log(name(299).as_ref()).unwrap(), [line(299, 1)]);
     assert_eq!(stack.log(name(300).as_ref()).unwrap(), []);
     assert_eq!(stack.log_names().unwrap().len(), 300);
+}
+
+#[test]
+fn a_lock_that_somebody_left_keeps_only_its_table_from_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    add(path, vec![reference(0, 1)], Vec::new());
+    let list = fs::read_to_string(path.join("tables.list")).unwrap();
+    fs::write(path.join(list.trim()).with_added_extension("lock"), "").unwrap();
+    for number in 1..60 {
+        add(path, vec![reference(number, number as u64 + 1)], Vec::new());
+    }
+    assert!(table_count(path) < 10, "{} tables", table_count(path));
+    assert_eq!(refs(&open(path), "").len(), 60);
+}
+
+#[test]
+fn what_fitted_once_fits_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let long = Log { message: "x".repeat(1_500).into(), ..line(1, 1).log.unwrap() };
+    let mut addition = Addition::begin(path, gix_hash::Kind::Sha1, &settings()).unwrap();
+    let roomy = Settings { block_size: 4096, ..settings() };
+    addition.write(&roomy, Vec::new(), vec![LogRecord { log: Some(long.clone()), ..line(1, 1) }]).unwrap();
+    addition.commit().unwrap();
+    for number in 2..30 {
+        add(path, vec![reference(number, number as u64)], Vec::new());
+    }
+    assert!(table_count(path) < 6, "{} tables", table_count(path));
+    assert_eq!(open(path).log(name(1).as_ref()).unwrap()[0].log, Some(long));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
@@ -58,6 +58,11 @@ impl Route {
             (false, _) => Err(Refusal::Status("400 Bad Request", Vec::new(), String::new())),
         }
     }
+}
+
+/// The directory of the repository that a path asks something of.
+pub fn repository_of(path: &Path) -> Option<&Path> {
+    split(path.as_os_str().as_bytes()).map(|(directory, _)| Path::new(OsStr::from_bytes(directory)))
 }
 
 fn split(path: &[u8]) -> Option<(&[u8], Route)> {

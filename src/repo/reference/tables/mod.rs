@@ -236,7 +236,7 @@ pub(in crate::repo) fn create(
     let (name, value) = ("HEAD".into(), Value::Symbolic(branch.to_owned()));
     let head = RefRecord { name, update_index: addition.update_index(), value };
     addition.write(settings, vec![head], Vec::new())?;
-    addition.commit(settings)
+    addition.commit()
 }
 
 /// The branch that `HEAD` of `git_dir` names, whose hash function is not known yet.

@@ -54,14 +54,18 @@ pub(in crate::repo::reference) fn update(
         return Ok(());
     }
     check::check_names(edits)?;
-    if let Some((first, second)) = conflict::in_the_way(edits)? {
-        return Err(Error::Reference(format!("cannot process '{first}' and '{second}' at the same time")));
-    }
+    refuse_conflict(conflict::in_the_way(edits)?)?;
     let locked = Locked::lock(tables, how, edits)?;
     let (checked, head) = locked.check(settings, edits)?;
     let records = locked.records(settings, &checked, head)?;
     let hook_input = input::of_edits(tables.files.object_hash, edits, head);
     locked.commit(settings, &hook_input, records)
+}
+
+fn refuse_conflict(found: Option<(&BStr, &BStr)>) -> Result<(), Error> {
+    found.map_or(Ok(()), |(first, second)| {
+        Err(Error::Reference(format!("cannot process '{first}' and '{second}' at the same time")))
+    })
 }
 
 /// Adds `refs`, which are new, with the reflogs that git gives them.
@@ -70,6 +74,8 @@ pub(in crate::repo::reference) fn add(
     (settings, how): (&Settings, &reftable::Settings),
     refs: &[NewRef<'_>],
 ) -> Result<(), Error> {
+    check::check_names_of_new(refs.iter().map(|(name, ..)| *name))?;
+    refuse_conflict(conflict::among_names(refs.iter().map(|(name, ..)| *name))?)?;
     let null = tables.files.object_hash.null();
     let directory = tables.files.common_dir.join(DIRECTORY);
     let addition = Addition::begin(&directory, tables.files.object_hash, how)?;
@@ -335,8 +341,13 @@ impl<'a> Locked<'a> {
                 let _refused_anyway = hook.run(State::Aborted, hook_input);
             })?;
         }
-        for (_, addition) in self.additions {
-            addition.commit(self.settings)?;
+        let mut changed = Vec::with_capacity(self.additions.len());
+        for (directory, addition) in self.additions {
+            addition.commit()?;
+            changed.push(directory);
+        }
+        for directory in changed {
+            reftable::compact(&directory, self.tables.files.object_hash, self.settings);
         }
         settings.hook.as_ref().map_or(Ok(()), |hook| hook.run(State::Committed, hook_input))
     }

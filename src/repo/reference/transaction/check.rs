@@ -118,6 +118,18 @@ pub(in crate::repo::reference) fn check_names(edits: &[Edit]) -> Result<(), Erro
     Ok(())
 }
 
+/// Refuses names of new refs that are none, or not below `refs/`.
+pub(in crate::repo::reference) fn check_names_of_new<'a>(
+    names: impl Iterator<Item = &'a BStr>,
+) -> Result<(), Error> {
+    for name in names {
+        if !name.starts_with(b"refs/") || !is_valid_name(name) {
+            return Err(bad_name(name));
+        }
+    }
+    Ok(())
+}
+
 /// Whether the file of the ref is no other file of git's: it is below `refs/`, or spelled like `HEAD`.
 fn is_safe_name(name: &BStr) -> bool {
     name.starts_with(b"refs/") || name.iter().all(|byte| byte.is_ascii_uppercase() || b"_-".contains(byte))
