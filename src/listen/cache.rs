@@ -1,33 +1,29 @@
 //! Answers that are kept for whoever asks the same of a repository that has not changed: packs above all. The first who
 //! asks has it made; whoever comes meanwhile reads along.
 //!
-//! An answer is kept in a file without a name, so that it takes no memory and is gone with the process. What a repository
-//! is at a moment is told by the times of the directories and files that change with it ([`stamp`]); where those are too
-//! young to be told apart from a change that follows at once, nothing is kept.
+//! An answer is kept in a file without a name, so that it takes no memory and is gone with the process. Which
+//! requests are the same is told in `key`.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead as _, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-
-use flate2::read::GzDecoder;
+use std::time::{Duration, Instant};
 
 use super::body::Headers;
 use super::job::Finish;
-use crate::protocol::pktline::{Packet, Reader};
 use crate::server::Watch;
 
-/// Directories below `refs/` that are looked at; a repository with more has its answers made anew each time.
-const DIRECTORIES_MAX: usize = 2_000;
-/// What has changed within this time may change again without a trace.
-const RACY: Duration = Duration::from_millis(50);
-/// Bytes of a request that are compared.
-const REQUEST_LEN_MAX: u64 = 4 << 20;
+pub(super) use key::{Key, key};
+
+mod key;
+
 /// Bytes that are read from a kept answer at once.
 const PIECE_LEN: usize = 65_536;
+/// How long nothing is kept after an answer could not be.
+const PAUSE: Duration = Duration::from_secs(30);
 /// How often one who reads along looks whether its own client is still there.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -39,15 +35,17 @@ pub(super) struct Cache {
     bytes_max: u64,
     age_max: Duration,
     directory: PathBuf,
+    failure: Arc<Failure>,
 }
 
-/// What makes two requests the same: a hash.
-pub(super) type Key = [u8; 32];
+/// When an answer last could not be kept, as on a full disk.
+type Failure = Mutex<Option<Instant>>;
 
 /// One answer.
 #[derive(Debug)]
 pub(super) struct Kept {
     file: File,
+    failure: Arc<Failure>,
     begun: Instant,
     state: Mutex<State>,
     changed: Condvar,
@@ -77,19 +75,27 @@ pub(super) struct Reading(pub Arc<Kept>);
 
 impl Cache {
     pub(super) fn new(bytes_max: u64, age_max: Duration, directory: PathBuf) -> Self {
-        Self { entries: Mutex::default(), bytes_max, age_max, directory }
+        Self { entries: Mutex::default(), bytes_max, age_max, directory, failure: Arc::default() }
     }
 
     /// Finds the answer that is called `key`, or begins one.
+    ///
+    /// # Errors
+    ///
+    /// If there is no room for one, or no file. It can be made without being kept then.
     pub(super) fn find(&self, key: Key, watch: &Arc<Watch>) -> io::Result<Part> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, kept| kept.begun.elapsed() < self.age_max && !kept.is_broken());
-        self.make_room(&mut entries);
+        let has_room = self.make_room(&mut entries) && !self.has_failed();
         if let Some(kept) = entries.get(&key) {
             return Ok(Part::Follow(Reading::new(kept)));
         }
+        if !has_room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let kept = Arc::new(Kept {
             file: tempfile::tempfile_in(&self.directory)?,
+            failure: Arc::clone(&self.failure),
             begun: Instant::now(),
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -99,13 +105,22 @@ impl Cache {
         Ok(Part::Lead(Reading::new(&kept)))
     }
 
-    /// Lets the oldest go, so that those that are left are not too much. Who reads one reads on.
-    fn make_room(&self, entries: &mut HashMap<Key, Arc<Kept>>) {
+    /// Lets the oldest go, so that those that are left are not too much; whether that was enough. Who reads one reads on.
+    /// One in the making stays: it takes its room with or without others who read it.
+    fn make_room(&self, entries: &mut HashMap<Key, Arc<Kept>>) -> bool {
         while entries.values().map(|kept| kept.lock().length).sum::<u64>() > self.bytes_max {
-            let oldest = entries.iter().min_by_key(|(_, kept)| kept.begun).map(|(key, _)| *key);
-            let Some(oldest) = oldest else { return };
+            let whole = entries.iter().filter(|(_, kept)| kept.lock().end.is_some());
+            let oldest = whole.min_by_key(|(_, kept)| kept.begun).map(|(key, _)| *key);
+            let Some(oldest) = oldest else { return false };
             entries.remove(&oldest);
         }
+        true
+    }
+
+    /// Whether nothing can be kept for now.
+    fn has_failed(&self) -> bool {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.is_some_and(|failure| failure.elapsed() < PAUSE)
     }
 }
 
@@ -127,7 +142,9 @@ impl Kept {
     }
 
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
-        (&self.file).write_all(bytes)?;
+        (&self.file).write_all(bytes).inspect_err(|_| {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        })?;
         self.lock().length += bytes.len() as u64;
         self.changed.notify_all();
         Ok(())
@@ -196,151 +213,9 @@ impl Drop for Reading {
     }
 }
 
-/// What makes a request for a pack or a list the same as another: what it asks of which repository in which state. `None`
-/// if that cannot be told.
-pub(super) fn key(git_dir: &Path, needs_export: bool, version: &str, request: &[u8]) -> Option<Key> {
-    let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha256);
-    hasher.update(git_dir.as_os_str().as_encoded_bytes());
-    hasher.update(b"\0");
-    hasher.update(version.as_bytes());
-    hasher.update(b"\0");
-    hasher.update(&stamp(git_dir, needs_export, SystemTime::now().checked_sub(RACY)?)?);
-    hasher.update(b"\0");
-    hasher.update(&plain(request)?);
-    hasher.try_finalize().ok()?.as_slice().try_into().ok()
-}
-
-/// A request without what does not matter for its answer: who asks.
-fn plain(request: &[u8]) -> Option<Vec<u8>> {
-    let mut inflated = Vec::new();
-    let bytes = if request.starts_with(&[0x1f, 0x8b]) {
-        GzDecoder::new(request).take(REQUEST_LEN_MAX).read_to_end(&mut inflated).ok()?;
-        inflated.as_slice()
-    } else {
-        request
-    };
-    let mut rest = bytes;
-    let mut kept = Vec::new();
-    while !rest.fill_buf().ok()?.is_empty() {
-        let packet = match Reader::new(&mut rest).read().ok()? {
-            Packet::Data(data) if data.starts_with(b"agent=") || data.starts_with(b"session-id=") => continue,
-            Packet::Data(data) => data.to_vec(),
-            Packet::Flush => b"0000".to_vec(),
-            Packet::Delimiter => b"0001".to_vec(),
-            Packet::ResponseEnd => return None,
-        };
-        kept.extend_from_slice(&packet.len().to_le_bytes());
-        kept.extend_from_slice(&packet);
-    }
-    Some(kept)
-}
-
-/// The files and directories that change with what a repository answers, besides those below `refs`.
-const WATCHED: [&str; 8] = [
-    "HEAD",
-    "config",
-    "packed-refs",
-    "reftable/tables.list",
-    "shallow",
-    "objects",
-    "objects/pack",
-    "objects/info/alternates",
-];
-
-/// What a repository is at this moment: where its refs, packs and configuration stand. `None` if it has just changed, is not
-/// to be served, or has too many directories. Nothing may have changed since `newest_allowed`.
-fn stamp(git_dir: &Path, needs_export: bool, newest_allowed: SystemTime) -> Option<Vec<u8>> {
-    let mut stamp = Vec::new();
-    let mut add = |data: &Metadata| {
-        for number in [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()] {
-            stamp.extend_from_slice(&number.to_le_bytes());
-        }
-        stamp.extend_from_slice(&data.ino().to_le_bytes());
-        stamp.extend_from_slice(&data.len().to_le_bytes());
-        data.modified().is_ok_and(|time| time < newest_allowed)
-    };
-    if needs_export && !git_dir.join("git-daemon-export-ok").exists() {
-        return None;
-    }
-    if git_dir.join("commondir").exists() {
-        return None;
-    }
-    for name in WATCHED {
-        match fs::metadata(git_dir.join(name)) {
-            Ok(data) if !add(&data) => return None,
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(_) => return None,
-        }
-    }
-    let mut ahead = vec![git_dir.join("refs")];
-    let mut count = 0;
-    while let Some(directory) = ahead.pop() {
-        count += 1;
-        if count > DIRECTORIES_MAX || !add(&fs::metadata(&directory).ok()?) {
-            return None;
-        }
-        for entry in fs::read_dir(&directory).ok()? {
-            let entry = entry.ok()?;
-            if entry.file_type().ok()?.is_dir() {
-                ahead.push(entry.path());
-            }
-        }
-    }
-    Some(stamp)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn repository() -> tempfile::TempDir {
-        let directory = tempfile::tempdir().unwrap();
-        fs::create_dir_all(directory.path().join("refs/heads/a")).unwrap();
-        fs::create_dir_all(directory.path().join("objects/pack")).unwrap();
-        for name in ["HEAD", "config", "refs/heads/a/b"] {
-            fs::write(directory.path().join(name), "x").unwrap();
-        }
-        for name in ["refs/heads/a", "refs/heads", "refs", "objects/pack", "objects", "HEAD", "config"] {
-            age(&directory.path().join(name));
-        }
-        directory
-    }
-
-    /// When everything happened that is not to count as new.
-    const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
-
-    /// Later than that, and long before the test runs.
-    fn later() -> SystemTime {
-        LONG_AGO + Duration::from_hours(1)
-    }
-
-    fn age(path: &Path) {
-        File::open(path).unwrap().set_modified(LONG_AGO).unwrap();
-    }
-
-    #[test]
-    fn a_change_of_the_repository_is_seen() {
-        let directory = repository();
-        let git_dir = directory.path();
-        let before = stamp(git_dir, false, later()).unwrap();
-        assert_eq!(stamp(git_dir, false, later()).unwrap(), before);
-        assert_eq!(stamp(git_dir, true, later()), None, "it is not exported");
-        fs::write(git_dir.join("refs/heads/a/new"), "x").unwrap();
-        assert_eq!(stamp(git_dir, false, later()), None, "too young to be told from what follows");
-        age(&git_dir.join("refs/heads/a"));
-        assert_ne!(stamp(git_dir, false, later()).unwrap(), before);
-    }
-
-    #[test]
-    fn who_asks_does_not_matter() {
-        let one = b"0012command=fetch\n0012agent=git/1.2\n0001000awant \n0000";
-        let other = b"0012command=fetch\n0012agent=git/9.9\n0001000awant \n0000";
-        assert_eq!(plain(one), plain(other));
-        assert_ne!(plain(one), plain(&one[..12]));
-        assert_ne!(plain(b"0008want0000"), plain(b"0008want0001"));
-        assert_eq!(plain(b"zzzz"), None);
-    }
 
     #[test]
     fn who_comes_later_reads_along() {
@@ -363,6 +238,22 @@ mod tests {
         assert!(!watch.is_stopped(), "somebody reads");
         kept.end(Finish::Whole);
         assert_eq!(follower.next(9, &own).unwrap(), (Vec::new(), Some(Finish::Whole)));
+    }
+
+    #[test]
+    fn where_there_is_no_room_nothing_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(3, Duration::from_mins(1), directory.path().to_owned());
+        let Part::Lead(lead) = cache.find([1; 32], &Arc::default()).unwrap() else {
+            panic!("nobody was here before")
+        };
+        lead.0.append(b"four").unwrap();
+        assert!(cache.find([2; 32], &Arc::default()).is_err(), "one that is too long is in the making");
+        assert!(matches!(cache.find([1; 32], &Arc::default()), Ok(Part::Follow(_))));
+        lead.0.end(Finish::Whole);
+        assert!(matches!(cache.find([2; 32], &Arc::default()), Ok(Part::Lead(_))));
+        *lead.0.failure.lock().unwrap() = Some(Instant::now());
+        assert!(cache.find([3; 32], &Arc::default()).is_err(), "the disk is full");
     }
 
     #[test]
