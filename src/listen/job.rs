@@ -2,6 +2,7 @@
 
 use std::io::{self, BufRead, BufReader, Cursor};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
@@ -29,6 +30,9 @@ pub(super) const NOT_HERE: &str = "there is no such repository here";
 pub(super) const TOO_SLOW: &str = "the request comes too slowly";
 /// And one whose request is too long.
 pub(super) const TOO_LONG: &str = "the request is longer than is served here";
+
+/// Work that takes so long may have taken much memory. To give it back takes about a millisecond.
+const LONG: Duration = Duration::from_millis(100);
 
 /// How an answer ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,12 +86,21 @@ impl Job {
         let slot = makes_pack.then(|| Arc::new(shared.slots.slot(&watch)));
         outlet.slot.clone_from(&slot);
         let mut input = BufReader::with_capacity(65_536, Inlet::new(input, slot));
+        let begun = Instant::now();
         let (finish, ending, reason) = serve(shared, &task, &mut input, &mut outlet);
+        give_back_after(begun);
         outlet.copying.take_if(|_| ending != Ending::Done);
         report.set(ending, reason);
         // if nobody is there any more, that is known already
         let _sent_or_gone = outlet.finish(finish);
         drop(place);
+    }
+}
+
+/// Gives back what long work has left in the allocator, which keeps it for each thread that had it.
+fn give_back_after(begun: Instant) {
+    if begun.elapsed() >= LONG {
+        server::give_back();
     }
 }
 
@@ -170,7 +183,9 @@ impl Maker {
             let slot = self.makes_pack.then(|| Arc::new(shared.slots.slot(&watch)));
             let mut outlet = Outlet::keep(Arc::clone(&self.kept));
             outlet.slot = slot;
+            let begun = Instant::now();
             let (finish, ..) = serve(&shared, &self.task, &mut Cursor::new(self.body), &mut outlet);
+            give_back_after(begun);
             // what cannot be kept is cut
             let _kept = outlet.finish(finish);
             drop(ended);

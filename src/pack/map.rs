@@ -41,7 +41,7 @@ pub(crate) fn let_go(pack: &gix_pack::data::File) {
 
 /// Gives memory back to the system that the allocator holds and nobody uses: what is left between small objects that stay,
 /// which it would keep. Takes about a millisecond.
-pub(super) fn give_back() {
+pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         unsafe extern "C" {

@@ -21,6 +21,7 @@ mod server_info;
 pub mod upload_pack;
 pub mod watch;
 
+pub(crate) use crate::pack::map::give_back;
 pub use receive_pack::ReceivePack;
 pub use refs::Served;
 pub use upload_pack::UploadPack;

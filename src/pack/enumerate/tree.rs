@@ -58,7 +58,8 @@ fn mode(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let mut rest = bytes;
     loop {
         match rest.split_off_first()? {
-            b' ' if mode > 0 => return Some((mode, rest)),
+            // as in git, nothing but zeros is a mode too
+            b' ' if rest.len() + 1 < bytes.len() => return Some((mode, rest)),
             digit @ b'0'..=b'7' => mode = mode.checked_mul(8)? | u32::from(digit - b'0'),
             _ => return None,
         }
@@ -84,11 +85,11 @@ mod tests {
 
     #[test]
     fn modes_tell_trees_from_files_and_submodules() {
-        let modes = ["40000 a", "040000 b", "100644 c", "100755 d", "120000 e", "160000 f"];
+        let modes = ["40000 a", "040000 b", "100644 c", "100755 d", "120000 e", "160000 f", "0 g"];
         let content: Vec<u8> = modes.iter().zip(1..).flat_map(|(mode, id)| entry(mode, id)).collect();
         let kinds: Vec<_> = read(&content).unwrap().into_iter().map(|(kind, ..)| kind).collect();
         let (tree, blob) = (EntryKind::Tree, EntryKind::Blob);
-        assert_eq!(kinds, [tree, tree, blob, blob, blob, EntryKind::Submodule]);
+        assert_eq!(kinds, [tree, tree, blob, blob, blob, EntryKind::Submodule, blob]);
     }
 
     #[test]
