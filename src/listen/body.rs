@@ -144,6 +144,13 @@ enum Sink {
     Kept(Arc<Kept>),
 }
 
+impl Sink {
+    /// Whether whoever sends more has to wait.
+    fn is_full(&self) -> bool {
+        matches!(self, Self::Client(_, pieces) if pieces.capacity() == 0)
+    }
+}
+
 impl Outlet {
     /// An answer to one client.
     pub(super) fn new(
@@ -320,6 +327,8 @@ impl Write for Outlet {
         if self.watch.is_stopped() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if self.buffer.is_empty() { Ok(()) } else { self.push() }
+        // Nobody waits to tell of progress, who may have memory and a slot meanwhile: it goes with what follows.
+        let waits = self.head.is_none() && self.sink.is_full();
+        if self.buffer.is_empty() || waits { Ok(()) } else { self.push() }
     }
 }

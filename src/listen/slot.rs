@@ -1,7 +1,8 @@
-//! Slots for packs: of the requests that are worked on, so many compute at a time.
+//! Slots for packs: of the requests that are worked on, so many compute at a time. Who was at work and goes on, since its
+//! client has taken what there was, goes before those who have not begun: it has memory until it is done.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::server::Watch;
@@ -9,8 +10,15 @@ use crate::server::Watch;
 /// Slots for those who compute.
 #[derive(Debug)]
 pub(super) struct Slots {
-    free: Mutex<usize>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    free: usize,
+    /// Those who were at work and wait to go on.
+    going_on: usize,
 }
 
 /// One slot: held while there is work, free while its holder waits for a client.
@@ -26,14 +34,18 @@ const LOOK: Duration = Duration::from_millis(200);
 
 impl Slots {
     pub(super) fn new(count: usize) -> Self {
-        Self { free: Mutex::new(count), changed: Condvar::new() }
+        Self { state: Mutex::new(State { free: count, going_on: 0 }), changed: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a slot; there is none for work that was stopped.
     pub(super) fn slot(self: &Arc<Self>, watch: &Arc<Watch>) -> Slot {
         let slot =
             Slot { slots: Arc::clone(self), is_held: AtomicBool::new(false), watch: Arc::clone(watch) };
-        slot.take();
+        slot.take(|state| state.free > 0 && state.going_on == 0);
         slot
     }
 }
@@ -43,27 +55,31 @@ impl Slot {
     pub(super) fn without<T>(&self, wait: impl FnOnce() -> T) -> T {
         self.give();
         let done = wait();
-        self.take();
+        self.slots.lock().going_on += 1;
+        self.take(|state| state.free > 0);
+        self.slots.lock().going_on -= 1;
+        self.slots.changed.notify_all();
         done
     }
 
-    fn take(&self) {
-        let mut free = self.slots.free.lock().unwrap_or_else(PoisonError::into_inner);
-        while *free == 0 {
+    /// Waits until the slot `may_be_had`; there is none for work that was stopped.
+    fn take(&self, may_be_had: impl Fn(&State) -> bool) {
+        let mut state = self.slots.lock();
+        while !may_be_had(&state) {
             if self.watch.is_stopped() {
                 return;
             }
-            let waited = self.slots.changed.wait_timeout(free, LOOK);
-            free = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let waited = self.slots.changed.wait_timeout(state, LOOK);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        *free -= 1;
+        state.free -= 1;
         self.is_held.store(true, Ordering::SeqCst);
     }
 
     fn give(&self) {
         if self.is_held.swap(false, Ordering::SeqCst) {
-            *self.slots.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-            self.slots.changed.notify_one();
+            self.slots.lock().free += 1;
+            self.slots.changed.notify_all();
         }
     }
 }
@@ -76,6 +92,8 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
@@ -88,6 +106,35 @@ mod tests {
         // none is to be had, and nobody waits for it
         drop(slots.slot(&watch));
         drop(slot);
-        assert_eq!(*slots.free.lock().unwrap(), 1);
+        assert_eq!(slots.lock().free, 1);
+    }
+
+    #[test]
+    fn who_goes_on_goes_before_who_begins() {
+        let slots = Arc::new(Slots::new(1));
+        let order = Mutex::new(Vec::new());
+        let (client, taken) = mpsc::channel::<()>();
+        let old = slots.slot(&Arc::default());
+        std::thread::scope(|scope| {
+            let (slots, order) = (&slots, &order);
+            let going_on = scope.spawn(move || {
+                old.without(|| taken.recv().unwrap());
+                order.lock().unwrap().push("goes on");
+                drop(old);
+            });
+            // the one that has it while the client takes its time
+            let other = slots.slot(&Arc::default());
+            client.send(()).unwrap();
+            while slots.lock().going_on == 0 {
+                std::thread::yield_now();
+            }
+            scope.spawn(move || {
+                let _slot = slots.slot(&Arc::default());
+                order.lock().unwrap().push("begins");
+            });
+            drop(other);
+            going_on.join().unwrap();
+        });
+        assert_eq!(*order.lock().unwrap(), ["goes on", "begins"]);
     }
 }

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use super::super::Error;
 use super::super::meter::Meter;
 use super::super::source::Source;
+use super::super::{Error, map};
 use super::Settings;
 use super::deflate::Deflater;
 use super::list::{Form, List, NONE};
@@ -43,6 +43,9 @@ pub(super) struct Found {
     /// Its zlib stream, unless there was no room for it: then the delta is made again when it is written.
     pub deflated: Option<Box<[u8]>>,
 }
+
+/// Objects whose search has taken memory that is worth giving back.
+const LARGE: usize = 1_000;
 
 /// Searches for deltas; gives those found in the order of their targets. Reports the phase `Compressing objects` if there
 /// is anything to search.
@@ -84,6 +87,10 @@ pub(super) fn search(
     let mut meter = Meter::new(progress, "Compressing objects", targets as u64);
     let mut found = work.run(threads, &mut meter)?;
     meter.end(targets as u64, 0)?;
+    if targets > LARGE {
+        // the windows were large, and it may take long until all is written
+        map::give_back();
+    }
     found.sort_unstable_by_key(|found| found.target);
     Ok(found)
 }
