@@ -12,6 +12,8 @@ use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind, TagRefIter, commit, tag};
 
 pub(super) use starts::Starts;
+#[cfg(test)]
+pub(super) use starts::tests::tree as sample_tree;
 
 use super::Links;
 use super::delta::Copied;

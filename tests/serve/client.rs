@@ -70,14 +70,6 @@ impl Client {
         Some(answer)
     }
 
-    /// Whether something of an answer has come.
-    pub fn hears_something(&self) -> bool {
-        self.0.set_nonblocking(true).unwrap();
-        let heard = self.0.peek(&mut [0]);
-        self.0.set_nonblocking(false).unwrap();
-        matches!(heard, Ok(1..))
-    }
-
     /// Whether the server has closed the connection, or does so now.
     pub fn is_closed(&mut self) -> bool {
         !matches!(self.0.read(&mut [0]), Ok(1..))

@@ -95,21 +95,10 @@ mod tests {
 
     use super::*;
     use crate::pack::delta::{Copied, Index, apply, create};
-    use crate::pack::enumerate::tree;
+    use crate::pack::enumerate::tree::next_entry;
+    use crate::pack::links::sample_tree as tree;
 
     const LEN: usize = 20;
-
-    /// A tree with an entry for each of `names`: the length of a name, and the byte its id consists of.
-    fn tree(names: &[(usize, u8)]) -> Vec<u8> {
-        let mut content = Vec::new();
-        for (len, byte) in names {
-            content.extend(if byte % 5 == 0 { &b"40000 "[..] } else { b"100644 " });
-            content.extend(vec![b'a' + byte % 26; *len]);
-            content.push(0);
-            content.extend([*byte; LEN]);
-        }
-        content
-    }
 
     fn starts_of(content: &[u8]) -> Option<Starts> {
         let mut starts = Starts::default();
@@ -122,7 +111,7 @@ mod tests {
         let (mut found, mut rest) = (Vec::new(), content);
         while !rest.is_empty() {
             let before = rest;
-            tree::next_entry(&mut rest, LEN).unwrap();
+            next_entry(&mut rest, LEN).unwrap();
             found.push((content.len() - before.len(), &before[..before.len() - rest.len()]));
         }
         found

@@ -166,7 +166,7 @@ impl Starts {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::pack) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -175,7 +175,7 @@ mod tests {
     const LEN: usize = 20;
 
     /// A tree with an entry for each of `names`: the length of a name, and the byte its id consists of.
-    fn tree(names: &[(usize, u8)]) -> Vec<u8> {
+    pub fn tree(names: &[(usize, u8)]) -> Vec<u8> {
         let mut content = Vec::new();
         for (len, byte) in names {
             content.extend(if byte % 5 == 0 { &b"40000 "[..] } else { b"100644 " });
