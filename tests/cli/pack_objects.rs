@@ -1,6 +1,8 @@
 //! `pack-objects`: what is packed, words and exit codes, compared with C git's.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use bstr::ByteSlice;
 
@@ -168,6 +170,33 @@ fn a_pack_goes_to_standard_output() {
         });
         assert!(sizes[0] <= sizes[1] * 103 / 100, "{sizes:?} with {arguments:?}");
     }
+}
+
+/// Bytes of a file that nothing makes smaller, and how much memory may be in use while it is copied out of a pack, mapped
+/// pages included, in kilobytes.
+const LARGE_LEN: usize = 96 << 20;
+const COPYING_MAX_KB: u64 = 88 << 10;
+
+#[test]
+fn a_large_entry_is_copied_piece_by_piece() {
+    let sandbox = Sandbox::new();
+    let place = sandbox.path("large.git");
+    build::empty(&sandbox, &place, Format::Sha1);
+    sandbox.git(&place, &["config", "core.compression", "0"]).success();
+    build::Stream::new().commit("main", 0).file("large", build::noise(LARGE_LEN)).import(&sandbox, &place);
+    sandbox.git(&place, &["repack", "-q", "-a", "-d", "--write-bitmap-index"]).success();
+    let mut command = sandbox.command(gitr_program());
+    command.args(["pack-objects", "--all", "--stdout", "-q"]).current_dir(&place);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut pack = child.stdout.take().unwrap();
+    // with more to come than a pipe takes, so that it waits with nearly all of it done
+    std::io::copy(&mut (&mut pack).take(LARGE_LEN as u64 - (1 << 20)), &mut std::io::sink()).unwrap();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix(" kB")).unwrap();
+    let rest = std::io::copy(&mut pack, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success() && rest > 1 << 20);
+    let peak: u64 = peak.trim().parse().unwrap();
+    assert!(peak < COPYING_MAX_KB, "{peak} kB");
 }
 
 #[test]

@@ -95,7 +95,10 @@ impl Copy<'_, '_, '_> {
                 let offset = self.at();
                 self.stream.begin()?;
                 self.stream.write_header(Header { content, size: header.size });
-                self.stream.write(bytes.get(len..).unwrap_or_default())?;
+                for piece in bytes.get(len..).unwrap_or_default().chunks(PIECE_LEN) {
+                    self.stream.write(piece)?;
+                    entries.were_read(piece.len());
+                }
                 self.note_entry(place, offset);
                 return Ok(());
             }
@@ -155,6 +158,8 @@ impl Copy<'_, '_, '_> {
         let done = u64::from(self.copied.objects);
         for piece in self.entries.bytes(run).unwrap_or_default().chunks(PIECE_LEN) {
             self.stream.put(piece)?;
+            // of a large entry what was looked at first has been let go
+            self.entries.were_read(piece.len());
             self.meter.update(done, self.stream.bytes)?;
         }
         Ok(())
@@ -164,8 +169,8 @@ impl Copy<'_, '_, '_> {
         let mut crc32 = crc32fast::Hasher::new();
         for piece in bytes.chunks(PIECE_LEN) {
             crc32.update(piece);
+            self.entries.were_read(piece.len());
         }
-        self.entries.were_read(bytes.len());
         crc32.finalize()
     }
 
