@@ -45,6 +45,7 @@ pub mod protocol;
 pub mod remote;
 pub mod repo;
 pub mod server;
+pub mod storage;
 pub mod telemetry;
 mod text;
 pub mod transport;

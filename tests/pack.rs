@@ -90,6 +90,7 @@ impl Repo {
 
     fn options(&self) -> Options<'static> {
         Options {
+            storage: gitr::storage::Storage::default(),
             objects: self.objects(),
             object_hash: self.hash,
             bases: None,

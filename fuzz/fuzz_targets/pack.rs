@@ -21,6 +21,7 @@ fuzz_target!(|data: &[u8]| {
     pack.extend_from_slice(checksum.finish().as_slice());
     let options = Options {
         objects: directory(),
+        storage: gitr::storage::Storage::default(),
         object_hash: hash,
         bases: None,
         unpack_limit: 0,

@@ -16,6 +16,7 @@ use crate::protocol::bundle::Header;
 use crate::remote::Error;
 use crate::remote::bundle::{Bundled, Unbundling, check_prerequisites, unbundle};
 use crate::repo::{LockFile, Repository};
+use crate::storage::Storage;
 
 /// How each subcommand is called.
 const SYNOPSIS: [&str; 5] = [
@@ -120,7 +121,7 @@ fn create(arguments: &[OsString], context: &Context) -> Result<u8, CommandError>
         return Ok(0);
     }
     let path = Path::new(file);
-    let lock = LockFile::hold(path)?;
+    let lock = LockFile::hold(path, Storage::default())?;
     let bundled = bundled(&repo, &revisions, version, &mut meters)?;
     let mut out = BufWriter::new(lock);
     written(bundled.write(&repo, &mut out, &mut meters))?;

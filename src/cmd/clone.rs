@@ -7,7 +7,7 @@ use bstr::{BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
 use super::transfer::{bytes, check_credentials};
-use super::{CommandError, Context, Show, signal, ui};
+use super::{CommandError, Context, Show, signal, ui, warn_of_storage};
 use crate::remote::Error;
 use crate::remote::clone::{Clone, Destination, Options, guess_directory};
 use crate::repo::Config;
@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let show = Show::new(parsed.values.verbose, parsed.values.quiet, parsed.choice("progress"));
     let config = context.config()?;
     config.check_core()?;
+    warn_of_storage(&config);
     let mut options = options(&parsed, &context, &config, show)?;
     check_revision(&options)?;
     let is_bare = options.bare || options.mirror;

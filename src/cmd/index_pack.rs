@@ -96,7 +96,7 @@ impl Job {
                 verify::run(&examined, verify, &placement, self.pack_path())?;
                 return Ok(0);
             }
-            examined.write(&placement)?;
+            examined.write(&placement, self.place.config().storage()?)?;
             (examined.pack_id(), examined.links())
         };
         let word = match (self.arguments.stdin, placement.made_keep.get()) {
@@ -155,6 +155,7 @@ impl Job {
         let objects = self.objects.as_ref().map(|objects| objects as &dyn Bases);
         Ok(pack::Options {
             objects: self.place.repository().map(|repo| repo.objects_dir.clone()).unwrap_or_default(),
+            storage: self.place.config().storage()?,
             object_hash: self.hash,
             bases: if arguments.fix_thin { objects } else { known.map(|known| known as &dyn Bases) },
             unpack_limit: 0,

@@ -184,6 +184,7 @@ impl Context {
             overrides: self.overrides.clone(),
         };
         let mut repo = Repository::discover(&discovery, &self.env)?;
+        warn_of_storage(&repo.config);
         self.fetch_lazily(&mut repo)?;
         Ok(repo)
     }
@@ -278,5 +279,12 @@ fn key_and_value(text: &[u8]) -> (BString, Option<BString>) {
     match text.split_once_str("=") {
         Some((key, value)) => (key.into(), Some(value.into())),
         None => (text.into(), None),
+    }
+}
+
+/// Says what git warns of in values that tell how files are stored.
+pub(crate) fn warn_of_storage(config: &Config) {
+    for warning in config.storage_warnings() {
+        ui::message("warning", warning.as_bytes().as_bstr());
     }
 }

@@ -98,7 +98,8 @@ impl Job<'_> {
             Goal::Files(base) => {
                 let placement = self.placement()?;
                 let base = Path::new(base);
-                let produced = produce_files(&self.objects, found, settings, (base, placement), progress)?;
+                let files = (base, placement, self.repo.storage);
+                let produced = produce_files(&self.objects, found, settings, files, progress)?;
                 ui::out(produced.pack_id.to_string().as_bytes())?;
             }
         }

@@ -14,6 +14,7 @@ use super::receive::{Known, check_links, check_unique, look_through};
 use super::table::{Entry, NONE, Table};
 use super::{Error, Links, Options, map, store};
 use crate::progress::Progress;
+use crate::storage::Storage;
 
 /// Looks through the pack in the file at `path`, which stays as it is, and is read by nobody who shortens it.
 ///
@@ -88,9 +89,9 @@ impl Examined<'_> {
         objects.collect()
     }
 
-    /// Writes the index, and what else `placement` asks for; both names must be told there.
-    pub fn write(&self, placement: &Placement) -> Result<(), Error> {
-        store::store_indices(&self.0.sorted_items(), &self.0.pack_id, placement)
+    /// Writes the index, and what else `placement` asks for, as `storage` says; both names must be told there.
+    pub fn write(&self, placement: &Placement, storage: Storage) -> Result<(), Error> {
+        store::store_indices(&self.0.sorted_items(), &self.0.pack_id, (placement, storage))
     }
 
     /// Whether the `.idx` file at `path` is the one that belongs to the pack.

@@ -13,6 +13,7 @@ use super::Error;
 use super::hash::ObjectHasher;
 use super::receive::BIG_FILE_THRESHOLD;
 use super::temporary::Temporary;
+use crate::storage::{Component, Storage};
 
 /// An object being written; it has no name before [`finish`](Self::finish).
 pub(super) struct LooseWriter {
@@ -25,12 +26,17 @@ pub(super) struct LooseWriter {
 
 impl LooseWriter {
     /// Begins the object `id` of `kind` with `size` bytes below `objects`; `None` if it is there already.
-    pub fn create(objects: &Path, id: &oid, kind: Kind, size: u64) -> Result<Option<Self>, Error> {
+    pub fn create(
+        (objects, storage): (&Path, Storage),
+        id: &oid,
+        kind: Kind,
+        size: u64,
+    ) -> Result<Option<Self>, Error> {
         let path = path_of(objects, id);
         if path.exists() {
             return Ok(None);
         }
-        let file = Temporary::create(path.parent().unwrap_or(objects), "tmp_obj_")?;
+        let file = Temporary::create(path.parent().unwrap_or(objects), "tmp_obj_", storage)?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
         let header = encoder.write_all(&gix_object::encode::loose_header(kind, size));
         header.map_err(|source| file.error(source))?;
@@ -52,12 +58,11 @@ impl LooseWriter {
         if self.hasher.finish() != Ok(self.id) {
             return Ok(false);
         }
+        self.file.sync(Component::LooseObject)?;
         self.file.persist(&self.path).map(|()| true)
     }
 
     /// Gives the file its name, now that the content is complete and of the id it is to have.
-    ///
-    /// It is not synchronised to disk: C git does not do so either unless `core.fsync` asks for it.
     pub fn finish(self) -> Result<(), Error> {
         let id = self.id;
         if self.finish_if_right()? {
@@ -75,20 +80,20 @@ impl LooseWriter {
     }
 }
 
-/// Writes `content` as a loose object of `kind` below `objects`, and gives its id.
+/// Writes `content` as a loose object of `kind` below `objects`, stored as `storage` says, and gives its id.
 ///
 /// # Errors
 ///
 /// If it cannot be hashed or written; nothing is left behind then.
 pub fn write_loose(
-    objects: &Path,
+    (objects, storage): (&Path, Storage),
     object_hash: gix_hash::Kind,
     kind: Kind,
     content: &[u8],
 ) -> Result<ObjectId, Error> {
     let hashed = gix_object::compute_hash(object_hash, kind, content);
     let id = hashed.map_err(|error| Error::BadPack(error.to_string()))?;
-    if let Some(mut writer) = LooseWriter::create(objects, &id, kind, content.len() as u64)? {
+    if let Some(mut writer) = LooseWriter::create((objects, storage), &id, kind, content.len() as u64)? {
         writer.write(content)?;
         writer.finish()?;
     }
@@ -125,13 +130,19 @@ pub enum Arrival {
 /// # Errors
 ///
 /// [`Error::Write`] where the disk fails. What fails while `input` is read is [`Arrival::Corrupt`].
-pub fn receive_loose(input: &mut dyn BufRead, objects: &Path, id: &oid) -> Result<Arrival, Error> {
+pub fn receive_loose(
+    input: &mut dyn BufRead,
+    (objects, storage): (&Path, Storage),
+    id: &oid,
+) -> Result<Arrival, Error> {
     let mut inflated = BufReader::with_capacity(PIECE_LEN, ZlibDecoder::new(input));
     let Some((kind, size)) = read_header(&mut inflated) else { return Ok(Arrival::Corrupt) };
     if size > BIG_FILE_THRESHOLD && kind != Kind::Blob {
         return Ok(Arrival::Corrupt);
     }
-    let Some(mut writer) = LooseWriter::create(objects, id, kind, size)? else { return Ok(Arrival::Stored) };
+    let Some(mut writer) = LooseWriter::create((objects, storage), id, kind, size)? else {
+        return Ok(Arrival::Stored);
+    };
     let mut piece = vec![0; PIECE_LEN];
     let mut left = size;
     loop {
@@ -168,7 +179,7 @@ mod tests {
         let objects = tempfile::tempdir().unwrap();
         let id = super::super::hash::object_id(gix_hash::Kind::Sha1, Kind::Blob, content).unwrap();
         let mut input = BufReader::new(file);
-        let arrival = receive_loose(&mut input, objects.path(), &id).unwrap();
+        let arrival = receive_loose(&mut input, (objects.path(), Storage::default()), &id).unwrap();
         let files = |directory: std::fs::DirEntry| std::fs::read_dir(directory.path()).unwrap().count();
         let count = std::fs::read_dir(objects.path()).unwrap().map(|entry| files(entry.unwrap())).sum();
         (arrival, count)

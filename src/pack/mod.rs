@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use bstr::BString;
 use gix_hash::{ObjectId, oid};
 
+use crate::storage::Storage;
+
 pub mod bitmap;
 mod collision;
 mod complete;
@@ -106,6 +108,8 @@ impl Bases for Comparable<'_> {
 pub struct Options<'a> {
     /// The `objects` directory that takes the pack or the loose objects.
     pub objects: PathBuf,
+    /// How the files in it are stored.
+    pub storage: Storage,
     /// The hash function of the repository.
     pub object_hash: gix_hash::Kind,
     /// Where bases that are not in the pack come from, and objects that those in it may collide with. `None` if the pack

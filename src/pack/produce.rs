@@ -34,6 +34,7 @@ use super::source::Source;
 use super::store::store_produced;
 use super::temporary::Temporary;
 use crate::progress::{Event, Progress};
+use crate::storage::Storage;
 
 mod copy;
 mod deflate;
@@ -132,10 +133,10 @@ pub fn produce_files(
     source: &dyn Source,
     objects: Enumerated,
     settings: &Settings,
-    (base, placement): (&Path, Placement),
+    (base, placement, storage): (&Path, Placement, Storage),
     progress: &mut dyn Progress,
 ) -> Result<Produced, Error> {
-    let temporary = Temporary::create(&directory_of(base), "tmp_pack_")?;
+    let temporary = Temporary::create(&directory_of(base), "tmp_pack_", storage)?;
     let mut out = io::BufWriter::new(&temporary.file);
     let made = make(source, objects, settings, true, (&mut out, progress));
     drop(out);
@@ -146,7 +147,7 @@ pub fn produce_files(
     let mut name = base.as_os_str().to_owned();
     name.push(format!("-{}.pack", produced.pack_id));
     let placement = Placement { pack: Some(name.into()), ..placement };
-    store_produced(temporary, (&mut items, &produced.pack_id), settings.object_hash, &placement)?;
+    store_produced(temporary, (&mut items, &produced.pack_id), settings.object_hash, (&placement, storage))?;
     Ok(produced)
 }
 

@@ -57,7 +57,7 @@ pub fn receive_at(
     progress: &mut dyn Progress,
 ) -> Result<Received, Error> {
     let directory = placement.directory().unwrap_or_else(|| options.objects.join("pack"));
-    let file = Temporary::create(&directory, "tmp_pack_")?;
+    let file = Temporary::create(&directory, "tmp_pack_", options.storage)?;
     let known = look_through(input, Held::Copied(file), (options, placement), progress)?;
     if known.count == 0 && !placement.keeps_empty {
         return Ok(known.received(Stored::Nothing, Links::default()));

@@ -15,6 +15,7 @@ use super::placement::{Names, Placement, directory_of};
 use super::table::{Entry, NONE, Object, Pack};
 use super::temporary::Temporary;
 use super::{Error, Keep, Options, Stored};
+use crate::storage::{Component, Storage};
 
 /// Makes the pack in `file` visible, with its indices; `items` in the order of the index.
 ///
@@ -27,9 +28,9 @@ pub(super) fn store_pack(
     placement: &Placement,
 ) -> Result<Stored, Error> {
     let names = placement.names(&options.objects.join("pack"), pack_id);
-    let indices = Indices::write(items, pack_id, placement, &names)?;
-    file.sync()?;
-    let mut placed = Placed::default();
+    let indices = Indices::write(items, pack_id, (placement, options.storage), &names)?;
+    file.sync(Component::Pack)?;
+    let mut placed = Placed::new(options.storage);
     let kept = match &options.keep {
         Some(content) => keep(names.keep.clone(), content)?,
         None => None,
@@ -44,20 +45,23 @@ pub(super) fn store_pack(
         placed.rename(file, path.clone())?;
         indices.place(&mut placed, &names)?;
     }
-    sync_directory(&directory_of(&path))?;
-    placed.0.clear();
+    if options.storage.syncs(Component::Pack) {
+        sync_directory(&directory_of(&path))?;
+    }
+    placed.paths.clear();
     Ok(Stored::Pack { path, keep: kept })
 }
 
-/// As [`store_pack`], for a pack that we made and `placement` names.
+/// As [`store_pack`], for a pack that we made and `placement` names, in files that are stored as `storage` says.
 pub(super) fn store_produced(
     file: Temporary,
     (items, pack_id): (&mut [Item], &ObjectId),
     object_hash: gix_hash::Kind,
-    placement: &Placement,
+    (placement, storage): (&Placement, Storage),
 ) -> Result<(), Error> {
     let options = Options {
         objects: PathBuf::new(),
+        storage,
         object_hash,
         bases: None,
         unpack_limit: 0,
@@ -79,14 +83,14 @@ pub(super) fn store_produced(
 pub(super) fn store_indices(
     items: &dyn Items,
     pack_id: &ObjectId,
-    placement: &Placement,
+    (placement, storage): (&Placement, Storage),
 ) -> Result<(), Error> {
     let names = placement.names(Path::new(""), pack_id);
-    let indices = Indices::write(items, pack_id, placement, &names)?;
-    let mut placed = Placed::default();
+    let indices = Indices::write(items, pack_id, (placement, storage), &names)?;
+    let mut placed = Placed::new(storage);
     placed.mark(placement, placement.promisor.as_ref(), &names)?;
     indices.place(&mut placed, &names)?;
-    placed.0.clear();
+    placed.paths.clear();
     Ok(())
 }
 
@@ -100,17 +104,17 @@ impl Indices {
     fn write(
         items: &dyn Items,
         pack_id: &ObjectId,
-        placement: &Placement,
+        (placement, storage): (&Placement, Storage),
         names: &Names,
     ) -> Result<Self, Error> {
         let directory = directory_of(&names.idx);
         let mut rev = None;
         if placement.has_rev {
-            rev = Some(written(&directory, "tmp_rev_", &mut |out| {
+            rev = Some(written((&directory, "tmp_rev_"), storage, &mut |out| {
                 index::write_reverse_index(out, items, pack_id).map(drop)
             })?);
         }
-        let idx = written(&directory, "tmp_idx_", &mut |out| {
+        let idx = written((&directory, "tmp_idx_"), storage, &mut |out| {
             index::write_index_as(out, placement.layout, items, pack_id).map(drop)
         })?;
         Ok(Self { rev, idx })
@@ -141,7 +145,7 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
             if base == NONE {
                 // Streamed: it may be larger than memory.
                 let size = pack.table.size(index);
-                let writer = LooseWriter::create(&options.objects, &id, kinds, size)?;
+                let writer = LooseWriter::create((&options.objects, options.storage), &id, kinds, size)?;
                 let Some(mut writer) = writer else { continue };
                 let (_entry, deflated) = pack.deflated(index)?;
                 inflater.inflate_with(deflated, size, &mut |made| writer.write(made))?;
@@ -149,7 +153,7 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
             } else {
                 pack.object(index, &mut inflater, &mut content)?;
                 let size = content.len() as u64;
-                let writer = LooseWriter::create(&options.objects, &id, kinds, size)?;
+                let writer = LooseWriter::create((&options.objects, options.storage), &id, kinds, size)?;
                 let Some(mut writer) = writer else { continue };
                 writer.write(&content)?;
                 writer.finish()?;
@@ -159,18 +163,18 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
     Ok(())
 }
 
-/// A temporary file in `directory` with what `write` writes, safe on disk.
+/// A temporary file in `directory` with what `write` writes, safe on disk where that is asked for.
 fn written(
-    directory: &Path,
-    prefix: &str,
+    (directory, prefix): (&Path, &str),
+    storage: Storage,
     write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Temporary, Error> {
-    let temporary = Temporary::create(directory, prefix)?;
+    let temporary = Temporary::create(directory, prefix, storage)?;
     let mut out = BufWriter::new(&temporary.file);
     let result = write(&mut out).and_then(|()| out.flush());
     drop(out);
     result.map_err(|source| temporary.error(source))?;
-    temporary.sync()?;
+    temporary.sync(Component::PackMetadata)?;
     Ok(temporary)
 }
 
@@ -188,10 +192,16 @@ fn keep(path: PathBuf, content: &[u8]) -> Result<Option<Keep>, Error> {
 }
 
 /// Files that have their lasting names; removed when dropped before all have.
-#[derive(Default)]
-struct Placed(Vec<PathBuf>);
+struct Placed {
+    paths: Vec<PathBuf>,
+    storage: Storage,
+}
 
 impl Placed {
+    fn new(storage: Storage) -> Self {
+        Self { paths: Vec::new(), storage }
+    }
+
     /// Writes the lasting `.keep` file and the `.promisor` file.
     fn mark(
         &mut self,
@@ -209,15 +219,21 @@ impl Placed {
         Ok(())
     }
 
-    /// Creates a file, unless it is there already: then it is somebody else's, and `None` is given.
+    /// Creates a file for its owner alone, as git has it, unless it is there already: then it is somebody else's, and `None` is
+    /// given.
     fn create(&mut self, path: PathBuf, content: &[u8]) -> Result<Option<PathBuf>, Error> {
-        let mut file = match std::fs::File::create_new(&path) {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = match options.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
             Err(source) => return Err(Error::Write { path, source }),
         };
-        self.0.push(path.clone());
-        match file.write_all(content).and_then(|()| file.sync_all()) {
+        self.paths.push(path.clone());
+        let written = file.write_all(content);
+        match written.and_then(|()| self.storage.sync(Component::PackMetadata, &file)) {
             Ok(()) => Ok(Some(path)),
             Err(source) => Err(Error::Write { path, source }),
         }
@@ -225,14 +241,14 @@ impl Placed {
 
     fn rename(&mut self, file: Temporary, path: PathBuf) -> Result<(), Error> {
         file.persist(&path)?;
-        self.0.push(path);
+        self.paths.push(path);
         Ok(())
     }
 }
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        for path in self.0.drain(..).rev() {
+        for path in self.paths.drain(..).rev() {
             let _removed_or_gone = std::fs::remove_file(path);
         }
     }

@@ -10,6 +10,7 @@ use gix_tempfile::handle::Writable;
 use gix_tempfile::{AutoRemove, ContainingDirectory, Handle};
 
 use super::Error;
+use crate::storage::{Component, Storage};
 
 /// How often another name is tried when one is taken, as mkstemp(3) does.
 const NAMES_TRIED_MAX: usize = 64;
@@ -21,18 +22,23 @@ pub(super) struct Temporary {
     pub file: File,
     /// Its present name.
     pub path: PathBuf,
+    storage: Storage,
 }
 
 impl Temporary {
     /// Creates a file in `directory`, which is created if missing, with a name of `prefix` and six random characters.
-    /// Others may only read it, as C git has it: the mode is 0444 less the umask.
-    pub fn create(directory: &Path, prefix: &str) -> Result<Self, Error> {
+    /// Others may only read it, as C git has it: the mode is 0444 less the umask, unless `storage` says more.
+    pub fn create(directory: &Path, prefix: &str, storage: Storage) -> Result<Self, Error> {
         let failed = |source| Error::Write { path: directory.to_owned(), source };
-        std::fs::create_dir_all(directory).map_err(failed)?;
+        storage.make_directories(directory).map_err(failed)?;
         for _ in 0..NAMES_TRIED_MAX {
             let path = directory.join(format!("{prefix}{}", random_name()));
             match create_registered(&path) {
-                Ok((handle, file)) => return Ok(Self { handle, file, path }),
+                Ok((handle, file)) => {
+                    let shared = storage.share(&path);
+                    let made = Self { handle, file, path, storage };
+                    return shared.map_err(|source| made.error(source)).map(|()| made);
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(source) => return Err(Error::Write { path, source }),
             }
@@ -40,9 +46,9 @@ impl Temporary {
         Err(failed(io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// Sees to it that the content survives a crash of the system.
-    pub fn sync(&self) -> Result<(), Error> {
-        self.file.sync_all().map_err(|source| self.error(source))
+    /// Sees to it that the content survives a crash of the system, if that is asked for `component`.
+    pub fn sync(&self, component: Component) -> Result<(), Error> {
+        self.storage.sync(component, &self.file).map_err(|source| self.error(source))
     }
 
     /// Gives the file its lasting name, replacing what has it.

@@ -114,7 +114,7 @@ impl<'a> Clone<'a> {
         };
         self.write_remote_config(&repo, &plan)?;
         let repo = self.with_promise(repo)?;
-        add_alternates(&repo.objects_dir, &lenders)?;
+        add_alternates((&repo.objects_dir, repo.storage), &lenders)?;
         self.take_bundles(&repo, &mut source, progress)?;
         let came = self.take_objects(&repo, &mut source, &mut plan, progress)?;
         let is_local = source.is_local();

@@ -138,6 +138,7 @@ pub fn fetch_pack(
     let rules = repo.fsck_rules("fetch")?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
+        storage: repo.storage,
         object_hash: repo.object_hash,
         bases: (!request.tips.is_empty()).then_some(&bases as &dyn pack::Bases),
         // as C git, which has what is checked indexed

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::clone::add_alternates;
+use crate::storage::Storage;
 
 /// How the objects get here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(super) enum Links {
 
 /// Brings everything below the `objects` directory `from` to `to`, which exists. Symbolic links are refused: they could
 /// lead anywhere (CVE-2022-39253, CVE-2023-22490).
-pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), Error> {
+pub(super) fn copy_objects(from: &Path, (to, storage): (&Path, Storage), links: Links) -> Result<(), Error> {
     if is_symlink(from)? {
         return Err(Error::Usage(format!(
             "'{}' is a symlink, refusing to clone with --local",
@@ -41,19 +42,21 @@ pub(super) fn copy_objects(from: &Path, to: &Path, links: Links) -> Result<(), E
                 )));
             }
             if kind.is_dir() {
-                make_directory(&to.join(&relative))?;
+                let directory = to.join(&relative);
+                let made = storage.make_directories(&directory);
+                made.map_err(|error| failed("failed to create directory", &directory, error))?;
                 directories.push(relative);
             } else if relative == Path::new("info/alternates") {
-                copy_alternates(from, to)?;
+                copy_alternates(from, to, storage)?;
             } else {
-                copy_file(&source, &to.join(&relative), links)?;
+                copy_file(&source, (&to.join(&relative), storage), links)?;
             }
         }
     }
     Ok(())
 }
 
-fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
+fn copy_file(source: &Path, (target, storage): (&Path, Storage), links: Links) -> Result<(), Error> {
     // Whatever was there a moment ago could have been replaced by a link to elsewhere (CVE-2024-32021).
     let refused = || {
         let text = format!("symlink '{}' exists, refusing to clone with --local", source.display());
@@ -66,7 +69,8 @@ fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
         }
         return Ok(());
     }
-    fs::copy(source, target).map_err(|error| failed("failed to copy file to", target, error))?;
+    let copied = storage.copy(source, target, |mode| mode & 0o777);
+    copied.map_err(|error| failed("failed to copy file to", target, error))?;
     // what was copied through a link is not kept, as it could be anybody's
     if is_symlink(source)? {
         let _removed = fs::remove_file(target);
@@ -76,7 +80,7 @@ fn copy_file(source: &Path, target: &Path, links: Links) -> Result<(), Error> {
 }
 
 /// The borrower's alternates become ours; those named relative to its objects are named in full.
-fn copy_alternates(from: &Path, to: &Path) -> Result<(), Error> {
+fn copy_alternates(from: &Path, to: &Path, storage: Storage) -> Result<(), Error> {
     let source = from.join("info/alternates");
     let text = fs::read_to_string(&source).map_err(|error| failed("failed to read", &source, error))?;
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -86,16 +90,7 @@ fn copy_alternates(from: &Path, to: &Path) -> Result<(), Error> {
             path.canonicalize().unwrap_or(path)
         })
         .collect();
-    add_alternates(to, &lent)
-}
-
-fn make_directory(path: &Path) -> Result<(), Error> {
-    match fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            Err(failed("failed to create directory", path, error))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    add_alternates((to, storage), &lent)
 }
 
 fn is_symlink(path: &Path) -> Result<bool, Error> {
@@ -119,13 +114,14 @@ mod tests {
         fs::write(path("secret"), "secret").expect("it can be written");
         std::os::unix::fs::symlink(path("secret"), path("source")).expect("it can be linked");
         for links in [Links::Hard, Links::None] {
-            let error = copy_file(&path("source"), &path("target"), links).expect_err("it is a link");
+            let error = copy_file(&path("source"), (&path("target"), Storage::default()), links)
+                .expect_err("it is a link");
             assert!(error.to_string().ends_with("exists, refusing to clone with --local"), "{error}");
             assert!(path("target").symlink_metadata().is_err(), "{links:?}");
         }
         fs::write(path("file"), "content").expect("it can be written");
         for (links, name) in [(Links::Hard, "linked"), (Links::None, "copied")] {
-            copy_file(&path("file"), &path(name), links).expect("it is a file");
+            copy_file(&path("file"), (&path(name), Storage::default()), links).expect("it is a file");
             assert_eq!(fs::read(path(name)).expect("it is there"), b"content");
         }
     }

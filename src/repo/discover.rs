@@ -134,6 +134,7 @@ fn open(
         work_tree,
         object_hash: own.object_hash,
         ref_format: own.refs,
+        storage: config.storage()?,
         config,
         env: env.clone(),
         promisor: None,

@@ -9,6 +9,7 @@ use bstr::{BString, ByteSlice};
 use super::config::{Change, Override, edit};
 use super::reference::tables::DIRECTORY;
 use super::{Config, Environment, Error, RefFormat, Repository};
+use crate::storage::{Shared, Storage};
 use refs::{make_tables, write_head, write_stubs};
 
 mod refs;
@@ -47,6 +48,7 @@ impl Repository {
     /// `--separate-git-dir`; where `GIT_WORK_TREE` set the work tree, it is `core.worktree` instead.
     pub fn init(init: &Init, env: &Environment) -> Result<Self, Error> {
         let outside = Config::load(env, &init.overrides, None)?;
+        let storage = outside.storage()?;
         make_dir(&init.git_dir)?;
         match template_dir(init, &outside, env)? {
             Some(template) if template.as_os_str().is_empty() => {}
@@ -63,7 +65,7 @@ impl Repository {
                 make_tables(&init.git_dir, init.object_hash, &init.head, &outside)?;
             }
         }
-        write_config(init, env)?;
+        write_config(init, storage, env)?;
         if let Some(work_tree) = &init.work_tree {
             make_dir(work_tree)?;
             if is_elsewhere(init) && env.path("GIT_WORK_TREE").is_none() {
@@ -73,6 +75,7 @@ impl Repository {
                 fs::write(&git_file, text).map_err(failed("could not write", &git_file))?;
             }
         }
+        share_all(&init.git_dir, storage).map_err(failed("could not share", &init.git_dir))?;
         Self::open(&init.git_dir, init.work_tree.as_deref(), &init.overrides, env)
     }
 
@@ -111,7 +114,7 @@ fn is_elsewhere(init: &Init) -> bool {
 }
 
 /// Writes `config` in git's order, beside what a template has put there.
-fn write_config(init: &Init, env: &Environment) -> Result<(), Error> {
+fn write_config(init: &Init, storage: Storage, env: &Environment) -> Result<(), Error> {
     let path = init.git_dir.join("config");
     let set = |key: &str, value: &str| Change::Set(key.into(), value.into());
     let truth = |value: bool| if value { "true" } else { "false" };
@@ -137,13 +140,32 @@ fn write_config(init: &Init, env: &Environment) -> Result<(), Error> {
     if init.git_dir.join("CoNfIg").exists() {
         changes.push(set("core.ignorecase", "true"));
     }
+    if let Some(shared) = storage.shared.value() {
+        changes.push(set("core.sharedrepository", &shared));
+    }
     if has_tables {
         changes.push(set("extensions.refstorage", "reftable"));
     }
     if !is_sha1 {
         changes.push(set("extensions.objectformat", &init.object_hash.to_string()));
     }
+    if storage.shared != Shared::Umask {
+        changes.push(set("receive.denyNonFastforwards", "true"));
+    }
     edit(&path, &changes)
+}
+
+/// Lets those use `path` and all below it who may.
+fn share_all(path: &Path, storage: Storage) -> io::Result<()> {
+    if storage.shared == Shared::Umask || path.is_symlink() {
+        return Ok(());
+    }
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            share_all(&entry?.path(), storage)?;
+        }
+    }
+    storage.share(path)
 }
 
 /// Whether the file system keeps the executable bit.
@@ -214,17 +236,9 @@ fn copy_template(from: &Path, to: &Path, depth: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies a file with its mode, less the umask.
+/// Copies a file; of its mode only that it can be run counts, as with git.
 fn copy_file(source: &Path, target: &Path) -> io::Result<()> {
-    let mut source = fs::File::open(source)?;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        options.mode(source.metadata()?.permissions().mode() & 0o777);
-    }
-    io::copy(&mut source, &mut options.open(target)?).map(drop)
+    Storage::default().copy(source, target, |mode| if mode & 0o100 == 0 { 0o666 } else { 0o777 })
 }
 
 #[cfg(unix)]

@@ -7,6 +7,7 @@ use gix_tempfile::{AutoRemove, ContainingDirectory, Handle, handle::Writable};
 
 use super::Error;
 use super::reference::lock::unable_to_lock;
+use crate::storage::Storage;
 
 /// A lock that is held. Unless it is committed it is removed, also by the signals that end the process.
 #[derive(Debug)]
@@ -16,21 +17,23 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one.
-    pub fn acquire(path: &Path) -> io::Result<Self> {
+    /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one, and those that
+    /// `storage` says.
+    pub fn acquire(path: &Path, storage: Storage) -> io::Result<Self> {
         let lock_path = path.with_added_extension("lock");
         let lock = open(&lock_path)?;
         let mut lock = Self { lock, path: path.to_owned() };
         if let Ok(metadata) = std::fs::metadata(path) {
             lock.lock.with_mut(|file| file.as_file().set_permissions(metadata.permissions()))??;
         }
+        storage.share(&lock_path)?;
         Ok(lock)
     }
 
     /// As [`Self::acquire`]; an error is in git's words, with the whole path of the lock.
-    pub fn hold(path: &Path) -> Result<Self, Error> {
+    pub fn hold(path: &Path, storage: Storage) -> Result<Self, Error> {
         let lock_path = path.with_added_extension("lock");
-        Self::acquire(path).map_err(|error| {
+        Self::acquire(path, storage).map_err(|error| {
             let shown = std::path::absolute(&lock_path).unwrap_or(lock_path);
             Error::Reference(unable_to_lock(&shown, &error))
         })

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bstr::BString;
 
+use crate::storage::Storage;
+
 pub mod checkout;
 pub mod config;
 pub mod connectivity;
@@ -63,6 +65,8 @@ pub struct Repository {
     pub object_hash: gix_hash::Kind,
     /// How it keeps its refs.
     pub ref_format: RefFormat,
+    /// How its files are stored.
+    pub storage: Storage,
     /// All configuration that holds here.
     pub config: Config,
     /// The environment it was opened in.

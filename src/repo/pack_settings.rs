@@ -108,6 +108,7 @@ mod tests {
         let config = Config::from_bytes(config.as_bytes(), Path::new("config"), &env).expect("it parses");
         Repository {
             ref_format: crate::repo::RefFormat::Files,
+            storage: crate::storage::Storage::default(),
             git_dir: "r".into(),
             common_dir: "r".into(),
             work_tree: None,

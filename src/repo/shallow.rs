@@ -38,7 +38,7 @@ impl Repository {
     /// Takes `shallow.lock`, so that the boundary can be read, changed and written with nobody in between.
     pub fn lock_shallow(&self) -> Result<ShallowLock, Error> {
         let path = self.common_path("shallow");
-        let lock = LockFile::acquire(&path).map_err(|error| match error.kind() {
+        let lock = LockFile::acquire(&path, self.storage).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
                 Error::Refused(format!("Unable to create '{}.lock': {}", path.display(), system_text(&error)))
             }
@@ -100,6 +100,7 @@ mod tests {
     fn repository(dir: &std::path::Path) -> Repository {
         Repository {
             ref_format: crate::repo::RefFormat::Files,
+            storage: crate::storage::Storage::default(),
             git_dir: dir.to_owned(),
             common_dir: dir.to_owned(),
             work_tree: None,

@@ -49,8 +49,8 @@ pub(super) fn write(repo: &Repository) -> Result<(), Error> {
         (repo.objects_dir.join("info/packs"), packs(repo)?),
     ] {
         let failed = |source| repo::Error::Io { action: "unable to update", path: path.clone(), source };
-        path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
-        let mut lock = LockFile::hold(&path)?;
+        path.parent().map_or(Ok(()), |directory| repo.storage.make_directories(directory)).map_err(failed)?;
+        let mut lock = LockFile::hold(&path, repo.storage)?;
         lock.write_all(&content).and_then(|()| lock.commit()).map_err(failed)?;
     }
     Ok(())

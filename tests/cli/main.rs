@@ -29,6 +29,7 @@ mod reftable;
 mod remote;
 mod rewrite;
 mod shapes;
+mod shared;
 mod submodules;
 mod trace;
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 20] = [
+const PROGRAMS: [(&str, &str); 21] = [
     ("git", "git"),
     ("git-lfs", "git-lfs"),
     ("ssh", "openssh-client"),
@@ -27,6 +27,7 @@ const PROGRAMS: [(&str, &str); 20] = [
     ("tinyproxy", "tinyproxy"),
     ("microsocks", "microsocks"),
     ("slowhttptest", "slowhttptest"),
+    ("strace", "strace"),
     ("chromium", "chromium"),
 ];
 

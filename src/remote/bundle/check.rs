@@ -59,6 +59,7 @@ pub fn unbundle(
     let rules = repo.fsck_rules("fetch")?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
+        storage: repo.storage,
         object_hash: repo.object_hash,
         bases: (!header.prerequisites.is_empty()).then_some(objects as &dyn pack::Bases),
         unpack_limit: 0,

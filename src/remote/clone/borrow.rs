@@ -16,6 +16,7 @@ use crate::progress::{Discard, Event, Progress};
 use crate::remote::{Error, connectivity};
 use crate::repo::pack_settings::pack_settings;
 use crate::repo::{Objects, Repository, discover};
+use crate::storage::Storage;
 
 /// A repository on this machine to borrow from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +86,10 @@ pub(super) fn dissociate(
 }
 
 /// Adds `objects` to the directories that the repository with `ours` borrows from.
-pub(in crate::remote) fn add_alternates(ours: &Path, objects: &[PathBuf]) -> Result<(), Error> {
+pub(in crate::remote) fn add_alternates(
+    (ours, storage): (&Path, Storage),
+    objects: &[PathBuf],
+) -> Result<(), Error> {
     if objects.is_empty() {
         return Ok(());
     }
@@ -98,7 +102,7 @@ pub(in crate::remote) fn add_alternates(ours: &Path, objects: &[PathBuf]) -> Res
             text.push(b'\n');
         }
     }
-    fs::write(&file, text).map_err(|error| failed("failed to write", &file, error))
+    storage.write(&file, &text).map_err(|error| failed("failed to write", &file, error))
 }
 
 /// The `objects` directory of the repository at `path`; why it cannot lend otherwise, in git's words.
@@ -132,6 +136,7 @@ fn repack(
     let boundary = repo.shallow()?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
+        storage: repo.storage,
         object_hash: repo.object_hash,
         bases: None,
         unpack_limit: 0,

@@ -26,13 +26,13 @@ impl Clone<'_> {
         if let Source::Session { local: Some(objects), .. } = source {
             let links = match self.options.local {
                 Local::Share => {
-                    add_alternates(&repo.objects_dir, std::slice::from_ref(objects))?;
+                    add_alternates((&repo.objects_dir, repo.storage), std::slice::from_ref(objects))?;
                     return Ok(false);
                 }
                 Local::Copy => local_clone::Links::None,
                 Local::Link | Local::Transfer => local_clone::Links::Hard,
             };
-            local_clone::copy_objects(objects, &repo.objects_dir, links)?;
+            local_clone::copy_objects(objects, (&repo.objects_dir, repo.storage), links)?;
             return Ok(false);
         }
         let deepens = self.options.deepen != Deepen::default();

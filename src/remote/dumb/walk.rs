@@ -203,7 +203,7 @@ impl Walk<'_> {
     fn bring_loose(&mut self, at: usize, id: &ObjectId) -> Result<bool, Error> {
         let Some(url) = self.places.get(at).map(|place| place.loose(id)) else { return Ok(false) };
         let File::Body(mut body) = self.files.open(&url, self.progress)? else { return Ok(false) };
-        let text = match pack::receive_loose(&mut *body, &self.repo.objects_dir, id)? {
+        let text = match pack::receive_loose(&mut *body, (&self.repo.objects_dir, self.repo.storage), id)? {
             Arrival::Stored => {
                 self.loose.push(*id);
                 tell(self.progress, Event::Detail { level: 3, text: &format!("got {id}") })?;
@@ -247,6 +247,7 @@ impl Walk<'_> {
         let boundary = self.repo.shallow()?;
         let options = pack::Options {
             objects: self.repo.objects_dir.clone(),
+            storage: self.repo.storage,
             object_hash: self.repo.object_hash,
             bases: Some(&Comparable(&self.objects)),
             unpack_limit: 0,

@@ -77,6 +77,7 @@ impl Repository {
             work_tree,
             objects_dir: &self.objects_dir,
             object_hash: self.object_hash,
+            storage: self.storage,
         };
         let options = Options { reference: None, treeish, ..self.checkout_options()? };
         Forward::new(place, [from, to], options)
@@ -99,7 +100,7 @@ impl<'a> Forward<'a> {
     pub fn new(place: Place<'a>, [from, to]: [&oid; 2], options: Options) -> Result<Option<Self>, Error> {
         let objects = open(place.objects_dir, place.object_hash)?;
         let index_path = place.git_dir.join("index");
-        let lock = index::lock(&index_path)?;
+        let lock = index::lock(&index_path, place.storage)?;
         let list = |tree| match tree::list(&objects, tree, options.protection) {
             Ok(listing) => Ok(listing),
             Err(tree::Failure::Path(path)) => Err(Error::Refused(format!("invalid path '{path}'"))),
@@ -154,7 +155,11 @@ impl<'a> Forward<'a> {
             let same = |(a, b): (&Entry, &Entry)| (&a.path, a.mode, a.id) == (&b.path, b.mode, b.id);
             let is_new = kept.len() == new.entries.len() && kept.iter().zip(&new.entries).all(same);
             let directories = if is_new { &new.directories[..] } else { &[] };
-            index::write(lock, &index::encode(&kept, directories, place.object_hash)?, &index_path)?;
+            index::write(
+                (lock, place.storage),
+                &index::encode(&kept, directories, place.object_hash)?,
+                &index_path,
+            )?;
         }
         Ok(Forwarded::Done(outcome))
     }

@@ -11,6 +11,7 @@ use gix_hash::ObjectId;
 
 use super::tree::Directory;
 use crate::repo::Error;
+use crate::storage::{Component, Storage};
 
 pub mod read;
 
@@ -118,21 +119,28 @@ fn size_of(bytes: u64) -> u32 {
 }
 
 /// Locks the index at `path` for the time of the checkout; a signal removes the lock.
-pub fn lock(path: &Path) -> Result<gix_lock::File, Error> {
+pub fn lock(path: &Path, storage: Storage) -> Result<gix_lock::File, Error> {
     let lock_path = path.with_extension("lock");
-    gix_lock::File::acquire_to_update_resource(path, gix_lock::acquire::Fail::Immediately, None, 0).map_err(
-        |error| {
-            let reason = if lock_path.exists() { "File exists".to_owned() } else { error.to_string() };
-            Error::Io { action: "unable to create", path: lock_path, source: io::Error::other(reason) }
-        },
-    )
+    let at_once = gix_lock::acquire::Fail::Immediately;
+    gix_lock::File::acquire_to_update_resource(path, at_once, None, storage.bits()).map_err(|error| {
+        let reason = if lock_path.exists() { "File exists".to_owned() } else { error.to_string() };
+        Error::Io { action: "unable to create", path: lock_path, source: io::Error::other(reason) }
+    })
 }
 
 /// Writes `content` through `lock` and makes it the index at `path`.
-pub fn write(mut lock: gix_lock::File, content: &[u8], path: &Path) -> Result<(), Error> {
+pub fn write(
+    (mut lock, storage): (gix_lock::File, Storage),
+    content: &[u8],
+    path: &Path,
+) -> Result<(), Error> {
     let failure =
         |source| Error::Io { action: "unable to write new index file", path: path.to_owned(), source };
-    lock.with_mut(|file| file.write_all(content)).map_err(failure)?;
+    let written = lock.with_mut(|file| {
+        file.write_all(content)?;
+        storage.sync(Component::Index, file)
+    });
+    written.map_err(failure)?;
     lock.commit().map_err(|error| failure(io::Error::other(error.to_string())))?;
     Ok(())
 }

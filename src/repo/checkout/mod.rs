@@ -16,6 +16,7 @@ use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
 use crate::progress::Progress;
+use crate::storage::Storage;
 use collision::Taken;
 use filter::Filters;
 
@@ -80,6 +81,8 @@ pub struct Place<'a> {
     pub objects_dir: &'a Path,
     /// The hash function of the object ids.
     pub object_hash: gix_hash::Kind,
+    /// How the index is stored.
+    pub storage: Storage,
 }
 
 /// How a checkout is done. The default is git's for a repository without configuration.
@@ -175,6 +178,7 @@ impl Repository {
             work_tree,
             objects_dir: &self.objects_dir,
             object_hash: self.object_hash,
+            storage: self.storage,
         };
         let mut options = self.checkout_options()?;
         if unborn.is_some() {
@@ -232,7 +236,7 @@ pub fn checkout(
 ) -> Result<Outcome, Error> {
     let objects = open(place.objects_dir, place.object_hash)?;
     let index_path = place.git_dir.join("index");
-    let lock = index::lock(&index_path)?;
+    let lock = index::lock(&index_path, place.storage)?;
     let mut listing = match tree::list(&objects, tree, options.protection) {
         Ok(listing) => listing,
         Err(tree::Failure::Path(path)) => {
@@ -253,7 +257,7 @@ pub fn checkout(
     let outcome = write::write(place, &objects, how, &mut listing.entries, progress)?;
     if outcome.is_complete() {
         let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
-        index::write(lock, &content, &index_path)?;
+        index::write((lock, place.storage), &content, &index_path)?;
     }
     Ok(outcome)
 }

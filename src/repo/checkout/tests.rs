@@ -146,8 +146,13 @@ fn check_out(
 ) -> Result<Outcome, Error> {
     let git_dir = clone.join(".git");
     let objects_dir = git_dir.join("objects");
-    let place =
-        Place { git_dir: &git_dir, work_tree: clone, objects_dir: &objects_dir, object_hash: tree.kind() };
+    let place = Place {
+        git_dir: &git_dir,
+        work_tree: clone,
+        objects_dir: &objects_dir,
+        object_hash: tree.kind(),
+        storage: Storage::default(),
+    };
     checkout(&place, tree, options, progress)
 }
 
@@ -276,6 +281,7 @@ fn large_files_go_from_the_object_to_the_work_tree() {
             work_tree: &objects_dir,
             objects_dir: &objects_dir,
             object_hash: id.kind(),
+            storage: Storage::default(),
         };
         assert!(blob::Blobs::open(&place).expect("objects").is_large(&id));
         sandbox.compare(&[], &Options::default());
@@ -638,6 +644,7 @@ fn trees_nested_too_deep_are_refused() {
         work_tree: &clone,
         objects_dir: &sandbox.source().join(".git/objects"),
         object_hash: gix_hash::Kind::Sha1,
+        storage: Storage::default(),
     };
     let commit = sandbox.git(&sandbox.source(), &["cat-file", "-p", "HEAD"], b"");
     let id = commit.split_whitespace().nth(1).expect("the tree");

@@ -11,6 +11,7 @@ use super::key::{self, Key};
 use super::parse::{self, Item, Kind};
 use crate::repo::lock::LockFile;
 use crate::repo::system_text;
+use crate::storage::Storage;
 
 /// One change to a configuration file.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
         let reason = system_text(&error);
         Error::Config(format!("could not lock config file {}: {reason}", shown(path).display()))
     };
-    let mut lock = LockFile::acquire(target).map_err(locked)?;
+    let mut lock = LockFile::acquire(target, Storage::default()).map_err(locked)?;
     let failed = |action| move |source| Error::Io { action, path: target.clone(), source };
     let old = match std::fs::read(target) {
         Ok(text) => Some(text),

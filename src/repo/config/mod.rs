@@ -18,6 +18,7 @@ mod include;
 mod key;
 mod parameters;
 mod parse;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod value;

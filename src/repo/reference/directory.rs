@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, ByteSlice};
 
 use super::conflict::parents;
+use crate::storage::Storage;
 
 /// How often a directory is made again that another process removes because it is empty.
 pub(super) const DIRECTORY_RACES_MAX: usize = 32;
 
 /// Makes `directory` and its parents, also while other processes remove empty ones.
-pub(super) fn make_directories(directory: &Path) -> io::Result<()> {
-    let mut outcome = fs::create_dir_all(directory);
+pub(super) fn make_directories(directory: &Path, storage: Storage) -> io::Result<()> {
+    let mut outcome = storage.make_directories(directory);
     for _ in 1..DIRECTORY_RACES_MAX {
         let kind = outcome.as_ref().err().map(io::Error::kind);
         // a parent was removed again, or a directory that was there a moment ago
         if !matches!(kind, Some(io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists)) {
             break;
         }
-        outcome = fs::create_dir_all(directory);
+        outcome = storage.make_directories(directory);
     }
     outcome
 }

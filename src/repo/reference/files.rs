@@ -10,6 +10,7 @@ use gix_hash::ObjectId;
 use super::packed::Packed;
 use super::{Reference, Target};
 use crate::repo::Error;
+use crate::storage::Storage;
 use crate::text;
 
 /// Refs that are read one after the other along symbolic refs, as C git does.
@@ -24,6 +25,7 @@ pub(super) struct Files {
     pub git_dir: PathBuf,
     pub common_dir: PathBuf,
     pub object_hash: gix_hash::Kind,
+    pub storage: Storage,
 }
 
 /// What the file of a ref says.

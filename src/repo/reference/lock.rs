@@ -7,13 +7,18 @@ use std::time::Duration;
 use gix_lock::acquire::Fail;
 
 use super::directory::{DIRECTORY_RACES_MAX, make_directories};
+use crate::storage::{Component, Storage};
 
 /// Locks the file at `path` with `content` in the lock; an error is git's text.
-pub(super) fn lock_ref(path: &Path, timeout: Duration, content: &[u8]) -> Result<gix_lock::Marker, String> {
+pub(super) fn lock_ref(
+    path: &Path,
+    (timeout, storage): (Duration, Storage),
+    content: &[u8],
+) -> Result<gix_lock::Marker, String> {
     let lock_path = lock_path(path);
     let parent = path.parent().unwrap_or(path);
     for _ in 0..DIRECTORY_RACES_MAX {
-        let acquired = gix_lock::File::acquire(path, Fail::from(timeout), None, 0, None);
+        let acquired = gix_lock::File::acquire(path, Fail::from(timeout), None, storage.bits(), None);
         let mut lock = match acquired {
             Ok(lock) => lock,
             Err(error) => {
@@ -22,14 +27,20 @@ pub(super) fn lock_ref(path: &Path, timeout: Duration, content: &[u8]) -> Result
                     return Err(unable_to_lock(&lock_path, &error));
                 }
                 // not there yet, or another process has just removed it because it was empty
-                make_directories(parent).map_err(|error| unable_to_lock(&lock_path, &error))?;
+                make_directories(parent, storage).map_err(|error| unable_to_lock(&lock_path, &error))?;
                 continue;
             }
         };
-        let written = lock.write_all(content).and_then(|()| lock.close());
+        let written =
+            lock.write_all(content).and_then(|()| sync(&mut lock, storage)).and_then(|()| lock.close());
         return written.map_err(|error| format!("unable to write '{}': {error}", lock_path.display()));
     }
     Err(unable_to_lock(&lock_path, &io::ErrorKind::NotFound.into()))
+}
+
+/// Sees to it that what is in the lock of a ref outlasts a crash of the system, if that is asked for.
+pub(in crate::repo) fn sync(lock: &mut gix_lock::File, storage: Storage) -> io::Result<()> {
+    lock.with_mut(|file| storage.sync(Component::Reference, file))
 }
 
 /// The lock of the file at `path`.

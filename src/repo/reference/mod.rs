@@ -224,6 +224,7 @@ impl Repository {
             git_dir: self.git_dir.clone(),
             common_dir: self.common_dir.clone(),
             object_hash: self.object_hash,
+            storage: self.storage,
         }
     }
 

@@ -10,6 +10,7 @@ use gix_hash::ObjectId;
 use super::directory::{DIRECTORY_RACES_MAX, make_directories, remove_empty_directories};
 use super::files::Files;
 use crate::repo::Error;
+use crate::storage::Storage;
 
 /// Which refs get a reflog that have none yet (`core.logAllRefUpdates`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl LogAll {
 /// Adds `line` to the reflog of `name`, if it has or gets one.
 pub(super) fn append(files: &Files, log_all: LogAll, name: &BStr, line: &Line<'_>) -> Result<(), Error> {
     let path = files.log_path(name);
-    let opened = if log_all.wants(name) { create(&path) } else { open_existing(&path) };
+    let opened = if log_all.wants(name) { create(&path, files.storage) } else { open_existing(&path) };
     let file = opened.map_err(|error| {
         if path.is_dir() {
             Error::Reference(format!(
@@ -80,12 +81,12 @@ pub(super) fn clean(message: &BStr) -> BString {
     words.join(&b' ').into()
 }
 
-fn create(path: &Path) -> io::Result<Option<File>> {
+fn create(path: &Path, storage: Storage) -> io::Result<Option<File>> {
     for _ in 0..DIRECTORY_RACES_MAX {
         match OpenOptions::new().append(true).create(true).open(path) {
-            Ok(file) => return Ok(Some(file)),
+            Ok(file) => return storage.share(path).map(|()| Some(file)),
             Err(error) => match error.kind() {
-                io::ErrorKind::NotFound => make_directories(path.parent().unwrap_or(path))?,
+                io::ErrorKind::NotFound => make_directories(path.parent().unwrap_or(path), storage)?,
                 io::ErrorKind::IsADirectory => {
                     remove_empty_directories(path);
                     if path.is_dir() {

@@ -95,6 +95,7 @@ mod tests {
             git_dir: directory.path().to_owned(),
             common_dir: directory.path().to_owned(),
             object_hash: gix_hash::Kind::Sha1,
+            storage: crate::storage::Storage::default(),
         };
         let (zero, one, two) = ("0".repeat(40), "1".repeat(40), "2".repeat(40));
         let text = format!(

@@ -182,7 +182,8 @@ impl Drop for CopiedLogs<'_> {
 fn write_log(files: &Files, name: &BStr, log: &[u8]) -> Result<(), Error> {
     let path: PathBuf = files.log_path(name);
     remove_empty_directories(&path);
-    let written = make_directories(path.parent().unwrap_or(&path)).and_then(|()| std::fs::write(&path, log));
+    let written = make_directories(path.parent().unwrap_or(&path), files.storage)
+        .and_then(|()| files.storage.write(&path, log));
     written.map_err(|error| {
         Error::Reference(format!("unable to move logfile to '{}': {}", path.display(), reason(&error)))
     })
@@ -244,6 +245,7 @@ mod tests {
             git_dir: directory.path().into(),
             common_dir: directory.path().into(),
             object_hash: gix_hash::Kind::Sha1,
+            storage: crate::storage::Storage::default(),
         };
         let old = directory.path().join("logs/refs/remotes/a/main");
         std::fs::create_dir_all(old.parent().unwrap()).unwrap();

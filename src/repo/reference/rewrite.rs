@@ -11,7 +11,7 @@ use gix_lock::acquire::Fail;
 use super::conflict::{self, parents};
 use super::files::Files;
 use super::hook::State;
-use super::lock::{lock_error, lock_path, unable_to_lock};
+use super::lock::{lock_error, lock_path, sync, unable_to_lock};
 use super::packed::{self, Entry, Packed};
 use super::transaction::Settings;
 use super::transaction::check::check_names_of_new;
@@ -105,12 +105,17 @@ fn acquire(files: &Files, settings: &Settings) -> Result<gix_lock::File, Error> 
     let path = files.common_dir.join("packed-refs");
     // a symbolic link (git-new-workdir) stays one
     let resolve = gix_lock::acquire::resolve_symlink;
-    gix_lock::File::acquire(&path, Fail::from(settings.packed_timeout), None, 0, Some(&resolve)).map_err(
-        |error| {
-            let error = lock_error(error.downcast_any_ref(), error.is_retryable());
-            Error::Reference(unable_to_lock(&lock_path(&path), &error))
-        },
+    gix_lock::File::acquire(
+        &path,
+        Fail::from(settings.packed_timeout),
+        None,
+        files.storage.bits(),
+        Some(&resolve),
     )
+    .map_err(|error| {
+        let error = lock_error(error.downcast_any_ref(), error.is_retryable());
+        Error::Reference(unable_to_lock(&lock_path(&path), &error))
+    })
 }
 
 /// Writes `entries` into the lock. Tags that `old` did not peel are peeled, for the header says that all are.
@@ -137,7 +142,8 @@ fn write<'a>(
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut lock);
     let written = packed::write(&mut out, peeled).and_then(|()| out.flush());
     drop(out);
-    written.and_then(|()| lock.close()).map_err(|source| Error::Io {
+    let synced = written.and_then(|()| sync(&mut lock, files.storage));
+    synced.and_then(|()| lock.close()).map_err(|source| Error::Io {
         action: "unable to write",
         path: lock_path(&files.common_dir.join("packed-refs")),
         source,

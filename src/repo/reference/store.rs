@@ -11,6 +11,7 @@ use super::tables::{self, Tables};
 use super::transaction::{self, Settings};
 use super::{Edit, Listed, LogEntry, RefFormat, Reference, Snapshot, Target, rewrite};
 use crate::repo::{Config, Error};
+use crate::storage::Storage;
 
 /// The refs of one work tree.
 pub(super) enum Store {
@@ -31,7 +32,7 @@ impl Store {
         let (git_dir, common_dir) = (git_dir.to_owned(), git_dir.to_owned());
         let has_tables = git_dir.join(tables::DIRECTORY).is_dir();
         let format = if has_tables { RefFormat::Tables } else { RefFormat::Files };
-        Self::new(format, Files { git_dir, common_dir, object_hash })
+        Self::new(format, Files { git_dir, common_dir, object_hash, storage: Storage::default() })
     }
 
     /// The ref `name`.

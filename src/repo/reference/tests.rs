@@ -7,6 +7,7 @@ use std::process::Command;
 use super::files::Loose;
 use super::*;
 use crate::repo::{Environment, Objects};
+use crate::storage::Storage;
 
 const COMMITTER: &str = "A U Thor <author@example.com> 1700000000 +0100";
 
@@ -65,7 +66,12 @@ impl Pair {
 
     fn files(&self) -> Files {
         let git_dir = self.git_dir();
-        Files { common_dir: git_dir.clone(), git_dir, object_hash: self.first.kind() }
+        Files {
+            common_dir: git_dir.clone(),
+            git_dir,
+            object_hash: self.first.kind(),
+            storage: Storage::default(),
+        }
     }
 
     fn settings(&self) -> Settings {
@@ -610,6 +616,7 @@ fn checked_out_branches_are_found_in_all_work_trees() {
         git_dir: common_dir.join("worktrees/linked"),
         common_dir: common_dir.clone(),
         object_hash: pair.first.kind(),
+        storage: Storage::default(),
     };
     let top = pair.directory.path().join("linked").canonicalize().unwrap();
     assert_eq!(files.linked_branches().unwrap(), [("refs/heads/side".into(), top)]);

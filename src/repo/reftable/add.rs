@@ -13,6 +13,7 @@ use super::write::{NewTable, file_name};
 use super::{LogRecord, RefRecord};
 use crate::repo::Error;
 use crate::repo::reference::lock::{lock_error, unable_to_lock};
+use crate::storage::Storage;
 
 /// How tables are written (git-config(1), `reftable.*`).
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(in crate::repo) struct Settings {
     pub geometric_factor: u64,
     /// `reftable.lockTimeout`.
     pub lock_timeout: Duration,
+    /// How the files of the tables are stored; they are always synchronised to disk.
+    pub storage: Storage,
 }
 
 /// Tables whose list is locked, and the one that is to be added.
@@ -42,7 +45,7 @@ impl Addition {
         object_hash: gix_hash::Kind,
         settings: &Settings,
     ) -> Result<Self, Error> {
-        let lock = lock_list(directory, settings.lock_timeout)?;
+        let lock = lock_list(directory, settings.lock_timeout, settings.storage)?;
         Ok(Self { stack: Stack::open(directory, object_hash)?, lock, table: None })
     }
 
@@ -75,7 +78,7 @@ impl Addition {
             table.add_log(record).map_err(|_| too_long(record.name.as_ref()))?;
         }
         let Some(bytes) = table.finish() else { return Ok(()) };
-        self.table = Some(write_table(&self.stack.directory, (first, last), &bytes)?);
+        self.table = Some(write_table((&self.stack.directory, settings.storage), (first, last), &bytes)?);
         Ok(())
     }
 
@@ -92,9 +95,13 @@ impl Addition {
 }
 
 /// Takes `tables.list.lock`.
-pub(super) fn lock_list(directory: &Path, timeout: Duration) -> Result<gix_lock::File, Error> {
+pub(super) fn lock_list(
+    directory: &Path,
+    timeout: Duration,
+    storage: Storage,
+) -> Result<gix_lock::File, Error> {
     let path = directory.join(LIST);
-    gix_lock::File::acquire(&path, Fail::from(timeout), None, 0, None).map_err(|error| {
+    gix_lock::File::acquire(&path, Fail::from(timeout), None, storage.bits(), None).map_err(|error| {
         let error = lock_error(error.downcast_any_ref(), error.is_retryable());
         let lock = path.with_added_extension("lock");
         Error::Reference(format!("cannot lock references: {}", unable_to_lock(&lock, &error)))
@@ -103,7 +110,7 @@ pub(super) fn lock_list(directory: &Path, timeout: Duration) -> Result<gix_lock:
 
 /// Writes a table of `bytes` under the lock of the name that it is to have.
 pub(super) fn write_table(
-    directory: &Path,
+    (directory, storage): (&Path, Storage),
     update_indices: (u64, u64),
     bytes: &[u8],
 ) -> Result<gix_lock::Marker, Error> {
@@ -111,7 +118,7 @@ pub(super) fn write_table(
     let name = file_name(update_indices.0, update_indices.1, random);
     let path = directory.join(name.to_string());
     let failed = |source| Error::Io { action: "unable to write", path: path.clone(), source };
-    let mut file = gix_lock::File::acquire(&path, Fail::Immediately, None, 0, None)
+    let mut file = gix_lock::File::acquire(&path, Fail::Immediately, None, storage.bits(), None)
         .map_err(|error| failed(lock_error(error.downcast_any_ref(), error.is_retryable())))?;
     let written = file.write_all(bytes).and_then(|()| file.with_mut(|file| file.sync_all()));
     written.and_then(|()| file.close()).map_err(failed)

@@ -21,7 +21,7 @@ pub(in crate::repo) fn compact(directory: &Path, object_hash: gix_hash::Kind, se
 }
 
 fn run(directory: &Path, object_hash: gix_hash::Kind, settings: &Settings) -> Result<(), Error> {
-    let Ok(lock) = lock_list(directory, Duration::ZERO) else { return Ok(()) };
+    let Ok(lock) = lock_list(directory, Duration::ZERO, settings.storage) else { return Ok(()) };
     let stack = Stack::open(directory, object_hash)?;
     let sizes: Vec<usize> = stack.tables.iter().map(Table::len).collect();
     let due = stack.tables.get(first_of_merged(&sizes, settings.geometric_factor)..).unwrap_or_default();
@@ -42,8 +42,9 @@ fn run(directory: &Path, object_hash: gix_hash::Kind, settings: &Settings) -> Re
         let is_larger = block_size > settings.block_size;
         if is_larger { merge(&Settings { block_size, ..settings.clone() }) } else { Err(error) }
     })?;
-    let table = bytes.map(|bytes| write_table(directory, update_indices, &bytes)).transpose()?;
-    let Ok(lock) = lock_list(directory, settings.lock_timeout) else { return Ok(()) };
+    let table =
+        bytes.map(|bytes| write_table((directory, settings.storage), update_indices, &bytes)).transpose()?;
+    let Ok(lock) = lock_list(directory, settings.lock_timeout, settings.storage) else { return Ok(()) };
     let now = Stack::open(directory, object_hash)?;
     let paths =
         |tables: &[Table]| -> Vec<PathBuf> { tables.iter().map(|table| table.path().to_owned()).collect() };

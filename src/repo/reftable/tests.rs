@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::record::{Input, push_varint};
 use super::*;
+use crate::storage::Storage;
 
 fn settings() -> Settings {
     Settings {
@@ -16,6 +17,7 @@ fn settings() -> Settings {
         restart_interval: 4,
         geometric_factor: 2,
         lock_timeout: Duration::from_secs(9),
+        storage: Storage::default(),
     }
 }
 

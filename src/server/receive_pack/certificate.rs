@@ -160,7 +160,12 @@ impl<'a> Presented<'a> {
         for complaint in &verdict.complaints {
             voice.error(complaint)?;
         }
-        let written = pack::write_loose(&repo.objects_dir, repo.object_hash, pack::Kind::Blob, &self.text);
+        let written = pack::write_loose(
+            (&repo.objects_dir, repo.storage),
+            repo.object_hash,
+            pack::Kind::Blob,
+            &self.text,
+        );
         let id = written.map_err(|reason| Error::Refused(reason.to_string()))?;
         let mut variables: Variables = vec![
             ("GIT_PUSH_CERT", id.to_string().into()),

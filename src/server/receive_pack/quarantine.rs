@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::repo::{Environment, Error, Repository, TemporaryDirectory};
+use crate::storage::Storage;
 
 /// An `objects` directory of its own, removed when dropped and by the signals that end the process.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ pub(super) struct Quarantine {
     directory: TemporaryDirectory,
     /// Where its content belongs.
     objects: PathBuf,
+    storage: Storage,
     /// Alternates that hold already.
     alternates: Option<OsString>,
 }
@@ -23,9 +25,9 @@ impl Quarantine {
         let failed = |source| Error::Io { action: "unable to create", path: objects.clone(), source };
         let absolute = std::path::absolute(&objects).map_err(failed)?;
         let directory = TemporaryDirectory::create(&absolute, "tmp_objdir-incoming-").map_err(failed)?;
-        fs::create_dir(directory.path().join("pack")).map_err(failed)?;
+        repo.storage.make_directories(&directory.path().join("pack")).map_err(failed)?;
         let alternates = repo.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES").map(OsStr::to_owned);
-        Ok(Self { directory, objects: absolute, alternates })
+        Ok(Self { directory, objects: absolute, storage: repo.storage, alternates })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,12 +61,12 @@ impl Quarantine {
             let entry = entry?;
             let name = entry.file_name();
             if name != "pack" {
-                fs::create_dir_all(self.objects.join(&name))?;
+                self.storage.make_directories(&self.objects.join(&name))?;
                 move_all(&entry.path(), &self.objects.join(&name), |_| 0)?;
             }
         }
         let target = self.objects.join("pack");
-        fs::create_dir_all(&target)?;
+        self.storage.make_directories(&target)?;
         move_all(&self.path().join("pack"), &target, |path| {
             let extension = path.extension().unwrap_or_default();
             ["keep", "pack", "rev", "idx"].iter().position(|known| extension == *known).unwrap_or(0)

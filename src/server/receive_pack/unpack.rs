@@ -49,6 +49,7 @@ impl ReceivePack<'_> {
         let boundary = self.repo.shallow().map_err(Error::from)?;
         let options = Options {
             objects: quarantine.path().to_owned(),
+            storage: self.repo.storage,
             object_hash: self.repo.object_hash,
             bases: (!self.rejects_thin).then_some(&objects as &dyn Bases),
             unpack_limit: self.settings.unpack_limit,

@@ -15,6 +15,7 @@ use super::packed::Packed;
 use super::{Listed, LogEntry, Reference, Snapshot, Target};
 use crate::repo::reftable::{self, LogRecord, RefRecord, Stack, Value};
 use crate::repo::{Config, Error};
+use crate::storage::Storage;
 
 mod rename;
 mod update;
@@ -222,6 +223,7 @@ pub(in crate::repo) fn settings(config: &Config) -> Result<reftable::Settings, E
         restart_interval: usize::try_from(restart_interval).unwrap_or(usize::MAX),
         geometric_factor: factor.unsigned_abs(),
         lock_timeout: Duration::from_millis(timeout.unsigned_abs()),
+        storage: config.storage()?,
     })
 }
 
@@ -243,7 +245,8 @@ pub(in crate::repo) fn create(
 pub(in crate::repo) fn head_branch_of(git_dir: &Path) -> Option<BString> {
     [gix_hash::Kind::Sha1, gix_hash::Kind::Sha256].into_iter().find_map(|object_hash| {
         let (git_dir, common_dir) = (git_dir.to_owned(), git_dir.to_owned());
-        Tables::new(Files { git_dir, common_dir, object_hash }).head_branch().ok().flatten()
+        let storage = Storage::default();
+        Tables::new(Files { git_dir, common_dir, object_hash, storage }).head_branch().ok().flatten()
     })
 }
 

@@ -42,7 +42,7 @@ pub(super) fn lock_all<'a>(
             Some(Target::Id(id)) => format!("{id}\n").into_bytes(),
             Some(Target::Symbolic(target)) => [b"ref: ", target.as_bytes(), b"\n"].concat(),
         };
-        let lock = lock_ref(&path, settings.lock_timeout, &content)
+        let lock = lock_ref(&path, (settings.lock_timeout, files.storage), &content)
             .map_err(|reason| Error::Reference(format!("cannot lock ref '{name}': {reason}")))?;
         let through = edit.through.iter().map(|name| lock_log(files, settings, name.as_bstr()));
         locked.push(Locked { edit, lock, _through: through.collect::<Result<_, _>>()? });
@@ -69,7 +69,8 @@ pub(super) fn lock_head(
 
 /// Locks the symbolic ref `name`, which stays as it is, for a line in its reflog.
 fn lock_log(files: &Files, settings: &Settings, name: &BStr) -> Result<gix_lock::Marker, Error> {
-    lock_ref(&files.path(name), settings.lock_timeout, b"").map_err(|reason| cannot_lock(name, &reason))
+    lock_ref(&files.path(name), (settings.lock_timeout, files.storage), b"")
+        .map_err(|reason| cannot_lock(name, &reason))
 }
 
 /// Removes directories that were made for locks, if nothing came to be in them.
