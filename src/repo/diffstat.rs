@@ -18,6 +18,7 @@ use gix_worktree::stack::state::Attributes;
 use gix_worktree::stack::state::attributes::Source;
 
 use super::diff_order::DiffOrder;
+use super::object::Objects;
 use super::{Error, Repository};
 
 /// Files of more bytes than this are told in bytes (`core.bigFileThreshold`).
@@ -71,7 +72,7 @@ impl Repository {
     ///
     /// If an object is missing or broken, or a file of attributes cannot be read.
     pub fn diffstat(&self, from: &oid, to: &oid) -> Result<Vec<Change>, Error> {
-        let objects = super::checkout::open(&self.objects_dir, self.object_hash)?;
+        let objects = Objects::at(self.objects_dir.clone(), self.object_hash)?;
         let tree = |id: &oid| -> Result<Vec<u8>, Error> {
             let mut buffer = Vec::new();
             let found = gix_object::FindExt::find_tree_iter(&objects, id, &mut buffer);
@@ -176,7 +177,7 @@ impl Repository {
 
 /// Counts what changed in one file after another.
 struct Counter<'a> {
-    objects: &'a gix_odb::Handle,
+    objects: &'a Objects,
     platform: Platform,
     attributes: Stack,
     hash: gix_hash::Kind,

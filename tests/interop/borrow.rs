@@ -112,6 +112,60 @@ fn a_fetch_counts_what_is_borrowed() {
     crate::once(Kind::Daemon, fetch_with_alternates);
 }
 
+/// Makes `served/circle.git`, which borrows from itself and from `old.git`, which borrows from it, and `served/far.git`, from
+/// which a chain leads there.
+fn circles(sandbox: &Sandbox) {
+    let served = sandbox.path("served");
+    sandbox.git(&served.join("old.git"), &["repack", "-adq"]).success();
+    for (name, lender) in [("circle.git", "old.git"), ("near.git", "circle.git"), ("far.git", "near.git")] {
+        sandbox.git(&served, &["clone", "-q", "--shared", "--bare", lender, name]).success();
+    }
+    Stream::onto("main").history(30..34).import(sandbox, &served.join("circle.git"));
+    let lenders = [
+        ("circle.git", vec!["circle.git", "old.git"]),
+        ("old.git", vec!["circle.git"]),
+        ("near.git", vec!["circle.git", "near.git"]),
+        ("far.git", vec!["near.git"]),
+    ];
+    for (name, lenders) in lenders {
+        let lines = lenders.iter().map(|lender| format!("../../{lender}/objects\n"));
+        fs::write(served.join(name).join("objects/info/alternates"), lines.collect::<String>()).unwrap();
+    }
+}
+
+#[test]
+fn who_borrows_from_each_other_is_read_all_the_same() {
+    let sandbox = sandbox();
+    circles(&sandbox);
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let path = |name: &str| sandbox.path("served").join(name).display().to_string();
+    for name in ["circle.git", "old.git", "far.git"] {
+        let url = format!("file://{}", path(name));
+        clone(&twin, &["-q"], &url);
+        clone(&twin, &["-q"], &path(name));
+        clone(&twin, &["-q", "--shared"], &path(name));
+        clone(&twin, &["-q", "--reference", &path(name)], &format!("file://{}", path("project.git")));
+        twin.run("", &["ls-remote", &url]);
+    }
+    // who is in a circle itself fetches, and pushes what is loose, in a pack, and named by a few digits
+    twin.prepare(|client| {
+        for name in ["ring.git", "target.git"] {
+            build::empty(&sandbox, &client.join(name), Format::Sha1);
+        }
+        let lenders = format!("../../ring.git/objects\n{}/objects\n", path("far.git"));
+        fs::write(client.join("ring.git/objects/info/alternates"), lenders).unwrap();
+    });
+    let head = sandbox.git(&sandbox.path("served/circle.git"), &["rev-parse", "main"]).line();
+    let old = sandbox.git(&sandbox.path("served/old.git"), &["rev-parse", "main"]).line();
+    twin.done("ring.git", &["fetch", "-q", &path("project.git"), "refs/heads/*:refs/heads/*"]);
+    let refspecs =
+        ["main", &format!("{}:refs/heads/loose", &head[..12]), &format!("{}:refs/heads/old", &old[..12])];
+    twin.done("ring.git", &[&["push", "-q", "../target.git"][..], &refspecs].concat());
+    for name in ["ring.git", "target.git"] {
+        twin.same_objects(name);
+    }
+}
+
 #[test]
 fn a_broken_ref_is_not_cloned() {
     let sandbox = sandbox();

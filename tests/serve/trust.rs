@@ -126,9 +126,13 @@ fn objects_may_be_borrowed_from_outside() {
     // one that leads nowhere, or to what is no text
     let alternates = sandbox.path("served/project.git/objects/info/alternates");
     let good = fs::read(&alternates).unwrap();
-    for bad in [&b"/nowhere\n"[..], b"\xff\xfe\n", b"\n#\n\n"] {
+    for bad in [&b"/nowhere\n"[..], b"\xff\xfe\n", b"\n#\n\n", b"../../project.git/objects\n"] {
         fs::write(&alternates, [bad, b"\n", &good].concat()).unwrap();
         let answer = crate::client::post(server.process.port, ls_refs());
         assert!(answer.status == 200 && answer.is_whole, "{:?} {answer:?}", bad.as_bstr());
     }
+    // and the lender borrows from the borrower: no circle is the end of it
+    fs::write(lender.join("objects/info/alternates"), "../../served/project.git/objects\n").unwrap();
+    sandbox.git(&sandbox.path(""), &["clone", "-q", "--mirror", &url, "again.git"]).success();
+    sandbox.git(&sandbox.path("again.git"), &["fsck", "--full"]).success();
 }

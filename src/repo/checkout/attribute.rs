@@ -15,6 +15,7 @@ use gix_object::FindExt;
 use super::index::{Entry, Mode};
 use super::{Options, Source};
 use crate::repo::Error;
+use crate::repo::object::Objects;
 
 /// What the attributes of a path ask for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl Attributes {
     }
 
     /// Reads the files on the way to `path`, and forgets those that are not on it.
-    pub fn enter(&mut self, objects: &gix_odb::Handle, path: &BStr) -> Result<(), Error> {
+    pub fn enter(&mut self, objects: &Objects, path: &BStr) -> Result<(), Error> {
         while self.open.last().is_some_and(|directory| !contains(directory.as_bstr(), path)) {
             self.open.pop();
             drop(self.nested.pop_pattern_list());
@@ -114,7 +115,7 @@ impl Attributes {
     }
 
     /// The attributes of `directory`; `None` if it has none.
-    fn content(&self, objects: &gix_odb::Handle, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
+    fn content(&self, objects: &Objects, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
         let Some((top, is_first)) = &self.work_tree else { return self.of_tree(objects, directory) };
         let of_work_tree = || {
             let path = top.join(directory.to_path_lossy()).join(".gitattributes");
@@ -130,7 +131,7 @@ impl Attributes {
     }
 
     /// The attributes of `directory` in the tree.
-    fn of_tree(&self, objects: &gix_odb::Handle, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
+    fn of_tree(&self, objects: &Objects, directory: &BStr) -> Result<Option<Vec<u8>>, Error> {
         let Some(id) = self.files.get(directory) else { return Ok(None) };
         let name = directory.to_path_lossy().join(".gitattributes");
         let mut buffer = Vec::new();

@@ -7,8 +7,9 @@ use gix_hash::oid;
 use super::filter::Filters;
 use super::index::{Entry, Mode, Stat, read};
 use super::looker::Looker;
-use super::{Source, open, tree};
+use super::{Source, tree};
 use crate::progress::Discard;
+use crate::repo::object::Objects;
 use crate::repo::{Error, Repository};
 
 /// What of the user's is in no commit. New files do not count.
@@ -37,7 +38,7 @@ impl Repository {
         let Some(index) = read::read(&index_path, self.object_hash)? else {
             return Ok(Some(Uncommitted::Special));
         };
-        let objects = open(&self.objects_dir, self.object_hash)?;
+        let objects = Objects::at(self.objects_dir.clone(), self.object_hash)?;
         let listing = match tree::list(&objects, tree, options.protection) {
             Ok(listing) => listing,
             Err(tree::Failure::Path(path)) => return Err(Error::Refused(format!("invalid path '{path}'"))),

@@ -7,11 +7,12 @@ use gix_object::FindExt;
 
 use super::index::Entry;
 use crate::repo::Error;
+use crate::repo::object::Objects;
 
 /// The content that a blob of `entry` has whose file, in UTF-8 by now, holds `content`: line endings and `$Id$` as in
 /// history.
 pub fn to_git(
-    objects: &gix_odb::Handle,
+    objects: &Objects,
     entry: &Entry,
     mut content: Vec<u8>,
     line_ending: eol::AttributesDigest,

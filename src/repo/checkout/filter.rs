@@ -14,6 +14,7 @@ use super::index::Entry;
 use super::{Options, Source};
 use crate::progress::Progress;
 use crate::repo::Error;
+use crate::repo::object::Objects;
 
 /// Converts what is written to the work tree.
 pub struct Filters {
@@ -54,7 +55,7 @@ impl Filters {
     }
 
     /// What is wanted of the file of `entry`.
-    pub fn wanted(&mut self, objects: &gix_odb::Handle, entry: &Entry) -> Result<Wanted, Error> {
+    pub fn wanted(&mut self, objects: &Objects, entry: &Entry) -> Result<Wanted, Error> {
         self.attributes.enter(objects, entry.path.as_bstr())?;
         self.attributes.wanted(entry.path.as_bstr())
     }
@@ -91,7 +92,7 @@ impl Filters {
     /// is not required, as in git 2.47.3.
     pub fn fetch(
         &mut self,
-        objects: &gix_odb::Handle,
+        objects: &Objects,
         entry: &Entry,
         progress: &mut dyn Progress,
     ) -> Result<Vec<u8>, Error> {
@@ -114,7 +115,7 @@ impl Filters {
     /// What the blob of `entry` would be if its file, which holds `content`, were added.
     pub fn clean(
         &mut self,
-        objects: &gix_odb::Handle,
+        objects: &Objects,
         entry: &Entry,
         mut content: Vec<u8>,
         progress: &mut dyn Progress,

@@ -17,8 +17,9 @@ use super::index::{self, Entry, Mode, Stat, read};
 use super::looker::Looker;
 use super::tree::Listing;
 use super::write::{self, How};
-use super::{Options, Outcome, Place, Source, open, tree};
+use super::{Options, Outcome, Place, Source, tree};
 use crate::progress::Progress;
+use crate::repo::object::Objects;
 use crate::repo::{Error, Repository};
 
 mod plan;
@@ -88,7 +89,7 @@ impl Repository {
 pub struct Forward<'a> {
     place: Place<'a>,
     options: Options,
-    objects: gix_odb::Handle,
+    objects: Objects,
     lock: gix_lock::File,
     old: Listing,
     new: Listing,
@@ -98,7 +99,7 @@ pub struct Forward<'a> {
 impl<'a> Forward<'a> {
     /// Does what [`Repository::forward`] says, with everything given.
     pub fn new(place: Place<'a>, [from, to]: [&oid; 2], options: Options) -> Result<Option<Self>, Error> {
-        let objects = open(place.objects_dir, place.object_hash)?;
+        let objects = Objects::at(place.objects_dir.to_owned(), place.object_hash)?;
         let index_path = place.git_dir.join("index");
         let lock = index::lock(&index_path, place.storage)?;
         let list = |tree| match tree::list(&objects, tree, options.protection) {

@@ -10,11 +10,12 @@ use super::filter::Filters;
 use super::index::{Entry, Mode, Stat};
 use crate::progress::Progress;
 use crate::repo::Error;
+use crate::repo::object::Objects;
 
 /// Looks at the files of the work tree.
 pub(super) struct Looker<'a> {
     pub(super) top: &'a Path,
-    pub(super) objects: &'a gix_odb::Handle,
+    pub(super) objects: &'a Objects,
     /// What is done to content that is added.
     pub(super) filters: Option<Filters>,
     /// When the index was written: a file that is not older may have changed since without a trace.

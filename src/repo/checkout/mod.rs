@@ -16,6 +16,7 @@ use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
 use crate::progress::Progress;
+use crate::repo::object::Objects;
 use crate::storage::Storage;
 use collision::Taken;
 use filter::Filters;
@@ -234,7 +235,7 @@ pub fn checkout(
     options: &Options,
     progress: &mut dyn Progress,
 ) -> Result<Outcome, Error> {
-    let objects = open(place.objects_dir, place.object_hash)?;
+    let objects = Objects::at(place.objects_dir.to_owned(), place.object_hash)?;
     let index_path = place.git_dir.join("index");
     let lock = index::lock(&index_path, place.storage)?;
     let mut listing = match tree::list(&objects, tree, options.protection) {
@@ -264,18 +265,16 @@ pub fn checkout(
 
 /// The trees at or below `tree` that are not in the object database. One that cannot be read is not among them.
 pub fn missing_trees(objects_dir: &Path, tree: &oid) -> Result<Vec<ObjectId>, Error> {
-    use gix_object::Find as _;
-    let mut objects = open(objects_dir, tree.kind())?;
-    objects.refresh_never();
+    let objects = Objects::at(objects_dir.to_owned(), tree.kind())?;
     let mut missing = Vec::new();
     let mut seen = HashSet::from([tree.to_owned()]);
     let mut ahead = vec![tree.to_owned()];
     let mut content = Vec::new();
     while let Some(id) = ahead.pop() {
-        match objects.try_find(&id, &mut content) {
+        match objects.find(&id, &mut content) {
             Ok(None) if !id.is_empty_tree() => missing.push(id),
-            Ok(Some(object)) if object.kind == gix_object::Kind::Tree => {
-                let entries = gix_object::TreeRefIter::from_bytes(object.data, id.kind());
+            Ok(Some(gix_object::Kind::Tree)) => {
+                let entries = gix_object::TreeRefIter::from_bytes(&content, id.kind());
                 let trees = entries.filter_map(Result::ok).filter(|entry| entry.mode.is_tree());
                 ahead.extend(trees.map(|entry| entry.oid.to_owned()).filter(|below| seen.insert(*below)));
             }
@@ -292,7 +291,7 @@ pub fn missing_blobs(
     old: Option<&ObjectId>,
     options: &Options,
 ) -> Result<Vec<ObjectId>, Error> {
-    let mut objects = open(objects_dir, tree.kind())?;
+    let objects = Objects::at(objects_dir.to_owned(), tree.kind())?;
     let list = |tree: &oid| {
         tree::list(&objects, tree, options.protection).map_err(|failure| match failure {
             tree::Failure::Path(path) => Error::Refused(format!("invalid path '{path}'")),
@@ -304,14 +303,13 @@ pub fn missing_blobs(
     if options.top_only {
         skip_below_top(&mut listing.entries);
     }
-    objects.refresh_never();
     let here: HashSet<_> = old.entries.iter().map(|entry| (&entry.path, entry.id)).collect();
     let mut seen = HashSet::new();
     let is_needed = |entry: &&index::Entry| {
         entry.mode != index::Mode::Gitlink && !entry.is_skipped && !here.contains(&(&entry.path, entry.id))
     };
     let blobs = listing.entries.iter().filter(is_needed).map(|entry| entry.id);
-    Ok(blobs.filter(|id| seen.insert(*id) && !gix_object::Exists::exists(&objects, id)).collect())
+    Ok(blobs.filter(|id| seen.insert(*id) && !objects.contains(id)).collect())
 }
 
 /// Leaves out of the work tree what lies in directories.
@@ -319,18 +317,6 @@ fn skip_below_top(entries: &mut [index::Entry]) {
     for entry in entries {
         entry.is_skipped = entry.path.contains(&b'/');
     }
-}
-
-/// Opens the object database; neighbours in a delta chain are often neighbours in a tree, so it keeps some.
-pub(super) fn open(objects_dir: &Path, object_hash: gix_hash::Kind) -> Result<gix_odb::Handle, Error> {
-    /// Inflated delta bases that are kept, as `core.deltaBaseCacheLimit` has it by default.
-    const DELTA_BASE_CACHE_BYTES: usize = 96 << 20;
-    let mut objects =
-        gix_odb::at_opts(objects_dir, object_hash, None, gix_odb::store::init::Options::default())
-            .map_err(|source| Error::Io { action: "unable to read", path: objects_dir.to_owned(), source })?;
-    objects
-        .set_pack_cache(|| Box::new(gix_pack::cache::lru::MemoryCappedHashmap::new(DELTA_BASE_CACHE_BYTES)));
-    Ok(objects)
 }
 
 /// Stops the work where whoever hears of it had enough.

@@ -18,6 +18,7 @@ use super::work_tree::{Content, DeviceInode, WorkTree};
 use super::{Outcome, Place, parallel, stop_on, unreadable};
 use crate::progress::{Event, Progress};
 use crate::repo::Error;
+use crate::repo::object::Objects;
 
 const UPDATING_FILES: &str = "Updating files";
 const FILTERING_CONTENT: &str = "Filtering content";
@@ -38,7 +39,7 @@ pub struct How {
 /// Writes the files of `entries` and notes in each what the system says about its file.
 pub fn write(
     place: &Place<'_>,
-    objects: &gix_odb::Handle,
+    objects: &Objects,
     how: How,
     entries: &mut [Entry],
     progress: &mut dyn Progress,
@@ -68,7 +69,7 @@ pub fn write(
 
 /// The state of a checkout.
 struct Writer<'a> {
-    objects: &'a gix_odb::Handle,
+    objects: &'a Objects,
     blobs: &'a Blobs,
     threads: usize,
     tree: WorkTree,

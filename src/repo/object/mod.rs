@@ -14,14 +14,18 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
+use directory::Handle;
 use packs::Packs;
 use promise::Promise;
 use stores::{Places, Stores};
 
+mod alternates;
 mod bitmap;
 mod commit;
 mod decode;
+mod directory;
 mod entries;
+mod find;
 mod holders;
 mod pack;
 mod packs;
@@ -84,7 +88,7 @@ impl Repository {
         let alternates = self.env.get("GIT_ALTERNATE_OBJECT_DIRECTORIES");
         let places = Places {
             main: self.objects_dir.clone(),
-            extra: alternates.map(stores::parse_alternates).unwrap_or_default(),
+            extra: alternates.map(alternates::parse_environment).unwrap_or_default(),
             object_hash: self.object_hash,
         };
         let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
@@ -140,13 +144,11 @@ impl Objects {
 
     /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
     pub fn contains(&self, id: &oid) -> bool {
-        id.is_empty_tree()
-            || self.stores.with(|handles| handles.iter().any(|handle| handle.exists_without_refresh(id)))
+        id.is_empty_tree() || self.stores.with(|handles| handles.iter().any(|handle| handle.contains(id)))
     }
 
     /// Kind and content of `id`; `None` if there is no such object.
     pub fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<gix_object::Kind>> {
-        use gix_object::Find as _;
         if id.is_empty_tree() {
             out.clear();
             return Ok(Some(gix_object::Kind::Tree));
@@ -155,25 +157,16 @@ impl Objects {
             if let Some(kind) = self.packs.read(id, &self.stores, out) {
                 return Ok(Some(kind));
             }
-            self.stores.look_up(|handle| {
-                let found = handle.try_find(id, out).map_err(io::Error::other)?;
-                Ok(found.map(|data| data.kind))
-            })
+            self.stores.look_up(|handle| handle.find(id, out))
         })
     }
 
     /// The kind alone.
     pub fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
-        use gix_odb::Header as _;
         if id.is_empty_tree() {
             return Ok(Some(gix_object::Kind::Tree));
         }
-        self.find_or_bring(id, || {
-            self.stores.look_up(|handle| {
-                let found = handle.try_header(id).map_err(io::Error::other)?;
-                Ok(found.map(|header| header.kind()))
-            })
-        })
+        self.find_or_bring(id, || Ok(self.stores.look_up(|handle| handle.header(id))?.map(|(kind, _)| kind)))
     }
 
     /// The commit `id`, from the commit-graph where it is there; `None` if there is no such object or it is no commit.
@@ -270,8 +263,7 @@ impl Objects {
         let found: Vec<ObjectId> = self
             .stores
             .with(|handles| {
-                let ids = handles.iter().map(|handle| handle.lookup_prefix(prefix, None).ok().flatten());
-                ids.flatten().collect::<Result<_, ()>>()
+                handles.iter().filter_map(|handle| handle.find_prefix(prefix)).collect::<Result<_, ()>>()
             })
             .ok()?;
         let (first, rest) = found.split_first()?;
@@ -280,9 +272,7 @@ impl Objects {
 
     /// The number of digits git shortens ids to where `core.abbrev` is not set: by the number of objects, at least 7.
     pub fn abbreviation_len(&self) -> usize {
-        let count: u64 = self
-            .stores
-            .with(|handles| handles.iter().filter_map(|handle| handle.packed_object_count().ok()).sum());
+        let count: u64 = self.stores.with(|handles| handles.iter().map(Handle::packed_objects).sum());
         // as seen in git 2.47.3: half the bits of the number of packed objects, so that few ids collide
         let bits = (u64::BITS - count.leading_zeros()) as usize;
         bits.div_ceil(2).max(ABBREVIATION_MIN)
@@ -319,10 +309,8 @@ impl Objects {
     fn is_unique(&self, id: &oid, length: usize) -> bool {
         let Ok(prefix) = gix_hash::Prefix::new(id, length) else { return false };
         self.stores.with(|handles| {
-            handles.iter().all(|handle| match handle.lookup_prefix(prefix, None) {
-                Ok(Some(Ok(found))) => *found == *id,
-                Ok(Some(Err(()))) => false,
-                Ok(None) | Err(_) => true,
+            handles.iter().all(|handle| {
+                handle.find_prefix(prefix).is_none_or(|found| found.is_ok_and(|found| *found == *id))
             })
         })
     }

@@ -18,10 +18,7 @@ impl Objects {
             .with(|handles| {
                 let mut found = HashSet::new();
                 for handle in handles {
-                    let mut candidates = HashSet::new();
-                    // a directory that cannot be read has no candidates
-                    let _one_or_several = handle.lookup_prefix(prefix, Some(&mut candidates));
-                    found.extend(candidates);
+                    handle.find_all_prefixed(prefix, &mut found);
                 }
                 found
             })

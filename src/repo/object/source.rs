@@ -18,14 +18,10 @@ const LOOSE_HEADER_MAX: usize = 32;
 
 impl Source for Objects {
     fn header(&self, id: &oid) -> io::Result<Option<(Kind, u64)>> {
-        use gix_odb::Header as _;
         if id.is_empty_tree() {
             return Ok(Some((Kind::Tree, 0)));
         }
-        self.stores.look_up(|handle| {
-            let found = handle.try_header(id).map_err(io::Error::other)?;
-            Ok(found.map(|header| (header.kind(), header.size())))
-        })
+        self.stores.look_up(|handle| handle.header(id))
     }
 
     fn commit(&self, id: &oid) -> io::Result<Option<Commit>> {

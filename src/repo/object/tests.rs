@@ -218,7 +218,7 @@ fn alternates_are_read_from_file_and_environment() {
 #[cfg(unix)]
 #[test]
 fn alternates_of_the_environment_may_be_quoted() {
-    let parse = |text: &str| stores::parse_alternates(text.as_ref());
+    let parse = |text: &str| alternates::parse_environment(text.as_ref());
     let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
     assert_eq!(parse("/a:/b c::d"), paths(&["/a", "/b c", "d"]));
     assert_eq!(parse("\"/a:\\\"b\\102\":/c"), paths(&["/a:\"bB", "/c"]));
