@@ -116,6 +116,9 @@ pub enum Broken {
     /// It belongs to another pack.
     #[error("checksum doesn't match in MIDX and bitmap")]
     Checksum,
+    /// A bit of it was turned over since it was written.
+    #[error("bitmap file has invalid checksum")]
+    Trailer,
     /// It has no room for the name hashes that it promises.
     #[error("corrupted bitmap index file (too short to fit hash cache)")]
     HashCache,

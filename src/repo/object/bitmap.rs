@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use gix_hash::{ObjectId, oid};
 
+use super::checksum;
 use super::pack::Pack;
 use crate::pack::bitmap::{Bitmap, Broken, Indexed};
 use crate::pack::map;
@@ -48,8 +49,10 @@ pub(super) fn of_pack(
     pack: &Arc<Pack>,
     number: u32,
 ) -> Option<Result<Arc<dyn Indexed>, Broken>> {
-    let bytes = map::map_stored(&index.with_extension("bitmap")).ok()?;
+    let path = index.with_extension("bitmap");
+    let bytes = map::map_stored(&path).ok()?;
     let opened = Bitmap::open(bytes, pack.len(), &pack.checksum());
+    let opened = opened.and_then(|bitmap| checksum::hold(&path, pack.checksum().kind()).map(|()| bitmap));
     Some(opened.map(|bitmap| Arc::new(OfPack { pack: pack.clone(), number, bitmap }) as Arc<dyn Indexed>))
 }
 
@@ -66,11 +69,13 @@ pub(super) fn of_packs(
         return None;
     }
     let name = format!("multi-pack-index-{}.bitmap", index.checksum());
-    let bytes = map::map_stored(&directory.join(name)).ok()?;
+    let bitmap = directory.join(name);
+    let bytes = map::map_stored(&bitmap).ok()?;
     let order = order(&path, index.num_objects(), object_hash)?;
     let names: &[PathBuf] = index.index_names();
     let packs = names.iter().map(|name| find(&directory.join(name))).collect::<Option<_>>()?;
     let opened = Bitmap::open(bytes, index.num_objects(), &index.checksum());
+    let opened = opened.and_then(|opened| checksum::hold(&bitmap, object_hash).map(|()| opened));
     let bits = inverse(&order);
     if bits.contains(&NO_BIT) {
         return None;

@@ -21,6 +21,7 @@ use stores::{Places, Stores};
 
 mod alternates;
 mod bitmap;
+mod checksum;
 mod commit;
 mod decode;
 mod directory;
