@@ -134,6 +134,50 @@ fn tags_of_tags_and_prefixes_of_refs_are_answered() {
     server.is_as_before();
 }
 
+/// What hidden refs lead to can be had in version 2 by who knows the id, as from C git, unless wants are strict.
+#[test]
+fn hidden_history_is_not_to_be_had_where_wants_are_strict() {
+    let mut server = Guarded::start(&[]);
+    let repository = server.repository();
+    server.sandbox.git(&repository, &["config", "transfer.hideRefs", "refs/hidden"]).success();
+    let old = server.sandbox.git(&repository, &["rev-parse", "main~3"]).line();
+    let tree = server.sandbox.git(&repository, &["rev-parse", "main^{tree}"]).line();
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 300).file("secret", "secret");
+    stream.import(&server.sandbox, &repository);
+    let hidden = server.tip();
+    server.sandbox.git(&repository, &["tag", "-a", "-m", "x", "tag", "main"]).success();
+    let tag = server.sandbox.git(&repository, &["rev-parse", "tag"]).line();
+    for words in [
+        ["update-ref", "refs/hidden/x", "main"],
+        ["update-ref", "refs/heads/main", "main~1"],
+        ["update-ref", "-d", "refs/tags/tag"],
+    ] {
+        server.sandbox.git(&repository, &words).success();
+    }
+    let asked = |id: &str| post(server.port(), fetch(id)).body;
+    for id in [&hidden, &tag, &old, &tree] {
+        assert!(asked(id).contains_str("PACK"), "{id}");
+    }
+    server.sandbox.git(&repository, &["config", "gitr.strictWants", "true"]).success();
+    // the user who serves allows any, which counts for version 2 now
+    assert!(asked(&hidden).contains_str("PACK"));
+    server.sandbox.git(&repository, &["config", "uploadpack.allowAnySHA1InWant", "false"]).success();
+    for id in [&hidden, &tag] {
+        let answer = asked(id);
+        assert!(
+            answer.contains_str(format!("not our ref {id}")) && !answer.contains_str("PACK"),
+            "{answer:?}"
+        );
+    }
+    for id in [&server.tip(), &old, &tree] {
+        assert!(asked(id).contains_str("PACK"), "{id}");
+    }
+    let url = format!("http://127.0.0.1:{}/project.git", server.port());
+    server.sandbox.git(&server.sandbox.path(""), &["clone", "-q", "--mirror", &url, "copy.git"]).success();
+    server.is_as_before();
+}
+
 #[test]
 fn what_was_refused_is_not_to_be_had() {
     let mut server = Guarded::start(&["--enable-receive-pack=anybody"]);

@@ -7,12 +7,13 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 
 use bstr::ByteSlice as _;
+use gitr::listen::limit::Limit;
 
-use crate::client::{Client, fetch, get, head, ls_refs, post};
+use crate::client::{Client, fetch, get, head, ls_refs, packets, post};
 use crate::served;
 
 use crate::support::servers::serve::GitrServe;
-use crate::support::{Format, Sandbox, build, sandbox};
+use crate::support::{Format, Run, Sandbox, build, sandbox};
 
 const REFS: &str = "/project.git/info/refs?service=git-upload-pack";
 
@@ -165,6 +166,33 @@ fn a_second_server_finds_the_address_taken() {
         help.stdout.contains_str("--listen <address>") && help.stdout.contains_str("GITR_HEADER_TIME"),
         "{help:?}"
     );
+}
+
+/// Each limit has an option, an environment variable and a row in the metrics.
+#[test]
+fn each_limit_can_be_set_and_is_counted() {
+    let port = crate::support::servers::free_port();
+    let (mut sandbox, server) = served(&[&format!("--admin=127.0.0.1:{port}")]);
+    let metrics = get(port, "/metrics").body;
+    let here = sandbox.path("");
+    for limit in Limit::all() {
+        let (name, variable) = (limit.name(), limit.variable());
+        let refused = sandbox.gitr(&here, &["serve", &format!("--limit={name}=x")]);
+        assert!(refused.status == 128 && refused.complains_of(name), "{refused:?}");
+        let mut command = sandbox.command(sandbox::gitr_program());
+        let refused = Run::of(command.env(variable, "x").arg("serve"));
+        assert!(refused.status == 128 && refused.complains_of(name), "{refused:?}");
+        let row = format!("gitr_limited_total{{limit=\"{name}\",");
+        assert!(metrics.contains_str(&row), "{row}: {metrics}");
+    }
+    drop(server);
+    // the option counts for more
+    sandbox.set(Limit::Prefixes.variable().as_str(), "1");
+    let two = packets(&["command=ls-refs", "0001", "ref-prefix refs/heads/", "ref-prefix HEAD", "0000"]);
+    for (options, status) in [(&[][..], 413), (&["--limit=prefixes=2"], 200)] {
+        let server = GitrServe::start(&sandbox, options);
+        assert_eq!(post(server.process.port, &two).status, status, "{options:?}");
+    }
 }
 
 #[test]

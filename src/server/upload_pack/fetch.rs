@@ -58,9 +58,9 @@ impl UploadPack<'_> {
         }
         self.watch.fetch(&request)?;
         self.check_allowed(&request)?;
-        let objects = self.objects()?;
+        let mut objects = self.objects()?;
         let mut packets = Packets { out, in_bands: request.features.sideband_all };
-        let wanted_refs = self.look_up(&request, &objects, &mut packets)?;
+        let wanted_refs = self.look_up(&request, &mut objects, &mut packets)?;
         let filter = self.filter_of(&request, &mut packets)?;
         let excluded = self.excluded(&request.deepen)?;
         let client_boundary = client_boundary(&request, &objects)?;
@@ -107,10 +107,15 @@ impl UploadPack<'_> {
     fn look_up(
         &self,
         request: &Request,
-        objects: &Objects,
+        objects: &mut Objects,
         packets: &mut Packets<'_>,
     ) -> Result<Vec<(ObjectId, BString)>, Error> {
-        if let Some(id) = request.wants.iter().find(|id| !objects.contains(id)) {
+        let absent = request.wants.iter().find(|id| !objects.contains(id)).copied();
+        let forbidden = match absent {
+            None if self.settings.is_strict => self.first_unreachable(&request.wants, objects)?,
+            absent => absent,
+        };
+        if let Some(id) = forbidden {
             return Err(packets.refuse(
                 &format!("upload-pack: not our ref {id}"),
                 format!("git upload-pack: not our ref {id}"),

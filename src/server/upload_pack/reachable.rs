@@ -1,4 +1,5 @@
-//! v0: what may be asked for. gitprotocol-pack(5): only what was advertised, unless the configuration allows more.
+//! What may be asked for. gitprotocol-pack(5): only what was advertised, unless the configuration allows more. v2 has no such
+//! rule, unless `gitr.strictWants` makes one.
 
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
@@ -17,18 +18,32 @@ impl UploadPack<'_> {
         wants: &[ObjectId],
         objects: &mut Objects,
     ) -> Result<Option<ObjectId>, Error> {
+        let settings = &self.settings;
+        let is_told = self.conversation == Conversation::Stateful;
+        if is_told && !settings.allows_reachable && !settings.allows_any {
+            let tips = self.tips()?;
+            return Ok(wants.iter().find(|want| !tips.contains(*want)).copied());
+        }
+        self.first_unreachable(wants, objects)
+    }
+
+    /// The first of `wants` that is a commit, or a tag of one, to which no ref leads that clients are told of, unless any object
+    /// may be asked for. Trees and blobs are not looked for, as in git 2.47.3: partial clones ask for them.
+    pub(super) fn first_unreachable(
+        &self,
+        wants: &[ObjectId],
+        objects: &mut Objects,
+    ) -> Result<Option<ObjectId>, Error> {
         if self.settings.allows_any {
             return Ok(None);
         }
         let tips = self.tips()?;
         let others: Vec<ObjectId> = wants.iter().filter(|want| !tips.contains(*want)).copied().collect();
-        let Some(first) = others.first() else { return Ok(None) };
-        if self.conversation == Conversation::Stateful && !self.settings.allows_reachable {
-            return Ok(Some(*first));
+        if others.is_empty() {
+            return Ok(None);
         }
         let mut commits = Vec::new();
         for id in others {
-            // as in git 2.47.3, trees and blobs pass
             if let Some((commit, Kind::Commit)) = objects.peel(&id).map_err(Error::object)? {
                 commits.push((id, commit));
             }

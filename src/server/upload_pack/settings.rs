@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub allows_reachable: bool,
     /// v0: any object may be asked for.
     pub allows_any: bool,
+    /// What holds in v0 holds in v2 as well, where C git lets any object be asked for (`gitr.strictWants`).
+    pub is_strict: bool,
     pub has_ref_in_want: bool,
     pub has_sideband_all: bool,
     pub has_bundle_uri: bool,
@@ -66,6 +68,7 @@ impl Settings {
             allows_tips: is("uploadpack.allowTipSHA1InWant")? || allows_any,
             allows_reachable: is("uploadpack.allowReachableSHA1InWant")? || allows_any,
             allows_any,
+            is_strict: is("gitr.strictWants")?,
             has_ref_in_want: is("uploadpack.allowRefInWant")?,
             has_sideband_all: is("uploadpack.allowSidebandAll")? || repo.env.is_true("GIT_TEST_SIDEBAND_ALL"),
             has_bundle_uri: is("uploadpack.advertiseBundleURIs")?,
