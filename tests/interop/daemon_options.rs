@@ -1,9 +1,10 @@
 //! What `gitr daemon` makes of git-daemon(1)'s options: who gets what is what C git's daemon gives.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -222,6 +223,77 @@ fn what_does_not_go_together_is_refused_in_git_s_words() {
         let [theirs, ours] =
             [Git::reference(), server()].map(|git| Run::of(sandbox.command(&git.program).args(&words)));
         assert_eq!((ours.status, ours.stderr), (theirs.status, theirs.stderr), "{options:?}");
+    }
+}
+
+/// Where the C library sends what is for syslog.
+const SYSLOG: &str = "/dev/log";
+
+/// Listens in place of a syslog; `None`, after saying so, where there is one or nobody may.
+fn syslog() -> Option<UnixDatagram> {
+    // one that nobody listens at was left behind
+    if UnixDatagram::unbound().is_ok_and(|socket| {
+        socket.connect(SYSLOG).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    }) {
+        fs::remove_file(SYSLOG).ok();
+    }
+    let bound = UnixDatagram::bind(SYSLOG);
+    bound.inspect_err(|error| eprintln!("skipped: cannot listen at {SYSLOG}: {error}")).ok()
+}
+
+/// Removes the socket again.
+struct Bound;
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        fs::remove_file(SYSLOG).ok();
+    }
+}
+
+/// What a daemon tells syslog until it has told `count` times that a client is gone, without what is different each time.
+fn told(socket: &UnixDatagram, count: usize) -> Vec<String> {
+    socket.set_read_timeout(Some(WITHIN)).unwrap();
+    let (mut told, mut gone) = (Vec::new(), 0);
+    while gone < count {
+        let mut bytes = [0; 2048];
+        let length = socket.recv(&mut bytes).unwrap_or_else(|error| panic!("{error} after {told:#?}"));
+        let line = bytes[..length].to_str_lossy().into_owned();
+        // <priority>date name[process]: words; others may use syslog at the same time
+        let (head, words) = line.split_once("]: ").unwrap_or_default();
+        if !head.contains("git-daemon[") {
+            continue;
+        }
+        // C git's is told of by another process, which names it
+        let words =
+            words.strip_prefix('[').and_then(|words| Some(words.split_once("] ")?.1)).unwrap_or(words);
+        gone += usize::from(words.starts_with("Disconnected"));
+        let priority = head.split_once('>').map_or("", |(priority, _)| priority);
+        let words = words.split("127.0.0.1:").next().unwrap();
+        told.push(format!("{priority}> {words}"));
+    }
+    told
+}
+
+#[test]
+fn syslog_is_told_what_git_tells_it() {
+    let Some(socket) = syslog() else { return };
+    let _bound = Bound;
+    let sandbox = sandbox();
+    for option in ["--syslog", "--log-destination=syslog"] {
+        let [theirs, ours] = [Git::reference(), server()].map(|git| {
+            let process = start(&sandbox, git, &["--base-path=SERVED", "--verbose", option]);
+            // who looked whether somebody listens said nothing
+            let mut all = told(&socket, 1);
+            for name in ["open.git", "closed.git", "none.git"] {
+                let url = format!("git://127.0.0.1:{}/{name}", process.port);
+                let run = sandbox.git(&sandbox.path(""), &["ls-remote", &url]);
+                assert_eq!(run.status == 0, name == "open.git", "{run:?}");
+                all.extend(told(&socket, 1));
+            }
+            all
+        });
+        assert_eq!(ours, theirs, "{option}");
+        assert!(ours.len() > 12, "{ours:#?}");
     }
 }
 

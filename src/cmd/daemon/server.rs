@@ -21,7 +21,7 @@ pub(super) fn listen(hosts: &[String], port: u16, log: Log) -> Result<Vec<TcpLis
         return match all {
             Ok(listener) => Ok(vec![listener]),
             Err(error) => {
-                log.error(&format!("Could not bind to port {port}: {error}"));
+                log.error(&format!("Could not bind to port {port}: {}", reason(&error)));
                 Err(none())
             }
         };
@@ -39,7 +39,9 @@ pub(super) fn listen(hosts: &[String], port: u16, log: Log) -> Result<Vec<TcpLis
         for address in addresses {
             match TcpListener::bind(address) {
                 Ok(listener) => listeners.push(listener),
-                Err(error) => log.error(&format!("Could not bind to {address}: {error}")),
+                Err(error) => {
+                    log.error(&format!("Could not bind to {}: {}", address.ip(), reason(&error)));
+                }
             }
         }
         if listeners.len() == count {
@@ -47,6 +49,12 @@ pub(super) fn listen(hosts: &[String], port: u16, log: Log) -> Result<Vec<TcpLis
         }
     }
     if listeners.is_empty() { Err(none()) } else { Ok(listeners) }
+}
+
+/// The system's words for `error`.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// Takes clients for as long as the process lives.
@@ -91,7 +99,7 @@ impl Server {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // out of descriptors: a client that leaves makes room
-                    self.log.error(&format!("accept failed: {error}"));
+                    self.log.error(&format!("accept failed: {}", reason(&error)));
                     std::thread::sleep(ACCEPT_PAUSE);
                     continue;
                 }
@@ -115,17 +123,21 @@ impl Server {
         self.log.detail(&format!("Connection from {address}"));
         match self.converse(stream, address) {
             Ok(()) => self.log.detail("Disconnected"),
-            Err(text) => self.log.error(&text),
+            Err(text) => {
+                self.log.error(&text);
+                self.log.detail("Disconnected (with error)");
+            }
         }
     }
 
     fn converse(&self, stream: &TcpStream, address: SocketAddr) -> Result<(), String> {
-        let text = |error: io::Error| error.to_string();
+        let text = |error: io::Error| reason(&error);
         stream.set_read_timeout(self.init_timeout).map_err(text)?;
         let mut input = BufReader::new(stream);
         let hello = Hello::read(&mut input).map_err(|error| error.to_string())?;
         if let Some(host) = &hello.host {
-            self.log.detail(&format!("Extended attribute \"host\": {host}"));
+            let port = hello.port.as_ref().map(|port| format!(":{port}")).unwrap_or_default();
+            self.log.detail(&format!("Extended attribute \"host\": {host}{port}"));
         }
         if !hello.protocol.is_empty() {
             self.log.detail(&format!("Extended attribute \"protocol\": {}", hello.protocol));
