@@ -12,11 +12,12 @@
 //!
 //! [`entry`], [`delta`], [`hash`] and [`index`] know the formats and nothing of where bytes come from or go to.
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
 use bstr::BString;
 use gix_hash::{ObjectId, oid};
+use gix_tempfile::{AutoRemove, ContainingDirectory};
 
 use crate::storage::Storage;
 
@@ -175,6 +176,22 @@ pub enum Stored {
 pub struct Keep(gix_tempfile::Handle<gix_tempfile::handle::Closed>);
 
 impl Keep {
+    /// Writes the `.keep` file `path` with `content`; `None` if somebody else's is there already.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be written; it is gone then.
+    pub fn create(path: &Path, content: &[u8]) -> io::Result<Option<Self>> {
+        let created = gix_tempfile::writable_at(path, ContainingDirectory::Exists, AutoRemove::Tempfile);
+        let mut handle = match created {
+            Ok(handle) => handle,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        handle.write_all(content)?;
+        Ok(Some(Self(handle.close()?)))
+    }
+
     /// Leaves the file where it is, for others to remove.
     pub fn stay(self) {
         if let Some(file) = self.0.take() {

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-use gix_tempfile::{AutoRemove, ContainingDirectory};
-
 use super::index::{self, Item, Items};
 use super::inflate::Inflater;
 use super::loose::LooseWriter;
@@ -32,7 +30,8 @@ pub(super) fn store_pack(
     file.sync(Component::Pack)?;
     let mut placed = Placed::new(options.storage);
     let kept = match &options.keep {
-        Some(content) => keep(names.keep.clone(), content)?,
+        Some(content) => Keep::create(&names.keep, content)
+            .map_err(|source| Error::Write { path: names.keep.clone(), source })?,
         None => None,
     };
     let silent = bstr::BString::default();
@@ -176,19 +175,6 @@ fn written(
     result.map_err(|source| temporary.error(source))?;
     temporary.sync(Component::PackMetadata)?;
     Ok(temporary)
-}
-
-/// Writes a `.keep` file that goes away with its guard, and when a signal ends the process; `None` if somebody else's
-/// is there already.
-fn keep(path: PathBuf, content: &[u8]) -> Result<Option<Keep>, Error> {
-    let created = gix_tempfile::writable_at(&path, ContainingDirectory::Exists, AutoRemove::Tempfile);
-    let mut handle = match created {
-        Ok(handle) => handle,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
-        Err(source) => return Err(Error::Write { path, source }),
-    };
-    let written = handle.write_all(content).and_then(|()| handle.close());
-    Ok(Some(Keep(written.map_err(|source| Error::Write { path, source })?)))
 }
 
 /// Files that have their lasting names; removed when dropped before all have.

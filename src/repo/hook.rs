@@ -123,10 +123,12 @@ impl Hook {
         Ok(status)
     }
 
-    /// The hook as a server runs it: within the git directory, which `GIT_DIR` names, and with `env` around it.
+    /// The hook as a server runs it: within the git directory, which `GIT_DIR` names, and with `env` around it. Messages, which the
+    /// client hears, do not say where that is.
     #[must_use]
     pub fn in_git_dir(self, git_dir: &Path, env: Environment) -> Self {
         Self {
+            shown: self.shown.strip_prefix(git_dir).map_or_else(|_| self.shown.clone(), Path::to_owned),
             directory: git_dir.to_owned(),
             git_dir: Some(PathBuf::from(".")),
             env,
@@ -154,13 +156,13 @@ impl Hook {
     ) -> Result<ExitStatus, Error> {
         let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
         let (mut output, writer) = io::pipe().map_err(failed)?;
-        let mut child = self.spawn_with(arguments, &|command| {
+        let child = self.spawn_with(arguments, &|command| {
             command.stdout(writer.try_clone()?).stderr(writer.try_clone()?);
             Ok(())
         });
         // the end of its output is seen once nobody else has the pipe
         drop(writer);
-        let child = child.as_mut().map_err(|error| failed(io::Error::from(error.kind())))?;
+        let mut child = child.map_err(failed)?;
         let stdin = child.stdin.take();
         std::thread::scope(|scope| {
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
@@ -184,14 +186,14 @@ impl Hook {
     ) -> Result<(T, ExitStatus), Error> {
         let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
         let is_heard = hear.is_some();
-        let mut child = self.spawn_with(&[], &|command| {
+        let child = self.spawn_with(&[], &|command| {
             command.stdout(Stdio::piped());
             if is_heard {
                 command.stderr(Stdio::piped());
             }
             Ok(())
         });
-        let child = child.as_mut().map_err(|error| failed(io::Error::from(error.kind())))?;
+        let mut child = child.map_err(failed)?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed(io::ErrorKind::BrokenPipe.into()));
         };

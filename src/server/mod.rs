@@ -64,6 +64,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether something is wrong on our side that others need not suffer from.
+    fn is_local(&self) -> bool {
+        matches!(self, Self::Missing(_) | Self::Repo(_))
+            && !matches!(self, Self::Repo(repo::Error::Interrupted))
+    }
+
     /// An object of ours could not be read.
     fn object(error: io::Error) -> Self {
         Self::Repo(repo::Error::Object(error.to_string()))

@@ -104,9 +104,12 @@ impl<'a> Pair<'a> {
         let theirs = self.push(&there, "git", arguments);
         let ours = self.ours(arguments);
         let told = |run: &Run| {
-            // C git stumbles where history is cut off, without harm
-            let is_said =
-                |line: &&str| self.kind == Kind::Bare && !line.starts_with("error: Could not read ");
+            // C git stumbles where history is cut off, without harm; and it tells the server alone what cannot be started
+            let is_said = |line: &&str| {
+                let is_compared =
+                    !line.starts_with("error: Could not read ") && !line.contains(": cannot exec '");
+                self.kind == Kind::Bare && is_compared
+            };
             let said: Vec<&str> = run.stderr.to_str().unwrap().lines().filter(is_said).collect();
             let text = format!("{}\n{}\n{}", run.status, run.stdout, said.join("\n"));
             text.replace("/theirs", "/X")

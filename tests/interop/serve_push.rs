@@ -155,6 +155,67 @@ fn hooks_are_asked_and_told_as_c_git_asks_them() {
     pushed.same(&["main", "main:refs/heads/more"]);
 }
 
+/// Others may repack while the refs have not moved yet.
+#[test]
+fn what_has_come_is_kept_until_refs_lead_to_it() {
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
+    let list = "ls objects/pack | sed 's/-[0-9a-f]*//' | sort -u";
+    pushed.hook("pre-receive", list);
+    pushed.hook("update", &format!("{list}; git repack -adq"));
+    pushed.hook("post-receive", list);
+    pushed.configure("receive.unpackLimit", "1");
+    pushed.grow(12..14);
+    let run = pushed.same(&["main", "main:refs/heads/new"]);
+    assert!(run.complains_of("pack.keep"), "{run:?}");
+    pushed.configure("receive.unpackLimit", "1000");
+    pushed.grow(14..16);
+    pushed.same(&["--atomic", "main", "main:refs/heads/new"]);
+}
+
+/// Whoever pushes hears of it, and other refs are not held up.
+#[test]
+fn a_hook_that_cannot_be_started_declines() {
+    let pushed = Pair::bare(Git::reference(), Format::Sha1);
+    pushed.configure("receive.procReceiveRefs", "refs/for");
+    pushed.grow(12..14);
+    for (number, name) in
+        ["pre-receive", "update", "proc-receive", "post-receive", "post-update"].into_iter().enumerate()
+    {
+        pushed.prepare(|_, place| {
+            let hook = place.join("hooks").join(name);
+            fs::create_dir_all(place.join("hooks")).unwrap();
+            fs::write(&hook, "#!/no/such/program\n").unwrap();
+            fs::set_permissions(hook, fs::Permissions::from_mode(0o755)).unwrap();
+        });
+        for words in [&[][..], &["--atomic"]] {
+            let refs = [format!("main:refs/heads/{number}/{}", words.len()), "main:refs/for/main".into()];
+            let run = pushed.same(&[words, &refs.each_ref().map(String::as_str)].concat());
+            let text = format!("cannot exec 'hooks/{name}': No such file or directory");
+            // where the commands for `proc-receive` fail, an atomic push ends
+            let is_run = words.is_empty() || ["pre-receive", "proc-receive"].contains(&name);
+            assert_eq!(run.complains_of(&text), is_run, "{run:?}");
+        }
+        pushed.prepare(|_, place| fs::remove_file(place.join("hooks").join(name)).unwrap());
+    }
+}
+
+#[test]
+fn a_repository_may_have_a_name_that_separates_others() {
+    let sandbox = Sandbox::new();
+    build::project(&sandbox, &sandbox.path("work.git"), Format::Sha1, 12);
+    let program = format!("--receive-pack='{}' receive-pack", sandbox::gitr_program().display());
+    for name in ["one:two.git", "\"quoted\\\".git"] {
+        let place = sandbox.path(name);
+        build::project(&sandbox, &place, Format::Sha1, 6);
+        let url = format!("file://{}", place.display());
+        for branch in ["main~2", "main"] {
+            let refspec = format!("{branch}:refs/heads/new");
+            sandbox.git(&sandbox.path("work.git"), &["push", &program, &url, &refspec]).success();
+        }
+        sandbox.git(&place, &["fsck", "--strict"]).success();
+    }
+}
+
 /// A hook in a few lines of shell: it takes all that it is told, and answers with the lines of the file `answer`.
 const PROC_RECEIVE: &str = r#"
 take() { while n=$(head -c 4) && test "$n" != 0000; do head -c $((0x$n - 4)) | tr '\0' ' ' | sed 's/^/told: /' >&2; echo >&2; done; }
@@ -203,6 +264,9 @@ fn the_proc_receive_hook_does_what_it_does_for_c_git() {
         ("ok refs/for/main\nexit 3", &["--atomic"]),
         ("exit 3", &[]),
         ("exit 3", &["--atomic"]),
+        ("ok refs/heads/main\nzork\nok nosuch\nok refs/for/main", &[]),
+        ("ok refs/heads/main\nzork\nok nosuch\nok refs/for/main", &["--atomic"]),
+        ("ok refs/for/main\nzork", &["--atomic"]),
     ] {
         pushed.prepare(|_, place| fs::write(place.join("hooks/answer"), format!("{answer}\n")).unwrap());
         let words = words.iter().copied().chain(["main:refs/for/main", "main:refs/heads/new"]);

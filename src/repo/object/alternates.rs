@@ -1,9 +1,11 @@
 //! Whose objects a repository borrows: `objects/info/alternates` and `GIT_ALTERNATE_OBJECT_DIRECTORIES`.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use bstr::ByteSlice;
 
 /// How far from the repository a list of alternates is still read. As seen in git 2.47.3.
 const DEPTH_MAX: usize = 5;
@@ -70,6 +72,17 @@ pub(super) fn parse_environment(value: &OsStr) -> Vec<PathBuf> {
         rest = after;
     }
     paths
+}
+
+/// How `directory` is written in `GIT_ALTERNATE_OBJECT_DIRECTORIES`, for [`parse_alternates`].
+pub(crate) fn quote_alternate(directory: &Path) -> OsString {
+    let separator = if cfg!(windows) { b';' } else { b':' };
+    let bytes = directory.as_os_str().as_encoded_bytes();
+    if !bytes.contains(&separator) && !bytes.starts_with(b"\"") {
+        return directory.into();
+    }
+    let escaped = bytes.replace(b"\\", b"\\\\").replace(b"\"", b"\\\"");
+    bytes_to_path([b"\"".as_slice(), &escaped, b"\""].concat()).into()
 }
 
 /// Undoes C quoting up to the closing quote; `None` if there is none.

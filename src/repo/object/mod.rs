@@ -36,6 +36,7 @@ mod source;
 mod stores;
 
 pub use crate::pack::source::Commit;
+pub(crate) use alternates::quote_alternate;
 pub use promise::Promisor;
 
 /// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.

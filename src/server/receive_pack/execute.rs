@@ -43,11 +43,14 @@ impl ReceivePack<'_> {
             fail_open(rows, "pre-receive hook declined");
             return Ok(());
         }
-        if let Err(error) = quarantine.migrate() {
-            voice.error(&format!("unable to migrate objects to permanent storage: {error}"))?;
-            fail_open(rows, "unable to migrate objects to permanent storage");
-            return Ok(());
-        }
+        let _kept = match quarantine.migrate() {
+            Ok(kept) => kept,
+            Err(error) => {
+                voice.error(&format!("unable to migrate objects to permanent storage: {error}"))?;
+                fail_open(rows, "unable to migrate objects to permanent storage");
+                return Ok(());
+            }
+        };
         let is_atomic = has(request, "atomic");
         let is_done = self.hand_over(request, rows, hooks, voice)?;
         if is_atomic && !is_done {
@@ -157,7 +160,7 @@ impl ReceivePack<'_> {
 
     fn update_each(&self, rows: &mut [Row], hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<(), Error> {
         for row in rows.iter_mut().filter(|row| row.is_ours()) {
-            let Some(edit) = self.edit(row, hooks, voice)? else { continue };
+            let Some(edit) = self.attempt(row, hooks, voice)? else { continue };
             row.error = self.write_ends(&row.ends, voice)?;
             if row.error.is_some() {
                 continue;
@@ -178,7 +181,7 @@ impl ReceivePack<'_> {
     ) -> Result<(), Error> {
         let mut edits = Vec::new();
         for row in rows.iter_mut().filter(|row| row.is_ours()) {
-            edits.extend(self.edit(row, hooks, voice)?);
+            edits.extend(self.attempt(row, hooks, voice)?);
             if row.error.is_some() {
                 break;
             }
@@ -195,6 +198,23 @@ impl ReceivePack<'_> {
             fail_ours(rows, "atomic transaction failed");
         }
         Ok(())
+    }
+
+    /// As [`Self::edit`]; where something is wrong with what we have, the row says so, and the others go on.
+    fn attempt(
+        &self,
+        row: &mut Row,
+        hooks: &Hooks<'_>,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<Edit>, Error> {
+        match self.edit(row, hooks, voice) {
+            Err(error) if error.is_local() => {
+                voice.error(&error.to_string())?;
+                row.error = Some("failed to update ref".into());
+                Ok(None)
+            }
+            outcome => outcome,
+        }
     }
 
     /// The change of one ref, once everything speaks for it; else its row says what does not.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::process::ExitStatus;
 
 use bstr::BString;
 use gix_hash::ObjectId;
@@ -12,7 +13,7 @@ use super::certificate::Presented;
 use super::{Row, Voice};
 use crate::protocol::fetch::SideBand;
 use crate::protocol::push::Command;
-use crate::repo::{Environment, Repository, TemporaryFile};
+use crate::repo::{self, Environment, Repository, TemporaryFile};
 use crate::server::Error;
 
 /// What the hooks run in.
@@ -101,7 +102,8 @@ impl<'a> Hooks<'a> {
         Ok(())
     }
 
-    /// Runs the hook `name`, if there is one; whether it agrees. What it writes is for the client.
+    /// Runs the hook `name`, if there is one; whether it agrees. What it writes is for the client. One that cannot be started does
+    /// not agree.
     fn run(
         &self,
         name: &str,
@@ -112,19 +114,20 @@ impl<'a> Hooks<'a> {
     ) -> Result<bool, Error> {
         let Some(hook) = self.repo.hook(name)? else { return Ok(true) };
         let hook = hook.in_git_dir(&self.repo.git_dir, env);
-        if voice.side_band == SideBand::None {
-            return Ok(hook.run(arguments, input)?.success());
-        }
         let mut failure = None;
-        let status = hook.run_heard(arguments, input, &mut |text| {
-            if failure.is_none() {
-                failure = voice.tell(text).err();
-            }
-        })?;
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(status.success()),
+        let status = if voice.side_band == SideBand::None {
+            hook.run(arguments, input)
+        } else {
+            hook.run_heard(arguments, input, &mut |text| {
+                if failure.is_none() {
+                    failure = voice.tell(text).err();
+                }
+            })
+        };
+        if let Some(error) = failure {
+            return Err(error);
         }
+        agrees(status, voice)
     }
 
     /// `env`, which tells of the push options and of the certificate.
@@ -139,6 +142,14 @@ impl<'a> Hooks<'a> {
             }
         }
         Ok(env)
+    }
+}
+
+/// Whether a hook that ended so agrees; why it could not be started is told.
+pub(super) fn agrees(status: Result<ExitStatus, repo::Error>, voice: &mut Voice<'_>) -> Result<bool, Error> {
+    match status {
+        Ok(status) => Ok(status.success()),
+        Err(error) => voice.error(&error.to_string()).map(|()| false),
     }
 }
 

@@ -63,10 +63,18 @@ impl ReceivePack<'_> {
         };
         let talk = |stdin, stdout| converse(stdin, stdout, &told);
         let hear: &mut Hear<'_> = &mut hear;
-        let (heard, status) = hook.run_talking(talk, is_heard.then_some(hear))?;
+        let outcome = hook.run_talking(talk, is_heard.then_some(hear));
         if let Some(error) = failure {
             return Err(error);
         }
+        let (heard, status) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                voice.error(&error.to_string())?;
+                fail(rows, FAILED);
+                return Ok(false);
+            }
+        };
         let statements = match heard {
             Ok(statements) if statements.is_empty() && !status.success() => {
                 Err("proc-receive exited abnormally".to_owned())
@@ -81,23 +89,29 @@ impl ReceivePack<'_> {
                 return Ok(false);
             }
         };
-        self.take(&statements, rows, voice)?;
-        Ok(status.success() && rows.iter().all(|row| row.by != By::Hook || row.error.is_none()))
+        let complaints = self.take(&statements, rows);
+        if !complaints.is_empty() {
+            voice.error(&complaints.join("\n"))?;
+        }
+        Ok(status.success()
+            && complaints.is_empty()
+            && rows.iter().all(|row| row.by != By::Hook || row.error.is_none()))
     }
 
-    /// Notes in `rows` what the hook says it did.
-    fn take(&self, statements: &[Statement], rows: &mut [Row], voice: &mut Voice<'_>) -> Result<(), Error> {
+    /// Notes in `rows` what the hook says it did; what is wrong with what it says.
+    fn take(&self, statements: &[Statement], rows: &mut [Row]) -> Vec<String> {
         let places: HashMap<BString, usize> =
             rows.iter().enumerate().map(|(place, row)| (row.command.name.clone(), place)).collect();
         let mut is_told = vec![false; rows.len()];
         let mut last = None;
         let mut is_new = false;
+        let mut complaints = Vec::new();
         // git 2.47.3 says it once
         let mut is_complained_of = false;
         for statement in statements {
             let (name, reason) = match statement {
                 Statement::Nonsense(text) => {
-                    voice.error(text)?;
+                    complaints.push(text.clone());
                     continue;
                 }
                 Statement::Option(key, value) => {
@@ -105,9 +119,8 @@ impl ReceivePack<'_> {
                         Some(row) => is_new &= !self.take_option(row, (key, value.as_ref()), is_new),
                         None if is_complained_of => {}
                         None => {
-                            voice.error(
-                                "proc-receive reported 'option' without a matching 'ok/ng' directive",
-                            )?;
+                            let text = "proc-receive reported 'option' without a matching 'ok/ng' directive";
+                            complaints.push(text.to_owned());
                             is_complained_of = true;
                         }
                     }
@@ -118,11 +131,11 @@ impl ReceivePack<'_> {
             };
             last = places.get(name).copied();
             let Some(row) = last.and_then(|place| rows.get_mut(place)) else {
-                voice.error(&format!("proc-receive reported status on unknown ref: {name}"))?;
+                complaints.push(format!("proc-receive reported status on unknown ref: {name}"));
                 continue;
             };
             if row.by != By::Hook {
-                voice.error(&format!("proc-receive reported status on unexpected ref: {name}"))?;
+                complaints.push(format!("proc-receive reported status on unexpected ref: {name}"));
                 last = None;
                 continue;
             }
@@ -139,7 +152,7 @@ impl ReceivePack<'_> {
                 row.error = Some(UNTOLD.into());
             }
         }
-        Ok(())
+        complaints
     }
 
     /// Takes one option of `row`, the first of another of its updates if it `is_new`; whether it told something.

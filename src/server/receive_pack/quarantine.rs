@@ -5,6 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::pack::Keep;
+use crate::repo::object::quote_alternate;
 use crate::repo::{Environment, Error, Repository, TemporaryDirectory};
 use crate::storage::Storage;
 
@@ -37,7 +39,7 @@ impl Quarantine {
     /// The environment in which its objects can be seen.
     pub(super) fn environment(&self, env: &Environment) -> Environment {
         let mut env = env.clone();
-        let mut alternates = self.objects.clone().into_os_string();
+        let mut alternates = quote_alternate(&self.objects);
         if let Some(others) = &self.alternates {
             alternates.push(":");
             alternates.push(others);
@@ -55,8 +57,9 @@ impl Quarantine {
     }
 
     /// Puts everything where it belongs. Loose objects first, packs before their indices, so that nobody finds an object
-    /// that names one he cannot find.
-    pub(super) fn migrate(self) -> io::Result<()> {
+    /// that names one he cannot find. What is given guards the packs until refs lead to what is in them: nothing does yet, and
+    /// somebody who repacks would drop it.
+    pub(super) fn migrate(self) -> io::Result<Vec<Keep>> {
         for entry in fs::read_dir(self.path())? {
             let entry = entry?;
             let name = entry.file_name();
@@ -67,10 +70,27 @@ impl Quarantine {
         }
         let target = self.objects.join("pack");
         self.storage.make_directories(&target)?;
+        let kept = self.guard(&target)?;
         move_all(&self.path().join("pack"), &target, |path| {
             let extension = path.extension().unwrap_or_default();
             ["keep", "pack", "rev", "idx"].iter().position(|known| extension == *known).unwrap_or(0)
-        })
+        })?;
+        Ok(kept)
+    }
+
+    /// Makes the `.keep` files of all packs in `target`, which they are about to be in.
+    fn guard(&self, target: &Path) -> io::Result<Vec<Keep>> {
+        let host = rustix::system::uname();
+        let content = format!("receive-pack {} on {}", std::process::id(), host.nodename().to_string_lossy());
+        let mut kept = Vec::new();
+        for entry in fs::read_dir(self.path().join("pack"))? {
+            let path = target.join(entry?.file_name()).with_extension("keep");
+            if path.with_extension("pack").exists() || path.exists() {
+                continue;
+            }
+            kept.extend(Keep::create(&path, content.as_bytes())?);
+        }
+        Ok(kept)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::hooks::Hooks;
+use super::hooks::{Hooks, agrees};
 use super::settings::Deny;
 use super::{ReceivePack, Row, Voice};
 use crate::progress::Discard;
@@ -38,24 +38,37 @@ impl ReceivePack<'_> {
             return Ok(true);
         }
         let Some(top) = self.work_tree_of(row.command.name.as_bstr())? else { return Ok(true) };
-        let git_dir = if self.repo.main_work_tree()?.as_deref() == Some(top.as_path()) {
-            self.repo.common_dir.clone()
-        } else {
-            local_git_dir(&top).ok_or_else(|| Error::Missing(top.clone()))?
-        };
-        let place = Repository::open(&git_dir, Some(&top), &[], &self.repo.env)?;
-        let refusal = match self.repo.hook("push-to-checkout")? {
-            Some(hook) => {
-                let mut env = hooks.environment();
-                env.set("GIT_WORK_TREE", absolute(&top));
-                let hook = hook.in_git_dir(&place.git_dir, env).naming(&absolute(&place.git_dir));
-                let is_welcome = hook.run(&[new.to_string().as_ref()], b"")?.success();
-                (!is_welcome).then_some("push-to-checkout hook declined")
+        let refusal = match self.take_along(&top, new, hooks, voice) {
+            Err(error) if error.is_local() => {
+                voice.error(&error.to_string())?;
+                Some(if top.is_dir() { NOT_UPDATED } else { "Up-to-date check failed" })
             }
-            None => update(&place, new, voice)?,
+            outcome => outcome?,
         };
         row.error = refusal.map(Into::into);
         Ok(refusal.is_none())
+    }
+
+    /// Takes the work tree at `top` to `new`, or has the hook do it; what speaks against it, as the report says it.
+    fn take_along(
+        &self,
+        top: &Path,
+        new: ObjectId,
+        hooks: &Hooks<'_>,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<&'static str>, Error> {
+        let git_dir = if self.repo.main_work_tree()?.as_deref() == Some(top) {
+            self.repo.common_dir.clone()
+        } else {
+            local_git_dir(top).ok_or_else(|| Error::Missing(top.to_owned()))?
+        };
+        let place = Repository::open(&git_dir, Some(top), &[], &self.repo.env)?;
+        let Some(hook) = self.repo.hook("push-to-checkout")? else { return update(&place, new, voice) };
+        let mut env = hooks.environment();
+        env.set("GIT_WORK_TREE", absolute(top));
+        let hook = hook.in_git_dir(&self.repo.git_dir, env).naming(&absolute(&place.git_dir));
+        let is_welcome = agrees(hook.run(&[new.to_string().as_ref()], b""), voice)?;
+        Ok((!is_welcome).then_some("push-to-checkout hook declined"))
     }
 }
 
