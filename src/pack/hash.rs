@@ -6,8 +6,12 @@
 #[cfg(target_arch = "x86_64")]
 mod attack;
 #[cfg(target_arch = "x86_64")]
+mod conditions;
+#[cfg(target_arch = "x86_64")]
 mod lanes;
 mod many;
+#[cfg(target_arch = "x86_64")]
+mod suspects;
 #[cfg(target_arch = "x86_64")]
 mod vector;
 
@@ -265,7 +269,7 @@ mod tests {
         lanes.finish(&mut queue, &mut hashed);
         let mut all = vec![None; messages.len()];
         for (Raw(at, _), hash) in hashed {
-            all[at as usize] = Some((ObjectId::Sha1(hash), lanes.attacks.contains(&(at, hash))));
+            all[at as usize] = Some((ObjectId::Sha1(hash), lanes.attacks().contains(&(at, hash))));
         }
         for Raw(at, message) in queue {
             all[at as usize] = Some(hash_alone(message));

@@ -9,7 +9,7 @@
     reason = "lanes, words and steps are counted here, by no byte from outside"
 )]
 
-use super::attack::{self, EARLY, LATE};
+use super::suspects::Watch;
 use super::vector::{self, BLOCK_LEN, States, Trace};
 
 /// How many messages are hashed at once.
@@ -47,11 +47,9 @@ pub type Hash = [u8; 20];
 pub struct Lanes<T> {
     all: [Lane<T>; LANES],
     state: States,
-    trace: Trace,
-    early: Suspects,
-    late: Suspects,
-    /// The numbers of messages that show an attack, and their hashes; zeros for those that are not done.
-    pub attacks: Vec<(u32, Hash)>,
+    /// Of the blocks at work, and of those before.
+    traces: [Box<Trace>; 2],
+    watch: Watch,
 }
 
 impl<T: Message> Lanes<T> {
@@ -61,10 +59,8 @@ impl<T: Message> Lanes<T> {
             Box::new(Self {
                 all: std::array::from_fn(|_| Lane::idle()),
                 state: [[0; LANES]; 5],
-                trace: Trace::new(),
-                early: Suspects::new(EARLY),
-                late: Suspects::new(LATE),
-                attacks: Vec::new(),
+                traces: [(); 2].map(|()| Box::new(Trace::new())),
+                watch: Watch::new(),
             })
         })
     }
@@ -83,7 +79,7 @@ impl<T: Message> Lanes<T> {
         unsafe { self.hash(queue, done, true) }
     }
 
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn hash(&mut self, queue: &mut Vec<T>, done: &mut Vec<(T, Hash)>, to_end: bool) {
         let mut alone = Vec::new();
         loop {
@@ -103,9 +99,18 @@ impl<T: Message> Lanes<T> {
                 break;
             }
         }
-        self.early.check(&mut self.attacks);
-        self.late.check(&mut self.attacks);
+        self.watch.finish();
         queue.append(&mut alone);
+    }
+
+    /// The numbers of messages that show an attack, and their hashes; zeros for those that are not done.
+    pub fn attacks(&mut self) -> &mut Vec<(u32, Hash)> {
+        &mut self.watch.attacks
+    }
+
+    /// Whether there is one.
+    pub fn has_attack(&self) -> bool {
+        !self.watch.attacks.is_empty()
     }
 
     fn held_bytes(&self) -> usize {
@@ -117,62 +122,89 @@ impl<T: Message> Lanes<T> {
         for lane in &mut self.all {
             let Some(message) = &lane.message else { continue };
             let all = message.body().len() / BLOCK_LEN;
-            if all * busy < lane.left[1] * ALONE_FROM {
+            if all * busy < (lane.count - lane.done) * ALONE_FROM {
                 alone.extend(lane.message.take());
-                lane.left = [0; 3];
             }
         }
     }
 
     /// Hashes until the first message is done; false if there is none.
-    #[target_feature(enable = "avx512f,avx512bw")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn hash_some(&mut self, done: &mut Vec<(T, Hash)>) -> bool {
-        let Self { all, state, trace, early, late, attacks } = self;
-        let mut parts: [&[[u8; BLOCK_LEN]]; LANES] = [&[]; LANES];
-        for (part, lane) in parts.iter_mut().zip(&*all) {
-            *part = lane.blocks();
+        let Self { all, state, traces, watch } = self;
+        let mut queues = [const { Queue::EMPTY }; LANES];
+        let mut numbers = [None; LANES];
+        for ((queue, number), lane) in queues.iter_mut().zip(&mut numbers).zip(&*all) {
+            *number = lane.message.as_ref().map(Message::number);
+            *queue = lane.queue();
         }
-        let Some(count) = parts.iter().map(|part| part.len()).filter(|len| *len > 0).min() else {
-            return false;
-        };
-        for place in 0..count {
-            let mut blocks = [&[0; BLOCK_LEN]; LANES];
-            for (block, next) in blocks.iter_mut().zip(parts.iter().map(|part| part.get(place))) {
-                *block = next.unwrap_or(block);
-            }
-            let Some(masks) = vector::hash_blocks(state, &blocks, trace) else { continue };
-            for (at, lane) in all.iter().enumerate() {
-                let (Some(message), mut possible) = (&lane.message, masks[at]) else { continue };
-                while possible != 0 {
-                    let vector = attack::vector(possible.trailing_zeros());
-                    possible &= possible - 1;
-                    let pair = (message.number(), vector.other_of(blocks[at]));
-                    if vector.step == EARLY {
-                        early.add(pair, at, (&trace.early, state), attacks);
-                    } else {
-                        late.add(pair, at, (&trace.late, state), attacks);
-                    }
+        let busy = queues.iter().filter(|queue| queue.left > 0);
+        let Some(shortest) = busy.min_by_key(|queue| queue.left).copied() else { return false };
+        for queue in queues.iter_mut().filter(|queue| queue.left == 0) {
+            // Lanes that are idle do what another one does.
+            *queue = shortest;
+        }
+        let mut blocks = [&[0; BLOCK_LEN]; LANES];
+        let mut before = None;
+        let mut left = shortest.left;
+        while left > 0 {
+            let count = queues.iter().map(|queue| queue.parts[0].len()).fold(left, usize::min);
+            for place in 0..count {
+                for (block, queue) in blocks.iter_mut().zip(&queues) {
+                    *block = &queue.parts[0][place];
                 }
+                let [trace, trace_before] = &mut *traces;
+                vector::hash_blocks(state, &blocks, trace);
+                if let Some(before) = before.replace(blocks) {
+                    // Nobody foresees the branches in there. So late they keep no other blocks waiting.
+                    watch.look(trace_before, &before, &numbers);
+                }
+                traces.swap(0, 1);
             }
+            for queue in &mut queues {
+                queue.advance(count);
+            }
+            left -= count;
         }
+        if let Some(before) = before {
+            watch.look(&traces[1], &before, &numbers);
+        }
+        let count = shortest.left;
         for (at, lane) in all.iter_mut().enumerate() {
-            if lane.message.is_none() || !lane.advance(count) {
-                continue;
-            }
-            let Some(message) = lane.message.take() else { continue };
+            lane.done += count;
+            let Some(message) = lane.message.take_if(|_| lane.done == lane.count) else { continue };
             let mut bytes = Hash::default();
             for (bytes, word) in bytes.chunks_exact_mut(4).zip(&*state) {
                 bytes.copy_from_slice(&word[at].to_be_bytes());
             }
-            let attacks = attacks.iter_mut().map(|(number, hash)| (&*number, hash));
-            for (number, hash) in attacks.chain(early.pairs()).chain(late.pairs()) {
-                if *number == message.number() {
-                    *hash = bytes;
-                }
-            }
+            watch.note(message.number(), bytes);
             done.push((message, bytes));
         }
         true
+    }
+}
+
+/// Blocks that are not hashed yet: pieces that lie one behind the other, none of them empty but at the end.
+#[derive(Clone, Copy)]
+struct Queue<'a> {
+    parts: [&'a [[u8; BLOCK_LEN]]; 3],
+    /// How many there are.
+    left: usize,
+}
+
+impl Queue<'_> {
+    const EMPTY: Self = Self { parts: [&[]; 3], left: 0 };
+
+    /// Takes the first `count` blocks off, which are in the first part.
+    #[inline]
+    fn advance(&mut self, count: usize) {
+        let [first, second, third] = self.parts;
+        self.parts = match &first[count..] {
+            [] if second.is_empty() => [third, &[], &[]],
+            [] => [second, third, &[]],
+            rest => [rest, second, third],
+        };
+        self.left -= count;
     }
 }
 
@@ -182,15 +214,19 @@ struct Lane<T> {
     message: Option<T>,
     first: [[u8; BLOCK_LEN]; 1],
     last: [[u8; BLOCK_LEN]; 2],
+    /// How many of these two are used: the first, and the last.
+    used: [usize; 2],
     /// Where in the body the blocks between begin.
     middle_at: usize,
-    /// How many blocks of each are left.
-    left: [usize; 3],
+    /// How many blocks there are, and how many of them are hashed.
+    count: usize,
+    done: usize,
 }
 
 impl<T: Message> Lane<T> {
     fn idle() -> Self {
-        Self { message: None, first: [[0; BLOCK_LEN]], last: [[0; BLOCK_LEN]; 2], middle_at: 0, left: [0; 3] }
+        let (first, last) = ([[0; BLOCK_LEN]; 1], [[0; BLOCK_LEN]; 2]);
+        Self { message: None, first, last, used: [0; 2], middle_at: 0, count: 0, done: 0 }
     }
 
     /// Begins `message`; `state` is where this lane, `at`, keeps its state.
@@ -204,111 +240,45 @@ impl<T: Message> Lane<T> {
         let bits = (head_len as u64 + body.len() as u64) * 8;
         let head = *first;
         let (mut front, mut rest) = (&head[..head_len], body);
-        self.left[0] = 0;
-        self.middle_at = 0;
+        (self.used, self.middle_at) = ([0; 2], 0);
         if head_len + body.len() >= BLOCK_LEN {
             let (taken, behind) = body.split_at(BLOCK_LEN - head_len);
             first[head_len..].copy_from_slice(taken);
-            self.left[0] = 1;
+            self.used[0] = 1;
             self.middle_at = taken.len();
             (front, rest) = (&[], behind);
         }
         let (middle, end) = rest.as_chunks::<BLOCK_LEN>();
-        self.left[1] = middle.len();
         let used = front.len() + end.len();
-        self.left[2] = if used + 9 > BLOCK_LEN { 2 } else { 1 };
-        let last = self.last[2 - self.left[2]..].as_flattened_mut();
+        self.used[1] = if used + 9 > BLOCK_LEN { 2 } else { 1 };
+        let last = self.last[2 - self.used[1]..].as_flattened_mut();
         last.fill(0);
         last[..front.len()].copy_from_slice(front);
         last[front.len()..used].copy_from_slice(end);
         last[used] = 0x80;
         let (_, length) = last.split_at_mut(last.len() - 8);
         length.copy_from_slice(&bits.to_be_bytes());
+        self.count = self.used[0] + middle.len() + self.used[1];
+        self.done = 0;
         self.message = Some(message);
     }
 
-    /// Blocks that come next and lie one behind the other.
-    fn blocks(&self) -> &[[u8; BLOCK_LEN]] {
-        match (self.left, &self.message) {
-            ([0, 0, left], _) => &self.last[2 - left..],
-            ([0, left, _], Some(message)) => {
-                let (middle, _) = message.body()[self.middle_at..].as_chunks::<BLOCK_LEN>();
-                &middle[middle.len() - left..]
+    /// The blocks that come next.
+    fn queue(&self) -> Queue<'_> {
+        let Some(message) = &self.message else { return Queue::EMPTY };
+        let (middle, _) = message.body()[self.middle_at..].as_chunks::<BLOCK_LEN>();
+        let mut done = self.done;
+        let mut parts = [&self.first[..self.used[0]], middle, &self.last[2 - self.used[1]..]];
+        let mut queue = Queue { parts: [&[]; 3], left: self.count - self.done };
+        let mut at = 0;
+        for part in &mut parts {
+            let skipped = done.min(part.len());
+            done -= skipped;
+            if skipped < part.len() {
+                queue.parts[at] = &part[skipped..];
+                at += 1;
             }
-            _ => &self.first,
         }
-    }
-
-    /// Takes note that `count` of [`blocks`](Self::blocks) are hashed. Whether they were the last of the message.
-    fn advance(&mut self, count: usize) -> bool {
-        if let Some(left) = self.left.iter_mut().find(|left| **left > 0) {
-            *left -= count;
-        }
-        self.left == [0; 3]
-    }
-}
-
-/// Blocks that break no condition of a disturbance vector, one in each lane.
-struct Suspects {
-    /// The step before which a pair has its state in common.
-    step: usize,
-    len: usize,
-    messages: [u32; LANES],
-    /// The hashes of the messages that are done.
-    hashes: [Hash; LANES],
-    /// The other blocks of the pairs, the states in common, and those at the end.
-    others: [[u8; BLOCK_LEN]; LANES],
-    common: States,
-    ends: States,
-}
-
-impl Suspects {
-    fn new(step: usize) -> Self {
-        Self {
-            step,
-            len: 0,
-            messages: [0; LANES],
-            hashes: [Hash::default(); LANES],
-            others: [[0; BLOCK_LEN]; LANES],
-            common: [[0; LANES]; 5],
-            ends: [[0; LANES]; 5],
-        }
-    }
-
-    /// Adds the pair of the block of lane `lane`: the number of its message and the other block.
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn add(
-        &mut self,
-        (message, other): (u32, [u8; BLOCK_LEN]),
-        lane: usize,
-        (common, ends): (&States, &States),
-        attacks: &mut Vec<(u32, Hash)>,
-    ) {
-        let at = self.len % LANES;
-        self.messages[at] = message;
-        self.hashes[at] = Hash::default();
-        self.others[at] = other;
-        for word in 0..5 {
-            self.common[word][at] = common[word][lane];
-            self.ends[word][at] = ends[word][lane];
-        }
-        self.len += 1;
-        if self.len == LANES {
-            self.check(attacks);
-        }
-    }
-
-    /// The messages of the blocks, and their hashes.
-    fn pairs(&mut self) -> impl Iterator<Item = (&u32, &mut Hash)> {
-        self.messages.iter().zip(&mut self.hashes).take(self.len)
-    }
-
-    /// Looks which blocks are those of an attack; adds their messages to `attacks`.
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn check(&mut self, attacks: &mut Vec<(u32, Hash)>) {
-        let same = vector::are_pairs(&self.others, (&self.common, self.step), &self.ends);
-        let attack = |at: &usize| same >> at & 1 == 1;
-        attacks.extend((0..self.len).filter(attack).map(|at| (self.messages[at], self.hashes[at])));
-        self.len = 0;
+        queue
     }
 }

@@ -152,7 +152,7 @@ impl<T: Hashable> ManyHasher<T> {
                 self.hash_alone(object);
             }
             self.take_hashed();
-            let attacks = self.lanes.iter_mut().flat_map(|lanes| lanes.busy.attacks.drain(..));
+            let attacks = self.lanes.iter_mut().flat_map(|lanes| lanes.busy.attacks().drain(..));
             // Those without a hash were hashed alone in the end.
             let attacks = attacks.filter(|(_, hash)| *hash != lanes::Hash::default());
             self.attacks.extend(attacks.map(|(number, hash)| (number, ObjectId::Sha1(hash))));
@@ -163,7 +163,7 @@ impl<T: Hashable> ManyHasher<T> {
     /// Whether one of the objects added shows an attack. [`finish`](Self::finish) knows of all that do.
     pub fn has_attack(&self) -> bool {
         #[cfg(target_arch = "x86_64")]
-        if self.lanes.as_ref().is_some_and(|lanes| !lanes.busy.attacks.is_empty()) {
+        if self.lanes.as_ref().is_some_and(|lanes| lanes.busy.has_attack()) {
             return true;
         }
         !self.attacks.is_empty()

@@ -12,13 +12,14 @@
 )]
 
 use std::arch::x86_64::{
-    __m512i, _mm512_add_epi32, _mm512_cmpeq_epi32_mask, _mm512_mask_and_epi32, _mm512_rol_epi32,
+    __m512i, _MM_HINT_T0, _mm_prefetch, _mm512_add_epi32, _mm512_cmpeq_epi32_mask, _mm512_rol_epi32,
     _mm512_ror_epi32, _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_sub_epi32,
-    _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_testn_epi32_mask, _mm512_unpackhi_epi32,
-    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64, _mm512_xor_si512,
 };
 
-use super::attack::{EARLY, K, LATE, LEN, for_each_condition};
+use super::attack::{EARLY, K, LATE, LEN};
+use super::conditions::Planes;
 
 /// How many blocks are hashed at once.
 pub(super) const LANES: usize = 16;
@@ -26,18 +27,21 @@ pub(super) const LANES: usize = 16;
 /// The bytes of a block.
 pub(super) const BLOCK_LEN: usize = 64;
 
+/// So far before their turn blocks are fetched, in bytes: sixteen messages are more than the processor foresees itself, and more
+/// than its nearest caches hold.
+const AHEAD: usize = 4 * BLOCK_LEN;
+
 /// One word of each lane.
 pub(super) type Words = [u32; LANES];
 
 /// The words of the state of each lane.
 pub(super) type States = [Words; 5];
 
-/// The first word of the expanded message that a condition names.
-const CONDITIONS_BEGIN: usize = 35;
-
 /// Whether this processor can.
 pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw")
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
 }
 
 /// What is left of a block that was hashed, until the next one is.
@@ -45,56 +49,43 @@ pub(super) struct Trace {
     /// The states before the steps [`EARLY`] and [`LATE`].
     pub early: States,
     pub late: States,
-    /// The expanded messages, from where a condition names a word of them.
-    words: Expanded,
+    /// Those at the end.
+    pub ends: States,
+    pub planes: Planes,
 }
 
 impl Trace {
     pub fn new() -> Self {
-        Self { early: [[0; LANES]; 5], late: [[0; LANES]; 5], words: Expanded([[0; LANES]; LEN]) }
+        Self { early: [[0; LANES]; 5], late: [[0; LANES]; 5], ends: [[0; LANES]; 5], planes: Planes::new() }
     }
 }
 
-/// The expanded messages: word `t` of each lane.
+/// The first words of the expanded messages: word `t` of each lane.
 #[repr(align(64))]
-struct Expanded([Words; LEN]);
-
-impl Expanded {
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn get(&self, t: usize) -> __m512i {
-        load(self.0[t])
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw")]
-    fn set(&mut self, t: usize, vector: __m512i) {
-        self.0[t] = store(vector);
-    }
-}
+struct Expanded<const COUNT: usize>([Words; COUNT]);
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn load(words: Words) -> __m512i {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn load(words: Words) -> __m512i {
     // SAFETY: both are 64 bytes of plain integers.
     unsafe { std::mem::transmute(words) }
 }
 
 /// The words of a state. (No `map`: what that calls would not be made for these vectors.)
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn load_states(&[a, b, c, d, e]: &States) -> [__m512i; 5] {
     [load(a), load(b), load(c), load(d), load(e)]
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn store_states([a, b, c, d, e]: [__m512i; 5]) -> States {
     [store(a), store(b), store(c), store(d), store(e)]
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn store(vector: __m512i) -> Words {
     // SAFETY: both are 64 bytes of plain integers.
     unsafe { std::mem::transmute(vector) }
@@ -102,7 +93,7 @@ fn store(vector: __m512i) -> Words {
 
 /// What step `t` mixes of three words.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn mixed(t: usize, b: __m512i, c: __m512i, d: __m512i) -> __m512i {
     match t / 20 {
         0 => _mm512_ternarylogic_epi32::<0xca>(b, c, d),
@@ -113,13 +104,13 @@ fn mixed(t: usize, b: __m512i, c: __m512i, d: __m512i) -> __m512i {
 
 /// The constant of step `t`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn constant(t: usize) -> __m512i {
     _mm512_set1_epi32(K[t / 20].cast_signed())
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn step([a, b, c, d, e]: [__m512i; 5], t: usize, w: __m512i) -> [__m512i; 5] {
     // What is known longest comes first: `a` is of the step before.
     let sum = _mm512_add_epi32(_mm512_add_epi32(e, _mm512_add_epi32(w, constant(t))), mixed(t, b, c, d));
@@ -128,7 +119,7 @@ fn step([a, b, c, d, e]: [__m512i; 5], t: usize, w: __m512i) -> [__m512i; 5] {
 
 /// The state before the step that led to this one.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn step_back([next, a, b, c, d]: [__m512i; 5], t: usize, w: __m512i) -> [__m512i; 5] {
     let b = _mm512_ror_epi32::<30>(b);
     let mixed = _mm512_add_epi32(mixed(t, b, c, d), constant(t));
@@ -138,7 +129,7 @@ fn step_back([next, a, b, c, d]: [__m512i; 5], t: usize, w: __m512i) -> [__m512i
 
 /// The word of the expanded message that follows sixteen others, in whose place it comes.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn expand(w: &mut [__m512i; 16], t: usize) {
     let x = _mm512_ternarylogic_epi32::<0x96>(w[(t + 13) % 16], w[(t + 8) % 16], w[(t + 2) % 16]);
     w[t % 16] = _mm512_rol_epi32::<1>(_mm512_xor_si512(x, w[t % 16]));
@@ -154,14 +145,17 @@ macro_rules! for_each_step {
     (@ $each:ident $($t:literal)*) => { $($each!($t);)* };
 }
 
+pub(super) use for_each_step;
+
 /// Hashes one block of each lane into `state`. For each lane the vectors of which it breaks no condition, if there are
 /// any in one.
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn hash_blocks(
-    state: &mut States,
-    blocks: &[&[u8; BLOCK_LEN]; LANES],
-    trace: &mut Trace,
-) -> Option<Words> {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn hash_blocks(state: &mut States, blocks: &[&[u8; BLOCK_LEN]; LANES], trace: &mut Trace) {
+    for block in blocks {
+        let ahead = block.as_ptr().wrapping_add(AHEAD);
+        // A hint, for which any address will do.
+        _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+    }
     let mut w = transpose(blocks);
     let start = load_states(state);
     let mut s = start;
@@ -170,9 +164,7 @@ pub(super) fn hash_blocks(
             if $t >= 16 {
                 expand(&mut w, $t);
             }
-            if $t >= CONDITIONS_BEGIN {
-                trace.words.set($t, w[$t % 16]);
-            }
+            trace.planes.note::<$t>(w[$t % 16]);
             if $t == EARLY {
                 trace.early = store_states(s);
             }
@@ -186,53 +178,42 @@ pub(super) fn hash_blocks(
     for ((word, start), end) in state.iter_mut().zip(start).zip(s) {
         *word = store(_mm512_add_epi32(start, end));
     }
-    conditions_kept(&trace.words)
-}
-
-/// For each lane the vectors of which it breaks no condition, if there are any in one.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
-fn conditions_kept(w: &Expanded) -> Option<Words> {
-    let mut possible = _mm512_set1_epi32(-1);
-    macro_rules! check {
-        ($left:literal, $right:literal, $rotate:literal, $bit:literal, $relation:ident, $vectors:literal) => {{
-            let turned = _mm512_rol_epi32::<$rotate>(w.get($right));
-            let difference = _mm512_xor_si512(w.get($left), turned);
-            let failed = check!(@$relation, difference, _mm512_set1_epi32((1_u32 << $bit).cast_signed()));
-            let left = _mm512_set1_epi32((!$vectors as u32).cast_signed());
-            possible = _mm512_mask_and_epi32(possible, failed, possible, left);
-        }};
-        (@differ, $difference:expr, $bit:expr) => { _mm512_testn_epi32_mask($difference, $bit) };
-        (@agree, $difference:expr, $bit:expr) => { _mm512_test_epi32_mask($difference, $bit) };
-    }
-    for_each_condition!(check);
-    (_mm512_test_epi32_mask(possible, possible) != 0).then(|| store(possible))
+    trace.ends = *state;
 }
 
 /// Which lanes have a block of an attack: `others` are the other blocks of the pairs, `common` the states that both have
-/// before step `common_at`, and `ends` those after the block. Both of a pair end in the same one.
-#[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn are_pairs(
+/// before step `AT`, and `ends` those after the block. Both of a pair end in the same one.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn are_pairs<const AT: usize>(
     others: &[[u8; BLOCK_LEN]; LANES],
-    (common, common_at): (&States, usize),
+    common: &States,
     ends: &States,
 ) -> u16 {
-    let mut words = Expanded([[0; LANES]; LEN]);
+    let mut words = Expanded([[0; LANES]; AT]);
     let mut w = transpose(&others.each_ref());
-    for t in 0..LEN {
-        if t >= 16 {
-            expand(&mut w, t);
-        }
-        words.set(t, w[t % 16]);
-    }
     let common = load_states(common);
     let (mut start, mut end) = (common, common);
-    for t in (0..common_at).rev() {
-        start = step_back(start, t, words.get(t));
+    macro_rules! each {
+        ($t:literal) => {
+            if $t >= 16 {
+                expand(&mut w, $t);
+            }
+            if $t < AT {
+                words.0[$t] = store(w[$t % 16]);
+            } else {
+                end = step(end, $t, w[$t % 16]);
+            }
+        };
     }
-    for t in common_at..LEN {
-        end = step(end, t, words.get(t));
+    for_each_step!(each);
+    macro_rules! back {
+        ($t:literal) => {
+            if LEN - 1 - $t < AT {
+                start = step_back(start, LEN - 1 - $t, load(words.0[LEN - 1 - $t]));
+            }
+        };
     }
+    for_each_step!(back);
     let mut same = u16::MAX;
     for word in 0..5 {
         same &= _mm512_cmpeq_epi32_mask(_mm512_add_epi32(start[word], end[word]), load(ends[word]));
@@ -242,7 +223,7 @@ pub(super) fn are_pairs(
 
 /// The words of every block: word `t` of each in the vector `t`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 fn transpose(blocks: &[&[u8; BLOCK_LEN]; LANES]) -> [__m512i; 16] {
     const WORDS: [u8; 16] = [3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12];
     const SWAP: [[u8; 16]; 4] = [WORDS; 4];
