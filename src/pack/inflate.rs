@@ -67,9 +67,17 @@ impl Inflater {
     /// Until then `out` may be longer than what was made.
     pub fn step_into(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), InflateError> {
         let mut rest = input;
+        if self.decoder.total_in() == 0 {
+            make_room(out, 0, self.size)?;
+            if out.len() as u64 == self.size
+                && let Some(ended) = self.whole(input, out)?
+            {
+                return Ok(ended);
+            }
+        }
         loop {
             let made = usize::try_from(self.decoder.total_out()).map_err(|_| InflateError::Memory)?;
-            if self.decoder.total_in() == 0 || made == out.len() {
+            if made == out.len() {
                 make_room(out, made, self.size)?;
             }
             let progress = self.decoder.decompress(rest, out, false)?;
@@ -82,6 +90,21 @@ impl Inflater {
                 }
                 return Ok((input.len() - rest.len(), ended));
             }
+        }
+    }
+
+    /// As [`step_into`](Self::step_into), at the start of a stream of which all may be there: that is faster. `None` if some of
+    /// it is not, or it makes more than `out` has room for.
+    fn whole(&mut self, input: &[u8], out: &mut [u8]) -> Result<Option<(usize, bool)>, InflateError> {
+        let size = out.len();
+        match self.decoder.decompress(input, out, true) {
+            Ok(progress) if progress.done && progress.output.len() < size => Err(InflateError::Short),
+            Ok(progress) if progress.done => Ok(Some((progress.consumed, true))),
+            Ok(_) | Err(sirocco::inflate::Error::Truncated) => {
+                self.decoder.reset();
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 

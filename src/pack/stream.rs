@@ -149,6 +149,10 @@ impl Copy {
             return Err(Error::BadPack(format!("pack exceeds maximum allowed size ({max})")));
         }
         self.crc32.update(bytes);
+        if let Held::There(..) = self.held {
+            self.checksum.update(bytes);
+            return Ok(());
+        }
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= GATHERED_LEN { self.flush() } else { Ok(()) }
     }

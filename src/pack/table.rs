@@ -113,9 +113,10 @@ pub(super) struct Table {
     pub end: u64,
     /// The largest object that a delta may make, in bytes; 0 means any.
     made_len_max: u64,
-    /// The kept deltas, and where the one of an entry begins.
+    /// The kept deltas, one behind the other.
     kept: Vec<u8>,
-    kept_at: Vec<(u32, u32)>,
+    /// Which of each 64 entries they are of, and where the first of these begins.
+    kept_of: Vec<(u64, u32)>,
 }
 
 impl Table {
@@ -132,7 +133,7 @@ impl Table {
             end: 0,
             made_len_max,
             kept: Vec::new(),
-            kept_at: Vec::new(),
+            kept_of: Vec::new(),
         }
     }
 
@@ -240,18 +241,31 @@ impl Table {
         if delta.len() > KEPT_LEN_MAX.min(KEPT_BYTES_MAX - self.kept.len()) {
             return;
         }
-        if let (Ok(index), Ok(at)) = (u32::try_from(self.entries.len()), u32::try_from(self.kept.len())) {
+        let (index, at) = (self.entries.len(), u32::try_from(self.kept.len()).unwrap_or(u32::MAX));
+        if self.kept_of.len() <= index / 64 {
+            self.kept_of.resize(index / 64 + 1, (0, at));
+        }
+        if let Some((which, _)) = self.kept_of.last_mut() {
+            *which |= 1 << (index % 64);
             self.kept.extend_from_slice(delta);
-            self.kept_at.push((index, at));
         }
     }
 
     /// The delta of the entry `index`, if it was kept.
     fn kept(&self, index: u32) -> Option<&[u8]> {
-        let place = self.kept_at.binary_search_by_key(&index, |(index, _)| *index).ok()?;
-        let (_, at) = self.kept_at.get(place)?;
-        let end = self.kept_at.get(place + 1).map_or(self.kept.len(), |(_, at)| *at as usize);
-        self.kept.get(*at as usize..end)
+        let (which, at) = *self.kept_of.get(index as usize / 64)?;
+        if which >> (index % 64) & 1 == 0 {
+            return None;
+        }
+        let mut before = which & ((1 << (index % 64)) - 1);
+        let mut start = at as usize;
+        while before != 0 {
+            let other = index - index % 64 + before.trailing_zeros();
+            start += self.entry(other).map_or(0, |entry| entry.size as usize);
+            before &= before - 1;
+        }
+        let len = self.entry(index)?.size as usize;
+        self.kept.get(start..start + len)
     }
 
     /// How many deltas are resolved.
@@ -262,7 +276,7 @@ impl Table {
     /// Forgets the kept deltas, which nobody needs any more.
     pub fn forget_kept(&mut self) {
         self.kept = Vec::new();
-        self.kept_at = Vec::new();
+        self.kept_of = Vec::new();
     }
 }
 
