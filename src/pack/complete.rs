@@ -9,7 +9,7 @@ use super::held::Held;
 use super::links::Found;
 use super::meter::Meter;
 use super::table::{NONE, Pack, Table};
-use super::{Bases, Error, Options, map, resolve, thin};
+use super::{Bases, Error, Options, map, resolve, thin, worker};
 use crate::progress::Progress;
 
 /// After so many bytes of a pack the first pass leaves enough memory to be worth giving back.
@@ -84,7 +84,8 @@ impl SecondPass<'_> {
                     meter.update(done + more, 0)?;
                     meter.look(done + more, 0)
                 };
-                resolve::resolve(pack, (&self.family, &roots), found, thread_count(options), &mut tick)?
+                let means = (thread_count(options), worker::LIVE_BYTES_MAX);
+                resolve::resolve(pack, (&self.family, &roots), found, means, &mut tick)?
             };
             if done == table.deltas {
                 return Ok(());

@@ -19,19 +19,19 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// So many roots for each thread are worth starting it.
 const ROOTS_PER_THREAD: usize = 16;
 
-/// Resolves the deltas to `roots` in at most `threads` threads.
+/// Resolves the deltas to `roots` in at most `threads` threads, each of which holds objects of `live_bytes_max` bytes.
 ///
 /// `tick` hears from time to time how many are resolved; an error it gives stops the work. Gives how many were.
 pub(super) fn resolve(
     pack: Pack<'_>,
     (family, roots): (&Family, &[u32]),
     found: &Found<'_>,
-    threads: usize,
+    (threads, live_bytes_max): (usize, usize),
     tick: &mut dyn FnMut(u64) -> Result<(), Error>,
 ) -> Result<u64, Error> {
     let deltas = usize::try_from(pack.table.deltas).unwrap_or(usize::MAX);
     let threads = threads.min(deltas.max(roots.len()).div_ceil(ROOTS_PER_THREAD)).max(1);
-    let shared = Shared::new(pack, (family, roots), found, threads);
+    let shared = Shared::new(pack, (family, roots), found, (threads, live_bytes_max));
     std::thread::scope(|scope| {
         for _ in 1..threads {
             let _handle = scope.spawn(|| {
@@ -92,6 +92,8 @@ pub(super) struct Shared<'a> {
     pub pack: Pack<'a>,
     pub family: &'a Family,
     pub found: &'a Found<'a>,
+    /// The objects one thread holds while it resolves the deltas to them, in bytes.
+    pub live_bytes_max: usize,
     /// Set when the work is to end at once.
     pub stop: AtomicBool,
     /// Deltas resolved so far.
@@ -131,12 +133,13 @@ impl<'a> Shared<'a> {
         pack: Pack<'a>,
         (family, roots): (&'a Family, &'a [u32]),
         found: &'a Found<'a>,
-        threads: usize,
+        (threads, live_bytes_max): (usize, usize),
     ) -> Self {
         Self {
             pack,
             family,
             found,
+            live_bytes_max,
             stop: AtomicBool::new(false),
             done: AtomicU64::new(0),
             hungry: AtomicUsize::new(0),
@@ -227,5 +230,91 @@ impl<'a> Shared<'a> {
 
     fn outcome(&self) -> MutexGuard<'_, Outcome> {
         self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use gix_hash::ObjectId;
+    use gix_object::Kind;
+
+    use super::*;
+    use crate::pack::hash::object_id;
+    use crate::pack::table::{NONE, NewEntry, Object, Table};
+
+    const SHA1: gix_hash::Kind = gix_hash::Kind::Sha1;
+
+    /// The bytes of an object of the chain, whose first ones are its number.
+    const LEN: u8 = 100;
+
+    /// An object of a chain, or one that hangs on it.
+    fn content(number: u32, is_leaf: bool) -> Vec<u8> {
+        let mut content = vec![b'a'; usize::from(LEN)];
+        content[..4].copy_from_slice(&number.to_be_bytes());
+        content.extend(if is_leaf { &b"leaf"[..] } else { &[] });
+        content
+    }
+
+    /// A delta from the object before in the chain to the object `number`, or from this to its leaf.
+    fn delta(number: u32, is_leaf: bool) -> Vec<u8> {
+        if is_leaf {
+            return [&[LEN, LEN + 4, 0x90, LEN, 4][..], b"leaf"].concat();
+        }
+        [&[LEN, LEN, 4][..], &number.to_be_bytes(), &[0x91, 4, LEN - 4]].concat()
+    }
+
+    /// The table and the bytes of a pack: a chain of `count` deltas that name their bases by id, each with one delta more.
+    fn chain(count: u32) -> (Table, Vec<u8>) {
+        let (mut table, mut bytes) = (Table::new(SHA1, 0), Vec::new());
+        let mut add = |data: &[u8], base: Option<ObjectId>| {
+            let entry = NewEntry::new(bytes.len() as u64, data.len() as u64, 0);
+            let object = base.is_none().then(|| Object {
+                id: object_id(SHA1, Kind::Blob, data).unwrap(),
+                kind: Kind::Blob,
+                base: NONE,
+            });
+            let index = u32::try_from(table.entries.len()).unwrap();
+            table.ref_deltas.extend(base.map(|base| (base, index)));
+            table.deltas += u64::from(base.is_some());
+            table.push(&entry, object).unwrap();
+            let mut encoder = flate2::write::ZlibEncoder::new(&mut bytes, flate2::Compression::fast());
+            encoder.write_all(data).unwrap();
+            encoder.finish().unwrap();
+            table.end = bytes.len() as u64;
+        };
+        add(&content(0, false), None);
+        for number in 1..=count {
+            let [base, id] = [number - 1, number].map(|number| id_of(number, false));
+            add(&delta(number, false), Some(base));
+            add(&delta(number, true), Some(id));
+        }
+        (table, bytes)
+    }
+
+    fn id_of(number: u32, is_leaf: bool) -> ObjectId {
+        object_id(SHA1, Kind::Blob, &content(number, is_leaf)).unwrap()
+    }
+
+    #[test]
+    fn a_chain_of_deltas_by_id_beyond_the_memory_for_objects_is_resolved() {
+        let count = 500;
+        for threads in [1, 3] {
+            // Room for all, for some and for none.
+            for live_bytes_max in [usize::MAX, 20 * usize::from(LEN), 0] {
+                let (mut table, bytes) = chain(count);
+                let family = Family::new(&mut table);
+                let pack = Pack { table: &table, bytes: &bytes, hash: SHA1 };
+                let found = Found::new(&[], None);
+                let means = (threads, live_bytes_max);
+                let done = resolve(pack, (&family, &[0]), &found, means, &mut |_| Ok(())).unwrap();
+                assert_eq!(done, u64::from(2 * count));
+                let ids: Vec<_> = table.ids().map(|(_, id)| id).skip(1).collect();
+                let expected =
+                    (1..=count).flat_map(|number| [false, true].map(|is_leaf| id_of(number, is_leaf)));
+                assert!(expected.eq(ids));
+            }
+        }
     }
 }

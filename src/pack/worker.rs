@@ -16,7 +16,7 @@ use super::resolve::{Shared, Tick};
 use super::table::{Entry, Object, unfit};
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. C git's `core.deltaBaseCacheLimit`.
-const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
+pub(super) const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
 
 /// A base and deltas to it.
 pub(super) struct Job {
@@ -48,7 +48,7 @@ impl<'a> Worker<'a> {
             copied: Vec::new(),
             spares: Spares::default(),
             naming: Naming::new(shared.found, shared.pack.hash),
-            path: Path::new(LIVE_BYTES_MAX),
+            path: Path::new(shared.live_bytes_max),
         }
     }
 
@@ -178,7 +178,7 @@ impl<'a> Worker<'a> {
 
     /// The last object of the path, made again if it was dropped, and its entry.
     fn base(&mut self, kind: Kind) -> Result<(u32, Arc<Content>), Error> {
-        let mut path = std::mem::replace(&mut self.path, Path::new(LIVE_BYTES_MAX));
+        let mut path = std::mem::replace(&mut self.path, Path::new(0));
         let base = path.base(|entry, base| {
             let mut object = self.spares.take();
             self.apply((entry, kind), base, &mut object)?;
