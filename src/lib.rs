@@ -14,7 +14,7 @@
 //! let origin = Remote::from_config(&repo.config, "origin".into())?;
 //! let options = Options::default();
 //! let listed = Fetch::new(&repo, &origin, &options)?.list(&mut Discard)?;
-//! for update in listed.transfer(&mut Discard)?.update()?.updates {
+//! for update in listed.transfer(&mut Discard)?.update()?.follow_tags(&mut Discard)?.updates {
 //!     println!("{:?} is now {:?}", update.local, update.new);
 //! }
 //! # Ok(())

@@ -145,7 +145,7 @@ fn fetch_news(sandbox: &Sandbox, progress: &mut dyn Progress) -> Result<fetch::O
     let repo = Repository::open(&directory.join(".git"), work_tree, &[], &environment(sandbox))?;
     let remote = Remote::from_config(&repo.config, "origin".into())?;
     let options = fetch::Options::default();
-    Fetch::new(&repo, &remote, &options)?.list(progress)?.transfer(progress)?.update()
+    Fetch::new(&repo, &remote, &options)?.list(progress)?.transfer(progress)?.update()?.follow_tags(progress)
 }
 
 #[test]

@@ -161,7 +161,9 @@ impl Run<'_> {
         let mut printer = Printer::new(self, &listed);
         let pruned = listed.prune()?;
         printer.print_pruned(&pruned, options.dry_run)?;
-        let mut outcome = listed.transfer(&mut meters)?.update()?;
+        let updated = listed.transfer(&mut meters)?.update()?;
+        printer.print_outcome(updated.outcome(), remote)?;
+        let mut outcome = updated.follow_tags(&mut meters)?;
         let refusal = outcome.refusal.take();
         let code = printer.print_outcome(&outcome, remote)? | u8::from(pruned.failure.is_some());
         if let Some(refusal) = refusal {

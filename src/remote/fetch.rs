@@ -1,7 +1,7 @@
 //! `git fetch` as a library: the steps of one fetch from one remote, in the only order they may go.
 //!
 //! ```text
-//! Fetch::open ── Opened ── list ── Listed ── (prune) ── transfer ── Transferred ── update ── rows
+//! Fetch::new ── list ── Listed ── (prune) ── transfer ── Transferred ── update ── Updated ── follow_tags ── Outcome
 //! ```
 
 use std::borrow::Cow;
@@ -29,6 +29,7 @@ use crate::transport::{self, helper::KeepFile};
 const CATEGORY: &str = "fetch";
 
 mod apply;
+mod backfill;
 mod follow;
 mod foreign;
 mod listed;
@@ -41,7 +42,7 @@ mod transfer;
 pub use follow::{FollowHead, OtherHead, OurHead};
 pub use listed::Pruned;
 pub(super) use promisor::{promisor_text, write_promisor};
-use source::Source;
+use source::{Again, Source};
 pub(super) use tips::{known_tips, lent_tips, tips_of};
 
 /// What the user asked for.
@@ -129,8 +130,8 @@ pub struct Listed<'a> {
 /// What keeps new packs until the refs have moved: our own guard, or those of a helper program.
 #[derive(Default)]
 struct Kept {
-    _packs: Vec<Stored>,
-    _files: Vec<KeepFile>,
+    packs: Vec<Stored>,
+    files: Vec<KeepFile>,
     /// Commits without parents that no ref of ours may lead to: see [`Listed::transfer`].
     foreign: HashSet<ObjectId>,
 }
@@ -138,9 +139,12 @@ struct Kept {
 /// The objects are here and connected; the refs are as they were.
 pub struct Transferred<'a> {
     fetch: Fetch<'a>,
+    /// Where those of `tags` come from that are not here.
+    again: Again,
     refs: Vec<Ref>,
     map: Vec<Mapping>,
-    follows_tags: bool,
+    /// Tags that come along since what they point to is here now.
+    tags: Vec<Mapping>,
     stale: Vec<RefUpdate>,
     objects: Objects,
     /// Our refs as they are.
@@ -148,6 +152,14 @@ pub struct Transferred<'a> {
     known: Vec<ObjectId>,
     /// Guards the new pack until the refs have moved.
     kept: Option<Kept>,
+}
+
+/// The refs that were asked for are where they were to go, as far as they may; tags that come along are not yet there.
+pub struct Updated<'a> {
+    transferred: Transferred<'a>,
+    /// What was asked for.
+    asked: Vec<Mapping>,
+    outcome: Outcome,
 }
 
 /// What a fetch did to the refs.

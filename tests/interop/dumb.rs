@@ -145,6 +145,7 @@ fn a_fetch_takes_what_is_new() {
         twin.done("copy", &["fetch"]);
         let mut more = Stream::onto("main");
         more.commit("main", 200).annotated_tag("new", "main").branch("other", "main").commit("other", 201);
+        more.annotated_tag("within", "refs/heads/other").commit("other", 202);
         more.import(&plain.sandbox, &served);
         plain.update(name);
         twin.done("copy", &["fetch", "-v"]);

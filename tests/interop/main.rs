@@ -7,6 +7,7 @@
 mod support;
 
 mod alone;
+mod backfill;
 mod borrow;
 mod bundle;
 mod bundle_filter;

@@ -18,6 +18,10 @@ pub(super) struct Printer<'a> {
     layout: ui::TableLayout,
     ref_width: usize,
     is_headed: bool,
+    /// How many rows of an outcome have been printed.
+    printed: usize,
+    /// How many of its errors have been.
+    told: usize,
     is_porcelain: bool,
 }
 
@@ -35,6 +39,8 @@ impl<'a> Printer<'a> {
             layout,
             ref_width: ui::measure(listed.stored_names(), layout),
             is_headed: false,
+            printed: 0,
+            told: 0,
             is_porcelain: run.values.porcelain,
         }
     }
@@ -52,10 +58,13 @@ impl<'a> Printer<'a> {
         Ok(())
     }
 
-    /// Prints the rest, and gives the exit code.
+    /// Prints the rows that have come since it was last called, and gives the exit code.
     pub(super) fn print_outcome(&mut self, outcome: &Outcome, remote: &Remote) -> Result<u8, CommandError> {
-        self.print(&outcome.updates, &outcome.errors)?;
-        if outcome.errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
+        let rows = outcome.updates.get(self.printed..).unwrap_or_default();
+        let errors = outcome.errors.get(self.told..).unwrap_or_default();
+        self.print(rows, errors)?;
+        (self.printed, self.told) = (outcome.updates.len(), outcome.errors.len());
+        if errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
             let name = remote.display_name();
             ui::message(
                 "error",

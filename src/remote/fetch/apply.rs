@@ -1,61 +1,40 @@
-//! The last step of a fetch: refs move and `FETCH_HEAD` is written.
+//! The refs that were asked for move and `FETCH_HEAD` is written.
 
-use std::collections::HashSet;
 use std::time::Instant;
 
 use bstr::{BStr, ByteSlice};
-use gix_hash::ObjectId;
 
-use super::tips::tags_missing;
-use super::{CATEGORY, Fetch, Outcome, Transferred};
+use super::{CATEGORY, Fetch, Outcome, Transferred, Updated};
 use crate::remote::ref_map::{FetchHead, Mapping};
 use crate::remote::update::{self, RefUpdate};
-use crate::remote::{Error, connectivity, fetch_head};
+use crate::remote::{Error, fetch_head};
 use crate::telemetry;
 
-impl Transferred<'_> {
+impl<'a> Transferred<'a> {
     /// The URL as messages show it.
     pub fn url(&self) -> &BStr {
         self.fetch.url.as_bstr()
     }
 
-    /// Decides what becomes of each ref, moves those that may move, and writes `FETCH_HEAD`.
-    pub fn update(self) -> Result<Outcome, Error> {
+    /// Decides what becomes of each ref that was asked for, moves those that may move, and writes `FETCH_HEAD`. Where all
+    /// refs move together they wait for [`Updated::follow_tags`].
+    pub fn update(self) -> Result<Updated<'a>, Error> {
         telemetry::region(CATEGORY, "consume_refs", || self.update_refs())
     }
 
-    fn update_refs(mut self) -> Result<Outcome, Error> {
-        let mut outcome = self.move_refs()?;
-        if outcome.refusal.is_none() {
-            outcome.other_head = self.follow_head()?;
-        }
-        Ok(outcome)
-    }
-
-    fn move_refs(&mut self) -> Result<Outcome, Error> {
+    fn update_refs(mut self) -> Result<Updated<'a>, Error> {
         let mut outcome = Outcome { known: std::mem::take(&mut self.known), ..Outcome::default() };
         let map = std::mem::take(&mut self.map);
-        let mut asked = self.noted(map);
+        let asked = self.noted(map);
         let start = Instant::now();
-        let mut updates = self.decide(&asked, &mut outcome)?;
+        let updates = self.decide(&asked, &mut outcome)?;
         outcome.forced_check = start.elapsed();
         if self.fetch.options.atomic {
-            let arrived = self.arrived_tags(&asked, &outcome.known)?;
-            updates.extend(self.decide(&arrived, &mut outcome)?);
             outcome.updates = updates;
-            asked.extend(arrived);
-            return self.apply_together(&asked, outcome);
+        } else {
+            self.apply(&asked, updates, &mut outcome)?;
         }
-        self.apply(&asked, updates, &mut outcome)?;
-        // git looks for more tags only after all that was asked for went well
-        if outcome.refusal.is_some() || outcome.updates.iter().any(|update| update.status.is_rejected()) {
-            return Ok(outcome);
-        }
-        // Their refs are looked up again: tags that were asked for are there now.
-        let arrived = self.arrived_tags(&asked, &outcome.known)?;
-        let updates = self.decide(&arrived, &mut outcome)?;
-        self.apply(&arrived, updates, &mut outcome)?;
-        Ok(outcome)
+        Ok(Updated { transferred: self, asked, outcome })
     }
 
     /// What is done to `map`, in the order of rows and of lines in `FETCH_HEAD`, without what nothing takes note of.
@@ -78,29 +57,7 @@ impl Transferred<'_> {
         map
     }
 
-    /// Tags whose objects came with the pack, which could not be known before.
-    fn arrived_tags(&mut self, asked: &[Mapping], known: &[ObjectId]) -> Result<Vec<Mapping>, Error> {
-        if !self.follows_tags {
-            return Ok(Vec::new());
-        }
-        // as git: what was not written by now is shown once more
-        let asked = if self.fetch.options.dry_run { &[][..] } else { asked };
-        let mut tags = tags_missing(&self.ours, &self.refs, asked, &self.objects);
-        tags.retain(|tag| self.objects.contains(&tag.id));
-        let foreign = self.kept.as_ref().map(|kept| &kept.foreign).filter(|foreign| !foreign.is_empty());
-        let Some(foreign) = foreign else { return Ok(tags) };
-        // of history that is cut for the far side alone no ref is made, asked for or not
-        let known: HashSet<ObjectId> = known.iter().copied().collect();
-        let mut whole = Vec::new();
-        for tag in tags {
-            let is_cut = connectivity::reaches(&mut self.objects, &tag.id, &known, foreign)
-                .map_err(|error| crate::repo::Error::Object(error.to_string()))?;
-            whole.extend((!is_cut).then_some(tag));
-        }
-        Ok(whole)
-    }
-
-    fn decide(&mut self, map: &[Mapping], outcome: &mut Outcome) -> Result<Vec<RefUpdate>, Error> {
+    pub(super) fn decide(&mut self, map: &[Mapping], outcome: &mut Outcome) -> Result<Vec<RefUpdate>, Error> {
         let Fetch { options, .. } = &self.fetch;
         let rules = update::Rules { force: options.force, skips_forced_check: options.skips_forced_check };
         let mut updates = Vec::new();
@@ -117,7 +74,7 @@ impl Transferred<'_> {
         Ok(updates)
     }
 
-    fn apply(
+    pub(super) fn apply(
         &self,
         map: &[Mapping],
         mut updates: Vec<RefUpdate>,
@@ -146,7 +103,7 @@ impl Transferred<'_> {
     }
 
     /// Moves and prunes all refs in one transaction, unless one of them may not move.
-    fn apply_together(&self, map: &[Mapping], mut outcome: Outcome) -> Result<Outcome, Error> {
+    pub(super) fn apply_together(&self, map: &[Mapping], mut outcome: Outcome) -> Result<Outcome, Error> {
         let Fetch { repo, options, .. } = &self.fetch;
         let is_rejected = outcome.updates.iter().any(|update| update.status.is_rejected());
         if options.dry_run {

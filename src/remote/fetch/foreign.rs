@@ -43,7 +43,7 @@ impl Listed<'_> {
         let wished = (self.map.as_slice(), &self.fetch.options.deepen);
         let brought = foreign.fetch(self.fetch.repo, wished, progress)?;
         self.check_foreign(objects, known)?;
-        Ok(Kept { _files: brought.files, _packs: brought.packs, ..Kept::default() })
+        Ok(Kept { files: brought.files, packs: brought.packs, ..Kept::default() })
     }
 
     /// Checks what has come. A program may have moved the shallow boundary, so everything is looked at anew.

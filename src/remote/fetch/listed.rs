@@ -2,7 +2,8 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::tips::{known_tips, lent_tips};
+use super::source::Again;
+use super::tips::{known_tips, lent_tips, tags_missing};
 use super::{CATEGORY, Fetch, Listed, Source, Transferred};
 use crate::progress::Progress;
 use crate::remote::Error;
@@ -115,13 +116,16 @@ impl<'a> Listed<'a> {
             refs.retain(|reference| reference.name == "HEAD" || reference.name.starts_with(b"refs/tags/"));
             refs.shrink_to_fit();
         }
-        match source {
-            Source::Session(session) if kept.is_some() => session.close_after_pack()?,
-            Source::Session(session) => session.close()?,
-            Source::Foreign(foreign) => foreign.close(),
-            Source::Bundle(_) => {}
-        }
-        Ok(Transferred { fetch, refs, map, follows_tags, stale, objects, ours, known, kept })
+        // as git: what was not written by now is shown once more
+        let asked = if fetch.options.dry_run { &[][..] } else { map.as_slice() };
+        let tags = if follows_tags { tags_missing(&ours, &refs, asked, &objects) } else { Vec::new() };
+        let again = if tags.iter().all(|tag| objects.contains(&tag.id)) {
+            source.close(kept.is_some())?;
+            Again::Nowhere
+        } else {
+            source.once_more(kept.is_some())?
+        };
+        Ok(Transferred { fetch, again, refs, map, tags, stale, objects, ours, known, kept })
     }
 
     pub(super) fn follows_tags(&self) -> bool {

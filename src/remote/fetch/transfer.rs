@@ -9,9 +9,8 @@ use super::tips::wanted;
 use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
-use crate::remote::bundle::unbundle_file;
 use crate::remote::connectivity::Arrived;
-use crate::remote::fetch_pack::{self, Fetched, Named, fetch_pack};
+use crate::remote::fetch_pack::{self, Fetched, Named};
 use crate::remote::promisor::promisors;
 use crate::remote::ref_map::Mapping;
 use crate::remote::update::is_ancestor_of_any;
@@ -52,7 +51,7 @@ impl Listed<'_> {
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
         let Fetched { pack: received, mut others, shallow, wanted_refs } =
-            self.receive(objects, &request, progress)?;
+            self.source.receive((self.fetch.repo, objects), &self.refs, &request, progress)?;
         objects.refresh()?;
         // a ref that was asked for by name may have moved since it was listed
         let has_moved =
@@ -88,7 +87,7 @@ impl Listed<'_> {
         }
         others.push(received.stored);
         let foreign = without_parents(objects, cut.foreign).map_err(unreadable)?;
-        Ok(Some(Kept { _packs: others, _files: Vec::new(), foreign }))
+        Ok(Some(Kept { packs: others, files: Vec::new(), foreign }))
     }
 
     /// What is wanted of refs that are not here as they are there; `None` if all are. A fetch that moves the boundary asks
@@ -134,24 +133,6 @@ impl Listed<'_> {
         Ok(connectivity::first_missing(objects, wants, known, None).map_err(unreadable)?.is_none())
     }
 
-    /// Takes the pack in; gives it with what the far side says about our boundary.
-    fn receive(
-        &mut self,
-        objects: &mut Objects,
-        request: &fetch_pack::Request,
-        progress: &mut dyn Progress,
-    ) -> Result<Fetched, Error> {
-        let repo = self.fetch.repo;
-        match &mut self.source {
-            Source::Session(session) => fetch_pack(session, repo, &self.refs, request, progress),
-            Source::Bundle(bundle) => {
-                let pack = unbundle_file(repo, objects, bundle, request, progress)?;
-                Ok(Fetched { pack, others: Vec::new(), shallow: Vec::new(), wanted_refs: Vec::new() })
-            }
-            Source::Foreign(_) => Err(Error::Usage("a helper program brings no pack".into())),
-        }
-    }
-
     /// What is to become of `foreign`, commits that the far side has without their parents: where we are told to take them
     /// (`--update-shallow`), our history ends there too.
     fn accept(
@@ -175,6 +156,17 @@ impl Listed<'_> {
         }
         let updates: Vec<_> = reached.into_iter().map(ShallowUpdate::Shallow).collect();
         Ok(Cut::asked_for(self.fetch.repo.lock_shallow()?, &updates))
+    }
+
+    fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
+        let options = self.fetch.options;
+        Ok(fetch_pack::Request {
+            tips: if options.refetch { Vec::new() } else { known.to_vec() },
+            deepen: options.deepen.clone(),
+            include_tag: self.follows_tags(),
+            moves_boundary: self.fetch.deepens() || options.update_shallow,
+            ..self.fetch.request(&self.map, wants)?
+        })
     }
 
     fn tell_wants(&self, progress: &mut dyn Progress) -> Result<(), Error> {
@@ -216,32 +208,32 @@ impl Listed<'_> {
         }
         Ok(wanted(&self.map))
     }
+}
 
-    fn request(&self, wants: Vec<ObjectId>, known: &[ObjectId]) -> Result<fetch_pack::Request, Error> {
-        let Fetch { repo, remote, options, .. } = &self.fetch;
-        let filter = self.fetch.filter();
+impl Fetch<'_> {
+    /// What asks for `wants`, objects of `map`, and says nothing yet of what is here and where history ends.
+    pub(super) fn request(
+        &self,
+        map: &[Mapping],
+        wants: Vec<ObjectId>,
+    ) -> Result<fetch_pack::Request, Error> {
+        let Fetch { repo, remote, options, .. } = self;
+        let filter = self.filter();
         // as git: what is asked for without a filter is whole, whoever sends it
-        let promisor = filter.is_some().then(|| promisor_text(&self.map));
+        let promisor = filter.is_some().then(|| promisor_text(map));
         Ok(fetch_pack::Request {
             wants,
-            names: self.map.iter().map(|mapping| (mapping.id, mapping.remote.clone())).collect(),
-            tips: if options.refetch { Vec::new() } else { known.to_vec() },
-            negotiation_tips: None,
-            accepted: Vec::new(),
-            negotiation_include: Vec::new(),
+            names: map.iter().map(|mapping| (mapping.id, mapping.remote.clone())).collect(),
             algorithm: algorithm(repo)?,
-            deepen: options.deepen.clone(),
             is_kept: options.keep,
             unpack_limit: if options.keep { 0 } else { unpack_limit(repo)? },
             promisor,
             filter,
-            include_tag: self.follows_tags(),
             no_progress: options.no_progress,
-            no_thin: false,
             keep: Some(keep_text()),
-            moves_boundary: self.fetch.deepens() || options.update_shallow,
             remote: Some(remote.location()?),
             transport: options.transport.clone(),
+            ..fetch_pack::Request::default()
         })
     }
 }
