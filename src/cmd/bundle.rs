@@ -136,18 +136,26 @@ fn bundled(
     version: Option<i64>,
     progress: &mut dyn Progress,
 ) -> Result<Bundled, CommandError> {
-    Ok(Bundled::new(repo, revisions, &mut io::stdin().lock(), version, progress)?)
+    let bundled = Bundled::new(repo, revisions, &mut io::stdin().lock(), version, progress)?;
+    repo.config.check_core().map_err(|error| died("pack-objects", error))?;
+    Ok(bundled)
 }
 
-/// What a promisor did not send is told as by git, which packs in a child.
+/// What a promisor did not send, and what is wrong with the configuration, is told as by git, which packs in a child.
 fn written(result: Result<(), Error>) -> Result<(), CommandError> {
+    use crate::repo::Error as RepoError;
     match result {
-        Err(error @ Error::NotPromised(_)) => {
-            CommandError::from(error).print();
-            Err(CommandError::silent(1).with_error("pack-objects died"))
+        Err(error @ (Error::NotPromised(_) | Error::Repo(RepoError::Config(_)))) => {
+            Err(died("pack-objects", error))
         }
         result => Ok(result?),
     }
+}
+
+/// What git says of `error` where a child of its ends by it.
+fn died(child: &str, error: impl Into<CommandError>) -> CommandError {
+    error.into().print();
+    CommandError::silent(1).with_error(format!("{child} died"))
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> CommandError {
@@ -221,6 +229,7 @@ fn take(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {
         return Err(CommandError::fatal("Need a repository to unbundle."));
     };
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
+    repo.config.check_core().map_err(|error| died("index-pack", error))?;
     let show = Show { verbosity: 0, progress: Some(parsed.values.progress) };
     let mut meters = context.meters(&repo.config, show);
     let bundle = (&opened.header, &mut opened.pack as &mut dyn BufRead);

@@ -82,6 +82,15 @@ impl Pull<'_> {
         if self.parsed.values.dry_run {
             return Ok(0);
         }
+        // the fetch may have written down of whom more can be had
+        let repo = self.context.repository()?;
+        let Self { parsed, context, choice, .. } = *self;
+        let (git, operands) = (self.git.clone(), self.operands.clone());
+        Pull { repo: &repo, parsed, context, choice, git, operands }.go_on(old, fork_point)
+    }
+
+    /// What comes after the fetch; our branch was at `old` before.
+    fn go_on(&self, old: Option<ObjectId>, fork_point: Option<ObjectId>) -> Result<u8, CommandError> {
         let current = self.repo.resolve_ref("HEAD".into())?;
         if let (Some(old), Some(current)) = (old, current)
             && old != current

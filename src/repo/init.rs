@@ -97,6 +97,9 @@ pub fn default_branch(config: &Config) -> Result<BString, Error> {
     let tested =
         config.environment().get("GIT_TEST_DEFAULT_INITIAL_BRANCH_NAME").filter(|name| !name.is_empty());
     let name = tested.map(|name| BString::from(name.as_encoded_bytes()));
+    if name.is_none() {
+        config.check_valued("init.defaultBranch")?;
+    }
     let Some(name) = name.or_else(|| config.string("init.defaultBranch")) else {
         return Ok("master".into());
     };

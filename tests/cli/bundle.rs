@@ -29,6 +29,37 @@ fn a_bundle_needs_a_subcommand_and_a_file() {
     }
 }
 
+/// git packs and takes in packs in children, which read the configuration. How `create` ends there is a race: it may be ended
+/// by a signal while it still writes to the child.
+#[test]
+fn the_core_is_read_when_objects_move() {
+    let sandbox = crate::sandbox();
+    let twin = crate::clones(&sandbox);
+    twin.done("copy", &["bundle", "create", "-q", "file", "main"]);
+    for setting in [
+        "core.autocrlf=x",
+        "core.safecrlf=x",
+        "core.checkStat=x",
+        "core.fileMode=x",
+        "core.compression=99",
+        "core.eol=crlf",
+    ] {
+        let words = ["-c", setting, "bundle", "create", "-q", "other", "main"];
+        let (ours, theirs) = (twin.gitr("copy", &words), twin.git("copy", &words));
+        assert_eq!(ours.status == 0, theirs.status == 0, "{setting}: {ours:?}\n{theirs:?}");
+        assert!(ours.stderr.starts_with(&theirs.stderr), "{setting}: {ours:?}\n{theirs:?}");
+        if ours.status != 0 {
+            assert_eq!(ours.status, 1, "{ours:?}");
+            assert!(ours.complains_of("error: pack-objects died"), "{ours:?}");
+            assert!(!twin.ours.join("copy/other").exists());
+        }
+        if setting != "core.compression=99" {
+            twin.run("copy", &["-c", setting, "bundle", "unbundle", "file"]);
+        }
+        twin.run("copy", &["-c", setting, "bundle", "create", "-q", "other", "nosuch"]);
+    }
+}
+
 #[test]
 fn what_cannot_be_put_into_a_bundle_is_refused() {
     let sandbox = crate::sandbox();

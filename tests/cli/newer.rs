@@ -237,9 +237,12 @@ fn the_formats_of_a_clone_are_wished_for_in_many_places() {
     const BOTH: [&str; 4] = ["-c", "init.defaultRefFormat=x", "-c", "init.defaultObjectFormat=y"];
     /// Variables, options in front of `clone`, and those of it.
     type Row = (&'static [(&'static str, &'static str)], &'static [&'static str], &'static [&'static str]);
-    const ROWS: [Row; 12] = [
+    const ROWS: [Row; 15] = [
         (&[], &BOTH, &[]),
         (&[], &BOTH, &["-q"]),
+        (&[], &["-c", "init.defaultRefFormat"], &[]),
+        (&[], &["-c", "init.defaultObjectFormat"], &["--ref-format=files"]),
+        (&[], &["-c", "init.defaultBranch"], &[]),
         (&[], &BOTH, &["--ref-format=files"]),
         (&[(REFS, "x")], &BOTH, &[]),
         (&[(REFS, "x")], &[], &["--separate-git-dir="]),

@@ -89,7 +89,7 @@ fn change(sandbox: &Sandbox, next: &Path, long: &str) {
 }
 
 /// Each command is given to clones that are behind.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 36] = [
     "pull",
     "pull -n",
     "pull --no-stat",
@@ -100,6 +100,9 @@ const COMMANDS: [&str; 33] = [
     "-c diff.statNameWidth=20 pull",
     "-c diff.statGraphWidth=10 pull",
     "-c diff.statGraphWidth=3 -c diff.statNameWidth=12 pull",
+    "-c diff.statGraphWidth=-1 pull",
+    "-c diff.statGraphWidth=-9 -c diff.statNameWidth=12 pull",
+    "-c diff.statGraphWidth=-9 -c diff.statNameWidth=-12 pull",
     "-c core.quotePath=false pull",
     "-c core.quotePath=false -c diff.statNameWidth=6 pull",
     "-c diff.renames=false pull",

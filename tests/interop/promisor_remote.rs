@@ -266,6 +266,35 @@ fn what_is_allowed_for_its_url_is_accepted() {
     }
 }
 
+/// A pull whose own fetch has written down who has the large file gets it from there.
+#[test]
+fn a_pull_knows_whom_its_fetch_has_come_to_know() {
+    let sandbox = Sandbox::new();
+    serve(&sandbox);
+    let served = sandbox.path("served");
+    let project = served.join("project.git");
+    let program = crate::serve_transport::server().exec_path.join("git-upload-pack");
+    let upload_pack = format!("--upload-pack={}", program.display());
+    for (key, value) in [("promisor.advertise", "true"), ("remote.lop.fetch", "+refs/heads/*:refs/heads/*")] {
+        sandbox.git(&project, &["config", key, value]).success();
+    }
+    let clone = ["clone", "-q", "--filter=blob:none", "--no-checkout", &upload_pack];
+    let url = url_of(&sandbox, "project.git");
+    sandbox.gitr(&sandbox.path(""), &[&clone[..], &[&url, "copy"]].concat()).success();
+    let copy = sandbox.path("copy");
+    sandbox.git(&copy, &["sparse-checkout", "set", "--no-cone", "/small"]).success();
+    sandbox.git(&copy, &["checkout", "-q"]).success();
+    sandbox.git(&copy, &["sparse-checkout", "set", "--no-cone", "/small", "/other"]).success();
+    let mut more = Stream::onto("main");
+    more.commit("main", 2).file("other", &build::noise(2 * LARGE)[LARGE..]);
+    more.import(&sandbox, &served.join("large.git"));
+    sandbox.git(&project, &["fetch", "-q", "lop"]).success();
+    let allows = format!("promisor.acceptFromServerUrl=file://{}/*", served.display());
+    sandbox.gitr(&copy, &["-c", &allows, "pull", "-q", "--ff-only", &upload_pack]).success();
+    assert_eq!(std::fs::read(copy.join("other")).unwrap(), build::noise(2 * LARGE)[LARGE..]);
+    assert_eq!(sandbox.git(&copy, &["status", "--porcelain"]).success().stdout, "");
+}
+
 #[test]
 fn what_cannot_be_a_rule_for_urls_is_warned_of() {
     let sandbox = Sandbox::new();

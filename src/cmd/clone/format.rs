@@ -21,6 +21,9 @@ pub(super) fn choose(
     context: &Context,
     config: &Config,
 ) -> Result<RefFormat, CommandError> {
+    for key in ["init.defaultRefFormat", "init.defaultObjectFormat"] {
+        config.check_valued_early(key)?;
+    }
     let warn = |text: String| ui::message("warning", text.as_bytes().as_bstr());
     let configured = config.string("init.defaultRefFormat").and_then(|name| {
         let format = of_refs(name.as_bstr());

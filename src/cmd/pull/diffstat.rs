@@ -15,8 +15,8 @@ pub(super) struct Layout {
     pub(super) columns: usize,
     /// `diff.statNameWidth`: columns of the names at most.
     pub(super) name_width: Option<usize>,
-    /// `diff.statGraphWidth`: columns of the graph at most.
-    pub(super) graph_width: Option<usize>,
+    /// `diff.statGraphWidth`: columns of the graph at most. A negative width leaves the graph as wide as the change is large.
+    pub(super) graph_width: Option<i64>,
     /// `core.quotePath`: bytes above 127 are written as numbers.
     pub(super) quotes_all: bool,
     /// What is new or gone stands beside the names, not in lines of its own.
@@ -40,7 +40,7 @@ impl Layout {
         Ok(Self {
             columns: terminal.columns,
             name_width: width("diff.statNameWidth")?,
-            graph_width: width("diff.statGraphWidth")?,
+            graph_width: config.integer("diff.statGraphWidth")?.filter(|width| *width != 0),
             quotes_all: config.boolean("core.quotePath")?.unwrap_or(true),
             is_compact,
             paints: [paint("new", "green"), paint("old", "red")],
@@ -104,20 +104,24 @@ impl Widths {
             number = number.max(BINARY);
         }
         let columns = layout.columns.max(16 + FRAME + number);
-        let mut graph = if most + BINARY + 1 > bytes { most } else { bytes - BINARY - 1 };
-        let limit = layout.graph_width.unwrap_or(usize::MAX);
-        graph = graph.min(limit);
+        let graph = if most + BINARY + 1 > bytes { most } else { bytes - BINARY - 1 };
+        let limit = layout.graph_width.unwrap_or(i64::MAX);
+        let signed = |columns: usize| i64::try_from(columns).unwrap_or(i64::MAX);
         let mut name = longest.min(layout.name_width.unwrap_or(usize::MAX));
-        if name + number + FRAME + graph > columns {
+        let room = signed(columns) - signed(number + FRAME);
+        let mut graph = signed(graph).min(limit);
+        if signed(name) + graph > room {
             let share = (columns * 3 / 8).saturating_sub(number + FRAME);
-            graph = graph.min(share.max(6)).min(limit);
-            let rest = columns - number - FRAME - graph;
+            graph = graph.min(signed(share.max(6))).min(limit);
+            let rest = usize::try_from(room - graph).unwrap_or(0);
             if name > rest {
                 name = rest;
             } else {
-                graph = columns - number - FRAME - name;
+                graph = room - signed(name);
             }
         }
+        // as git, which takes a negative width for one that holds everything
+        let graph = usize::try_from(graph).unwrap_or(usize::MAX);
         Self { name, number, graph, most }
     }
 

@@ -12,6 +12,7 @@ use crate::repo::config::overrides_as_parameters;
 const PROGRAM: &str = "git";
 
 /// Runs git where this command runs.
+#[derive(Clone)]
 pub(super) struct Git<'a> {
     context: &'a Context,
 }

@@ -100,10 +100,7 @@ impl Clone<'_> {
         if let Some(revision) = &self.options.revision {
             return self.plan_revision(refs, revision);
         }
-        let preferred = [
-            BString::from(format!("refs/heads/{}", init::default_branch(&self.config)?)),
-            "refs/heads/master".into(),
-        ];
+        let preferred = self.preferred(refs)?;
         let remote_branch = session::guess_head_branch(refs, &preferred);
         let branch_top = match (self.options.mirror, self.options.bare) {
             (true, _) => BString::from("refs/"),
@@ -223,6 +220,19 @@ impl Clone<'_> {
                     self.options.origin
                 ))
             })
+    }
+
+    /// The branches that the remote's `HEAD` is taken to be, the likeliest first, where it does not say.
+    fn preferred(&self, refs: &[Ref]) -> Result<Vec<BString>, Error> {
+        let head = refs.iter().find(|reference| reference.name == "HEAD");
+        // what is configured is of no account here, right or wrong
+        if head.is_some_and(|head| head.symref_target.is_some()) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![
+            format!("refs/heads/{}", init::default_branch(&self.config)?).into(),
+            "refs/heads/master".into(),
+        ])
     }
 
     /// The refspec to fetch with now, and the one to write into the configuration.

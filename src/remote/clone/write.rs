@@ -11,7 +11,9 @@ use crate::transport::Url;
 
 impl Clone<'_> {
     pub(super) fn init(&self, object_hash: gix_hash::Kind) -> Result<Repository, Error> {
-        let head = format!("refs/heads/{}", init::default_branch(&self.config)?);
+        // what it is in the end is planned already
+        let branch = init::default_branch(&self.config).unwrap_or_else(|_| "master".into());
+        let head = format!("refs/heads/{branch}");
         let init = init::Init {
             git_dir: self.destination.git_dir.clone(),
             work_tree: self.destination.work_tree.clone(),

@@ -219,6 +219,19 @@ impl Config {
         Ok(())
     }
 
+    /// As [`Self::check_valued`], in the words that git has where it reads a configuration line by line, before there is a
+    /// repository.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigEntry`] in git's words, with the line.
+    pub fn check_valued_early(&self, key: &str) -> Result<(), Error> {
+        match self.all(key).find(|entry| entry.value.is_none()) {
+            Some(entry) => Err(entry.explain(format!("missing value for '{}'", entry.key()))),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses the first definition of `key` that has no value.
     ///
     /// # Errors
