@@ -310,8 +310,8 @@ fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
         through,
         new: Some(Target::Id(update.new?)),
         expected: match update.status {
-            // git does not look what it was, as its hook hears
-            Status::TagUpdated => Expected::Any,
+            // git does not look what it was, as its hook hears; where a file system folds case, a new one may be there
+            Status::TagUpdated | Status::New(_) => Expected::Any,
             _ => update.old.map_or(Expected::Missing, Expected::Id),
         },
         message: Some(message),

@@ -13,6 +13,7 @@ mod credential;
 mod every_option;
 mod fetch;
 mod filter;
+mod folding;
 mod hidden;
 mod index_pack;
 mod legacy;

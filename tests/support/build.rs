@@ -146,6 +146,11 @@ impl Stream {
         self
     }
 
+    /// A submodule of the current commit.
+    pub fn gitlink(&mut self, path: &str, commit: &str) -> &mut Self {
+        self.line(&format!("M 160000 {commit} {path}"))
+    }
+
     /// A light tag of what `target` is now.
     pub fn light_tag(&mut self, name: &str, target: &str) -> &mut Self {
         self.line(&format!("reset refs/tags/{name}\nfrom {target}\n"))
@@ -174,7 +179,7 @@ impl Stream {
             .entry("120000", "link", b"README")
             .file("deep/er/and/deeper/file.txt", "deep\n")
             .file(".gitmodules", "[submodule \"sub\"]\n\tpath = sub\n\turl = ../sub.git\n")
-            .line(&format!("M 160000 {} sub", format.id_of('1')))
+            .gitlink("sub", &format.id_of('1'))
     }
 
     /// Commits on `main` and, in between, on `topic`, which `main` merges.

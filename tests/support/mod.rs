@@ -5,6 +5,7 @@
 #![allow(dead_code, unused_imports, reason = "each test crate uses its own part")]
 
 pub mod build;
+pub mod folding;
 pub mod gateway;
 pub mod git;
 pub mod page;

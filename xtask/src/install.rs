@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::step::{Steps, variable};
 
 /// A program and Debian's package that has it.
-const PROGRAMS: [(&str, &str); 21] = [
+const PROGRAMS: [(&str, &str); 22] = [
     ("git", "git"),
     ("git-lfs", "git-lfs"),
     ("ssh", "openssh-client"),
@@ -29,6 +29,7 @@ const PROGRAMS: [(&str, &str); 21] = [
     ("slowhttptest", "slowhttptest"),
     ("strace", "strace"),
     ("chromium", "chromium"),
+    ("lowntfs-3g", "ntfs-3g"),
 ];
 
 /// Another installation may hold the lock; so many seconds are waited for it.

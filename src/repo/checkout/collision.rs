@@ -16,8 +16,8 @@ pub(super) struct Taken {
     pub device_inode: DeviceInode,
 }
 
-/// The paths of `taken` and, for each, the first before it whose file was in its place or, where case is ignored, whose name
-/// differs in case alone; all of `entries`, in their order but for case where it is ignored.
+/// The paths of `taken` and, for each, the first before it whose file was in its place or, where case is ignored, whose name or
+/// that of a directory above differs in case alone; all of `entries`, in their order but for case where it is ignored.
 pub(super) fn collided(entries: &[Entry], taken: &[Taken], ignore_case: bool) -> Vec<BString> {
     if taken.is_empty() {
         return Vec::new();
@@ -26,12 +26,20 @@ pub(super) fn collided(entries: &[Entry], taken: &[Taken], ignore_case: bool) ->
     let with_inode = entries.iter().filter(|entry| entry.stat.device_inode.1 != 0);
     let by_inode = first_by(with_inode.map(|entry| (entry.stat.device_inode, &entry.path)));
     let with_name = entries.iter().filter(|_| ignore_case);
-    let by_name = first_by(with_name.map(|entry| (entry.path.to_lowercase(), &entry.path)));
+    let by_name = first_by(with_name.clone().map(|entry| (entry.path.to_lowercase(), &entry.path)));
+    let by_directory = first_by(with_name.flat_map(|entry| {
+        let slashes = entry.path.find_iter("/");
+        let above = slashes.filter_map(|slash| entry.path.get(..slash));
+        above.map(|directory| (directory.to_lowercase(), &entry.path))
+    }));
     let mut found: HashSet<&BStr> = HashSet::new();
     for taken in taken {
         found.insert(taken.path.as_bstr());
-        let others = [by_inode.get(&taken.device_inode), by_name.get(&taken.path.to_lowercase())];
+        let folded = taken.path.to_lowercase();
+        let below = by_directory.get(&folded).filter(|path| ***path < taken.path);
+        let others = [by_inode.get(&taken.device_inode), by_name.get(&folded)];
         let first = others.into_iter().flatten().min().filter(|path| ***path < taken.path);
+        let first = below.or(first);
         found.extend(first.map(|path| path.as_bstr()));
     }
     let paths = entries.iter().map(|entry| &entry.path).filter(|path| found.contains(path.as_bstr()));

@@ -151,7 +151,26 @@ impl Walk<'_> {
         if path::is_safe(raw.name.as_bstr(), raw.mode == Some(Mode::Symlink), self.protection) {
             return Ok(());
         }
+        if raw.mode.is_none() {
+            self.append_first(raw.id);
+        }
         Err(Failure::Path(self.path.clone()))
+    }
+
+    /// Goes on to the first file below the directory that is the current path: git speaks of files alone.
+    fn append_first(&mut self, mut tree: ObjectId) {
+        let mut buffer = Vec::new();
+        for _ in 0..DEPTH_MAX {
+            let Ok(Some(object)) = self.objects.try_find(&tree, &mut buffer) else { return };
+            let Ok((entries, _)) = parse(object.data, tree.kind()) else { return };
+            let Some(first) = entries.into_iter().next() else { return };
+            self.path.push(b'/');
+            self.path.extend_from_slice(&first.name);
+            if first.mode.is_some() {
+                return;
+            }
+            tree = first.id;
+        }
     }
 
     /// Lists the current path.
