@@ -21,6 +21,7 @@ mod lfs;
 mod many;
 mod newer;
 mod pack_objects;
+mod prune;
 mod pull;
 mod pull_diffstat;
 mod push;

@@ -60,7 +60,8 @@ impl<'a> Names<'a> {
 
 /// Removes the refs that [`stale`] found, all or none.
 pub fn prune(repo: &Repository, stale: &[RefUpdate]) -> Result<(), Error> {
-    let edits: Vec<Edit> = stale.iter().filter_map(removal).collect();
+    let mut edits: Vec<Edit> = Vec::with_capacity(stale.len());
+    edits.extend(stale.iter().filter_map(removal));
     Ok(repo.update_refs(&edits)?)
 }
 

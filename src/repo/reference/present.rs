@@ -1,7 +1,6 @@
 //! Which files are there at all, for whoever would look for many in few directories.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,13 +11,24 @@ const LISTED_FROM: usize = 16;
 /// one of the files from then on: the refs that they belong to must be locked.
 pub(super) struct Present {
     directories: HashMap<PathBuf, Directory>,
+    /// What a lock counts for.
+    locks: Locks,
+}
+
+/// What the lock of a file counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Locks {
+    /// For nothing: it is ours.
+    Ours,
+    /// For the file: somebody is about to make it.
+    Others,
 }
 
 /// What is known of one.
 enum Directory {
     /// So many files will be looked for.
     Unlisted(usize),
-    /// The files in it but for locks, letters made small.
+    /// The files in it, letters made small.
     Listed(HashSet<Vec<u8>>),
     /// It is not there, or cannot be read: then whoever opens the file finds out.
     Absent,
@@ -27,7 +37,7 @@ enum Directory {
 
 impl Present {
     /// For whoever will look for `paths`.
-    pub(super) fn new(paths: impl Iterator<Item = PathBuf>) -> Self {
+    pub(super) fn new(paths: impl Iterator<Item = PathBuf>, locks: Locks) -> Self {
         let mut directories: HashMap<PathBuf, Directory> = HashMap::new();
         for path in paths {
             let Some(parent) = path.parent() else { continue };
@@ -37,7 +47,7 @@ impl Present {
                 None => drop(directories.insert(parent.to_owned(), Directory::Unlisted(1))),
             }
         }
-        Self { directories }
+        Self { directories, locks }
     }
 
     /// Whether there may be a file at `path`, or anything else; false is certain.
@@ -48,9 +58,9 @@ impl Present {
             if *count < LISTED_FROM {
                 return true;
             }
-            *directory = Directory::list(parent);
+            *directory = Directory::list(parent, self.locks);
         }
-        match (directory, folded(name)) {
+        match (directory, folded(name.as_encoded_bytes())) {
             (Directory::Absent, _) => false,
             (Directory::Listed(names), Some(name)) => names.contains(&name),
             // what a file system takes for the same letters is its own affair
@@ -60,7 +70,7 @@ impl Present {
 }
 
 impl Directory {
-    fn list(path: &Path) -> Self {
+    fn list(path: &Path, locks: Locks) -> Self {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Self::Absent,
@@ -70,8 +80,11 @@ impl Directory {
         for entry in entries {
             let Ok(entry) = entry else { return Self::Unreadable };
             let name = entry.file_name();
-            if !name.as_encoded_bytes().ends_with(b".lock") {
-                names.extend(folded(&name));
+            let locked = name.as_encoded_bytes().strip_suffix(b".lock");
+            match (locked, locks) {
+                (None, _) => names.extend(folded(name.as_encoded_bytes())),
+                (Some(_), Locks::Ours) => {}
+                (Some(locked), Locks::Others) => names.extend(folded(locked)),
             }
         }
         Self::Listed(names)
@@ -79,8 +92,7 @@ impl Directory {
 }
 
 /// The name in small letters, since there are file systems to which those are the same; `None` if it is not ASCII.
-fn folded(name: &OsStr) -> Option<Vec<u8>> {
-    let bytes = name.as_encoded_bytes();
+fn folded(bytes: &[u8]) -> Option<Vec<u8>> {
     bytes.is_ascii().then(|| bytes.to_ascii_lowercase())
 }
 
@@ -101,7 +113,10 @@ mod tests {
         let absent = directory.path().join("absent");
         let asked = (0..LISTED_FROM)
             .flat_map(|number| [many.join(number.to_string()), absent.join(number.to_string())]);
-        let mut present = Present::new(asked.chain([few.join("a")]));
+        let asked: Vec<PathBuf> = asked.chain([few.join("a")]).collect();
+        let mut careful = Present::new(asked.iter().cloned(), Locks::Others);
+        assert!(careful.may_be(&many.join("b")) && !careful.may_be(&many.join("7")));
+        let mut present = Present::new(asked.into_iter(), Locks::Ours);
         for name in ["here", "HERE", "large", "Large", "\u{e4}", "\u{c4}", "inner"] {
             assert!(present.may_be(&many.join(name)), "{name}");
         }

@@ -6,7 +6,8 @@
 //!
 //! Every ref is locked by `<ref>.lock`, which already holds the new value, before the first is checked; whatever
 //! fails up to `commit` drops the locks and leaves nothing behind. `packed-refs` is read once all locks are held, so
-//! what it says cannot change any more.
+//! what it says cannot change any more. Refs that are lines of `packed-refs` and nothing else, and go whatever they are, need
+//! no lock of their own where they are many.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use gix_hash::ObjectId;
 use super::conflict::{self, Conflicts};
 use super::files::{Files, SYMREF_DEPTH_MAX};
 use super::hook::{Hook, State};
-use super::present::Present;
+use super::present::{Locks, Present};
 use super::reflog::{self, LogAll};
 use super::{Edit, Target, rewrite};
 use crate::repo::{Error, Objects};
@@ -62,7 +63,8 @@ pub(super) fn give_up(settings: &Settings, object_hash: gix_hash::Kind, edits: &
 /// A ref under its lock, which holds the new value.
 struct Locked<'a> {
     edit: &'a Edit,
-    lock: gix_lock::Marker,
+    /// None is needed where a line of `packed-refs` goes and nothing else; boxed, since many have none.
+    lock: Option<Box<gix_lock::Marker>>,
     /// Guard the reflogs of the symbolic refs that led here.
     _through: Vec<gix_lock::Marker>,
 }
@@ -98,7 +100,8 @@ impl<'a> Prepared<'a> {
         let head = lock::lock_head(files, settings, &locked)?;
         let mut packed = Some(files.packed()?);
         let mut conflicts = Conflicts::new(files);
-        let mut present = Present::new(locked.iter().map(|entry| files.path(entry.edit.name.as_bstr())));
+        let mut present =
+            Present::new(locked.iter().map(|entry| files.path(entry.edit.name.as_bstr())), Locks::Ours);
         let mut changes = Vec::with_capacity(locked.len());
         for entry in locked {
             let known = (&mut conflicts, &mut present);

@@ -21,7 +21,8 @@ pub(super) fn check_one<'a>(
     let edit = locked.edit;
     let name = edit.name.as_bstr();
     let path = files.path(name);
-    let is_present = present.may_be(&path);
+    // what somebody makes without our lock is his
+    let is_present = locked.lock.is_some() && present.may_be(&path);
     let loose = if is_present { read_loose_at(&path, files.object_hash)? } else { Loose::Missing };
     let old = match &loose {
         Loose::Broken => {

@@ -10,6 +10,7 @@ use crate::repo::reference::conflict::Conflicts;
 use crate::repo::reference::directory::remove_empty_parents;
 use crate::repo::reference::files::{Files, Loose};
 use crate::repo::reference::lock::lock_ref;
+use crate::repo::reference::present::{Locks, Present};
 use crate::repo::reference::{Edit, Expected, Target};
 
 /// Locks the refs of all `edits`, with the new values in the locks.
@@ -22,6 +23,8 @@ pub(super) fn lock_all<'a>(
     let mut conflicts = Conflicts::new(files);
     let mut known = HashSet::new();
     let mut locked = Vec::with_capacity(edits.len());
+    let dropped = edits.iter().filter(|edit| is_dropped(edit));
+    let mut present = Present::new(dropped.map(|edit| files.path(edit.name.as_bstr())), Locks::Others);
     for edit in edits {
         let name = edit.name.as_bstr();
         conflicts.with_loose_parents(name).map_err(|error| match edit.expected {
@@ -30,6 +33,10 @@ pub(super) fn lock_all<'a>(
             Expected::Any | Expected::Missing => error,
         })?;
         let path = files.path(name);
+        if is_dropped(edit) && !present.may_be(&path) {
+            locked.push(Locked { edit, lock: None, _through: Vec::new() });
+            continue;
+        }
         let parent = path.parent().unwrap_or(&path);
         if !known.contains(parent) {
             if !parent.is_dir() {
@@ -45,9 +52,19 @@ pub(super) fn lock_all<'a>(
         let lock = lock_ref(&path, (settings.lock_timeout, files.storage), &content)
             .map_err(|reason| Error::Reference(format!("cannot lock ref '{name}': {reason}")))?;
         let through = edit.through.iter().map(|name| lock_log(files, settings, name.as_bstr()));
-        locked.push(Locked { edit, lock, _through: through.collect::<Result<_, _>>()? });
+        locked.push(Locked {
+            edit,
+            lock: Some(Box::new(lock)),
+            _through: through.collect::<Result<_, _>>()?,
+        });
     }
     Ok(locked)
+}
+
+/// Whether the ref is to go whatever it is. Where it is in `packed-refs` alone, that is a line less there, and needs no lock but
+/// that file's: somebody who makes the ref in between has made it afterwards. Many such locks cost more than all else of it.
+fn is_dropped(edit: &Edit) -> bool {
+    edit.new.is_none() && edit.expected == Expected::Any && edit.message.is_none() && edit.through.is_empty()
 }
 
 /// Locks `HEAD` if it names a branch that is edited; with the edit's place.

@@ -13,13 +13,14 @@ use crate::repo::reference::conflict::parents;
 use crate::repo::reference::directory::{remove_empty_directories, remove_empty_parents};
 use crate::repo::reference::files::Files;
 use crate::repo::reference::lock::reason;
-use crate::repo::reference::present::Present;
+use crate::repo::reference::present::{Locks, Present};
 
 /// Makes the lock of a ref its file.
 pub(super) fn rename_into_place(files: &Files, locked: Locked<'_>) -> Result<(), Error> {
     let name = locked.edit.name.as_bstr();
     let path = files.path(name);
-    let committed = locked.lock.commit().or_else(|failed| {
+    let Some(lock) = locked.lock else { return Ok(()) };
+    let committed = lock.commit().or_else(|failed| {
         // an empty directory came to be there in between
         remove_empty_directories(&path);
         failed.instance.commit()
@@ -36,7 +37,7 @@ pub(super) fn rename_into_place(files: &Files, locked: Locked<'_>) -> Result<(),
 /// Removes the files and reflogs of refs that are no longer in `packed-refs`, then their locks.
 pub(super) fn remove(files: &Files, deletions: Vec<Checked<'_>>) -> Result<(), Error> {
     let log_paths = deletions.iter().map(|change| files.log_path(change.locked.edit.name.as_bstr()));
-    let mut logs = Present::new(log_paths);
+    let mut logs = Present::new(log_paths, Locks::Ours);
     let mut emptied: HashSet<&BStr> = HashSet::new();
     let mut outcome = Ok(());
     for Checked { locked, is_present, .. } in deletions {
