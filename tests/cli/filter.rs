@@ -155,6 +155,34 @@ fn a_process_may_take_its_time() {
 }
 
 #[test]
+fn files_that_are_held_back_are_counted() {
+    let mut sandbox = Sandbox::new();
+    let Some(process) = process(&sandbox) else { return };
+    let many: Vec<String> = (0..9).map(|number| format!("{number}.x")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|path| (path.as_str(), "x\n")).collect();
+    commit(&sandbox, &[FIRST, &many].concat());
+    let process = format!("{process} delay");
+    let words = ["-c", &process, "clone", "--progress", "../served/source", "copy"];
+    // the counts, and of the last one the bytes; how fast they come is nobody's affair
+    let shown = |run: Run| {
+        let lines = run.success().stderr.replace("\r", "\n").to_str_lossy().into_owned();
+        let end = |line: &str| line.find(if line.ends_with("done.") { " | " } else { ")" });
+        let counts = lines.lines().filter(|line| line.contains("Filtering content"));
+        let mut counts: Vec<String> =
+            counts.map(|line| line[..end(line).unwrap_or(line.len())].to_owned()).collect();
+        counts.dedup();
+        counts
+    };
+    for (delay, is_shown) in [("0", true), ("600", false)] {
+        sandbox.set("GIT_PROGRESS_DELAY", delay);
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let (ours, theirs) = (shown(twin.gitr("", &words)), shown(twin.git("", &words)));
+        assert_eq!(ours, theirs);
+        assert_eq!(!ours.is_empty(), is_shown);
+    }
+}
+
+#[test]
 fn two_processes_take_turns() {
     let sandbox = Sandbox::new();
     let Some(process) = process(&sandbox) else { return };
@@ -363,7 +391,6 @@ fn paths_that_collide_are_told_of() {
             "mkdir sub; echo > sub/x",
             "echo > sub",
             "ln A z",
-            "ln 0.m z",
         ] {
             eprintln!("{ignore_case} {made}");
             clone(&sandbox, &[ignore_case, &format!("filter.make.smudge=({made}) 2>/dev/null; cat")], &[]);

@@ -18,10 +18,12 @@ mod throughput;
 use throughput::Throughput;
 
 /// Phases that are shown only if they take long.
-const DELAYED: [&str; 3] = ["Updating files", "Checking connectivity", "Fetching objects"];
+const DELAYED: [&str; 4] = ["Updating files", FILTERING, "Checking connectivity", "Fetching objects"];
 
-/// The phase whose bytes are ours.
-const WRITING: &str = "Writing objects";
+const FILTERING: &str = "Filtering content";
+
+/// The phases whose bytes count from the first on, since they are ours.
+const WRITING: [&str; 2] = ["Writing objects", FILTERING];
 
 /// Shows the events of an operation on stderr.
 pub struct Meters {
@@ -174,11 +176,10 @@ impl Meter {
         }
     }
 
-    /// Whether the phase is one of those that are shown late, and it is not late yet.
+    /// Whether the phase is one of those that are shown late, and it is not late yet or nothing has come of it.
     fn is_held_back(&self) -> bool {
-        self.shown.is_none()
-            && DELAYED.contains(&self.title)
-            && self.started.elapsed() < Duration::from_secs(self.terminal.delay_seconds)
+        let is_early = || self.started.elapsed() < Duration::from_secs(self.terminal.delay_seconds);
+        self.shown.is_none() && DELAYED.contains(&self.title) && (self.done == 0 || is_early())
     }
 
     fn finish(&mut self) {
@@ -188,7 +189,7 @@ impl Meter {
             return;
         }
         self.show_if_due();
-        let throughput = self.throughput.final_text(self.started, self.title != WRITING);
+        let throughput = self.throughput.final_text(self.started, !WRITING.contains(&self.title));
         self.show(&throughput, ", done.\n");
     }
 

@@ -105,12 +105,12 @@ impl Writer<'_> {
                 Mode::Symlink => self.symlink(entry)?,
             }
         }
+        let (title, done, total) = (UPDATING_FILES, self.done, Some(self.total));
+        stop_on(self.progress.report(Event::PhaseEnd { title, done, total, bytes: 0 }))?;
         self.fetch_delayed(entries)?;
         if let Some(filters) = self.filters.take() {
             filters.finish(self.progress)?;
         }
-        let (title, done, total) = (UPDATING_FILES, self.done, Some(self.total));
-        stop_on(self.progress.report(Event::PhaseEnd { title, done, total, bytes: 0 }))?;
         self.outcome.collisions = collided(entries, &self.outcome.taken, self.ignore_case);
         Ok(self.outcome)
     }
@@ -126,12 +126,13 @@ impl Writer<'_> {
     /// Writes one file, or leaves it for later if its filter process wants time.
     fn file(&mut self, at: usize, entry: &mut Entry) -> Result<(), Error> {
         let mut buffer = std::mem::take(&mut self.buffer);
-        let is_done = self.file_with(at, entry, &mut buffer);
+        let outcome = self.file_with(at, entry, &mut buffer);
         self.buffer = buffer;
-        if is_done? { self.tick(1) } else { Ok(()) }
+        outcome?;
+        self.tick(1)
     }
 
-    fn file_with(&mut self, at: usize, entry: &mut Entry, buffer: &mut Vec<u8>) -> Result<bool, Error> {
+    fn file_with(&mut self, at: usize, entry: &mut Entry, buffer: &mut Vec<u8>) -> Result<(), Error> {
         let wanted = match &mut self.filters {
             Some(filters) => Some(filters.wanted(self.objects, entry)?),
             None => None,
@@ -151,15 +152,15 @@ impl Writer<'_> {
                 }
                 None => self.outcome.unreadable(entry),
             }
-            return Ok(true);
+            return Ok(());
         };
         let has_driver = filters.has_driver(&wanted);
         if has_driver && !self.outcome.make_way(&mut self.tree, entry) {
-            return Ok(true);
+            return Ok(());
         }
         let Some(data) = self.blobs.find(&entry.id, buffer) else {
             self.outcome.unreadable(entry);
-            return Ok(true);
+            return Ok(());
         };
         let converted = filters.convert(&wanted, entry, data, self.progress)?;
         let content = match &converted {
@@ -168,11 +169,11 @@ impl Writer<'_> {
             Converted::Delayed(command) => {
                 self.delayed.insert(entry.path.clone(), at);
                 self.processes.insert(command.clone());
-                return Ok(false);
+                return Ok(());
             }
         };
         self.outcome.write(&mut self.tree, entry, content, has_driver);
-        Ok(true)
+        Ok(())
     }
 
     fn symlink(&mut self, entry: &mut Entry) -> Result<(), Error> {
@@ -192,6 +193,9 @@ impl Writer<'_> {
     fn fetch_delayed(&mut self, entries: &mut [Entry]) -> Result<(), Error> {
         let Some(mut filters) = self.filters.take() else { return Ok(()) };
         let mut filtering = Filtering { done: 0, total: self.delayed.len() as u64, bytes: 0 };
+        if filtering.total > 0 {
+            stop_on(self.progress.report(filtering.phase()))?;
+        }
         while !self.processes.is_empty() {
             for command in self.processes.clone() {
                 if !self.fetch_from(&command, &mut filters, entries, &mut filtering)? {
@@ -236,16 +240,15 @@ impl Writer<'_> {
                 is_asked_again = false;
                 continue;
             };
+            filtering.done += 1;
+            stop_on(self.progress.report(filtering.phase()))?;
             if self.outcome.make_way(&mut self.tree, entry) {
                 let content = filters.fetch(self.objects, entry, self.progress)?;
                 filtering.bytes += content.len() as u64;
                 self.outcome.write(&mut self.tree, entry, &content, true);
             }
-            filtering.done += 1;
-            let Filtering { done, total, bytes } = *filtering;
-            let (title, total) = (FILTERING_CONTENT, Some(total));
-            stop_on(self.progress.report(Event::Phase { title, done, total, bytes }))?;
-            self.tick(1)?;
+            // as git, which shows a file before it is there and counts its bytes afterwards
+            stop_on(self.progress.report(filtering.phase()))?;
         }
         Ok(is_asked_again)
     }
@@ -262,6 +265,13 @@ struct Filtering {
     done: u64,
     total: u64,
     bytes: u64,
+}
+
+impl Filtering {
+    fn phase(&self) -> Event<'static> {
+        let Self { done, total, bytes } = *self;
+        Event::Phase { title: FILTERING_CONTENT, done, total: Some(total), bytes }
+    }
 }
 
 impl Outcome {
