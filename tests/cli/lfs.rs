@@ -79,3 +79,25 @@ fn files_of_lfs_that_are_lost_end_the_checkout() {
     assert_eq!(last(&ours), last(&theirs));
     twin.same_state("copy");
 }
+
+/// In a submodule, which is cloned and filtered as its superproject, and by a process of its own.
+#[test]
+fn files_of_lfs_come_in_submodules_too() {
+    let Some(sandbox) = sandbox() else { return };
+    let top = sandbox.path("served/top");
+    sandbox.git(&sandbox.path(""), &["init", "-q", "served/top"]).success();
+    let allowed = ["-c", "protocol.file.allow=always"];
+    let url = format!("file://{}", sandbox.path("served/source").display());
+    sandbox.git(&top, &[&allowed[..], &["submodule", "--quiet", "add", &url, "sub"]].concat()).success();
+    sandbox.git(&top, &["commit", "-q", "-m", "x"]).success();
+    let top = format!("file://{}", top.display());
+    for filter in [&[][..], &["--filter=blob:none", "--also-filter-submodules"]] {
+        let twin = super::support::Twin::new(&sandbox, 2, Vec::new());
+        let clone = [&allowed[..], &["clone", "--recurse-submodules"], filter, &[&top, "copy"]].concat();
+        twin.done("", &clone);
+        twin.same_state("copy");
+        twin.same_state("copy/sub");
+        let large = std::fs::read_to_string(twin.ours.join("copy/sub/large.bin")).unwrap();
+        assert_eq!(large.len(), 300_000);
+    }
+}
