@@ -5,8 +5,8 @@
 
 mod create;
 
-pub(super) use create::common_prefix;
 pub use create::{Index, create};
+pub(super) use create::{common_prefix, of_shared};
 
 /// The largest object a delta may make, in bytes. An instruction addresses its base with 32 bits, so no base larger
 /// than this can be used in full.

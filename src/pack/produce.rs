@@ -4,7 +4,8 @@
 //!                      stock   entries that are copied as they lie in one pack, if the receiver has nothing
 //! Counting objects     list    where each object lies, and how large it is
 //!                      reuse   which deltas on disk hold in the new pack
-//! Compressing objects  search  deltas for the rest, in threads
+//! Compressing objects  turned  deltas on disk the other way round, where the receiver has what is made by them
+//!                      search  deltas for the rest, in threads
 //! Writing objects      copy    the stock
 //!                      write   the other entries in git's order, each as it is made
 //! ```
@@ -43,6 +44,7 @@ mod reuse;
 mod search;
 mod stock;
 mod stream;
+mod turned;
 mod window;
 mod write;
 
@@ -163,7 +165,8 @@ fn make(
     let is_had = |id: &oid| stock.has(id) || had.as_ref().is_some_and(|Had(has)| has(id));
     let mut list = list::List::count(source, objects, (settings.reuse, stock.counted), progress)?;
     reuse::choose(source, &mut list, settings.depth, &is_had)?;
-    let found = search::search(source, &list, settings, progress)?;
+    let effort = if had.is_some() { search::Effort::Enough } else { search::Effort::Best };
+    let found = search::search(source, &mut list, (settings, effort), progress)?;
     let written = write::write(source, (&stock, &list, &found), settings, records, (out, &mut *progress))?;
     let (produced, _) = &written;
     let Produced { objects, deltas, reused, reused_deltas, pack_reused, .. } = *produced;

@@ -209,6 +209,33 @@ fn deltas_to_what_the_receiver_has_are_kept_and_made() {
     assert!(produced.reused_deltas >= 1, "{produced:?}");
 }
 
+/// Files that are all of noise but for what commits change: what is not based on the version that the receiver has is long.
+#[test]
+fn what_lies_whole_is_sent_as_a_delta_made_of_those_on_disk() {
+    let repo = Repo::new("sha1");
+    let noise = lines((0..4_000_u32).map(|number| number.wrapping_mul(0x9e37_79b1)));
+    let mut stream = String::new();
+    for number in 0..20 {
+        stream += &format!("commit refs/heads/b0\ncommitter A <a@example.com> {number} +0000\ndata 1\nm");
+        for file in 0..3 {
+            let content = format!("{file}{}{number}\n", &noise[number * 9..]);
+            stream += &format!("M 100644 inline file{file}\ndata {}\n{content}\n", content.len());
+        }
+    }
+    repo.git(&["fast-import", "--quiet"], stream.as_bytes());
+    repo.git(&["repack", "-adfbq"], b"");
+    let objects = repo.objects();
+    for (haves, ofs_delta) in [("b0~1", true), ("b0~7", true), ("b0~7", false)] {
+        let haves = vec![repo.id(haves)];
+        let wanted =
+            Wanted { wants: vec![repo.id("b0")], haves: haves.clone(), thin: true, ..Wanted::default() };
+        let found = repo.check_exact(&objects, &wanted);
+        let produced = repo.send(&objects, found, &haves, ofs_delta);
+        // each of the three has some 15 kB
+        assert!(produced.bytes < 6_000 && produced.deltas >= 3, "{produced:?}");
+    }
+}
+
 #[test]
 fn entries_are_copied_with_and_without_gaps() {
     let repo = with_history(41, "sha1", 60);

@@ -4,7 +4,11 @@
 //! hashes are put into an [`Index`]; the target is then gone through byte by byte, each time looking whether a block of the
 //! base begins here. Where one does, the match is extended in both directions as far as it goes.
 
+use std::cmp::Reverse;
+
 use index::{BLOCK_LEN, hash};
+
+use super::Copied;
 
 mod index;
 #[cfg(test)]
@@ -55,6 +59,25 @@ pub fn create<'a>(
     delta.insert(end);
     delta.copy(base.len() - suffix, suffix);
     out.len() <= len_max
+}
+
+/// Puts a delta that makes `target` of a base of `base_len` bytes into `out`, whose former content is lost: of `shared` it is
+/// known that both have it. What is shared may overlap, and comes in no order.
+pub(in crate::pack) fn of_shared(base_len: usize, shared: &mut [Copied], target: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    encode_size(base_len, out);
+    encode_size(target.len(), out);
+    shared.sort_unstable_by_key(|part| (part.at, Reverse(part.len)));
+    let mut delta = Delta { out, len_max: usize::MAX, base: &[], target, told: 0 };
+    for Copied { at, from, len } in shared {
+        let begin = delta.told.max(*at);
+        let len = (*at + *len).min(target.len()).saturating_sub(begin);
+        if len >= END_LEN_MIN {
+            delta.insert(begin);
+            delta.copy(*from + (begin - *at), len);
+        }
+    }
+    delta.insert(target.len());
 }
 
 /// A delta in the making.

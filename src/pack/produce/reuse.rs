@@ -16,14 +16,17 @@ use super::list::{Form, List, NONE, header};
 /// has. Beyond, what is on disk has to do, since a search takes long.
 const SEARCHED_MAX: usize = 4_000;
 
+/// Shorter deltas are not searched anew, in bytes: there is little to gain.
+const SEARCHED_LEN_MIN: u64 = 2_048;
+
 /// The level of an object that was not looked at.
 const UNKNOWN: u32 = u32::MAX;
 
 /// The level of an object on the way down to which we are.
 const ON_PATH: u32 = u32::MAX - 1;
 
-/// Sets the base of each entry that is reused as a delta. Entries that are not become [`Form::Content`] with the size
-/// of the object.
+/// Sets the base of each entry that is reused as a delta. Entries that are not become [`Form::Content`], those that are sent with
+/// the size of the object.
 ///
 /// What `is_had` says of an object is whether the receiver has it, or gets it without this list: it becomes a base.
 pub(super) fn choose(
@@ -60,7 +63,10 @@ pub(super) fn choose(
         };
         if entry.form == Form::Delta && !(is_sent && entry.base != NONE) {
             (entry.form, entry.base) = (Form::Content, NONE);
-            entry.size = header(source, object)?;
+            // the size of what only serves as a base is looked up where it does
+            if is_sent {
+                entry.size = header(source, object)?;
+            }
         }
     }
     Ok(())
@@ -95,7 +101,9 @@ impl Searched {
 
     fn takes(&mut self, list: &List, index: u32) -> bool {
         let object = list.objects.get(index as usize);
+        let is_long = list.entries.get(index as usize).is_some_and(|entry| entry.size >= SEARCHED_LEN_MIN);
         let takes = self.left > 0
+            && is_long
             && object.is_some_and(|object| self.paths.contains(&(object.kind, object.name_hash)));
         self.left -= usize::from(takes);
         takes

@@ -6,6 +6,7 @@
 //! number of threads, each of which takes one segment after the other.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -16,7 +17,8 @@ use super::super::source::Source;
 use super::super::{Error, map};
 use super::Settings;
 use super::deflate::Deflater;
-use super::list::{Form, List, NONE};
+use super::list::{Entry, Form, List, NONE, header};
+use super::turned::turn;
 use super::window::Window;
 use crate::progress::{Event, Progress};
 
@@ -44,20 +46,33 @@ pub(super) struct Found {
     pub deflated: Option<Box<[u8]>>,
 }
 
+/// When the search for a delta ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effort {
+    /// When all of the window was tried.
+    Best,
+    /// When one was found that is small beside the object, or a few were tried.
+    Enough,
+}
+
+/// How many objects are tried as bases where one that is good enough will do: of git.git, ten make a pack of a hundred commits
+/// a tenth smaller and take a quarter more time.
+const ENOUGH_WINDOW: usize = 2;
+
 /// Objects whose search has taken memory that is worth giving back.
 const LARGE: usize = 1_000;
 
 /// Searches for deltas; gives those found in the order of their targets. Reports the phase `Compressing objects` if there
-/// is anything to search.
+/// is anything to search. Bases that are of no use are so marked in `list`.
 pub(super) fn search(
     source: &dyn Source,
-    list: &List,
-    settings: &Settings,
+    list: &mut List,
+    (settings, effort): (&Settings, Effort),
     progress: &mut dyn Progress,
 ) -> Result<Vec<Found>, Error> {
-    let mut order = candidates(list, settings);
-    let targets = order.iter().filter(|index| list.is_sent(**index)).count();
-    if targets == 0 || order.len() < 2 {
+    let is_on = settings.window > 0 && settings.depth > 0;
+    let targets = (0..list.sent).filter(|index| is_on && is_candidate(list, settings, *index)).count();
+    if targets == 0 || list.entries.len() < 2 {
         return Ok(Vec::new());
     }
     let threads = match settings.threads {
@@ -70,22 +85,31 @@ pub(super) fn search(
             return Err(Error::Interrupted);
         }
     }
-    retain_useful_bases(&mut order, list);
-    let segments = segments(&order, list);
-    let work = Work {
-        source,
-        list,
-        settings,
-        heights: heights(list),
-        order: &order,
-        segments: &segments,
-        next: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-        done: AtomicU64::new(0),
-        cached_bytes: AtomicU64::new(0),
-    };
     let mut meter = Meter::new(progress, "Compressing objects", targets as u64);
-    let mut found = work.run(threads, &mut meter)?;
+    let heights = heights(list);
+    let mut found = turn(source, list, &heights, settings, &mut meter)?;
+    measure_bases(source, list, &found)?;
+    let order = candidates(list, settings, &found);
+    if order.len() > 1 {
+        let work = Work {
+            source,
+            list,
+            settings,
+            effort,
+            window: match effort {
+                Effort::Best => settings.window,
+                Effort::Enough => settings.window.min(ENOUGH_WINDOW),
+            },
+            heights,
+            order: &order,
+            segments: &segments(&order, list),
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            done: AtomicU64::new(found.len() as u64),
+            cached_bytes: AtomicU64::new(found.iter().map(Found::kept_bytes).sum()),
+        };
+        found.extend(work.run(threads, &mut meter)?);
+    }
     meter.end(targets as u64, 0)?;
     if targets > LARGE {
         // the windows were large, and it may take long until all is written
@@ -95,11 +119,21 @@ pub(super) fn search(
     Ok(found)
 }
 
+impl Found {
+    /// The memory that the delta takes, in bytes.
+    fn kept_bytes(&self) -> u64 {
+        self.deflated.as_ref().map_or(0, |deflated| deflated.len() as u64)
+    }
+}
+
 /// What the threads share.
 pub(super) struct Work<'a> {
     pub source: &'a dyn Source,
     pub list: &'a List,
     pub settings: &'a Settings,
+    pub effort: Effort,
+    /// How many objects are tried as bases.
+    pub window: usize,
     /// The length of the longest chain of reused deltas above each object that is sent.
     pub heights: Vec<u32>,
     order: &'a [u32],
@@ -193,22 +227,51 @@ impl Work<'_> {
     }
 }
 
-/// The objects to search deltas for, and those that may be bases, sorted so that objects which are alike are near.
-fn candidates(list: &List, settings: &Settings) -> Vec<u32> {
-    if settings.window == 0 || settings.depth == 0 {
-        return Vec::new();
-    }
+/// Whether a delta is to be searched for the object at `index`, or it may be the base of one.
+fn is_candidate(list: &List, settings: &Settings, index: u32) -> bool {
     let sizes = SIZE_MIN..=settings.big_file_threshold_bytes;
-    let all = (0..).zip(&list.entries);
-    let fit = all.filter(|(_, entry)| {
+    list.entries.get(index as usize).is_some_and(|entry| {
         entry.base == NONE && entry.form != Form::Unusable && sizes.contains(&entry.size)
-    });
-    let mut order: Vec<u32> = fit.map(|(index, _)| index).collect();
+    })
+}
+
+/// The objects to search deltas for, which are not in `found`, and those that may be bases, sorted so that objects which are alike
+/// are near.
+fn candidates(list: &List, settings: &Settings, found: &[Found]) -> Vec<u32> {
+    let all = (0..).take(list.entries.len()).filter(|index| is_candidate(list, settings, *index));
+    let mut order: Vec<u32> = all.filter(|index| !is_found(found, *index)).collect();
     // what the receiver has comes first, so that it can be a base for all others
     order.sort_unstable_by_key(|index| {
         (group(list, *index), list.is_sent(*index), Reverse(size(list, *index)), *index)
     });
     order
+}
+
+/// Whether one of `found`, which are in the order of their targets, is the delta to the object at `index`.
+fn is_found(found: &[Found], index: u32) -> bool {
+    found.binary_search_by_key(&index, |found| found.target).is_ok()
+}
+
+/// Looks up the sizes of the bases that may be of use. Others are unusable: where nothing like them is sent, or only what has its
+/// delta in `found`.
+fn measure_bases(source: &dyn Source, list: &mut List, found: &[Found]) -> Result<(), Error> {
+    let is_open = |(index, entry): &(u32, &Entry)| entry.base == NONE && !is_found(found, *index);
+    let open = (0..list.sent).zip(&list.entries).filter(is_open);
+    let groups: HashSet<_> = open.filter_map(|(index, _)| group(list, index)).collect();
+    for index in (0..).take(list.entries.len()).skip(list.sent as usize) {
+        let is_useful = group(list, index).is_some_and(|group| groups.contains(&group));
+        let Some((object, entry)) =
+            list.objects.get(index as usize).zip(list.entries.get_mut(index as usize))
+        else {
+            break;
+        };
+        if !is_useful {
+            entry.form = Form::Unusable;
+        } else if entry.form == Form::Content {
+            entry.size = header(source, object)?;
+        }
+    }
+    Ok(())
 }
 
 /// What objects that are likely alike have in common.
@@ -218,13 +281,6 @@ fn group(list: &List, index: u32) -> Option<(gix_object::Kind, u32)> {
 
 fn size(list: &List, index: u32) -> u64 {
     list.entries.get(index as usize).map_or(0, |entry| entry.size)
-}
-
-/// Drops what the receiver has where nothing like it is sent, which saves reading it.
-fn retain_useful_bases(order: &mut Vec<u32>, list: &List) {
-    let kept = order.chunk_by(|a, b| group(list, *a) == group(list, *b));
-    let kept = kept.filter(|group| group.last().is_some_and(|last| list.is_sent(*last)));
-    *order = kept.flatten().copied().collect();
 }
 
 fn segments(order: &[u32], list: &List) -> Vec<Range<usize>> {

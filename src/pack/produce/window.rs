@@ -6,10 +6,13 @@ use super::super::Error;
 use super::super::delta::{self, Index};
 use super::Reuse;
 use super::list::{Form, content};
-use super::search::Work;
+use super::search::{Effort, Work};
 
 /// A base that is so many times larger than the target is not tried: there would be little of it in the delta.
 const BASE_SIZE_RATIO_MAX: usize = 32;
+
+/// A delta that is so many times smaller than the object is enough where no better one is searched for.
+const ENOUGH_PART: usize = 32;
 
 /// The latest objects, the most promising first.
 pub(super) struct Window<'a> {
@@ -101,6 +104,9 @@ impl<'a> Window<'a> {
                 std::mem::swap(&mut self.delta, &mut self.best);
                 limit = Limit { len: self.best.len(), base_depth: base.depth };
                 best = Some(at);
+                if work.effort == Effort::Enough && self.best.len() <= target.size / ENOUGH_PART {
+                    break;
+                }
             }
         }
         Ok(best)
@@ -108,7 +114,7 @@ impl<'a> Window<'a> {
 
     fn push(&mut self, slot: Slot) {
         self.slots.push_front(slot);
-        while self.slots.len() > self.work.settings.window || (self.slots.len() > 1 && self.is_too_large()) {
+        while self.slots.len() > self.work.window || (self.slots.len() > 1 && self.is_too_large()) {
             if let Some(slot) = self.slots.pop_back() {
                 self.spare = slot.content;
             }
