@@ -20,8 +20,9 @@ const SIZE_MAX: u64 = 16 * 1024 * 1024;
 /// Larger objects are not kept, in bytes.
 const KEPT_SIZE_MAX: usize = 1024 * 1024;
 
-/// Memory for what is kept, in bytes; half of it for what was used since the other half was full.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Memory for what is kept, in bytes; half of it for what was used since the other half was full. Neighbours in a walk, and in
+/// a search for deltas, share their bases: eight times as much saves no time on git.git.
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 
 /// More links than git makes (`pack.depth` is at most 4095).
 const CHAIN_MAX: usize = 4_096;
