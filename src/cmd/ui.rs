@@ -185,7 +185,7 @@ pub fn hint_in(paint: &Paint, text: &BStr) {
 pub fn remote_lines(lines: &[BString]) {
     for line in lines {
         let mut text = BString::from("remote: ");
-        filter::mask(line.as_bstr(), &mut text);
+        filter::mask(line.as_bstr(), &filter::Allowed::default(), &mut text);
         note(text);
     }
 }

@@ -269,3 +269,24 @@ fn the_formats_of_a_clone_are_wished_for_in_many_places() {
         }
     }
 }
+
+/// git-config(1) of 2.55, `sideband.allowControlCharacters`.
+#[test]
+fn control_characters_of_the_far_side_are_shown_as_is_wished() {
+    let sandbox = crate::sandbox();
+    let hook = "printf '\\033[31mred\\033[m\\033[2Kgone\\007\\n' >&2; exec \"$@\"; :";
+    let set = ["config", "--global", "uploadpack.packObjectsHook", hook];
+    sandbox.git(&sandbox.path(""), &set).success();
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    for (setting, shown) in [
+        ("x.y=z", "remote: \x1b[31mred\x1b[m^[[2Kgone^G"),
+        ("sideband.allowControlCharacters=false", "remote: ^[[31mred^[[m^[[2Kgone^G"),
+        ("sideband.allowControlCharacters=erase", "remote: ^[[31mred^[[m\x1b[2Kgone^G"),
+        ("sideband.allowControlCharacters", "remote: \x1b[31mred\x1b[m\x1b[2Kgone\x07"),
+    ] {
+        let place = sandbox.path("shown");
+        let run = sandbox.gitr(&sandbox.path(""), &["-c", setting, "clone", &url, "shown"]).success();
+        assert!(run.complains_of(shown), "{setting}: {run:?}");
+        std::fs::remove_dir_all(place).unwrap();
+    }
+}

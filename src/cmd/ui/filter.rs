@@ -2,14 +2,57 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-/// Appends `text` to `out`: control characters as `^X`, but for tab, line feed and colours (`ESC [ … m`), which git lets
-/// through since 2.55.
-pub(super) fn mask(text: &BStr, out: &mut BString) {
+use crate::repo::Config;
+
+/// The bytes that end sequences which move the cursor, and which erase what is there: ECMA-48, 8.3.
+const CURSOR: &[u8] = b"ABCDEFGHdf";
+const ERASE: &[u8] = b"JKX";
+
+/// Which control characters of the far side reach the terminal: git-config(1), `sideband.allowControlCharacters`, as git has it
+/// since 2.55.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// All of them.
+    All,
+    /// Tabs, line feeds, and sequences that end with one of these bytes.
+    Sequences(Vec<u8>),
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self::Sequences(b"m".to_vec())
+    }
+}
+
+impl Allowed {
+    /// As `config` has it. A word that means nothing allows nothing.
+    pub(super) fn new(config: &Config) -> Self {
+        const KEY: &str = "sideband.allowControlCharacters";
+        match config.boolean(KEY) {
+            Ok(None) => return Self::default(),
+            Ok(Some(true)) => return Self::All,
+            Ok(Some(false)) => return Self::Sequences(Vec::new()),
+            Err(_) => {}
+        }
+        let value = config.string(KEY).unwrap_or_default();
+        let ends = value.split(|byte| *byte == b',').flat_map(|word| match word.trim() {
+            b"color" => b"m",
+            b"cursor" => CURSOR,
+            b"erase" => ERASE,
+            _ => b"",
+        });
+        Self::Sequences(ends.copied().collect())
+    }
+}
+
+/// Appends `text` to `out`: control characters as `^X`, but for those that are `allowed`.
+pub(super) fn mask(text: &BStr, allowed: &Allowed, out: &mut BString) {
+    let Allowed::Sequences(ends) = allowed else { return out.extend_from_slice(text) };
     let mut rest: &[u8] = text;
     while let Some((&byte, after)) = rest.split_first() {
-        if let Some(length) = color_len(rest) {
-            let (color, after) = rest.split_at(length);
-            out.extend_from_slice(color);
+        if let Some(length) = sequence_len(rest, ends) {
+            let (sequence, after) = rest.split_at(length);
+            out.extend_from_slice(sequence);
             rest = after;
             continue;
         }
@@ -52,11 +95,11 @@ fn copy_char<'a>(text: &'a [u8], out: &mut BString) -> &'a [u8] {
     rest
 }
 
-/// The length of a colour sequence at the beginning of `text`.
-fn color_len(text: &[u8]) -> Option<usize> {
+/// The length of a sequence at the beginning of `text` that ends with one of `ends`.
+fn sequence_len(text: &[u8], ends: &[u8]) -> Option<usize> {
     let parameters = text.strip_prefix(b"\x1b[")?;
     let end = parameters.find_not_byteset(b"0123456789;:")?;
-    (parameters.get(end) == Some(&b'm')).then_some(end + 3)
+    ends.contains(parameters.get(end)?).then_some(end + 3)
 }
 
 #[cfg(test)]
@@ -65,8 +108,28 @@ mod tests {
 
     fn masked(text: &[u8]) -> BString {
         let mut out = BString::default();
-        mask(text.as_bstr(), &mut out);
+        mask(text.as_bstr(), &Allowed::default(), &mut out);
         out
+    }
+
+    #[test]
+    fn more_or_less_is_let_through_where_that_is_wished() {
+        let text = b"\x1b[31mred\x1b[m\x1b[Gover\x1b[2K\x1b[?25l\x07".as_bstr();
+        for (value, shown) in [
+            ("color", "\x1b[31mred\x1b[m^[[Gover^[[2K^[[?25l^G"),
+            ("erase,cursor", "^[[31mred^[[m\x1b[Gover\x1b[2K^[[?25l^G"),
+            ("erase, color", "\x1b[31mred\x1b[m^[[Gover\x1b[2K^[[?25l^G"),
+            ("false", "^[[31mred^[[m^[[Gover^[[2K^[[?25l^G"),
+            ("nonsense", "^[[31mred^[[m^[[Gover^[[2K^[[?25l^G"),
+            ("true", "\x1b[31mred\x1b[m\x1b[Gover\x1b[2K\x1b[?25l\x07"),
+        ] {
+            let config = format!("[sideband]\nallowControlCharacters = {value}\n");
+            let env = crate::repo::Environment::default();
+            let config = Config::from_bytes(config.as_bytes(), "config".as_ref(), &env).unwrap();
+            let mut out = BString::default();
+            mask(text, &Allowed::new(&config), &mut out);
+            assert_eq!(out, shown, "{value}");
+        }
     }
 
     #[test]

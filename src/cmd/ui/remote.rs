@@ -2,8 +2,9 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::Terminal;
 use super::color::Paint;
-use super::{Terminal, filter};
+use super::filter::{self, Allowed};
 use crate::progress::Ending;
 use crate::repo::Config;
 
@@ -18,12 +19,14 @@ pub struct RemotePaints {
     paints: Vec<(&'static str, Paint)>,
     /// Values that name no colour. Seen in git 2.47.3: it tells of them, coloured or not, once the far side speaks.
     bad: Vec<BString>,
+    /// Which control characters of theirs are let through.
+    allowed: Allowed,
 }
 
 impl RemotePaints {
     /// As `config` has them for `terminal`.
     pub fn new(terminal: &Terminal, config: &Config) -> Self {
-        let mut all = Self::default();
+        let mut all = Self { allowed: Allowed::new(config), ..Self::default() };
         for (word, default) in KEYWORDS {
             let text = config.string(&format!("color.remote.{word}")).unwrap_or_else(|| default.into());
             let paint = Paint::new(text.as_bstr()).or_else(|| {
@@ -60,7 +63,7 @@ pub(super) fn render(line: &BStr, ending: Ending, terminal: &Terminal, paints: &
     text
 }
 
-fn color(line: &BStr, RemotePaints { paints, .. }: &RemotePaints, out: &mut BString) {
+fn color(line: &BStr, RemotePaints { paints, allowed, .. }: &RemotePaints, out: &mut BString) {
     let blanks = line.find_not_byteset(b" \t").unwrap_or(line.len());
     let (before, rest) = line.split_at(blanks);
     for (keyword, paint) in paints {
@@ -69,11 +72,11 @@ fn color(line: &BStr, RemotePaints { paints, .. }: &RemotePaints, out: &mut BStr
         if is_word && word.eq_ignore_ascii_case(keyword.as_bytes()) {
             out.extend_from_slice(before);
             paint.put(word, out);
-            filter::mask(rest.get(keyword.len()..).unwrap_or_default().as_bstr(), out);
+            filter::mask(rest.get(keyword.len()..).unwrap_or_default().as_bstr(), allowed, out);
             return;
         }
     }
-    filter::mask(line, out);
+    filter::mask(line, allowed, out);
 }
 
 #[cfg(test)]
@@ -84,7 +87,8 @@ mod tests {
         let terminal = Terminal { is_tty: is_smart, columns: 80, is_smart, delay_seconds: 2 };
         let paint = |(word, color): (&'static str, &str)| Some((word, Paint::new(color.into())?));
         let paints = KEYWORDS.into_iter().filter(|_| is_colored).filter_map(paint).collect();
-        render(line.into(), ending, &terminal, &RemotePaints { paints, bad: Vec::new() }).to_string()
+        render(line.into(), ending, &terminal, &RemotePaints { paints, ..RemotePaints::default() })
+            .to_string()
     }
 
     #[test]
