@@ -124,7 +124,7 @@ impl<'a> Clone<'a> {
             Source::Foreign { foreign, .. } => foreign.close(),
             Source::Bundle(_) => {}
         }
-        plan.peel_revision(&repo.objects()?)?;
+        plan.peel_head(&repo.objects()?)?;
         let mut cloned = self.write_refs(repo, &plan, is_local)?;
         if self.options.sparse {
             sparse::write(&cloned.repo)?;

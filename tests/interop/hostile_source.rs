@@ -159,3 +159,51 @@ fn no_submodule_leads_elsewhere() {
         }
     }
 }
+
+/// What a tag leads to is for the tag to say: a server's word of it would be handed on to those who clone from us.
+#[test]
+fn what_a_server_claims_of_tags_is_not_believed() {
+    let sandbox = Sandbox::new();
+    let served = sandbox.path("served/r.git");
+    build::project(&sandbox, &served, Format::Sha1, 4);
+    sandbox.git(&served, &["tag", "-a", "-m", "of a tree", "tree", "main^{tree}"]).success();
+    sandbox.git(&served, &["pack-refs", "--all"]).success();
+    let id = |name: &str| sandbox.git(&served, &["rev-parse", name]).success().line();
+    let (main, claimed) = (id("main"), id("main~1"));
+    let mut lies = String::new();
+    for line in fs::read_to_string(served.join("packed-refs")).unwrap().lines() {
+        let line = if line.starts_with('^') { format!("^{claimed}") } else { line.to_owned() };
+        lies.push_str(&format!("{line}\n"));
+        if line == format!("{main} refs/heads/main") {
+            lies.push_str(&format!("^{claimed}\n"));
+        }
+    }
+    fs::write(served.join("packed-refs"), lies).unwrap();
+    let url = format!("file://{}", served.display());
+    for version in 0..=2 {
+        let twin = Twin::new(&sandbox, version, Vec::new());
+        for options in [
+            &["--bare"][..],
+            &["--no-checkout"],
+            &["--ref-format=reftable"],
+            &["--branch=v1.0"],
+            &["--bare", "--filter=tree:0"],
+        ] {
+            let words = [&["clone", "-q"], options, &[&*url, "copy"]].concat();
+            let (ours, theirs) = (twin.gitr("", &words), twin.git("", &words));
+            assert_eq!((ours.status, theirs.status), (0, 0), "{options:?}: {ours:?} {theirs:?}");
+            twin.same_state("copy");
+            let packed = |client: &Path| {
+                let directory = client.join("copy");
+                let files = state::files(&directory);
+                let packed = files.iter().find(|file| file.ends_with("packed-refs")).map(fs::read);
+                let said = sandbox.git(&directory, &["show-ref", "-d"]).success().stdout;
+                (packed.map(|packed| String::from_utf8(packed.unwrap()).unwrap()), said)
+            };
+            assert_eq!(packed(&twin.ours), packed(&twin.theirs), "{options:?}");
+            for client in [&twin.ours, &twin.theirs] {
+                fs::remove_dir_all(client.join("copy")).unwrap();
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a clone decides before it makes anything: refs to fetch, where they go, and what `HEAD` will be.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
@@ -19,7 +19,6 @@ pub(super) struct Plan {
     pub(super) map: Vec<Mapping>,
     /// Tags that are kept if their object comes along.
     pub(super) followed: Vec<Mapping>,
-    pub(super) peeled: HashMap<ObjectId, ObjectId>,
     pub(super) wants: Vec<ObjectId>,
     pub(super) configured: Option<BString>,
     /// What `refs/remotes/<origin>/HEAD` is to name.
@@ -41,14 +40,19 @@ impl Plan {
         }
     }
 
-    /// Makes `HEAD` the commit that the revision leads to, which is known once `objects` has it.
-    pub(super) fn peel_revision(&mut self, objects: &Objects) -> Result<(), Error> {
-        let (Head::Detached(id), true) = (&self.head, self.is_revision) else { return Ok(()) };
+    /// Makes a `HEAD` that is no branch what the tag or revision leads to, which is known once `objects` has it.
+    pub(super) fn peel_head(&mut self, objects: &Objects) -> Result<(), Error> {
+        let Head::Detached(id) = &self.head else { return Ok(()) };
         let peeled = objects.peel(id).map_err(|error| crate::repo::Error::Object(error.to_string()))?;
-        let Some((id, gix_object::Kind::Commit)) = peeled else {
-            return Err(Error::Usage(format!("{id} is not a commit")));
-        };
-        self.head = Head::Detached(id);
+        match peeled {
+            Some((id, gix_object::Kind::Commit)) => self.head = Head::Detached(id),
+            Some(_) | None if self.is_revision => {
+                return Err(Error::Usage(format!("{id} is not a commit")));
+            }
+            // refused when `HEAD` is written
+            Some((id, _)) => self.head = Head::Detached(id),
+            None => {}
+        }
         Ok(())
     }
 
@@ -132,21 +136,9 @@ impl Clone<'_> {
         } else {
             Vec::new()
         };
-        let peeled = refs.iter().filter_map(|r| Some((r.id?, r.peeled?))).collect();
         let has_refs = refs.iter().any(|reference| reference.id.is_some());
         let is_revision = false;
-        Ok(Plan {
-            has_refs,
-            map,
-            followed,
-            peeled,
-            wants,
-            configured,
-            remote_head,
-            head,
-            is_empty,
-            is_revision,
-        })
+        Ok(Plan { has_refs, map, followed, wants, configured, remote_head, head, is_empty, is_revision })
     }
 
     /// `--revision`: one ref or id, which is checked out and kept nowhere else.
@@ -173,7 +165,6 @@ impl Clone<'_> {
             has_refs: false,
             map: vec![mapping],
             followed: Vec::new(),
-            peeled: HashMap::new(),
             wants: vec![id],
             configured: None,
             remote_head: None,
@@ -270,8 +261,7 @@ impl Clone<'_> {
             if name.starts_with(b"refs/heads/") && (is_mapped || self.options.branch.is_none()) {
                 return Ok(Head::Branch { name: name.clone(), id });
             }
-            let peeled = refs.iter().find(|r| r.name == *name).and_then(|r| r.peeled);
-            return Ok(Head::Detached(peeled.unwrap_or(id)));
+            return Ok(Head::Detached(id));
         }
         Ok(match head {
             Some(Ref { id: Some(id), .. }) => Head::Detached(*id),

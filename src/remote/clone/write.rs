@@ -90,10 +90,7 @@ impl Clone<'_> {
         let refs: Vec<_> = plan
             .map
             .iter()
-            .filter_map(|mapping| {
-                let peeled = plan.peeled.get(&mapping.id).copied();
-                Some((mapping.local.as_ref()?.as_bstr(), mapping.id, peeled))
-            })
+            .filter_map(|mapping| Some((mapping.local.as_ref()?.as_bstr(), mapping.id)))
             .collect();
         if plan.has_refs {
             repo.write_packed_refs(&refs)?;

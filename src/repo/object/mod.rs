@@ -45,8 +45,8 @@ const TAGS_MAX: usize = 100_000;
 /// Tags of tags of which [`Objects::peel`] remembers where they lead.
 const PEELED_MAX: usize = 200_000;
 
-/// Where tags of tags lead.
-type Peeled = HashMap<ObjectId, (ObjectId, gix_object::Kind)>;
+/// Where tags of tags lead, and what is there; `None` if it is missing.
+type Peeled = HashMap<ObjectId, (ObjectId, Option<gix_object::Kind>)>;
 
 /// Commits that [`Objects::commit`] remembers.
 const COMMITS_MAX: usize = 8_192;
@@ -194,25 +194,46 @@ impl Objects {
     /// Follows annotated tags to the object they name, at most 100,000 of them; the kind comes with it. `None` if an
     /// object on the way is missing.
     pub fn peel(&self, id: &oid) -> io::Result<Option<(ObjectId, gix_object::Kind)>> {
+        let (last, kind) = self.last_of_chain(id)?;
+        Ok(kind.map(|kind| (last, kind)))
+    }
+
+    /// What the annotated tag `id` says that it leads to, as [`Self::peel`] finds it, even if that is missing; `None` if
+    /// `id` is no tag.
+    pub fn tagged(&self, id: &oid) -> io::Result<Option<ObjectId>> {
+        let (last, _) = self.last_of_chain(id)?;
+        Ok((*last != *id).then_some(last))
+    }
+
+    /// The first object of the chain that begins with `id` that is no tag, and its kind; `None` if it is missing.
+    fn last_of_chain(&self, id: &oid) -> io::Result<(ObjectId, Option<gix_object::Kind>)> {
         let mut current = id.to_owned();
         let mut content = Vec::new();
         let mut passed = Vec::new();
         for _ in 0..TAGS_MAX {
             match self.kind(&current)? {
-                None => return Ok(None),
                 Some(gix_object::Kind::Tag) => {}
-                Some(kind) => {
+                kind => {
                     self.remember_peeled(&passed, (current, kind));
-                    return Ok(Some((current, kind)));
+                    return Ok((current, kind));
                 }
             }
             let known = self.peeled.lock().unwrap_or_else(PoisonError::into_inner).get(&current).copied();
-            if let Some(target) = known {
-                self.remember_peeled(&passed, target);
-                return Ok(known);
+            match known {
+                Some(target @ (_, Some(_))) => {
+                    self.remember_peeled(&passed, target);
+                    return Ok(target);
+                }
+                // it may have come since
+                Some((missing, None)) => {
+                    passed.push(current);
+                    current = missing;
+                    continue;
+                }
+                None => {}
             }
             if self.find(&current, &mut content)?.is_none() {
-                return Ok(None);
+                return Ok((current, None));
             }
             passed.push(current);
             current = commit::tag_target(&content, current.kind()).ok_or_else(|| {
@@ -223,7 +244,7 @@ impl Objects {
     }
 
     /// Takes note that the tags in `passed` lead to `target`; one alone is not worth it.
-    fn remember_peeled(&self, passed: &[ObjectId], target: (ObjectId, gix_object::Kind)) {
+    fn remember_peeled(&self, passed: &[ObjectId], target: (ObjectId, Option<gix_object::Kind>)) {
         let mut peeled = self.peeled.lock().unwrap_or_else(PoisonError::into_inner);
         if !peeled.is_empty() || passed.len() > 1 {
             let room = PEELED_MAX.saturating_sub(peeled.len());

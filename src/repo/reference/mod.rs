@@ -203,10 +203,10 @@ impl Repository {
         Ok(self.hook(Hook::NAME)?.is_some())
     }
 
-    /// Writes many new refs at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose repository has
-    /// no other refs. `refs` are (name, id, peeled). No reflogs, but in tables, where git gives them some. Refs that are in the file already stay, and names are
-    /// checked against all others. Runs the `reference-transaction` hook.
-    pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId, Option<ObjectId>)]) -> Result<(), Error> {
+    /// Writes many new refs, names and ids, at once into `packed-refs`, peeled and sorted, one rename: for a clone, whose
+    /// repository has no other refs. No reflogs, but in tables, where git gives them some. Refs that are in the file already
+    /// stay, and names are checked against all others. Runs the `reference-transaction` hook.
+    pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId)]) -> Result<(), Error> {
         self.ref_store().add(&self.ref_settings()?, &self.config, refs)
     }
 

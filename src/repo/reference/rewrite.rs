@@ -20,13 +20,13 @@ use crate::repo::{Error, Objects};
 /// The file is written in pieces of so many bytes.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// A ref to be added: its name, its id, and what that leads to if it is a tag.
-pub(super) type NewRef<'a> = (&'a BStr, ObjectId, Option<ObjectId>);
+/// A ref to be added: its name and its id.
+pub(super) type NewRef<'a> = (&'a BStr, ObjectId);
 
 /// Adds `refs` to `packed-refs`, as a transaction of its own.
 pub(super) fn add(files: &Files, settings: &Settings, refs: &[NewRef<'_>]) -> Result<(), Error> {
     let mut new: Vec<Entry<'_>> =
-        refs.iter().map(|(name, id, peeled)| Entry { name, id: *id, peeled: *peeled }).collect();
+        refs.iter().map(|(name, id)| Entry { name, id: *id, peeled: None }).collect();
     if !new.is_sorted_by_key(|entry| entry.name) {
         new.sort_by_key(|entry| entry.name);
     }
@@ -35,11 +35,11 @@ pub(super) fn add(files: &Files, settings: &Settings, refs: &[NewRef<'_>]) -> Re
     let old = files.packed()?;
     check_conflicts(files, &new, &old)?;
     let all = packed::merge(&old, new)?;
-    let marker = write(files, settings, lock, &old, all.into_iter())?;
+    let marker = write(files, lock, peeled(&settings.objects, all.into_iter()))?;
     let Some(hook) = &settings.hook else { return commit(marker) };
     let null = files.object_hash.null();
     let mut input = Vec::new();
-    for (name, id, _) in refs {
+    for (name, id) in refs {
         input.extend_from_slice(format!("{null} {id} ").as_bytes());
         input.extend_from_slice(&[name.as_bytes(), b"\n"].concat());
     }
@@ -70,7 +70,12 @@ pub(super) fn without(
     let mut gone = Walk { names: &names };
     // all have been read without an error before
     let kept = old.entries().filter_map(Result::ok).filter(|entry| !gone.has(entry.name));
-    write(files, settings, lock, &old, kept).map(Some)
+    let marker = if old.fully_peeled {
+        write(files, lock, kept)
+    } else {
+        write(files, lock, peeled(&settings.objects, kept))
+    };
+    marker.map(Some)
 }
 
 /// Sorted names, looked for in their order.
@@ -118,29 +123,15 @@ fn acquire(files: &Files, settings: &Settings) -> Result<gix_lock::File, Error> 
     })
 }
 
-/// Writes `entries` into the lock. Tags that `old` did not peel are peeled, for the header says that all are.
+/// Writes `entries`, of which all tags are peeled, into the lock.
 fn write<'a>(
     files: &Files,
-    settings: &Settings,
     mut lock: gix_lock::File,
-    old: &Packed,
     entries: impl Iterator<Item = Entry<'a>>,
 ) -> Result<gix_lock::Marker, Error> {
     refuse_unfinished(files)?;
-    let mut last = None;
-    let peeled = entries.map(|mut entry| {
-        if !old.fully_peeled && entry.peeled.is_none() {
-            entry.peeled = match last {
-                // neighbours are often the same
-                Some((id, peeled)) if id == entry.id => peeled,
-                _ => peeled(&settings.objects, &entry.id),
-            };
-            last = Some((entry.id, entry.peeled));
-        }
-        entry
-    });
     let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut lock);
-    let written = packed::write(&mut out, peeled).and_then(|()| out.flush());
+    let written = packed::write(&mut out, entries).and_then(|()| out.flush());
     drop(out);
     let synced = written.and_then(|()| sync(&mut lock, files.storage));
     synced.and_then(|()| lock.close()).map_err(|source| Error::Io {
@@ -160,9 +151,24 @@ fn refuse_unfinished(files: &Files) -> Result<(), Error> {
     }
 }
 
-/// What the tag `id` leads to; `None` if it is none.
-fn peeled(objects: &Objects, id: &ObjectId) -> Option<ObjectId> {
-    objects.peel(id).ok().flatten().map(|(peeled, _)| peeled).filter(|peeled| peeled != id)
+/// `entries`, in which those tags are peeled that were not: the header of the file says that all are. What a tag leads to
+/// is for the tag to say, whatever a server claims; a broken one leads nowhere.
+fn peeled<'a>(
+    objects: &Objects,
+    entries: impl Iterator<Item = Entry<'a>>,
+) -> impl Iterator<Item = Entry<'a>> {
+    let mut last = None;
+    entries.map(move |mut entry| {
+        if entry.peeled.is_none() {
+            entry.peeled = match last {
+                // neighbours are often the same
+                Some((id, peeled)) if id == entry.id => peeled,
+                _ => objects.tagged(&entry.id).ok().flatten(),
+            };
+            last = Some((entry.id, entry.peeled));
+        }
+        entry
+    })
 }
 
 fn check_names(sorted: &[Entry<'_>]) -> Result<(), Error> {

@@ -137,12 +137,12 @@ impl Store {
         }
     }
 
-    /// Adds many refs that are new: (name, id, peeled).
+    /// Adds many refs that are new.
     pub(super) fn add(
         &self,
         settings: &Settings,
         config: &Config,
-        refs: &[(&BStr, ObjectId, Option<ObjectId>)],
+        refs: &[rewrite::NewRef<'_>],
     ) -> Result<(), Error> {
         match self {
             Self::Files(files) => rewrite::add(files, settings, refs),

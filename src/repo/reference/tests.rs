@@ -388,7 +388,7 @@ fn bad_names_are_refused() {
     {
         let error = pair.update(&[set(name, pair.first, Expected::Any)]).unwrap_err();
         assert_eq!(error, format!("refusing to update ref with bad name '{name}'"));
-        let refs = [(name.into(), pair.first, None)];
+        let refs = [(name.into(), pair.first)];
         assert!(rewrite::add(&pair.files(), &pair.settings(), &refs).is_err(), "{name}");
         assert_eq!(pair.files().find(name.into(), &mut None).unwrap(), None);
     }
@@ -512,20 +512,20 @@ fn many_refs_are_written_as_pack_refs_does() {
     let pair = Pair::new();
     let tag = pair.rev_parse("annotated");
     let mut refs: Vec<_> = (0..500)
-        .map(|index| (BString::from(format!("refs/remotes/o/n{}", index * 7919 % 1000)), pair.first, None))
+        .map(|index| (BString::from(format!("refs/remotes/o/n{}", index * 7919 % 1000)), pair.first))
         .collect();
-    refs.push(("refs/tags/other".into(), tag, Some(pair.second)));
-    let new: Vec<_> = refs.iter().map(|(name, id, peeled)| (name.as_bstr(), *id, *peeled)).collect();
+    refs.push(("refs/tags/other".into(), tag));
+    let new: Vec<_> = refs.iter().map(|(name, id)| (name.as_bstr(), *id)).collect();
     rewrite::add(&pair.files(), &pair.settings(), &new).unwrap();
-    let commands: Vec<String> = refs.iter().map(|(name, id, _)| format!("create {name} {id}\n")).collect();
+    let commands: Vec<String> = refs.iter().map(|(name, id)| format!("create {name} {id}\n")).collect();
     git(&pair.theirs(), &["update-ref", "--stdin"], commands.concat().as_bytes()).unwrap();
     pair.both(|git_dir| drop(git(git_dir.parent().unwrap(), &["pack-refs", "--all"], b"").unwrap()));
     let packed = |side| pair.snapshot(side).remove("packed-refs").unwrap();
     assert_eq!(packed("ours"), packed("theirs"));
-    let again = [("refs/remotes/o/n0/sub".into(), pair.first, None)];
+    let again = [("refs/remotes/o/n0/sub".into(), pair.first)];
     let error = rewrite::add(&pair.files(), &pair.settings(), &again).unwrap_err().to_string();
     assert!(error.ends_with("'refs/remotes/o/n0' exists; cannot create 'refs/remotes/o/n0/sub'"), "{error}");
-    let above = [("refs/remotes/o".into(), pair.first, None)];
+    let above = [("refs/remotes/o".into(), pair.first)];
     assert!(rewrite::add(&pair.files(), &pair.settings(), &above).is_err());
     assert_eq!(packed("ours"), packed("theirs"));
     assert!(!pair.git_dir().join("packed-refs.lock").exists());

@@ -74,15 +74,19 @@ pub(in crate::repo::reference) fn add(
     (settings, how): (&Settings, &reftable::Settings),
     refs: &[NewRef<'_>],
 ) -> Result<(), Error> {
-    check::check_names_of_new(refs.iter().map(|(name, ..)| *name))?;
-    refuse_conflict(conflict::among_names(refs.iter().map(|(name, ..)| *name))?)?;
+    check::check_names_of_new(refs.iter().map(|(name, _)| *name))?;
+    refuse_conflict(conflict::among_names(refs.iter().map(|(name, _)| *name))?)?;
     let null = tables.files.object_hash.null();
     let directory = tables.files.common_dir.join(DIRECTORY);
     let addition = Addition::begin(&directory, tables.files.object_hash, how)?;
     let update_index = addition.update_index();
     let (mut table, mut hook_input) = (Table::default(), Vec::new());
-    for (name, id, peeled) in refs {
-        let value = peeled.map_or(Value::Id(*id), |peeled| Value::Tag(*id, peeled));
+    // neighbours are often the same
+    let mut last: Option<(ObjectId, Value)> = None;
+    for (name, id) in refs {
+        let known = last.take().filter(|(last, _)| last == id).map(|(_, value)| value);
+        let value = known.map_or_else(|| value_of(&settings.objects, id), Ok)?;
+        last = Some((*id, value.clone()));
         table.refs.push(RefRecord { name: (*name).to_owned(), update_index, value });
         if settings.log_all.wants(name) {
             let line = (null, *id, b"".as_bstr());
@@ -94,7 +98,7 @@ pub(in crate::repo::reference) fn add(
     }
     let records = Records([(directory.clone(), table)].into());
     let locked = Locked { tables, settings: how, additions: vec![(directory, addition)] };
-    for (name, ..) in refs {
+    for (name, _) in refs {
         locked.check_conflicts(name, &HashSet::new())?;
     }
     locked.commit(settings, &hook_input, records)
@@ -365,11 +369,9 @@ impl Records {
 
 /// What a table says of a ref that holds `id`.
 fn value_of(objects: &Objects, id: &ObjectId) -> Result<Value, Error> {
-    let peeled = objects
-        .peel(id)
-        .map_err(|error| Error::Object(format!("unable to read object {id}: {error}")))?
-        .map(|(peeled, _)| peeled);
-    Ok(peeled.filter(|peeled| peeled != id).map_or(Value::Id(*id), |peeled| Value::Tag(*id, peeled)))
+    let tagged =
+        objects.tagged(id).map_err(|error| Error::Object(format!("unable to read object {id}: {error}")))?;
+    Ok(tagged.map_or(Value::Id(*id), |tagged| Value::Tag(*id, tagged)))
 }
 
 /// A line of a reflog. Its message is cut off at half a block (seen in git 2.47.3).
