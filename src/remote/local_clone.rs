@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use bstr::ByteSlice;
+
 use super::Error;
 use super::clone::add_alternates;
 use crate::storage::Storage;
@@ -82,11 +84,11 @@ fn copy_file(source: &Path, (target, storage): (&Path, Storage), links: Links) -
 /// The borrower's alternates become ours; those named relative to its objects are named in full.
 fn copy_alternates(from: &Path, to: &Path, storage: Storage) -> Result<(), Error> {
     let source = from.join("info/alternates");
-    let text = fs::read_to_string(&source).map_err(|error| failed("failed to read", &source, error))?;
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let text = fs::read(&source).map_err(|error| failed("failed to read", &source, error))?;
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(b"#"));
     let lent: Vec<PathBuf> = lines
         .map(|line| {
-            let path = from.join(line);
+            let path = from.join(line.to_path_lossy());
             path.canonicalize().unwrap_or(path)
         })
         .collect();

@@ -1,11 +1,12 @@
 //! Clones that borrow objects: `--shared`, `--reference`, `--reference-if-able`, and `--dissociate`, which pays back.
 //! gitrepository-layout(5), `objects/info/alternates`.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use bstr::ByteSlice;
+use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::Clone;
@@ -77,8 +78,22 @@ pub(super) fn dissociate(
     let new = repack(repo, tips, progress)?;
     fs::remove_file(&alternates).map_err(|error| failed("failed to remove", &alternates, error))?;
     // All that they hold is in the new one.
-    for pack in old.into_iter().filter(|pack| Some(pack) != new.as_ref()) {
-        for extension in ["idx", "rev", "pack"] {
+    let is_replaced = |pack: &PathBuf| Some(pack) != new.as_ref() && !pack.with_extension("keep").exists();
+    remove_packs(&repo.objects_dir.join("pack"), old.into_iter().filter(is_replaced).collect())
+}
+
+/// Removes `packs` from `directory` with all that is said of them, first what says that they are there.
+fn remove_packs(directory: &Path, packs: Vec<PathBuf>) -> Result<(), Error> {
+    let entries = fs::read_dir(directory).map_err(|error| failed("failed to open", directory, error))?;
+    let is_shared = |name: &OsStr| name.as_encoded_bytes().starts_with(b"multi-pack-index");
+    for entry in entries.flatten().filter(|entry| !packs.is_empty() && is_shared(&entry.file_name())) {
+        let path = entry.path();
+        let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let removed = if is_directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(|error| failed("failed to remove", &path, error))?;
+    }
+    for pack in packs {
+        for extension in ["idx", "rev", "bitmap", "mtimes", "promisor", "pack"] {
             let _removed_or_none = fs::remove_file(pack.with_extension(extension));
         }
     }
@@ -124,15 +139,16 @@ pub(in crate::remote) fn lender(path: &Path) -> Result<PathBuf, String> {
     Ok(objects.canonicalize().unwrap_or(objects))
 }
 
-/// Puts all that `tips` reach into one pack of our own; `None` if that is nothing.
+/// Puts all that `tips` reach into one pack of our own, but for what a filter left out; `None` if that is nothing.
 fn repack(
     repo: &Repository,
     tips: &[ObjectId],
     progress: &mut dyn Progress,
 ) -> Result<Option<PathBuf>, Error> {
-    let source = repo.objects()?;
+    let source = repo.objects()?.here();
+    let is_partial = repo.is_partial()?;
     let settings = pack_settings(repo, true, progress)?;
-    let wanted = Wanted { wants: tips.to_vec(), ..Wanted::default() };
+    let wanted = Wanted { wants: tips.to_vec(), is_partial, ..Wanted::default() };
     let boundary = repo.shallow()?;
     let options = pack::Options {
         objects: repo.objects_dir.clone(),
@@ -141,7 +157,8 @@ fn repack(
         bases: None,
         unpack_limit: 0,
         keep: None,
-        promisor: None,
+        // the promisor sent all of it or has it, and what it leads to may be missing
+        promisor: is_partial.then(BString::default),
         threads: 0,
         size_max_bytes: 0,
         made_len_max: 0,

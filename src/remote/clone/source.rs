@@ -108,8 +108,12 @@ impl Clone<'_> {
                 return Err(Error::Interrupted);
             }
         }
-        let common = match std::fs::read_to_string(git_dir.join("commondir")) {
-            Ok(relative) => git_dir.join(relative.trim_end()),
+        let common = match std::fs::read(git_dir.join("commondir")) {
+            Ok(relative) => {
+                let common = git_dir.join(relative.trim_end().to_os_str_lossy());
+                // it is written into the alternates of who shares
+                common.canonicalize().unwrap_or(common)
+            }
             Err(_) => git_dir,
         };
         Ok(Some(common.join("objects")))

@@ -33,8 +33,11 @@ pub(in crate::remote) fn lent_tips(repo: &Repository, objects: &Objects) -> Vec<
     let mut tips = Vec::new();
     for directory in objects.alternates() {
         let git_dir = directory.parent().unwrap_or(&directory);
-        // One that is no repository of its own, or that we may not read, has no refs to tell of.
-        if let Ok(lender) = Repository::open(git_dir, None, &[], &repo.env) {
+        // One that is no repository of its own, or that we may not read, has no refs to tell of. Nor has one with ids of
+        // another kind, which lends nothing.
+        if let Ok(lender) = Repository::open(git_dir, None, &[], &repo.env)
+            && lender.object_hash == repo.object_hash
+        {
             tips.extend(tips_of(&lender).unwrap_or_default());
         }
     }
