@@ -340,6 +340,20 @@ fn without_git_no_change_is_lost() {
     }
 }
 
+/// Of an index that is split, replaced entries have no names.
+#[test]
+fn a_split_index_is_for_git() {
+    play(
+        "! config core.splitIndex true
+         ! config splitIndex.maxPercentChange 100
+         ! update-index --split-index
+         > README mine
+         ! add README
+         ! reset -q --hard
+         = pull --ff-only",
+    );
+}
+
 /// What this cannot take along is told and left alone.
 #[test]
 fn without_git_what_is_special_is_left_alone() {

@@ -47,9 +47,6 @@ pub fn decode(data: &[u8], kind: gix_hash::Kind) -> Option<Option<Vec<Entry>>> {
     let mut entries: Vec<Entry> = Vec::new();
     for _ in 0..count {
         let Some(entry) = reader.entry()? else { return Some(None) };
-        if entries.last().is_some_and(|last| last.path >= entry.path) {
-            return None;
-        }
         entries.push(entry);
     }
     while !reader.rest.is_empty() {
@@ -60,7 +57,10 @@ pub fn decode(data: &[u8], kind: gix_hash::Kind) -> Option<Option<Vec<Entry>>> {
             return Some(None);
         }
     }
-    Some(Some(entries))
+    // of a split index, which one of the extensions tells of, this need not be true
+    let is_sorted = entries.is_sorted_by(|one, next| one.path < next.path);
+    let is_named = entries.iter().all(|entry| !entry.path.is_empty());
+    (is_sorted && is_named).then_some(Some(entries))
 }
 
 struct Reader<'a> {
@@ -132,7 +132,7 @@ impl<'a> Reader<'a> {
         let end = self.rest.find_byte(0)?;
         path.extend_from_slice(self.take(end)?);
         self.take(1)?;
-        (!path.is_empty()).then_some(path)
+        Some(path)
     }
 
     /// A number of variable length, as offsets in packs have it.
