@@ -129,6 +129,41 @@ fn a_locked_ref_keeps_all_from_being_renamed() {
     );
 }
 
+#[test]
+fn what_a_name_has_from_before_is_replaced() {
+    let left = "! update-ref --create-reflog refs/remotes/up/main HEAD~1
+                ! update-ref --create-reflog refs/remotes/up/extra HEAD~1
+                ! update-ref refs/remotes/up/topic HEAD~2";
+    play(&format!("{left}\n= remote rename second up"));
+    // C git stumbles over such a `HEAD` when all others have been renamed
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let text = "! symbolic-ref refs/remotes/up/HEAD refs/remotes/up/extra
+                ! update-ref refs/remotes/up/extra HEAD~1";
+    script::act(&sandbox, &twin, text);
+    assert_eq!(twin.gitr("copy", &["remote", "rename", "origin", "up"]).status, 0);
+    assert_eq!(twin.git("copy", &["remote", "rename", "origin", "up"]).status, 0);
+    twin.same_state("copy");
+}
+
+/// C git has renamed half of it by then.
+#[test]
+fn where_refs_cannot_be_renamed_the_configuration_stays() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let copy = twin.ours.join("copy");
+    let config = || std::fs::read_to_string(copy.join(".git/config")).unwrap();
+    let refs = || sandbox.git(&copy, &["for-each-ref"]).success().stdout;
+    sandbox.git(&copy, &["update-ref", "refs/remotes/up/main/x", "HEAD"]).success();
+    let before = (config(), refs());
+    let words = ["remote", "rename", "origin", "up"];
+    let run = twin.gitr("copy", &words);
+    assert_eq!(run.status, 128, "{run:?}");
+    assert_eq!((config(), refs()), before);
+    sandbox.git(&copy, &["update-ref", "-d", "refs/remotes/up/main/x"]).success();
+    twin.gitr("copy", &words).success();
+}
+
 /// Refs go one by one where a new name lies below an old one.
 #[test]
 fn a_remote_is_renamed_into_the_way_of_its_own_refs() {

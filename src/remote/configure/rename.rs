@@ -1,20 +1,23 @@
 //! A remote gets another name: its configuration, its tracking branches, and what branches say of it.
 
+use std::fs;
+
 use bstr::{BStr, BString, ByteSlice};
 
 use super::{Stranded, change, follow_push_default, local_config, set, tracking_top};
 use crate::progress::{Event, Progress};
 use crate::remote::Error;
 use crate::remote::config::branches;
-use crate::repo::config::{Change, edit};
+use crate::repo::config::{Change, edit, undo};
 use crate::repo::{Reference, Rename, Repository, Target};
 
 /// Gives the remote `old` the name `new`. Refspecs that are not git's usual ones stay and are warned of; where none is
-/// usual, refs stay too. `remote.pushDefault` of another scope is given back.
+/// usual, refs stay too. Tracking refs that the new name has from before are replaced. `remote.pushDefault` of another
+/// scope is given back.
 ///
 /// # Errors
 ///
-/// In git's words.
+/// In git's words. Where refs cannot be renamed the configuration stays as it was.
 pub fn rename(
     repo: &Repository,
     old: &BStr,
@@ -23,6 +26,7 @@ pub fn rename(
 ) -> Result<Option<Stranded>, Error> {
     let (from, to) = (section(old), section(new));
     let config = repo.common_path("config");
+    let config_before = fs::read(&config).unwrap_or_default();
     // A remote of that name may have settings though it is none.
     let change_name = Change::RenameSection(from.clone(), to.clone());
     edit(&config, &[change_name]).map_err(|error| {
@@ -38,8 +42,12 @@ pub fn rename(
     let is_usual = rename_refspecs(repo, old, new, progress)?;
     rename_in_branches(repo, old, new, progress)?;
     if is_usual {
+        let config_after = fs::read(&config).unwrap_or_default();
         let renames = renames(repo, old, new)?;
-        repo.rename_refs(&renames, progress)?;
+        repo.rename_refs(&renames, progress).or_else(|error| {
+            undo(&config, &config_before, &config_after)?;
+            Err(error)
+        })?;
     }
     follow_push_default(repo, old, Some(new))
 }

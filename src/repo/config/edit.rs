@@ -36,6 +36,26 @@ pub enum Change {
 /// it: a tab before the key, `key = value`, quotes only where needed. Removing a value that is not there is no error,
 /// removing or renaming a section that is not there is.
 pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
+    replace(path, &|old| {
+        let mut text = old.to_vec();
+        for change in changes {
+            text = apply(text, change, path)?;
+        }
+        Ok(text)
+    })
+}
+
+/// Puts back `before`, which the configuration file at `path` held when it was not yet `after`; where others have changed
+/// it since, it stays.
+pub fn undo(path: &Path, before: &[u8], after: &[u8]) -> Result<(), Error> {
+    replace(path, &|now| Ok(if now == after { before.to_vec() } else { now.to_vec() }))
+}
+
+/// Makes the new text of a file of the old one.
+type Rewrite<'a> = dyn Fn(&[u8]) -> Result<Vec<u8>, Error> + 'a;
+
+/// Gives the file at `path`, under its `.lock`, the text that `change` makes of what it holds.
+fn replace(path: &Path, change: &Rewrite<'_>) -> Result<(), Error> {
     let target = &gix_lock::acquire::resolve_symlink(path);
     let locked = |error| {
         let reason = system_text(&error);
@@ -48,10 +68,7 @@ pub fn edit(path: &Path, changes: &[Change]) -> Result<(), Error> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed("unable to access")(error)),
     };
-    let mut text = old.clone().unwrap_or_default();
-    for change in changes {
-        text = apply(text, change, path)?;
-    }
+    let text = change(old.as_deref().unwrap_or_default())?;
     if old.is_some_and(|old| old == text) {
         return Ok(());
     }

@@ -24,7 +24,7 @@ mod tests;
 mod value;
 
 pub(super) use cascade::display_name;
-pub use edit::{Change, edit};
+pub use edit::{Change, edit, undo};
 pub use key::canonical;
 pub use parameters::{local_repo_env, overrides_as_parameters};
 pub use value::{boolean, integer};

@@ -36,11 +36,12 @@ pub struct Rename {
 }
 
 impl Repository {
-    /// Renames all of `renames`, with their reflogs. A new symbolic ref begins a new reflog, as in git.
+    /// Renames all of `renames`, with their reflogs; refs that have the new names are replaced. A new symbolic ref begins a
+    /// new reflog, as in git.
     ///
     /// # Errors
     ///
-    /// In git's words if a new name is taken; nothing has changed then. Only where names are in each other's way, so that
+    /// In git's words if a new name cannot be; nothing has changed then. Only where names are in each other's way, so that
     /// they have to go one by one, those that went before stay renamed.
     pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
         if let Store::Tables(tables) = self.ref_store() {
@@ -60,10 +61,10 @@ impl Repository {
 
     fn rename_together(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
         let files = self.ref_files();
-        let mut logs = CopiedLogs { files: &files, made: Vec::new() };
+        let mut logs = CopiedLogs { files: &files, changed: Vec::new() };
         let total = report_steps(renames, progress, &mut |rename| logs.copy(rename))?;
         self.update_refs(&edits_of(renames))?;
-        logs.made.clear();
+        logs.changed.clear();
         for rename in renames {
             self.log_rename(&files, rename)?;
         }
@@ -149,10 +150,11 @@ fn are_in_each_others_way(renames: &[Rename]) -> bool {
     new.iter().any(|name| lies_in(name, &old)) || old.iter().any(|name| lies_in(name, &new))
 }
 
-/// Reflogs under their new names; removed again unless the refs follow.
+/// Reflogs under their new names; removed again unless the refs follow, and what was there put back.
 struct CopiedLogs<'a> {
     files: &'a Files,
-    made: Vec<BString>,
+    /// Names, and the logs that they had.
+    changed: Vec<(BString, Option<Vec<u8>>)>,
 }
 
 impl CopiedLogs<'_> {
@@ -160,19 +162,24 @@ impl CopiedLogs<'_> {
         if matches!(rename.target, Target::Symbolic(_)) {
             return Ok(());
         }
-        let Ok(log) = std::fs::read(self.files.log_path(rename.old.as_ref())) else { return Ok(()) };
-        // What is there belongs to a ref, and the renaming will be refused for that.
-        if self.files.log_path(rename.new.as_ref()).is_file() {
+        let log = std::fs::read(self.files.log_path(rename.old.as_ref())).ok();
+        let replaced = std::fs::read(self.files.log_path(rename.new.as_ref())).ok();
+        if log.is_none() && replaced.is_none() {
             return Ok(());
         }
-        self.made.push(rename.new.clone());
-        write_log(self.files, rename.new.as_ref(), &log)
+        self.changed.push((rename.new.clone(), replaced));
+        // what has no log begins one
+        write_log(self.files, rename.new.as_ref(), &log.unwrap_or_default())
     }
 }
 
 impl Drop for CopiedLogs<'_> {
     fn drop(&mut self) {
-        for name in &self.made {
+        for (name, replaced) in &self.changed {
+            if let Some(log) = replaced {
+                let _as_well_as_can_be = write_log(self.files, name.as_ref(), log);
+                continue;
+            }
             let _gone_or_not = std::fs::remove_file(self.files.log_path(name.as_ref()));
             remove_empty_parents(&self.files.base(name.as_ref()).join("logs"), name.as_ref());
         }
@@ -194,7 +201,7 @@ fn creation(rename: &Rename) -> Edit {
     Edit {
         name: rename.new.clone(),
         new: Some(rename.target.clone()),
-        expected: Expected::Missing,
+        expected: Expected::Any,
         message: match rename.target {
             Target::Symbolic(_) => Some(rename.message.clone()),
             Target::Id(_) => None,
@@ -252,7 +259,7 @@ mod tests {
         std::fs::write(&old, "line\n").unwrap();
         let rename = rename("refs/remotes/a/main", "refs/remotes/b/main");
         let new = directory.path().join("logs/refs/remotes/b/main");
-        let mut logs = CopiedLogs { files: &files, made: Vec::new() };
+        let mut logs = CopiedLogs { files: &files, changed: Vec::new() };
         logs.copy(&rename).unwrap();
         assert_eq!(std::fs::read(&new).unwrap(), b"line\n");
         drop(logs);
