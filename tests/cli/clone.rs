@@ -38,6 +38,35 @@ fn the_git_directory_can_be_elsewhere() {
     assert!(!twin.ours.join("third").exists());
 }
 
+/// The git directory is neither one that is there, nor the work tree, nor above it.
+#[test]
+fn the_git_directory_is_a_new_one() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let source = "../served/project.git";
+    twin.prepare(|client| std::fs::create_dir(client.join("empty")).unwrap());
+    for (git_dir, directory) in [
+        ("same", "same"),
+        ("./same", "same/"),
+        ("above", "above/below"),
+        ("empty", "copy"),
+        ("empty", "empty"),
+    ] {
+        let run = twin.run("", &["clone", "-q", "--separate-git-dir", git_dir, source, directory]);
+        assert_eq!(run.status, 128, "{git_dir} {directory}");
+        assert_eq!(std::fs::read_dir(twin.ours.join("empty")).unwrap().count(), 0);
+        for made in ["same", "copy"] {
+            assert_eq!(
+                twin.ours.join(made).exists(),
+                twin.theirs.join(made).exists(),
+                "{git_dir} {directory}"
+            );
+        }
+    }
+    twin.done("", &["clone", "-q", "--separate-git-dir", "within/x", source, "within"]);
+    assert!(twin.ours.join("within/x/HEAD").exists());
+}
+
 #[test]
 fn an_empty_template_is_no_template() {
     let sandbox = sandbox();

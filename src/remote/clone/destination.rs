@@ -17,6 +17,8 @@ pub struct Destination {
     pub work_tree: Option<PathBuf>,
     /// What the user named: one of the two, or the directory of `.git`.
     directory: PathBuf,
+    /// Whether the user said where the git directory goes.
+    is_separate: bool,
     made: Made,
 }
 
@@ -42,12 +44,12 @@ impl Destination {
             )));
         }
         let directory = directory.to_owned();
-        Ok(if is_bare {
-            Self { git_dir: directory.clone(), work_tree: None, directory, made: Made::default() }
+        let (git_dir, work_tree) = if is_bare {
+            (directory.clone(), None)
         } else {
-            let git_dir = directory.join(".git");
-            Self { git_dir, work_tree: Some(directory.clone()), directory, made: Made::default() }
-        })
+            (directory.join(".git"), Some(directory.clone()))
+        };
+        Ok(Self { git_dir, work_tree, directory, is_separate: false, made: Made::default() })
     }
 
     /// The git directory elsewhere (`--separate-git-dir`); an error if it is there and holds anything.
@@ -58,7 +60,7 @@ impl Destination {
                 git_dir.display()
             )));
         }
-        Ok(Self { git_dir: git_dir.to_owned(), ..self })
+        Ok(Self { git_dir: git_dir.to_owned(), is_separate: true, ..self })
     }
 
     /// The work tree elsewhere (`GIT_WORK_TREE`), which makes the usual directory the git directory; an error if it is
@@ -80,24 +82,28 @@ impl Destination {
         Arc::clone(&self.made)
     }
 
-    /// Makes the directories; what is made goes away with the guard unless it is told to keep it.
+    /// Makes the directories; what is made goes away with the guard unless it is told to keep it. A git directory that the
+    /// user named is not to be there, nor the work tree itself or above it.
     pub(super) fn make(&self) -> Result<Guard, Error> {
         let guard = Guard { made: self.made() };
-        let mut all = vec![self.directory.as_path()];
-        for path in std::iter::once(&self.git_dir).chain(&self.work_tree) {
-            if !path.starts_with(&self.directory) {
-                all.push(path);
-            }
+        self.make_one(&self.directory)?;
+        let is_elsewhere = |path: &&PathBuf| !path.starts_with(&self.directory);
+        self.work_tree.iter().filter(is_elsewhere).try_for_each(|path| self.make_one(path))?;
+        if self.is_separate && self.git_dir.exists() {
+            return Err(Error::Usage(format!("{} already exists", self.git_dir.display())));
         }
-        for directory in all {
-            let existed = make_or_find_empty(directory).map_err(|source| Error::Io {
-                action: "could not create work tree dir",
-                path: directory.to_owned(),
-                source,
-            })?;
-            lock(&self.made).push((directory.to_owned(), existed));
-        }
+        Some(&self.git_dir).into_iter().filter(is_elsewhere).try_for_each(|path| self.make_one(path))?;
         Ok(guard)
+    }
+
+    fn make_one(&self, directory: &Path) -> Result<(), Error> {
+        let existed = make_or_find_empty(directory).map_err(|source| Error::Io {
+            action: "could not create work tree dir",
+            path: directory.to_owned(),
+            source,
+        })?;
+        lock(&self.made).push((directory.to_owned(), existed));
+        Ok(())
     }
 
     /// Removes what a clone left that was stopped by force: everything, or everything in a directory that was there.
