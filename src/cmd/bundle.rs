@@ -121,7 +121,7 @@ fn create(arguments: &[OsString], context: &Context) -> Result<u8, CommandError>
         return Ok(0);
     }
     let path = Path::new(file);
-    let lock = LockFile::hold(path, Storage::default())?;
+    let lock = LockFile::hold_through_links(path, Storage::default())?;
     let bundled = bundled(&repo, &revisions, version, &mut meters)?;
     let mut out = BufWriter::new(lock);
     written(bundled.write(&repo, &mut out, &mut meters))?;

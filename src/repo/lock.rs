@@ -20,23 +20,37 @@ impl LockFile {
     /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one, and those that
     /// `storage` says.
     pub fn acquire(path: &Path, storage: Storage) -> io::Result<Self> {
-        let lock_path = path.with_added_extension("lock");
-        let lock = open(&lock_path)?;
-        let mut lock = Self { lock, path: path.to_owned() };
+        let mut lock = Self::make(path, storage)?;
         if let Ok(metadata) = std::fs::metadata(path) {
             lock.lock.with_mut(|file| file.as_file().set_permissions(metadata.permissions()))??;
         }
-        storage.share(&lock_path)?;
+        storage.share(&path.with_added_extension("lock"))?;
         Ok(lock)
     }
 
-    /// As [`Self::acquire`]; an error is in git's words, with the whole path of the lock.
+    /// As [`Self::acquire`], with the permissions of a new file; an error is in git's words, with the whole path of the lock.
     pub fn hold(path: &Path, storage: Storage) -> Result<Self, Error> {
-        let lock_path = path.with_added_extension("lock");
-        Self::acquire(path, storage).map_err(|error| {
+        Self::hold_target(path, path, storage)
+    }
+
+    /// As [`Self::hold`], but of a symbolic link at `path` the file that it leads to gets the new content.
+    pub fn hold_through_links(path: &Path, storage: Storage) -> Result<Self, Error> {
+        Self::hold_target(&gix_lock::acquire::resolve_symlink(path), path, storage)
+    }
+
+    fn hold_target(target: &Path, named: &Path, storage: Storage) -> Result<Self, Error> {
+        Self::make(target, storage).map_err(|error| {
+            let lock_path = named.with_added_extension("lock");
             let shown = std::path::absolute(&lock_path).unwrap_or(lock_path);
             Error::Reference(unable_to_lock(&shown, &error))
         })
+    }
+
+    fn make(path: &Path, storage: Storage) -> io::Result<Self> {
+        let lock_path = path.with_added_extension("lock");
+        let lock = Self { lock: open(&lock_path)?, path: path.to_owned() };
+        storage.share(&lock_path)?;
+        Ok(lock)
     }
 
     /// Puts the lock in the file's place.

@@ -173,3 +173,33 @@ fn progress_is_shown_where_it_is_asked_for() {
     assert!(unbundled.complains_of("Unbundling objects: 100%"), "{unbundled:?}");
     assert!(!unbundled.complains_of("Receiving objects"), "{unbundled:?}");
 }
+
+/// A bundle goes where a link leads, with the permissions of a new file.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_bundle_stays_one() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let sandbox = crate::sandbox();
+    let twin = crate::clones(&sandbox);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        for name in ["target", "file"] {
+            fs::write(copy.join(name), "old\n").unwrap();
+            fs::set_permissions(copy.join(name), fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        symlink("target", copy.join("leads")).unwrap();
+        symlink("new", copy.join("to-nothing")).unwrap();
+        symlink("nosuch/new", copy.join("to-nowhere")).unwrap();
+    });
+    for (name, status) in [("leads", 0), ("file", 0), ("to-nothing", 0), ("to-nowhere", 128)] {
+        assert_eq!(same(&twin, &["create", "-q", name, "main"]).status, status, "{name}");
+    }
+    for name in ["target", "file", "new", "leads", "to-nothing", "to-nowhere"] {
+        let kind = |client: &std::path::Path| {
+            let path = client.join("copy").join(name);
+            let metadata = path.symlink_metadata().unwrap();
+            (metadata.file_type(), metadata.permissions().mode())
+        };
+        assert_eq!(kind(&twin.ours), kind(&twin.theirs), "{name}");
+    }
+}
