@@ -117,11 +117,18 @@ pub(super) fn parse<A: Args + FromArgMatches>(
         ui::out(usage.as_bytes())?;
         return Err(CommandError::silent(129));
     }
-    let command = with_negatives(command, spec);
+    let command = with_negatives(command, spec).mut_args(with_any_value);
     let complain = |error| translate(&error, arguments, &usage);
     let matches = command.try_get_matches_from(with_plain_end(arguments)).map_err(complain)?;
     let values = A::from_arg_matches(&matches).map_err(complain)?;
     Ok(Parsed { values, matches })
+}
+
+/// Whatever follows an option that needs a value is the value, also if it looks like an option.
+fn with_any_value(argument: Arg) -> Arg {
+    let is_option = argument.get_long().is_some() || argument.get_short().is_some();
+    let takes_next = is_option && argument.get_action().takes_values() && !argument.is_require_equals_set();
+    argument.allow_hyphen_values(takes_next)
 }
 
 /// `--end-of-options` is `--` by another name.

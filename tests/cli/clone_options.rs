@@ -99,3 +99,34 @@ fn several_filters_are_one() {
         assert_eq!(twin.run("", &["clone", &option, &url, "bad"]).status, 128, "{filter}");
     }
 }
+
+#[test]
+fn what_follows_an_option_is_its_value() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    for (option, status) in [
+        ("-o", 0),
+        ("--origin", 0),
+        ("-b", 128),
+        ("--branch", 128),
+        ("-c", 128),
+        ("--depth", 128),
+        ("--reference", 128),
+        ("--filter", 128),
+        ("--server-option", 0),
+    ] {
+        assert_eq!(twin.run("", &["clone", "-q", option, "-x", &url, "copy"]).status, status, "{option}");
+        if status == 0 {
+            twin.same("copy");
+        }
+        for client in [&twin.ours, &twin.theirs] {
+            std::fs::remove_dir_all(client.join("copy")).ok();
+        }
+    }
+    twin.done("", &["clone", "-q", &url, "copy"]);
+    twin.done("copy", &["remote", "add", "-m", "-x", "new", "url"]);
+    assert_eq!(twin.run("copy", &["push", "-o", "-x", "origin", "main"]).status, 128);
+    assert_eq!(twin.run("copy", &["push", "-o"]).status, 129);
+    twin.same_state("copy");
+}
