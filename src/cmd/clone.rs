@@ -14,7 +14,7 @@ use crate::repo::Config;
 use crate::transport;
 use after::Submodules;
 use checkout::check_out;
-use options::{Arguments, options};
+use options::{Arguments, options, with_settings};
 
 mod after;
 mod checkout;
@@ -36,6 +36,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let config = context.config()?;
     config.check_core()?;
     warn_of_storage(&config);
+    let config = with_settings(config, &parsed.values, &context);
     let mut options = options(&parsed, &context, &config, show)?;
     check_revision(&options)?;
     let is_bare = options.bare || options.mirror;

@@ -130,3 +130,20 @@ fn what_follows_an_option_is_its_value() {
     assert_eq!(twin.run("copy", &["push", "-o"]).status, 129);
     twin.same_state("copy");
 }
+
+/// What is to be written holds already, unless what stands in front of the command says otherwise.
+#[test]
+fn the_new_configuration_names_the_remote() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let source = "../served/project.git";
+    let name = "clone.defaultRemoteName=zz";
+    twin.done("", &["clone", "-q", "-c", name, source, "one"]);
+    twin.done("", &["clone", "-q", "-c", name, "-c", "clone.defaultRemoteName=yy", source, "two"]);
+    twin.done("", &["-c", "clone.defaultRemoteName=yy", "clone", "-q", "-c", name, source, "three"]);
+    twin.done("", &["clone", "-q", "-c", name, "-o", "xx", source, "four"]);
+    for copy in ["one", "two", "three", "four"] {
+        twin.same(copy);
+    }
+    assert_eq!(twin.run("", &["clone", "-c", "clone.defaultRemoteName=a..b", source, "five"]).status, 128);
+}

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bstr::BString;
+
 use super::format;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::{bytes, deepen, filter, helper_options, ip_version};
@@ -140,14 +142,6 @@ pub(super) fn options(
     show: Show,
 ) -> Result<Options, CommandError> {
     let values = &parsed.values;
-    let settings = values
-        .config
-        .iter()
-        .map(|text| {
-            let (key, value) = key_and_value(&bytes(text));
-            (key, value.unwrap_or_else(|| "true".into()))
-        })
-        .collect();
     let origin = match &values.origin {
         Some(name) => bytes(name),
         None => config.string("clone.defaultRemoteName").unwrap_or_else(|| "origin".into()),
@@ -176,7 +170,7 @@ pub(super) fn options(
             Some(reject) => reject,
             None => config.boolean("clone.rejectShallow")?.unwrap_or(false),
         },
-        config: settings,
+        config: settings(values),
         local: local(parsed),
         insists_on_local: parsed.choice("local") == Some(true),
         references: references(values),
@@ -195,6 +189,23 @@ pub(super) fn options(
         server_options: values.server_option.iter().map(bytes).collect(),
         origin,
     })
+}
+
+/// `--config`: keys and values.
+fn settings(values: &Arguments) -> Vec<(BString, BString)> {
+    let split = |text: &OsString| {
+        let (key, value) = key_and_value(&bytes(text));
+        (key, value.unwrap_or_else(|| "true".into()))
+    };
+    values.config.iter().map(split).collect()
+}
+
+/// `config` with what `--config` adds, as the new repository will have it: what stands in front of the command counts more.
+/// What makes no sense is told of when it is to be written.
+pub(super) fn with_settings(config: Config, values: &Arguments, context: &Context) -> Config {
+    let settings = settings(values).into_iter().map(|(key, value)| (key, Some(value)));
+    let all: Vec<_> = settings.chain(context.overrides.iter().cloned()).collect();
+    Config::load(&context.env, &all, None).unwrap_or(config)
 }
 
 fn local(parsed: &Parsed<Arguments>) -> Local {
