@@ -10,7 +10,7 @@ use crate::cmd::{CommandError, Context, Show};
 use crate::remote::push::{Outcome, RefUpdate, Status, Told};
 use crate::remote::send_pack::CUT_BEHIND_REPORT;
 use crate::remote::{Error, upstream};
-use crate::repo::Repository;
+use crate::repo::{self, Repository};
 use crate::{protocol, transport};
 
 /// How a push to one URL ended.
@@ -185,11 +185,29 @@ impl<'a> Reporter<'a> {
                 ui::out(line.as_bytes())?;
                 continue;
             }
-            upstream::set(self.repo, branch, remote, row.name.as_bstr())?;
+            if let Err(error) = upstream::set(self.repo, branch, remote, row.name.as_bstr()) {
+                self.explain_upstream(error, &format!("{origin}/{}", row.name))?;
+                continue;
+            }
             if self.show.verbosity >= 0 {
                 let how = if upstream::rebases(self.repo)? { " by rebasing" } else { "" };
                 ui::out(format!("branch '{branch}' set up to track '{origin}/{merge}'{how}.").as_bytes())?;
             }
+        }
+        Ok(())
+    }
+
+    /// Tells why what a branch follows could not be written: the push itself went well.
+    fn explain_upstream(&self, error: Error, upstream: &str) -> Result<(), CommandError> {
+        let Error::Repo(repo::Error::Config(reason)) = error else { return Err(error.into()) };
+        ui::message("error", reason.as_bytes().as_bstr());
+        ui::message("error", "unable to write upstream branch configuration".into());
+        if self.has_advice {
+            let text = format!(
+                "\nAfter fixing the error cause you may try to fix up\nthe remote tracking information by invoking:\n  \
+                 git branch --set-upstream-to={upstream}"
+            );
+            ui::hint_in(&self.paints.hint, text.as_bytes().as_bstr());
         }
         Ok(())
     }

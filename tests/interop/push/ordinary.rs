@@ -8,6 +8,7 @@ pub(super) fn scenario(pushers: &Pushers<'_>) {
     up_to_date(pushers);
     forwards(pushers);
     created(pushers);
+    without_upstream(pushers);
     backwards(pushers);
     deleted(pushers);
     tags(pushers);
@@ -21,6 +22,18 @@ fn up_to_date(pushers: &Pushers<'_>) {
     pushers.done(&["push", "-q"]);
     pushers.done(&["push", "--dry-run", "origin", "main"]);
     pushers.done(&["push", "origin", ":"]);
+}
+
+/// Where what a branch follows cannot be written the push has gone well all the same.
+fn without_upstream(pushers: &Pushers<'_>) {
+    let locks = pushers.clients().map(|client| client.join(".git/config.lock"));
+    for lock in &locks {
+        std::fs::write(lock, "").unwrap();
+    }
+    pushers.done(&["push", "-u", "origin", "new:follows/nothing"]);
+    for lock in &locks {
+        std::fs::remove_file(lock).unwrap();
+    }
 }
 
 /// Our commits on top of theirs, one and many.
