@@ -269,3 +269,21 @@ fn prerequisites_must_be_connected() {
         assert_eq!(twin.run("copy.git", &["bundle", command, &file]).status, 1);
     }
 }
+
+/// A bundle comes from no server that has looked at its names.
+#[test]
+fn a_bad_name_in_a_bundle_is_left_out() {
+    let (sandbox, base) = project(Format::Sha1);
+    let bundle = sandbox.path("served/bad.bundle");
+    sandbox.git(&base, &["bundle", "create", "-q", &bundle.display().to_string(), "--all"]).success();
+    let content = fs::read(&bundle).unwrap();
+    let (header, pack) = content.split_once_str("\n\n").unwrap();
+    let tip = sandbox.git(&base, &["rev-parse", "main"]).line();
+    let bad = format!("\n{tip} refs/heads/..evil\n{tip} refs/tags/a..b\n\n");
+    fs::write(&bundle, [header, bad.as_bytes(), pack].concat()).unwrap();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    for (options, name) in [(&[][..], "copy"), (&["--bare"], "bare"), (&["--mirror"], "mirror")] {
+        twin.done("", &[&["clone", "-q"], options, &[&bundle.display().to_string(), name]].concat());
+        twin.same_objects(name);
+    }
+}

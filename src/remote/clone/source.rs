@@ -54,7 +54,9 @@ impl Clone<'_> {
                 // nobody could be asked for the rest
                 return Err(Error::Usage("cannot clone from filtered bundle".into()));
             }
-            return Ok(Source::Bundle(Box::new(bundle)));
+            let mut bundle = Box::new(bundle);
+            self.leave_out_bad_names(&mut bundle.header.refs, progress)?;
+            return Ok(Source::Bundle(bundle));
         }
         let local = self.local_objects(progress)?;
         let settings = RepoSettings { config: &self.config, env: self.env };
@@ -79,6 +81,32 @@ impl Clone<'_> {
         }
         let refs = session::without_bad_names(session.refs(&self.prefixes(), progress)?);
         Ok(Source::Session { session, refs, local })
+    }
+
+    /// Takes out of the refs of a bundle, which no server has looked at, those whose names are none.
+    fn leave_out_bad_names(&self, refs: &mut Vec<Ref>, progress: &mut dyn Progress) -> Result<(), Error> {
+        let (good, mut bad): (Vec<Ref>, Vec<Ref>) = refs.drain(..).partition(session::has_good_names);
+        *refs = good;
+        // C git takes a bundle's refs from the last to the first, and tags when it has all branches
+        bad.reverse();
+        if !self.options.mirror {
+            bad.sort_by_key(|reference| reference.name.starts_with(b"refs/tags/"));
+        }
+        for name in bad.iter().map(|reference| &reference.name) {
+            let local = match name.strip_prefix(b"refs/heads/") {
+                Some(short) if !self.is_bare() => {
+                    format!("refs/remotes/{}/{}", self.options.origin, short.as_bstr())
+                }
+                Some(_) => name.to_string(),
+                // nothing else is asked for
+                None if self.options.mirror || name.starts_with(b"refs/tags/") => name.to_string(),
+                None => continue,
+            };
+            if progress.report(Event::Error(&format!("* Ignoring funny ref '{local}' locally"))).is_break() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
     }
 
     /// The objects to link or copy, if this is a clone of a path that allows it.
