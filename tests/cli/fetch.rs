@@ -411,3 +411,20 @@ fn a_filter_is_refused_where_the_format_cannot_be_upgraded() {
     });
     assert_eq!(twin.run("copy", &["fetch", "--filter=blob:none"]).status, 128);
 }
+
+#[test]
+fn a_ref_that_leads_to_itself_is_not_moved() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    for (name, target) in [("a", "b"), ("b", "a"), ("self", "self")] {
+        let full = |name: &str| format!("refs/remotes/origin/{name}");
+        twin.prepare(|client| {
+            sandbox.git(&client.join("copy"), &["symbolic-ref", &full(name), &full(target)]).success();
+        });
+    }
+    for name in ["a", "b", "self"] {
+        let refspec = format!("main:refs/remotes/origin/{name}");
+        assert_eq!(twin.run("copy", &["fetch", "origin", &refspec]).status, 1, "{name}");
+    }
+    twin.same_state("copy");
+}

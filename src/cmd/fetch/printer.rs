@@ -64,7 +64,10 @@ impl<'a> Printer<'a> {
         let errors = outcome.errors.get(self.told..).unwrap_or_default();
         self.print(rows, errors)?;
         (self.printed, self.told) = (outcome.updates.len(), outcome.errors.len());
-        if errors.iter().any(|error| error.to_string().contains("; cannot create ")) {
+        // as git, which takes a ref that leads to itself for one that is in its own way
+        let is_in_the_way =
+            |text: &str| text.contains("; cannot create ") || text.starts_with("multiple updates ");
+        if errors.iter().any(|error| is_in_the_way(&error.to_string())) {
             let name = remote.display_name();
             ui::message(
                 "error",

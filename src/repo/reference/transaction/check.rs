@@ -1,6 +1,6 @@
 //! What a transaction checks: names before anything is locked, each ref under its lock.
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::{Checked, Locked, Settings, cannot_lock};
@@ -112,9 +112,23 @@ pub(in crate::repo::reference) fn check_names(edits: &[Edit]) -> Result<(), Erro
             Some(Target::Symbolic(target)) => is_valid_name(target.as_ref()),
             Some(Target::Id(_)) | None => true,
         };
+        refuse_loop(edit)?;
         if !is_valid_name(edit.name.as_ref()) || !is_safe_name(edit.name.as_ref()) || !target_ok {
             return Err(bad_name(edit.name.as_ref()));
         }
+    }
+    Ok(())
+}
+
+/// Refuses the edit of a ref that leads to itself.
+fn refuse_loop(edit: &Edit) -> Result<(), Error> {
+    let mut seen: Vec<&BString> = Vec::new();
+    for name in edit.through.iter().chain([&edit.name]) {
+        if let Some(last) = seen.last().filter(|_| seen.contains(&name)) {
+            let reason = format!("multiple updates for '{name}' (including one via symref '{last}')");
+            return Err(Error::Reference(format!("{reason} are not allowed")));
+        }
+        seen.push(name);
     }
     Ok(())
 }
