@@ -82,7 +82,7 @@ impl Repository {
 
     /// `Name <email>` of the committer, who must have a name.
     fn committer_without_date(&self) -> Result<BString, Error> {
-        let committer = self.committer();
+        let committer = self.committer()?;
         let end = committer.rfind_byte(b'>').map_or(committer.len(), |end| end + 1);
         let ident = committer.get(..end).unwrap_or_default();
         match ident.strip_prefix(b" ") {

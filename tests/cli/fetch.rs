@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use super::support::{Sandbox, Stream, Twin};
+use super::support::{Sandbox, Stream, Twin, build};
 use super::{clones, sandbox};
 
 /// What the server gets after the clones were made: a branch and a tag.
@@ -427,4 +427,18 @@ fn a_ref_that_leads_to_itself_is_not_moved() {
         assert_eq!(twin.run("copy", &["fetch", "origin", &refspec]).status, 1, "{name}");
     }
     twin.same_state("copy");
+}
+
+#[test]
+fn a_date_that_is_none_is_refused() {
+    let mut sandbox = sandbox();
+    let kept = sandbox.path("kept");
+    std::fs::rename(clones(&sandbox).ours.join("copy"), &kept).unwrap();
+    grow(&sandbox);
+    sandbox.set("GIT_COMMITTER_DATE", "not a date");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.prepare(|client| drop(build::copy(&sandbox, &kept, &client.join("copy"))));
+    for words in [&["fetch", "-q"][..], &["remote", "rename", "origin", "x"]] {
+        assert_eq!(twin.run("copy", words).status, 128, "{words:?}");
+    }
 }

@@ -82,6 +82,10 @@ impl<'a> Transferred<'a> {
     ) -> Result<(), Error> {
         let Fetch { repo, options, .. } = &self.fetch;
         if !options.dry_run {
+            if updates.iter().any(|update| update.local.is_some() && update.old != update.new) {
+                // one that has no date is no fault of a ref
+                repo.committer()?;
+            }
             let path = repo.git_path("FETCH_HEAD");
             let before = fetch_head::len(&path);
             self.write_fetch_head(map)?;

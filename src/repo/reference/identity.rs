@@ -2,11 +2,18 @@
 
 use bstr::{BString, ByteSlice};
 
-use crate::repo::Environment;
+use crate::repo::{Environment, Error};
 
 /// The committer by git's rules. `config` gives the last value of a key. Where nothing is set the names of the
 /// system serve, also if `user.useConfigOnly` is true: a reflog is written in any case, as seen in git 2.47.3.
-pub(super) fn committer(env: &Environment, config: &dyn Fn(&str) -> Option<BString>) -> BString {
+///
+/// # Errors
+///
+/// [`Error::Config`] for a date that cannot be understood.
+pub(super) fn committer(
+    env: &Environment,
+    config: &dyn Fn(&str) -> Option<BString>,
+) -> Result<BString, Error> {
     let variable = |name: &str| env.get(name).map(|value| BString::from(value.as_encoded_bytes()));
     let name =
         variable("GIT_COMMITTER_NAME").or_else(|| config("committer.name")).or_else(|| config("user.name"));
@@ -16,13 +23,19 @@ pub(super) fn committer(env: &Environment, config: &dyn Fn(&str) -> Option<BStri
         .or_else(|| config("user.email"))
         .or_else(|| variable("EMAIL").filter(|email| !email.is_empty()))
         .unwrap_or_else(system_email);
-    let date = env.get("GIT_COMMITTER_DATE").and_then(|date| date.to_str()).and_then(parse_date);
-    let date = date.unwrap_or_else(gix_date::Time::now_local_or_utc);
+    let date = match variable("GIT_COMMITTER_DATE").filter(|date| !date.is_empty()) {
+        Some(date) => date.to_str().ok().and_then(parse_date).ok_or_else(|| bad_date(&date))?,
+        None => gix_date::Time::now_local_or_utc(),
+    };
     let mut line = without_crud(&name);
     line.extend_from_slice(b" <");
     line.extend_from_slice(&without_crud(&email));
     line.extend_from_slice(format!("> {} {}", date.seconds, zone(date.offset)).as_bytes());
-    line
+    Ok(line)
+}
+
+fn bad_date(date: &BString) -> Error {
+    Error::Config(format!("invalid date format: {date}"))
 }
 
 /// Removes white space and punctuation at the ends, and `<`, `>` and line feeds everywhere.
@@ -37,9 +50,6 @@ fn without_crud(text: &[u8]) -> BString {
 /// Reads a date as git takes it; one without zone is local.
 fn parse_date(text: &str) -> Option<gix_date::Time> {
     let text = text.trim();
-    if text.is_empty() {
-        return None;
-    }
     if let Ok(time) = gix_date::parse(text, None) {
         return Some(time);
     }
@@ -47,7 +57,13 @@ fn parse_date(text: &str) -> Option<gix_date::Time> {
     let separated = text.replacen('T', " ", 1);
     let (day, clock) = separated.split_once(' ').unwrap_or((&separated, "00:00:00"));
     let day = day.replace(['.', '/'], "-");
-    let candidates = [format!("{day} {clock} {local}"), format!("{day} {clock}"), format!("{text} {local}")];
+    let candidates = [
+        format!("{day} {clock} {local}"),
+        format!("{day} {clock}"),
+        format!("{text} {local}"),
+        // a zone of hours alone
+        format!("{text}00"),
+    ];
     candidates.iter().find_map(|candidate| gix_date::parse(candidate, None).ok())
 }
 
@@ -139,7 +155,7 @@ mod tests {
             let found = settings.iter().find(|(name, _)| *name == key);
             found.map(|(_, value)| BString::from(*value))
         };
-        committer(&env, &config).to_string()
+        committer(&env, &config).unwrap().to_string()
     }
 
     #[test]
@@ -173,6 +189,17 @@ mod tests {
             ("Thu, 07 Apr 2005 22:13:13 +0200", "1112904793 +0200"),
             ("1112911993 -0730", "1112911993 -0730"),
             ("@1112911993 +0000", "1112911993 +0000"),
+            ("Thu Apr 7 22:13:13 2005 +0200", "1112904793 +0200"),
+            ("2005-04-07T22:13:13Z", "1112911993 +0000"),
+            ("2005-04-07T22:13:13.500+0200", "1112904793 +0200"),
+            ("20050407T221313Z", "1112911993 +0000"),
+            ("2005-04-07 22:13:13 +02:00", "1112904793 +0200"),
+            ("Thu, 7 Apr 2005 22:13:13 GMT", "1112911993 +0000"),
+            ("2005/04/07 22:13:13 +0000", "1112911993 +0000"),
+            ("2005-04-07 22:13 +0000", "1112911980 +0000"),
+            ("1112911993 +02", "1112911993 +0200"),
+            ("1112911993", "1112911993 +0000"),
+            ("@1112911993", "1112911993 +0000"),
         ] {
             let variables = [("GIT_COMMITTER_NAME", "n"), ("EMAIL", "e"), ("GIT_COMMITTER_DATE", date)];
             assert_eq!(identity(&variables, &[]), format!("n <e> {seconds}"), "{date}");

@@ -211,7 +211,11 @@ impl Repository {
     }
 
     /// `Name <email> seconds zone` for reflogs, by git's rules (`GIT_COMMITTER_*`, `user.*`, the system's names).
-    pub fn committer(&self) -> BString {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] in git's words for a date that cannot be understood.
+    pub fn committer(&self) -> Result<BString, Error> {
         identity::committer(&self.env, &|key| self.config.string(key))
     }
 
@@ -233,7 +237,7 @@ impl Repository {
             log_all: self.log_all()?,
             lock_timeout: self.lock_timeout("core.filesRefLockTimeout", REF_LOCK_TIMEOUT_MS)?,
             packed_timeout: self.lock_timeout("core.packedRefsTimeout", PACKED_REFS_TIMEOUT_MS)?,
-            committer: self.committer(),
+            committer: self.committer()?,
             hook: self.hook(Hook::NAME)?.map(Hook),
             objects: self.objects()?,
         })

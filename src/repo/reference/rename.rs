@@ -105,7 +105,7 @@ impl Repository {
 
     fn log_rename(&self, files: &Files, rename: &Rename) -> Result<(), Error> {
         let Target::Id(id) = rename.target else { return Ok(()) };
-        let committer = self.committer();
+        let committer = self.committer()?;
         let line = Line { old: id, new: id, committer: committer.as_ref(), message: rename.message.as_ref() };
         reflog::append(files, self.log_all()?, rename.new.as_ref(), &line)
     }
