@@ -104,7 +104,7 @@ impl Table {
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let values = &parsed.values;
-    let repo = context.repository().ok();
+    let repo = context.repository_if_any()?;
     let outside;
     let config = if let Some(repo) = &repo {
         &repo.config

@@ -14,7 +14,7 @@ use bstr::{BString, ByteSlice};
 use crate::remote::promisor;
 use crate::repo::config::{Override, overrides_as_parameters};
 use crate::repo::discover::Discovery;
-use crate::repo::{Config, Environment, Repository};
+use crate::repo::{self, Config, Environment, Repository};
 use crate::transport::OWN_PROGRAM;
 
 mod arguments;
@@ -174,6 +174,11 @@ impl Context {
 
     /// The repository we are in; an error if there is none.
     pub(crate) fn repository(&self) -> Result<Repository, CommandError> {
+        self.made_ready(self.discover()??)
+    }
+
+    /// Looks for the repository; the outer error is that of a place where nobody can look.
+    fn discover(&self) -> Result<Result<Repository, repo::Error>, CommandError> {
         let discovery = Discovery {
             start: std::env::current_dir().map_err(|error| {
                 CommandError::fatal(format!("Unable to read current working directory: {error}"))
@@ -183,10 +188,26 @@ impl Context {
             bare: self.bare,
             overrides: self.overrides.clone(),
         };
-        let mut repo = Repository::discover(&discovery, &self.env)?;
+        Ok(Repository::discover(&discovery, &self.env))
+    }
+
+    fn made_ready(&self, mut repo: Repository) -> Result<Repository, CommandError> {
         warn_of_storage(&repo.config);
         self.fetch_lazily(&mut repo)?;
         Ok(repo)
+    }
+
+    /// The repository we are in; `None` if there is none, or one that is not for us.
+    ///
+    /// # Errors
+    ///
+    /// If its configuration is broken.
+    pub(crate) fn repository_if_any(&self) -> Result<Option<Repository>, CommandError> {
+        match self.discover()? {
+            Ok(repo) => self.made_ready(repo).map(Some),
+            Err(error @ (repo::Error::Config(_) | repo::Error::ConfigEntry { .. })) => Err(error.into()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Has what a filter left out fetched when it is read. git fetches in a child, which shows its progress whatever the

@@ -442,3 +442,20 @@ fn a_date_that_is_none_is_refused() {
         assert_eq!(twin.run("copy", words).status, 128, "{words:?}");
     }
 }
+
+/// Where the configuration cannot be read nobody knows what it names.
+#[test]
+fn a_broken_configuration_is_told() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    twin.prepare(|client| {
+        let config = client.join("copy/.git/config");
+        let broken = [&std::fs::read(&config).unwrap()[..], b"[bad\n"].concat();
+        std::fs::write(&config, broken).unwrap();
+    });
+    for words in
+        [&["ls-remote", "--get-url"][..], &["ls-remote"], &["ls-remote", "--get-url", "origin"], &["fetch"]]
+    {
+        assert_eq!(twin.run("copy", words).status, 128, "{words:?}");
+    }
+}
