@@ -48,6 +48,8 @@ pub enum Event<'a> {
     },
     /// Something is not as it should be, yet the work goes on; git prints it behind `warning: `.
     Warning(&'a str),
+    /// As [`Self::Warning`], of what is no news to who wants quiet (`--quiet`): where a redirect led.
+    Hint(&'a str),
     /// Something failed and will be told of again, yet the work goes on; git prints it behind `error: `.
     Error(&'a str),
     /// A part of the work ended and others have still to tell of it; git, where that part is a process of its own, prints it

@@ -160,7 +160,7 @@ impl Arguments {
         let terminal = Terminal::new(&repo.env);
         let settings = MeterSettings {
             progress: !self.quiet && !self.options.no_progress,
-            warnings: true,
+            quiet: self.quiet,
             verbosity: if self.verbose { 2 } else { 0 },
             remote_paints: RemotePaints::new(&terminal, &repo.config),
         };

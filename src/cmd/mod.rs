@@ -262,7 +262,7 @@ impl Context {
         let settings = ui::MeterSettings {
             // With --quiet --progress git shows the server's meters and not its own.
             progress: show.verbosity >= 0 && show.is_progress_shown(&terminal),
-            warnings: true,
+            quiet: show.verbosity < 0,
             verbosity: show.verbosity.max(0).unsigned_abs(),
             remote_paints: ui::RemotePaints::new(&terminal, config),
         };

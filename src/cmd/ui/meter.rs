@@ -38,8 +38,8 @@ pub struct Meters {
 pub struct Settings {
     /// Meters and the server's lines.
     pub progress: bool,
-    /// Warnings; not with `--quiet`.
-    pub warnings: bool,
+    /// Whether nothing but what matters is to be shown: `--quiet`.
+    pub quiet: bool,
     /// How often `--verbose` was given.
     pub verbosity: u8,
     /// The server's keywords in colour.
@@ -84,14 +84,15 @@ impl Progress for Meters {
                 self.phase(title, done, total, bytes).finish();
                 self.current = None;
             }
-            Event::Warning(text) if self.settings.warnings => message("warning", text.into()),
+            Event::Warning(text) => message("warning", text.into()),
+            Event::Hint(text) if !self.settings.quiet => message("warning", text.into()),
             Event::Error(text) => message("error", text.into()),
             Event::Fatal(text) => message("fatal", text.into()),
             Event::Note(text) if self.settings.progress => note(text),
             Event::Detail { level, text } if level <= self.settings.verbosity => note(text),
             Event::Phase { .. }
             | Event::PhaseEnd { .. }
-            | Event::Warning(_)
+            | Event::Hint(_)
             | Event::Note(_)
             | Event::Detail { .. } => {}
         }

@@ -304,7 +304,7 @@ impl Site {
         };
         base.clone_into(&mut self.base);
         self.authentication.moved_to(&Url::parse(base).unwrap_or_else(|_| answer.clone()));
-        match progress.report(Event::Warning(&format!("redirecting to {base}"))) {
+        match progress.report(Event::Hint(&format!("redirecting to {base}"))) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Error::Protocol(crate::protocol::Error::Interrupted)),
         }

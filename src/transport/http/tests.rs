@@ -80,7 +80,7 @@ struct Warnings(Vec<String>);
 
 impl Progress for Warnings {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        if let Event::Warning(text) = event {
+        if let Event::Warning(text) | Event::Hint(text) = event {
             self.0.push(text.into());
         }
         ControlFlow::Continue(())

@@ -41,6 +41,8 @@ pub(super) struct Row {
     scheme: Option<&'static str>,
     /// `-c` settings.
     settings: Vec<String>,
+    /// Options of each command.
+    options: &'static [&'static str],
     /// What a credential helper knows.
     helper: Option<&'static str>,
     /// How the three commands end.
@@ -74,6 +76,7 @@ pub(super) fn row(name: &'static str, gate: Vec<Rule>) -> Row {
         host: None,
         scheme: None,
         settings: Vec::new(),
+        options: &[],
         helper: None,
         ends: [0; 3],
         git_ends: None,
@@ -109,6 +112,11 @@ impl Row {
     fn with(mut self, setting: impl Into<String>) -> Self {
         self.settings.push(setting.into());
         self
+    }
+
+    /// With `-q`.
+    fn quiet(self) -> Self {
+        Self { options: &["-q"], ..self }
     }
 
     /// There is a helper that answers with these lines.
@@ -284,7 +292,12 @@ impl<'a> Bench<'a> {
             )
         }));
         let options = options.iter().flat_map(|setting| ["-c", setting]);
-        let words = order.iter().map(|&word| if word == "<url>" { url } else { word });
+        let (command, rest) = order.split_at(1);
+        let words = command
+            .iter()
+            .chain(row.options)
+            .chain(rest)
+            .map(|&word| if word == "<url>" { url } else { word });
         let arguments: Vec<&str> = options.chain(words).collect();
         let at = if is_clone { "" } else { "copy.git" };
         let run = if is_ours { twin.gitr(at, &arguments) } else { twin.git(at, &arguments) };

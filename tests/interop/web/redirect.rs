@@ -23,6 +23,7 @@ fn a_repository_that_has_moved_is_found() {
             moved("303 to another path", 303, Place::Path),
             moved("307 to another path", 307, Place::Path),
             moved("308 to another path", 308, Place::Path),
+            moved("301 to another path, quietly", 301, Place::Path).quiet(),
             moved("301 to another port", 301, Place::Port),
             moved("302 to another host", 302, Place::Host),
             moved("307 to another host", 307, Place::Host),
