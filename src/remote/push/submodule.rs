@@ -139,11 +139,11 @@ impl Superproject<'_> {
             return Ok(Next::Push);
         }
         if pushes {
-            let needed = self.unpushed(new_ids)?;
+            let needed = self.unpushed(new_ids, terminal)?;
             self.push_all(&needed, terminal)?;
         }
         if !pushes || !self.dry_run {
-            let left = self.unpushed(new_ids)?;
+            let left = self.unpushed(new_ids, terminal)?;
             if !left.is_empty() {
                 advise(&left, terminal);
                 return Err(Error::Usage("Aborting.".into()));
@@ -153,14 +153,14 @@ impl Superproject<'_> {
     }
 
     /// The paths of the submodules that have commits which are used by `new_ids`, changed since what the remote's tracking
-    /// branches have, and are on no remote of the submodule; sorted.
-    pub fn unpushed(&self, new_ids: &[ObjectId]) -> Result<Vec<BString>, Error> {
+    /// branches have, and are on no remote of the submodule; sorted. `terminal` is told of what is passed over.
+    pub fn unpushed(&self, new_ids: &[ObjectId], terminal: &mut dyn Terminal) -> Result<Vec<BString>, Error> {
         let known = match &self.remote.name {
             Some(name) => ids_below(self.repo, &format!("refs/remotes/{name}/"))?,
             None => Vec::new(),
         };
         let mut paths = Vec::new();
-        for (path, commits) in changed::changed(self.repo, new_ids, known)? {
+        for (path, commits) in changed::changed(self.repo, new_ids, known, &mut |text| terminal.say(&text))? {
             let Some(submodule) = open(self.repo, path.as_bstr())? else { continue };
             if needs_pushing(&submodule, path.as_bstr(), &commits)? {
                 paths.push(path);
@@ -340,7 +340,7 @@ fn matches(names: &[BString], source: &BStr) -> usize {
 /// The path comes from a tree, which anybody may have made: what it leads to through a symbolic link or out of the work
 /// tree is a repository that nobody asked to push.
 fn open(repo: &Repository, path: &BStr) -> Result<Option<Repository>, Error> {
-    if path.split_str("/").any(|name| matches!(name, b"" | b"." | b"..")) {
+    if leads_elsewhere(path) {
         return Err(Error::Usage(format!("invalid submodule path '{path}'")));
     }
     refuse_symlinks(repo, path)?;
@@ -350,6 +350,11 @@ fn open(repo: &Repository, path: &BStr) -> Result<Option<Repository>, Error> {
     }
     let Some(git_dir) = crate::repo::discover::local_git_dir(&directory) else { return Ok(None) };
     Ok(Some(Repository::open(&git_dir, Some(&directory), &[], &environment(&repo.env))?))
+}
+
+/// Whether `path` is none of a file in a work tree.
+fn leads_elsewhere(path: &BStr) -> bool {
+    path.split_str("/").any(|name| matches!(name, b"" | b"." | b".."))
 }
 
 /// Refuses what leads to the submodule at `path` through a symbolic link.

@@ -7,8 +7,8 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 use gix_object::{Kind, TreeRefIter};
 
-use super::directory;
 use super::walk::{new_commits, unreadable};
+use super::{directory, leads_elsewhere};
 use crate::remote::Error;
 use crate::repo::{Config, Objects, Repository};
 
@@ -19,11 +19,13 @@ const DEPTH_MAX: usize = 2048;
 const MODULES: &[u8] = b".gitmodules";
 
 /// The submodules that the commits change which `tips` reach and `known` do not: path and new commits. Like C git it takes no
-/// notice of what a root commit brings, and in a merge of what it takes from one of its parents.
+/// notice of what a root commit brings, and in a merge of what it takes from one of its parents. `complain` is told of paths
+/// that are passed over.
 pub(super) fn changed(
     repo: &Repository,
     tips: &[ObjectId],
     known: Vec<ObjectId>,
+    complain: &mut dyn FnMut(String),
 ) -> Result<BTreeMap<BString, Vec<ObjectId>>, Error> {
     let mut objects = repo.objects()?;
     let commits = new_commits(&mut objects, tips, &known)?;
@@ -32,8 +34,13 @@ pub(super) fn changed(
     let mut found: BTreeMap<BString, Vec<ObjectId>> = BTreeMap::new();
     for id in commits {
         for (path, link) in finder.links_of(&id)? {
-            let Some(path) = finder.path_today(&id, path)? else { continue };
-            let ids = found.entry(path).or_default();
+            let Some(today) = finder.path_today(&id, path.clone())? else { continue };
+            // what `.gitmodules` says need not be meant well: C git complains that it cannot look there, and goes on
+            if today != path && leads_elsewhere(today.as_bstr()) {
+                complain(format!("warning: ignoring invalid submodule path '{today}'"));
+                continue;
+            }
+            let ids = found.entry(today).or_default();
             if !ids.contains(&link) {
                 ids.push(link);
             }

@@ -313,6 +313,18 @@ fn what_a_symbolic_link_leads_to_is_not_pushed() {
     }
 }
 
+/// C git looks there, and complains if it cannot.
+#[test]
+fn what_modules_name_outside_is_passed_over() {
+    let site = Site::new();
+    site.advance("dir/two");
+    site.git("work", "config -f .gitmodules submodule.dir/two.path ../outside");
+    let warning = "warning: ignoring invalid submodule path '../outside'\n";
+    let ours = site.ours(Recurse::Check, false, "origin", &["main"]);
+    assert_eq!(ours, (Next::Push, warning.to_owned()));
+    assert!(!site.theirs(&["--recurse-submodules=check"], "origin", &["main"]).contains("Aborting"));
+}
+
 #[test]
 fn what_is_outside_of_the_work_tree_is_not_pushed() {
     let site = Site::new();
