@@ -32,6 +32,8 @@ mod http_backend;
 mod index_pack;
 mod installed;
 mod ls_remote;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod pack_objects;
 mod pull;
 mod push;

@@ -189,7 +189,10 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     }
     end_at_once_if_asked_again(signals)?;
     ui::note("ending: transfers come to their end");
-    Ok(u8::from(!server.drain()))
+    let is_whole = server.drain();
+    #[cfg(feature = "otlp")]
+    super::otlp::end();
+    Ok(u8::from(!is_whole))
 }
 
 /// A second signal does not wait for transfers.
@@ -359,6 +362,8 @@ fn limits_text() -> String {
         let name = limit.name();
         text.push_str(&format!("    {name:<24}{:<30}{}\n", limit.variable(), limit.explanation()));
     }
+    #[cfg(feature = "otlp")]
+    text.push_str(super::otlp::HELP);
     text.truncate(text.trim_end().len());
     text
 }

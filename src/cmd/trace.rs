@@ -59,7 +59,18 @@ pub(super) fn start(env: &mut Environment, arguments: &[OsString], command: &str
         is_bare: env.is_true("GIT_TRACE_BARE"),
     };
     let sinks = [&trace.programs, &trace.packets, &trace.packs, &trace.requests];
-    if sinks.into_iter().any(Option::is_some) || trace.events.is_some() {
+    let is_wanted = sinks.into_iter().any(Option::is_some) || trace.events.is_some();
+    #[cfg(feature = "otlp")]
+    if command == "serve"
+        && let Some(layer) = super::otlp::layer(env)
+    {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        let both = tracing_subscriber::registry().with(layer).with(is_wanted.then_some(Beside(trace)));
+        // A program that embeds the command and listens itself goes first.
+        let _listening_already = tracing::subscriber::set_global_default(both);
+        return;
+    }
+    if is_wanted {
         // A program that embeds the command and listens itself goes first.
         let _listening_already = tracing::subscriber::set_global_default(trace);
     }
@@ -249,6 +260,19 @@ impl Subscriber for Trace {
 
     fn exit(&self, _span: &Id) {
         READING.with_borrow_mut(Vec::pop);
+    }
+}
+
+/// The events of a trace beside others who listen. Spans, which say who else reads packets, are theirs.
+#[cfg(feature = "otlp")]
+struct Beside(Trace);
+
+#[cfg(feature = "otlp")]
+impl<S: Subscriber> tracing_subscriber::Layer<S> for Beside {
+    fn on_event(&self, event: &Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        if self.0.enabled(event.metadata()) {
+            self.0.event(event);
+        }
     }
 }
 

@@ -28,9 +28,9 @@ use super::watched::Ongoing;
 use super::work::{For, Full};
 use super::{Pushing, Role, Shared};
 use crate::protocol::Service;
-use crate::server::Watch;
 use crate::server::http::{self, Pushes, Site, path_below};
 use crate::server::upload_pack::version_asked;
+use crate::server::{Watch, harmless};
 use source::Source;
 use who::{authorize, identify};
 
@@ -42,6 +42,9 @@ mod who;
 const RETRY_AFTER: &str = "10";
 /// What git's clients say of the versions that they speak.
 const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
+
+/// Of what a request is a part: W3C Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Who stands behind a proxy.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -155,6 +158,10 @@ pub(super) struct Task {
     name: String,
     /// Whether it is a push, or the beginning of one.
     is_push: bool,
+    /// The path, as it was asked for, with nothing in it that moves a terminal.
+    pub path: String,
+    /// The span that the client says this is a part of: W3C Trace Context.
+    pub traceparent: Option<String>,
     /// How a client is asked who it is that may not push as nobody.
     pub challenges: Vec<&'static str>,
 }
@@ -200,7 +207,20 @@ fn admit(
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
     let (repository, name) = (asked_of.said, asked_of.name);
     let site = site(shared, parts, root);
-    Ok(Task { site, request, asked, who, takes_gzip, repository, name, is_push, challenges: Vec::new() })
+    let traceparent = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    Ok(Task {
+        site,
+        request,
+        asked,
+        who,
+        takes_gzip,
+        repository,
+        name,
+        is_push,
+        path: harmless(&String::from_utf8_lossy(&path)),
+        traceparent: traceparent.map(ToOwned::to_owned),
+        challenges: Vec::new(),
+    })
 }
 
 fn site(shared: &Shared, parts: &Parts, root: &Path) -> Site {

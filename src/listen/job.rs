@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use tokio::sync::mpsc;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::body::{Headers, Inlet, Outlet, Packing};
 use super::cache::{self, Kept, Part, Reading};
@@ -111,16 +113,41 @@ fn serve(
     input: &mut (dyn BufReadSend + '_),
     outlet: &mut Outlet,
 ) -> (Finish, Ending, Option<String>) {
-    let span = tracing::info_span!(target: server::watch::TARGET, "request");
+    let span = span(task);
     let watch = Arc::clone(&outlet.watch);
     let outcome = span.in_scope(|| match &shared.settings.backend {
         Backend::Gitr => task.site.serve(&task.request, &mut &mut *input, outlet),
         Backend::Git(program) => git::serve(program, &task.site, &task.request, &mut &mut *input, outlet),
     });
-    if is_challenged(&outcome, outlet, task) {
-        return (Finish::Whole, Ending::Refused, Some(WHO.to_owned()));
+    let concluded = if is_challenged(&outcome, outlet, task) {
+        (Finish::Whole, Ending::Refused, Some(WHO.to_owned()))
+    } else {
+        conclude(outlet, outcome, (task.asked, shared.settings.imitates_backend), &watch)
+    };
+    span.record("result", concluded.1.name());
+    concluded
+}
+
+/// The span of a request, whose fields are those of [`server::watch::TARGET`].
+fn span(task: &Task) -> Span {
+    let request = &task.request;
+    let span = tracing::info_span!(
+        target: server::watch::TARGET,
+        "request",
+        "http.request.method" = %request.method,
+        "url.path" = %task.path,
+        traceparent = task.traceparent.as_deref(),
+        command = Empty,
+        "session-id" = Empty,
+        wants = Empty,
+        haves = Empty,
+        result = Empty,
+    );
+    #[cfg(feature = "otlp")]
+    if let Some(traceparent) = &task.traceparent {
+        super::otlp::adopt(&span, traceparent);
     }
-    conclude(outlet, outcome, (task.asked, shared.settings.imitates_backend), &watch)
+    span
 }
 
 /// A stream of bytes that a thread may take along.

@@ -49,6 +49,8 @@ pub mod limit;
 mod lists;
 pub mod log;
 mod metrics;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod page;
 mod refusal;
 mod slot;

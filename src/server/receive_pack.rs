@@ -192,8 +192,9 @@ impl<'a> ReceivePack<'a> {
             return Ok(());
         }
         self.check(&request)?;
+        tracing::Span::current().record("command", "push");
         if let Some(id) = value(&request, "session-id=") {
-            telemetry::data("transfer", "client-sid", &id.to_str_lossy());
+            Watch::session(&id.to_str_lossy());
         }
         let certificate = request.certificate.take().map(|text| self.presented(text)).transpose()?;
         if let Some(certificate) = &certificate {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use bstr::{BString, ByteSlice};
 
-use super::Error;
+use super::{Error, harmless};
 use crate::pack::produce::Produced;
 use crate::protocol::fetch::Request;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::telemetry;
 
-/// The target of the spans, one for each [`Phase`].
+/// The target of the spans: `request`, and below it one for each [`Phase`]. The fields of `request` are `http.request.method`,
+/// `url.path`, `traceparent`, `command`, `session-id` (what the client calls the session), `wants`, `haves` and `result`.
 pub const TARGET: &str = "gitr::request";
 
 /// Watches one request. The default has no limits.
@@ -124,6 +125,17 @@ impl Phase {
     /// All, in the order in which they come.
     pub const ALL: [Self; 5] = [Self::Parse, Self::Negotiate, Self::Select, Self::Delta, Self::Write];
 
+    /// A span of this name, below the one that this thread is in.
+    pub(super) fn span(self) -> tracing::Span {
+        match self {
+            Self::Parse => tracing::info_span!(target: TARGET, "parse"),
+            Self::Negotiate => tracing::info_span!(target: TARGET, "negotiate"),
+            Self::Select => tracing::info_span!(target: TARGET, "select"),
+            Self::Delta => tracing::info_span!(target: TARGET, "delta"),
+            Self::Write => tracing::info_span!(target: TARGET, "write"),
+        }
+    }
+
     /// The word for logs and metrics.
     pub fn name(self) -> &'static str {
         match self {
@@ -185,14 +197,7 @@ impl Watch {
     /// Does the part `phase` of the work, within a span of its name.
     pub(super) fn during<T>(&self, phase: Phase, work: impl FnOnce() -> T) -> T {
         let begun = Instant::now();
-        let span = match phase {
-            Phase::Parse => tracing::info_span!(target: TARGET, "parse"),
-            Phase::Negotiate => tracing::info_span!(target: TARGET, "negotiate"),
-            Phase::Select => tracing::info_span!(target: TARGET, "select"),
-            Phase::Delta => tracing::info_span!(target: TARGET, "delta"),
-            Phase::Write => tracing::info_span!(target: TARGET, "write"),
-        };
-        let done = span.in_scope(work);
+        let done = phase.span().in_scope(work);
         self.took(phase, begun.elapsed());
         done
     }
@@ -208,13 +213,23 @@ impl Watch {
             account.agent.clone_from(&preamble.agent);
             account.session_id.clone_from(&preamble.session_id);
         });
+        tracing::Span::current().record("command", name);
         if let Some(id) = &preamble.session_id {
-            telemetry::data("transfer", "client-sid", &id.to_str_lossy());
+            Self::session(&id.to_str_lossy());
         }
         self.check("server-options", preamble.server_options.len(), self.limits.server_options)
     }
 
+    /// Tells those who measure what the client calls the session.
+    pub(super) fn session(id: &str) {
+        tracing::Span::current().record("session-id", harmless(id));
+        telemetry::data("transfer", "client-sid", id);
+    }
+
     pub(super) fn fetch(&self, request: &Request) -> Result<(), Error> {
+        let span = tracing::Span::current();
+        span.record("wants", request.wants.len().saturating_add(request.want_refs.len()));
+        span.record("haves", request.haves.len());
         self.tell(|account| {
             account.wants = request.wants.len();
             account.want_refs = request.want_refs.len();

@@ -20,7 +20,8 @@ pub(crate) fn run() -> Result<()> {
 fn check(steps: &mut Steps) -> Result<()> {
     install::run(steps)?;
     steps.run("cargo fmt", &mut cargo("fmt --all --check"))?;
-    steps.run("cargo clippy", &mut cargo("clippy --workspace --all-targets --locked -- -D warnings"))?;
+    let lints = "clippy --workspace --all-targets --all-features --locked -- -D warnings";
+    steps.run("cargo clippy", &mut cargo(lints))?;
     tests(steps)?;
     let documentation = "doc --workspace --no-deps --locked";
     steps.run("cargo doc", cargo(documentation).env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -41,14 +42,15 @@ fn tests(steps: &mut Steps) -> Result<()> {
     let skips = target.join("skipped-tests");
     fs::write(&skips, "").with_context(|| format!("cannot write '{}'", skips.display()))?;
     let outcome = if has_cargo("nextest") {
-        let arguments =
-            "nextest run --workspace --locked --no-fail-fast --status-level fail --final-status-level slow";
+        let arguments = "nextest run --workspace --all-features --locked --no-fail-fast --status-level fail --final-status-level slow";
         let units = steps.run("cargo nextest", cargo(arguments).env("GITR_TEST_SKIPS", &skips));
-        units.and_then(|()| steps.run("cargo test --doc", &mut cargo("test --workspace --locked --doc")))
+        units.and_then(|()| {
+            steps.run("cargo test --doc", &mut cargo("test --workspace --all-features --locked --doc"))
+        })
     } else {
         steps.run(
             "cargo test",
-            cargo("test --workspace --locked --no-fail-fast").env("GITR_TEST_SKIPS", &skips),
+            cargo("test --workspace --all-features --locked --no-fail-fast").env("GITR_TEST_SKIPS", &skips),
         )
     };
     tell_skips(&skips)?;

@@ -6,12 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bstr::BString;
+use tracing::Span;
 
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::SideBand;
 use crate::protocol::pktline;
 use crate::protocol::sideband::{DATA, ERROR, SidebandWriter, TEXT};
 use crate::server::Watch;
+use crate::server::watch::Phase;
 
 /// What a client is told when its pack cannot be made: nothing of our disk.
 const GIVING_UP: &str = "aborting due to possible repository corruption on the remote side.";
@@ -146,12 +148,24 @@ pub(super) struct Told<'m, 'a> {
     watch: &'m Watch,
     /// When what is sent was known; later, when its deltas were.
     pub enumerated: Option<Instant>,
+    /// The part of the work after that, which is over when this is dropped.
+    pub part: Span,
+    is_writing: bool,
+}
+
+/// Whether the search for deltas is over, or there was nothing to search.
+fn begins_to_write(event: Event<'_>) -> bool {
+    match event {
+        Event::PhaseEnd { title, .. } => title == DELTAS || title == UNTOLD,
+        Event::Phase { title, .. } => title == UNTOLD,
+        _ => false,
+    }
 }
 
 impl<'m, 'a> Told<'m, 'a> {
     /// `shows` whether the client wants to see it.
     pub fn new(bands: &'m Mutex<Bands<'a>>, shows: bool, watch: &'m Watch) -> Self {
-        Self { bands, shows, last: None, watch, enumerated: None }
+        Self { bands, shows, last: None, watch, enumerated: None, part: Span::none(), is_writing: false }
     }
 
     fn line(&mut self, event: Event<'_>) -> Option<String> {
@@ -194,10 +208,10 @@ impl<'m, 'a> Told<'m, 'a> {
 
 impl Progress for Told<'_, '_> {
     fn report(&mut self, event: Event<'_>) -> ControlFlow<()> {
-        if let Event::PhaseEnd { title: DELTAS, .. } = event
-            && self.enumerated.is_some()
-        {
+        if self.enumerated.is_some() && !self.is_writing && begins_to_write(event) {
+            self.is_writing = true;
             self.enumerated = Some(Instant::now());
+            self.part = Phase::Write.span();
         }
         let line = if self.shows { self.line(event) } else { None };
         let mut bands = lock(self.bands);

@@ -91,6 +91,7 @@ impl UploadPack<'_> {
         let mut data = Data(bands);
         let begun = Instant::now();
         progress.enumerated = Some(begun);
+        progress.part = Phase::Delta.span();
         let produced = produce(&source, objects, &settings, &mut data, &mut progress).map_err(failed)?;
         telemetry::pack_sent((produced.objects, produced.deltas), (produced.reused, produced.reused_deltas));
         self.watch.tell(|account| account.pack = Some(produced));

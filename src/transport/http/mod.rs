@@ -36,6 +36,8 @@ mod files;
 mod framed;
 mod matching;
 mod netrc;
+#[cfg(feature = "otlp")]
+mod post;
 mod proxy;
 mod retry;
 mod rpc;
@@ -49,6 +51,8 @@ pub mod trace;
 mod tests;
 
 pub use download::Download;
+#[cfg(feature = "otlp")]
+pub use post::Post;
 
 use auth::Authentication;
 use client::{Client, Repeat, Response};
