@@ -7,13 +7,12 @@ use gix_hash::ObjectId;
 
 use super::source::{Again, Source};
 use super::tips::{known_tips, wanted};
-use super::{CATEGORY, Outcome, Transferred, Updated};
+use super::{Outcome, Transferred, Updated};
 use crate::progress::Progress;
 use crate::protocol::fetch::Deepen;
 use crate::remote::fetch_pack;
 use crate::remote::ref_map::Mapping;
 use crate::remote::{Error, connectivity};
-use crate::telemetry;
 
 impl Updated<'_> {
     /// What became of the refs that were asked for.
@@ -24,7 +23,7 @@ impl Updated<'_> {
     /// Fetches the tags that were to come along and did not, makes refs of all of them, and ends the fetch. Nothing is
     /// done about tags unless all that was asked for went well.
     pub fn follow_tags(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
-        telemetry::region(CATEGORY, "backfill_tags", || self.backfill(progress))?;
+        self.backfill(progress)?;
         let Self { transferred, mut outcome, .. } = self;
         if outcome.refusal.is_none() {
             outcome.other_head = transferred.follow_head()?;
