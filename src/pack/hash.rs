@@ -229,7 +229,7 @@ mod tests {
 
     /// Whether the processor cannot hash in lanes, which then are not tested: the test's output says so.
     #[cfg(target_arch = "x86_64")]
-    fn lanes_are_missing() -> bool {
+    pub(super) fn lanes_are_missing() -> bool {
         let missing = !lanes::is_available();
         if missing {
             let text = b"not tested: this processor has no AVX-512, so that nothing is hashed in lanes\n";

@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::time::Duration;
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
@@ -15,7 +14,7 @@ use super::config::Tags;
 use super::far;
 use super::negotiate::Algorithm;
 use super::ref_map::{Asked, CurrentBranch, Mapping};
-use super::update::{RefUpdate, Status};
+use super::update::RefUpdate;
 use super::{Error, Far, Refspec, Remote, RepoSettings, fetch_head, push, session, tip};
 use crate::pack::Stored;
 use crate::progress::Progress;
@@ -33,6 +32,7 @@ mod backfill;
 mod follow;
 mod foreign;
 mod listed;
+mod outcome;
 mod prefetch;
 mod promisor;
 mod source;
@@ -41,6 +41,7 @@ mod transfer;
 
 pub use follow::{FollowHead, OtherHead, OurHead};
 pub use listed::Pruned;
+pub use outcome::Outcome;
 pub(super) use promisor::{promisor_text, write_promisor};
 use source::{Again, Source};
 pub(super) use tips::{known_tips, lent_tips, tips_of};
@@ -160,33 +161,6 @@ pub struct Updated<'a> {
     /// What was asked for.
     asked: Vec<Mapping>,
     outcome: Outcome,
-}
-
-/// What a fetch did to the refs.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// A row for each ref, in git's order.
-    pub updates: Vec<RefUpdate>,
-    /// Why refs could not be moved, in git's words.
-    pub errors: Vec<crate::repo::Error>,
-    /// Why all was refused that should have been done at once (`--atomic`), or that a hook refused to move a ref.
-    pub refusal: Option<crate::repo::Error>,
-    /// What there is to tell of `refs/remotes/<remote>/HEAD`.
-    pub other_head: Option<OtherHead>,
-    /// How many refs stay as they are and have no row ([`Options::skips_unchanged`]).
-    pub unchanged_count: usize,
-    /// How long it took to find out which updates are fast-forwards.
-    pub forced_check: Duration,
-    /// What our refs led to before.
-    pub known: Vec<ObjectId>,
-}
-
-impl Outcome {
-    /// The ids that are new to our refs or were noted in `FETCH_HEAD`.
-    pub fn new_ids(&self) -> Vec<ObjectId> {
-        let is_new = |update: &&RefUpdate| update.status != Status::UpToDate && update.old != update.new;
-        self.updates.iter().filter(is_new).filter_map(|update| update.new).collect()
-    }
 }
 
 impl<'a> Fetch<'a> {

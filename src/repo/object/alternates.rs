@@ -74,7 +74,7 @@ pub(super) fn parse_environment(value: &OsStr) -> Vec<PathBuf> {
     paths
 }
 
-/// How `directory` is written in `GIT_ALTERNATE_OBJECT_DIRECTORIES`, for [`parse_alternates`].
+/// How `directory` is written in `GIT_ALTERNATE_OBJECT_DIRECTORIES`, for [`parse_environment`].
 pub(crate) fn quote_alternate(directory: &Path) -> OsString {
     let separator = if cfg!(windows) { b';' } else { b':' };
     let bytes = directory.as_os_str().as_encoded_bytes();
