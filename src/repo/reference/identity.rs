@@ -47,16 +47,27 @@ fn without_crud(text: &[u8]) -> BString {
     inner.iter().copied().filter(|byte| !b"<>\n".contains(byte)).collect::<Vec<u8>>().into()
 }
 
+/// A day as `YYYY-MM-DD`, also one that is written `YYYY.MM.DD`, `MM/DD/YYYY` or `DD.MM.YYYY`: git-commit(1), "DATE FORMATS".
+fn year_first(day: &str) -> String {
+    let parts: Vec<&str> = day.split(['.', '/', '-']).collect();
+    match parts.as_slice() {
+        [month, date, year] if year.len() == 4 && day.contains('/') => format!("{year}-{month}-{date}"),
+        [date, month, year] if year.len() == 4 && day.contains('.') => format!("{year}-{month}-{date}"),
+        parts => parts.join("-"),
+    }
+}
+
 /// Reads a date as git takes it; one without zone is local.
 fn parse_date(text: &str) -> Option<gix_date::Time> {
     let text = text.trim();
+    let text = &text.strip_suffix(" UTC").map_or_else(|| text.to_owned(), |time| format!("{time} +0000"));
     if let Ok(time) = gix_date::parse(text, None) {
         return Some(time);
     }
     let local = zone(gix_date::Time::now_local_or_utc().offset);
     let separated = text.replacen('T', " ", 1);
     let (day, clock) = separated.split_once(' ').unwrap_or((&separated, "00:00:00"));
-    let day = day.replace(['.', '/'], "-");
+    let day = year_first(day);
     let candidates = [
         format!("{day} {clock} {local}"),
         format!("{day} {clock}"),
@@ -197,6 +208,9 @@ mod tests {
             ("Thu, 7 Apr 2005 22:13:13 GMT", "1112911993 +0000"),
             ("2005/04/07 22:13:13 +0000", "1112911993 +0000"),
             ("2005-04-07 22:13 +0000", "1112911980 +0000"),
+            ("04/07/2005 22:13:13 +0200", "1112904793 +0200"),
+            ("07.04.2005 22:13:13 +0000", "1112911993 +0000"),
+            ("2005-04-07 22:13:13 UTC", "1112911993 +0000"),
             ("1112911993 +02", "1112911993 +0200"),
             ("1112911993", "1112911993 +0000"),
             ("@1112911993", "1112911993 +0000"),
