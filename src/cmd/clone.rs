@@ -36,8 +36,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let config = context.config()?;
     config.check_core()?;
     warn_of_storage(&config);
-    let config = with_settings(config, &parsed.values, &context);
-    let mut options = options(&parsed, &context, &config, show)?;
+    let with_settings = with_settings(&config, &parsed.values, &context);
+    let mut options = options(&parsed, &context, &with_settings, show)?;
     check_revision(&options)?;
     let is_bare = options.bare || options.mirror;
     let directory = match directory {

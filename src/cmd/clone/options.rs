@@ -200,12 +200,13 @@ fn settings(values: &Arguments) -> Vec<(BString, BString)> {
     values.config.iter().map(split).collect()
 }
 
-/// `config` with what `--config` adds, as the new repository will have it: what stands in front of the command counts more.
+/// `config` with what `--config` adds, as the new repository will have it: what stands in front of the command counts more. It
+/// holds for the options alone, as in git 2.47.3.
 /// What makes no sense is told of when it is to be written.
-pub(super) fn with_settings(config: Config, values: &Arguments, context: &Context) -> Config {
+pub(super) fn with_settings(config: &Config, values: &Arguments, context: &Context) -> Config {
     let settings = settings(values).into_iter().map(|(key, value)| (key, Some(value)));
     let all: Vec<_> = settings.chain(context.overrides.iter().cloned()).collect();
-    Config::load(&context.env, &all, None).unwrap_or(config)
+    Config::load(&context.env, &all, None).unwrap_or_else(|_| config.clone())
 }
 
 fn local(parsed: &Parsed<Arguments>) -> Local {
