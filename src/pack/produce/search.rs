@@ -87,7 +87,11 @@ pub(super) fn search(
     }
     let mut meter = Meter::new(progress, "Compressing objects", targets as u64);
     let heights = heights(list);
-    let mut found = turn(source, list, &heights, settings, &mut meter)?;
+    let mut found = match effort {
+        // what it finds is larger than what a search does, and cannot be the base of others
+        Effort::Best => Vec::new(),
+        Effort::Enough => turn(source, list, &heights, settings, &mut meter)?,
+    };
     measure_bases(source, list, &found)?;
     let order = candidates(list, settings, &found);
     if order.len() > 1 {
