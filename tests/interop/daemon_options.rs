@@ -200,8 +200,17 @@ fn a_program_decides_who_gets_what() {
     assert_eq!(lines[2..4], lines[..2], "{seen}");
 }
 
+/// Held by tests whose daemons speak to syslog: there is one for all processes.
+fn alone() -> fs::File {
+    let path = Path::new("/tmp/gitr-tests-of-syslog.lock");
+    let file = fs::File::options().create(true).append(true).open(path).unwrap();
+    file.lock().unwrap();
+    file
+}
+
 #[test]
 fn what_does_not_go_together_is_refused_in_git_s_words() {
+    let _alone = alone();
     let sandbox = Sandbox::new();
     for options in [
         &["--group=root"][..],
@@ -276,6 +285,7 @@ fn told(socket: &UnixDatagram, count: usize) -> Vec<String> {
 
 #[test]
 fn syslog_is_told_what_git_tells_it() {
+    let _alone = alone();
     let Some(socket) = syslog() else { return };
     let _bound = Bound;
     let sandbox = sandbox();
@@ -299,6 +309,7 @@ fn syslog_is_told_what_git_tells_it() {
 
 #[test]
 fn a_daemon_leaves_the_terminal() {
+    let _alone = alone();
     let sandbox = sandbox();
     for git in [Git::reference(), server()] {
         let (port, file) = (free_port(), sandbox.path("pid"));
@@ -339,6 +350,7 @@ fn session(process: &str) -> String {
 /// Only root may become another; who may not is told so.
 #[test]
 fn a_daemon_becomes_another_user() {
+    let _alone = alone();
     let sandbox = sandbox();
     if !rustix::process::getuid().is_root() {
         let user = Run::of(sandbox.command("id").arg("-un")).success().line();
