@@ -8,6 +8,7 @@ use std::path::Path;
 use bstr::{BStr, BString, ByteSlice};
 
 use super::arguments::{self, Parsed, Spec};
+use super::error::reason;
 use super::transfer::bytes;
 use super::{CommandError, Context, Show, signal, ui};
 use crate::progress::Progress;
@@ -159,9 +160,7 @@ fn died(child: &str, error: impl Into<CommandError>) -> CommandError {
 }
 
 fn cannot_create(path: &Path, error: &io::Error) -> CommandError {
-    let reason = error.to_string();
-    let reason = reason.split(" (os error").next().unwrap_or_default();
-    CommandError::fatal(format!("cannot create '{}': {reason}", path.display()))
+    CommandError::fatal(format!("cannot create '{}': {}", path.display(), reason(error)))
 }
 
 fn verify(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {

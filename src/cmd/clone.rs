@@ -65,7 +65,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         ui::message("fatal", "this operation must be run in a work tree".into());
         return Err(CommandError::silent(1).with_error("failed to initialize sparse-checkout"));
     }
-    let submodules = Submodules::new(&parsed, &config, &options)?;
+    let submodules = Submodules::new(&parsed, &with_settings, &options)?;
     options.config.extend(submodules.settings(&config)?);
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);

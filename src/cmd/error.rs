@@ -254,8 +254,13 @@ impl From<std::io::Error> for CommandError {
             return Self::silent(141);
         }
         // The commands themselves read and write nothing but stdout.
-        let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or_default();
-        Self::fatal(format!("write failure on standard output: {reason}"))
+        Self::fatal(format!("write failure on standard output: {}", reason(&error)))
     }
+}
+
+/// The system's words for `error`, as C has them.
+pub(super) fn reason(error: &std::io::Error) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.find(" (os error").unwrap_or(text.len()));
+    text
 }

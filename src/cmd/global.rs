@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 
+use super::error::reason;
 use super::{CommandError, key_and_value, ui, usage};
 use crate::repo::Environment;
 use crate::repo::config::Override;
@@ -146,9 +147,7 @@ fn change_directory(directory: &OsStr) -> Result<(), CommandError> {
         return Ok(());
     }
     std::env::set_current_dir(directory).map_err(|error| {
-        let text = std::io::Error::from_raw_os_error(error.raw_os_error().unwrap_or_default()).to_string();
-        let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-        CommandError::fatal(format!("cannot change to '{}': {text}", directory.display()))
+        CommandError::fatal(format!("cannot change to '{}': {}", directory.display(), reason(&error)))
     })
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bstr::BString;
 use gix_hash::ObjectId;
 
+use super::error::reason;
 use super::ui::Meters;
 use super::{CommandError, Context, Show, signal, ui};
 use crate::pack::examine::{self, Examined};
@@ -266,9 +267,4 @@ fn line(message: &OsString) -> BString {
         content.push(b'\n');
     }
     content.into()
-}
-
-/// What the system says of `error`.
-fn reason(error: &io::Error) -> String {
-    error.to_string().split(" (os error").next().unwrap_or_default().to_owned()
 }

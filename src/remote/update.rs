@@ -209,10 +209,11 @@ pub fn apply(
     updates: &mut Vec<RefUpdate>,
     action: &[u8],
 ) -> Result<Vec<crate::repo::Error>, crate::repo::Error> {
+    let how = (action, folds_case(repo)?);
     let edits: Vec<(usize, Edit)> = updates
         .iter()
         .enumerate()
-        .filter_map(|(index, update)| Some((index, edit(ours, update, action)?)))
+        .filter_map(|(index, update)| Some((index, edit(ours, update, how)?)))
         .collect();
     if edits.is_empty() {
         return Ok(Vec::new());
@@ -275,7 +276,7 @@ pub fn apply_together(
     updates: &[RefUpdate],
     action: &[u8],
 ) -> Result<(), crate::repo::Error> {
-    repo.update_refs(&edits_together(ours, stale, updates, action))
+    repo.update_refs(&edits_together(ours, stale, updates, (action, folds_case(repo)?)))
 }
 
 /// Tells the `reference-transaction` hook that what [`apply_together`] would do is given up.
@@ -286,12 +287,21 @@ pub fn give_up_together(
     updates: &[RefUpdate],
     action: &[u8],
 ) -> Result<(), crate::repo::Error> {
-    repo.give_up_refs(&edits_together(ours, stale, updates, action))
+    repo.give_up_refs(&edits_together(ours, stale, updates, (action, folds_case(repo)?)))
 }
 
-fn edits_together(ours: &Snapshot, stale: &[RefUpdate], updates: &[RefUpdate], action: &[u8]) -> Vec<Edit> {
-    let moved = updates.iter().filter_map(|update| edit(ours, update, action));
+fn edits_together(
+    ours: &Snapshot,
+    stale: &[RefUpdate],
+    updates: &[RefUpdate],
+    how: (&[u8], bool),
+) -> Vec<Edit> {
+    let moved = updates.iter().filter_map(|update| edit(ours, update, how));
     stale.iter().filter_map(removal).chain(moved).collect()
+}
+
+fn folds_case(repo: &Repository) -> Result<bool, crate::repo::Error> {
+    Ok(repo.config.boolean("core.ignoreCase")?.unwrap_or(false))
 }
 
 fn removal(update: &RefUpdate) -> Option<Edit> {
@@ -299,7 +309,8 @@ fn removal(update: &RefUpdate) -> Option<Edit> {
     Some(Edit { name, new: None, expected: Expected::Any, message: None, through: Vec::new() })
 }
 
-fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
+/// The change of a ref; `folds_case` tells whether the file system takes names that differ in case alone for one.
+fn edit(ours: &Snapshot, update: &RefUpdate, (action, folds_case): (&[u8], bool)) -> Option<Edit> {
     let text = update.status.reflog_text()?;
     let mut message = BString::from(action);
     message.extend_from_slice(b": ");
@@ -310,8 +321,10 @@ fn edit(ours: &Snapshot, update: &RefUpdate, action: &[u8]) -> Option<Edit> {
         through,
         new: Some(Target::Id(update.new?)),
         expected: match update.status {
-            // git does not look what it was, as its hook hears; where a file system folds case, a new one may be there
-            Status::TagUpdated | Status::New(_) => Expected::Any,
+            // git does not look what it was, as its hook hears
+            Status::TagUpdated => Expected::Any,
+            // one whose name differs in case alone may be there
+            Status::New(_) if folds_case => Expected::Any,
             _ => update.old.map_or(Expected::Missing, Expected::Id),
         },
         message: Some(message),

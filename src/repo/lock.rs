@@ -20,7 +20,7 @@ impl LockFile {
     /// Makes `<path>.lock`, which must not exist; permissions are those of the file at `path`, if there is one, and those that
     /// `storage` says.
     pub fn acquire(path: &Path, storage: Storage) -> io::Result<Self> {
-        let mut lock = Self::make(path, storage)?;
+        let mut lock = Self::make(path)?;
         if let Ok(metadata) = std::fs::metadata(path) {
             lock.lock.with_mut(|file| file.as_file().set_permissions(metadata.permissions()))??;
         }
@@ -39,18 +39,19 @@ impl LockFile {
     }
 
     fn hold_target(target: &Path, named: &Path, storage: Storage) -> Result<Self, Error> {
-        Self::make(target, storage).map_err(|error| {
+        let made = Self::make(target).and_then(|lock| {
+            storage.share(&target.with_added_extension("lock"))?;
+            Ok(lock)
+        });
+        made.map_err(|error| {
             let lock_path = named.with_added_extension("lock");
             let shown = std::path::absolute(&lock_path).unwrap_or(lock_path);
             Error::Reference(unable_to_lock(&shown, &error))
         })
     }
 
-    fn make(path: &Path, storage: Storage) -> io::Result<Self> {
-        let lock_path = path.with_added_extension("lock");
-        let lock = Self { lock: open(&lock_path)?, path: path.to_owned() };
-        storage.share(&lock_path)?;
-        Ok(lock)
+    fn make(path: &Path) -> io::Result<Self> {
+        Ok(Self { lock: open(&path.with_added_extension("lock"))?, path: path.to_owned() })
     }
 
     /// Puts the lock in the file's place.

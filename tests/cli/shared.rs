@@ -7,7 +7,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::support::{Format, Git, Run, Sandbox, build, find_program, missing, sandbox::gitr_program, state};
+use crate::support::{
+    Format, Git, Run, Sandbox, build, find_program, missing, sandbox::gitr_program, skipped, state,
+};
 
 /// What is done, one command a line, in an empty directory beside `served/project.git`. `git` prepares, `=` is the program whose
 /// files are looked at.
@@ -227,4 +229,37 @@ fn loose_objects_are_synchronised_if_that_is_asked_for() {
         let text = fs::read_to_string(trace).expect("it was traced");
         assert_eq!(text.contains("tmp_obj_"), count, "{setting}: {text}");
     }
+}
+
+/// What belongs to one user of the group stays as he left it, and is no reason to refuse what another pushes.
+#[test]
+fn files_of_another_user_are_his_to_share() {
+    if !rustix::process::geteuid().is_root() || find_program("runuser").is_none() {
+        return skipped("only root can be two users");
+    }
+    let sandbox = crate::sandbox();
+    let [shared, work] = ["shared.git", "work"].map(|name| sandbox.path(name));
+    let git = |place: &Path, words: &[&str]| sandbox.git(place, words).success();
+    git(&sandbox.path(""), &["config", "--global", "safe.directory", "*"]);
+    git(&sandbox.path(""), &["clone", "-q", "--bare", "served/project.git", "shared.git"]);
+    git(&sandbox.path(""), &["clone", "-q", "shared.git", "work"]);
+    git(&shared, &["config", "core.logAllRefUpdates", "true"]);
+    git(&shared, &["config", "core.sharedRepository", "all"]);
+    git(&work, &["commit", "-q", "--allow-empty", "-m", "first"]);
+    git(&work, &["push", "-q", "origin", "HEAD:refs/heads/main"]);
+    git(&work, &["commit", "-q", "--allow-empty", "-m", "second"]);
+    let log = shared.join("logs/refs/heads/main");
+    let program = sandbox.path("gitr");
+    fs::copy(gitr_program(), &program).expect("there is room");
+    let server = format!("--receive-pack='{}' receive-pack", program.display());
+    let change = "chgrp -R nogroup shared.git && chmod -R g+w shared.git && chmod 660 \"$0\" && chown -R nobody work && chmod 755 home";
+    Run::of(sandbox.command("sh").args(["-c", change]).arg(&log)).success();
+    let mut push = sandbox.command("runuser");
+    let home = format!("HOME={}", sandbox.path("home").display());
+    push.args(["-u", "nobody", "--", "env", &home]).arg(&Git::reference().program).current_dir(&work);
+    Run::of(push.args(["push", "-q", &server, "origin", "HEAD:refs/heads/main"])).success();
+    let lines = fs::read_to_string(&log).expect("it is there");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    let mode = log.metadata().expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o660, "as its owner left it");
 }

@@ -202,7 +202,7 @@ fn a_program_decides_who_gets_what() {
 
 /// Held by tests whose daemons speak to syslog: there is one for all processes.
 fn alone() -> fs::File {
-    let path = Path::new("/tmp/gitr-tests-of-syslog.lock");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("syslog.lock");
     let file = fs::File::options().create(true).append(true).open(path).unwrap();
     file.lock().unwrap();
     file

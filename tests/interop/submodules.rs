@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use crate::support::{Case, Format, Git, Kind, Run, Twin, build};
 
@@ -91,6 +91,42 @@ fn follow(case: &Case) {
     }
 }
 
+/// Clones with a filter, whose submodules have it too, and what they lack when all is checked out.
+fn filter(case: &Case) {
+    advance(case, 0);
+    advance(case, 1);
+    for (name, _) in SERVED {
+        case.sandbox.git(&case.served(name), &["config", "uploadpack.allowFilter", "true"]).success();
+    }
+    let url = case.url("outer.git");
+    let twin = case.twin();
+    for (name, options) in [
+        ("here", &["--filter=blob:none"][..]),
+        ("below", &["--filter=blob:none", "--also-filter-submodules"]),
+        ("told", &["--filter=blob:none", "--config=clone.filterSubmodules=true", "--jobs=2"]),
+    ] {
+        twin.done("", &[&["clone", "-q", "--recurse-submodules"], options, &[&url, name]].concat());
+        let [ours, theirs] = [&twin.ours, &twin.theirs].map(|client| {
+            let top = client.join(name);
+            let each = "git status --porcelain --branch; git for-each-ref; git config --list --local; \
+                        git rev-list --objects --all --missing=print | sort";
+            let status = case.sandbox.git(&top, &["submodule", "status", "--recursive"]).success();
+            let each = case.sandbox.git(&top, &["submodule", "foreach", "--recursive", each]).success();
+            twin.anonymous(&[status.stdout, each.stdout].concat())
+        });
+        assert_eq!(ours, theirs, "{name}");
+        let lacks = ours.lines().any(|line| line.starts_with(b"?"));
+        assert_eq!(lacks, name != "here", "{ours}");
+    }
+}
+
+#[test]
+fn submodules_are_filtered_over_http_and_git_and_ssh() {
+    for kind in [Kind::Apache, Kind::Daemon, Kind::Ssh] {
+        crate::once(kind, filter);
+    }
+}
+
 #[test]
 fn submodules_follow_over_http() {
     if let Some(case) = Case::new(Kind::Apache, Git::reference(), 2, Format::Sha256) {
@@ -107,5 +143,9 @@ fn submodules_follow_over_git() {
 
 #[test]
 fn submodules_follow_over_ssh() {
-    crate::once(Kind::Ssh, follow);
+    for format in Format::ALL {
+        if let Some(case) = Case::new(Kind::Ssh, Git::reference(), 2, format) {
+            follow(&case);
+        }
+    }
 }

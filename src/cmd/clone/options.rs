@@ -201,8 +201,7 @@ fn settings(values: &Arguments) -> Vec<(BString, BString)> {
 }
 
 /// `config` with what `--config` adds, as the new repository will have it: what stands in front of the command counts more. It
-/// holds for the options alone, as in git 2.47.3.
-/// What makes no sense is told of when it is to be written.
+/// holds for `clone.*` alone, as in git 2.47.3; what makes no sense is told of when it is to be written.
 pub(super) fn with_settings(config: &Config, values: &Arguments, context: &Context) -> Config {
     let settings = settings(values).into_iter().map(|(key, value)| (key, Some(value)));
     let all: Vec<_> = settings.chain(context.overrides.iter().cloned()).collect();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bstr::ByteSlice;
 
 use super::log::Log;
+use crate::cmd::error::reason;
 use crate::cmd::{CommandError, service};
 use crate::server::daemon::{Daemon, Hello};
 
@@ -49,12 +50,6 @@ pub(super) fn listen(hosts: &[String], port: u16, log: Log) -> Result<Vec<TcpLis
         }
     }
     if listeners.is_empty() { Err(none()) } else { Ok(listeners) }
-}
-
-/// The system's words for `error`.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }
 
 /// Takes clients for as long as the process lives.

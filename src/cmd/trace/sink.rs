@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
+use crate::cmd::error::reason;
 use crate::cmd::ui;
 use crate::repo::Environment;
 
@@ -45,11 +46,7 @@ impl Sink {
         }
         match OpenOptions::new().append(true).create(true).open(&path) {
             Ok(file) => Ok(Some(Self::File(file))),
-            Err(error) => {
-                let reason = error.to_string();
-                let reason = reason.split(" (os error").next().unwrap_or_default();
-                Err(format!("could not open '{path}' for tracing: {reason}"))
-            }
+            Err(error) => Err(format!("could not open '{path}' for tracing: {}", reason(&error))),
         }
     }
 

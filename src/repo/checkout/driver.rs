@@ -13,7 +13,7 @@ use super::process::{Answer, Failure, Process};
 use super::stop_on;
 use crate::progress::{Event, Progress};
 use crate::repo::shell::program;
-use crate::repo::{Environment, Error};
+use crate::repo::{Environment, Error, system_text};
 use crate::telemetry;
 
 /// A filter driver, `filter.<name>.*`. An empty program is none.
@@ -232,8 +232,7 @@ impl Surroundings {
             Ok(child) => return Ok(Some(child)),
             Err(error) => error,
         };
-        let reason = error.to_string();
-        let reason = reason.split(" (os error").next().unwrap_or_default();
+        let reason = system_text(&error);
         if line.contains(&b'/') {
             let text = format!("cannot exec '{line}': {reason}");
             stop_on(progress.report(Event::Fatal(&text)))?;

@@ -17,8 +17,8 @@ use super::index::{Entry, Mode, Stat};
 use super::work_tree::{Content, DeviceInode, WorkTree};
 use super::{Outcome, Place, parallel, stop_on, unreadable};
 use crate::progress::{Event, Progress};
-use crate::repo::Error;
 use crate::repo::object::Objects;
+use crate::repo::{Error, system_text};
 
 const UPDATING_FILES: &str = "Updating files";
 const FILTERING_CONTENT: &str = "Filtering content";
@@ -293,9 +293,8 @@ impl Outcome {
                 self.note_taken(entry, taken);
             }
             Err(error) => {
-                let text = error.to_string();
-                let text = text.split(" (os error").next().unwrap_or_default();
-                self.errors.push((entry.path.clone(), format!("{action} {}: {text}", entry.path)));
+                let text = format!("{action} {}: {}", entry.path, system_text(&error));
+                self.errors.push((entry.path.clone(), text));
             }
         }
     }

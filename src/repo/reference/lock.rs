@@ -7,6 +7,7 @@ use std::time::Duration;
 use gix_lock::acquire::Fail;
 
 use super::directory::{DIRECTORY_RACES_MAX, make_directories};
+pub(super) use crate::repo::system_text as reason;
 use crate::storage::{Component, Storage};
 
 /// Locks the file at `path` with `content` in the lock; an error is git's text.
@@ -73,10 +74,4 @@ pub(in crate::repo) fn lock_error(found: Option<&io::Error>, is_held: bool) -> i
         Some(error) => error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error),
         None => io::ErrorKind::Other.into(),
     }
-}
-
-/// What the system said, without the number that Rust adds.
-pub(super) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
 }

@@ -84,7 +84,11 @@ pub(super) fn clean(message: &BStr) -> BString {
 fn create(path: &Path, storage: Storage) -> io::Result<Option<File>> {
     for _ in 0..DIRECTORY_RACES_MAX {
         match OpenOptions::new().append(true).create(true).open(path) {
-            Ok(file) => return storage.share(path).map(|()| Some(file)),
+            Ok(file) => {
+                // one that another user has made is for him to share
+                let _ours_or_not = storage.share(path);
+                return Ok(Some(file));
+            }
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => make_directories(path.parent().unwrap_or(path), storage)?,
                 io::ErrorKind::IsADirectory => {
