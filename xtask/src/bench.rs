@@ -49,12 +49,26 @@ const GENERATED: [&str; 5] = ["history", "files", "blob", "blobs", "refs"];
 /// `--turns`: no program runs more often than that.
 static TURNS_MAX: OnceLock<usize> = OnceLock::new();
 
+/// `--only`: what the titles of the rows contain that are wanted.
+static ONLY: OnceLock<String> = OnceLock::new();
+
+/// `--in`: where the copies are made, such as a file system in memory.
+static PLACE: OnceLock<PathBuf> = OnceLock::new();
+
 /// Runs the benchmarks on each repository among `words`, the name of one that is made or a path, and prints tables. It puts
-/// them into benches/README.md unless turns were spared.
+/// them into benches/README.md unless turns or rows were spared.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
     let (options, sources): (Vec<&str>, Vec<&str>) = words.iter().partition(|word| word.starts_with("--"));
     let mut builds = true;
     for option in options {
+        if let Some(title) = option.strip_prefix("--only=") {
+            ONLY.get_or_init(|| title.to_owned());
+            continue;
+        }
+        if let Some(place) = option.strip_prefix("--in=") {
+            PLACE.get_or_init(|| place.into());
+            continue;
+        }
         match option.strip_prefix("--turns=").map(str::parse) {
             Some(Ok(turns)) if turns > 0 => drop(TURNS_MAX.set(turns)),
             None if option == "--no-build" => builds = false,
@@ -73,7 +87,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         }
         say(&format!("\nload at the end: {}", load()));
         // what is done stays if the next repository breaks off
-        if TURNS_MAX.get().is_none() {
+        if TURNS_MAX.get().is_none() && ONLY.get().is_none() {
             report::keep()?;
         }
     }
@@ -84,6 +98,11 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
 /// How often something runs for which `turns` are due.
 fn allowed(turns: usize) -> usize {
     TURNS_MAX.get().map_or(turns, |most| turns.min(*most))
+}
+
+/// Whether the row `title` was asked for.
+fn is_wanted(title: &str) -> bool {
+    ONLY.get().is_none_or(|only| title.contains(only.as_str()))
 }
 
 /// Runs those that tell something of the repository at `path`.
@@ -101,7 +120,7 @@ fn run_on(name: &str, path: &Path, builds: bool) -> Result<()> {
         }
         _ => {}
     }
-    if builds {
+    if builds && is_wanted("at the least") {
         bench.print_budget()?;
     }
     bench.clone("file://", &format!("file://{}", bench.source.display()))?;
@@ -133,7 +152,7 @@ struct Bench {
 
 impl Bench {
     fn new(source: &Path) -> Result<Self> {
-        let directory = target().join("bench");
+        let directory = PLACE.get().cloned().unwrap_or_else(target).join("bench");
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
         }

@@ -17,11 +17,14 @@ usage: cargo xtask <task>
 tasks:
     test    install what is missing, then check format, lints, tests, documentation and licences
     ci      the same
-    bench [--turns=<n>] [--no-build] [<repository>...]
+    bench [--turns=<n>] [--only=<words>] [--in=<directory>] [--no-build] [<repository>...]
             measure gitr beside each C git that is found, and gix, on copies of repositories: by path, or one of those
             that are made for it (history, files, blobs, refs; all of them if none is named); print tables and put
-            them into benches/README.md. With --turns each program runs at most so often, and nothing is kept; with
-            --no-build it is the gitr that was built last, and what an index comes to at the least is left out
+            them into benches/README.md. With --turns each program runs at most so often, with --only just the rows
+            whose titles contain the words are measured, and nothing is kept; with --in copies are made in that
+            directory, which had better be in memory: what a disk does after files were removed is paid by whoever
+            makes the next ones; with --no-build it is the gitr that was built last, and what an index comes to at
+            the least is left out
 ";
 
 fn main() -> ExitCode {

@@ -27,7 +27,10 @@ impl Listed<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Option<Kept>, Error> {
         let wants = wanted(&self.map);
-        if wants.is_empty() || self.are_here(objects, &wants, known)? {
+        // What a ref of ours has is whole: the far side need not think about it, and it is here.
+        let whole: HashSet<&ObjectId> = known.iter().collect();
+        let fresh: Vec<ObjectId> = wants.iter().filter(|want| !whole.contains(want)).copied().collect();
+        if wants.is_empty() || self.are_here(objects, &fresh, known)? {
             return Ok(None);
         }
         let wants = if self.fetch.deepens() { self.moved().unwrap_or(wants) } else { wants };
@@ -36,8 +39,6 @@ impl Listed<'_> {
             return self.take_foreign(objects, known, progress).map(Some);
         }
         let (negotiation_tips, negotiation_include) = self.negotiation(progress)?;
-        // What a ref of ours has is whole: the far side need not think about it.
-        let whole: HashSet<&ObjectId> = known.iter().collect();
         let asks_again = self.fetch.deepens() || self.fetch.options.refetch;
         let is_asked = |want: &&ObjectId| asks_again || !whole.contains(want);
         let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
@@ -122,15 +123,18 @@ impl Listed<'_> {
         Ok(bundle.header.filter.is_some() && !promisors(self.fetch.repo)?.is_empty())
     }
 
-    /// Whether all of `wants` is here with its history, and nothing else is asked for.
-    fn are_here(&self, objects: &mut Objects, wants: &[ObjectId], known: &[ObjectId]) -> Result<bool, Error> {
-        if self.fetch.deepens()
-            || self.fetch.options.refetch
-            || !wants.iter().all(|want| objects.contains(want))
-        {
+    /// Whether all of `fresh`, what is wanted and not among `known`, is here with its history, and nothing else is asked for.
+    fn are_here(&self, objects: &mut Objects, fresh: &[ObjectId], known: &[ObjectId]) -> Result<bool, Error> {
+        if self.fetch.deepens() || self.fetch.options.refetch {
             return Ok(false);
         }
-        Ok(connectivity::first_missing(objects, wants, known, None).map_err(unreadable)?.is_none())
+        if fresh.is_empty() {
+            return Ok(true);
+        }
+        if !fresh.iter().all(|want| objects.contains(want)) {
+            return Ok(false);
+        }
+        Ok(connectivity::first_missing(objects, fresh, known, None).map_err(unreadable)?.is_none())
     }
 
     /// What is to become of `foreign`, commits that the far side has without their parents: where we are told to take them

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::git::{feed_git, git, link, said_by_git};
 use super::measure::compare;
 use super::program::{self, Program};
-use super::{Bench, TURNS, TURNS_WHOLE};
+use super::{Bench, TURNS, TURNS_WHOLE, is_wanted};
 
 impl Bench {
     pub(super) fn clone(&self, scheme: &str, url: &str) -> Result<()> {
@@ -46,6 +46,9 @@ impl Bench {
 
     /// A fetch that removes half of all refs.
     pub(super) fn prune(&self) -> Result<()> {
+        if !is_wanted("prune") {
+            return Ok(());
+        }
         let half = self.fresh("half.git")?;
         link(&self.source, &self.directory.join(&half))?;
         let half = self.directory.join(half);

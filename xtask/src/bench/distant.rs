@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use super::git::{git, hermetic};
 use super::program::Program;
 use super::report::say;
-use super::{Bench, TURNS, allowed};
+use super::{Bench, TURNS, allowed, is_wanted};
 
 /// How far away the server is.
 const ROUND_TRIP: Duration = Duration::from_millis(50);
@@ -31,6 +31,9 @@ const START_WITHIN: Duration = Duration::from_secs(30);
 impl Bench {
     /// Fetches nothing from far away, and prints a table of its own.
     pub(super) fn fetch_nothing_from_afar(&self) -> Result<()> {
+        if !is_wanted("fetch nothing over HTTPS") {
+            return Ok(());
+        }
         if !Path::new(MODULES).exists() {
             println!("\nskipped: apache2 is not installed: no fetch over HTTPS");
             return Ok(());

@@ -33,7 +33,7 @@ const BLOB_BYTES: usize = 512 * 1024 * 1024;
 const BLOBS: usize = 2;
 const BLOBS_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Refs to one commit.
+/// Refs, each to a commit of its own, as the pull requests of a busy project are.
 const REFS: usize = 100_000;
 
 /// The repository of `kind`, made unless it is there from the last time; `None` if `kind` is the name of none.
@@ -72,8 +72,13 @@ fn import(place: &Path, write: Writer) -> Result<()> {
 }
 
 fn commit(out: &mut dyn Write, number: usize) -> io::Result<()> {
+    commit_to(out, "main", number)
+}
+
+/// The commit `number`, which `branch` is to name; its parent and files follow.
+fn commit_to(out: &mut dyn Write, branch: &str, number: usize) -> io::Result<()> {
     let time = 1_000_000_000 + 60 * number;
-    writeln!(out, "commit refs/heads/main\ncommitter A <a@example.com> {time} +0000\ndata 8\nchange\n")
+    writeln!(out, "commit refs/heads/{branch}\ncommitter A <a@example.com> {time} +0000\ndata 8\nchange\n")
 }
 
 /// Many commits to few files: chains of deltas as long as they get.
@@ -124,8 +129,12 @@ fn blobs(out: &mut dyn Write) -> io::Result<()> {
 fn refs(out: &mut dyn Write) -> io::Result<()> {
     commit(out, 0)?;
     writeln!(out, "M 644 inline file\ndata 2\nx\n")?;
+    let mut parent = "main".to_owned();
     for number in 0..REFS {
-        writeln!(out, "reset refs/heads/{}/branch{number}\nfrom refs/heads/main\n", number % 300)?;
+        let branch = format!("{}/branch{number}", number % 300);
+        commit_to(out, &branch, number + 1)?;
+        writeln!(out, "from refs/heads/{parent}\n")?;
+        parent = branch;
     }
     writeln!(out, "done")
 }

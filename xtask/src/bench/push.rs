@@ -8,11 +8,14 @@ use super::git::{git, link};
 use super::measure::{Figures, compare};
 use super::program::{self, Program};
 use super::report::say;
-use super::{Bench, TURNS_WHOLE, large};
+use super::{Bench, TURNS_WHOLE, is_wanted, large};
 
 impl Bench {
     /// A push of the last `commits` of the first-parent history, or of all of it.
     pub(super) fn push(&self, title: &str, commits: Option<u32>, turns: usize) -> Result<()> {
+        if !is_wanted(title) {
+            return Ok(());
+        }
         let template = self.fresh("template.git")?;
         git(&self.directory, &["init", "-q", "--bare", &template])?;
         if let Some(commits) = commits {
@@ -32,12 +35,16 @@ impl Bench {
 
     /// A push of all of a repository of a gigabyte.
     pub(super) fn push_large(&self) -> Result<()> {
+        const TITLE: &str = "push a gigabyte";
+        if !is_wanted(TITLE) {
+            return Ok(());
+        }
         let source = self.fresh("large.git")?;
         large::make(&self.directory, &source)?;
         let source = self.directory.join(source);
         let template = self.fresh("template.git")?;
         git(&self.directory, &["init", "-q", "--bare", &template])?;
-        compare("push a gigabyte", (TURNS_WHOLE, program::c_gits()), |program| {
+        compare(TITLE, (TURNS_WHOLE, program::c_gits()), |program| {
             self.push_into_copy(program, &source, &template)
         })
     }

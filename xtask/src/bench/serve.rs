@@ -9,7 +9,7 @@ use self::load::{Load, Request};
 use super::git::{git, link, said_by_git};
 use super::measure::{Figures, compare};
 use super::report::say;
-use super::{Bench, TURNS, TURNS_WHOLE, program};
+use super::{Bench, TURNS, TURNS_WHOLE, is_wanted, program};
 
 mod front;
 mod load;
@@ -130,6 +130,9 @@ fn front_of(fronts: &[Front], program: program::Program) -> Option<&Front> {
 }
 
 fn compare_fronts(title: &str, turns: usize, fronts: &[Front], load: &Load) -> Result<()> {
+    if !is_wanted(title) {
+        return Ok(());
+    }
     for front in fronts {
         // the first finds nothing in memory
         front.bear(load)?;
