@@ -43,6 +43,7 @@ mod serve_push;
 mod serve_push_shallow;
 mod serve_signed;
 mod serve_transport;
+mod serve_words;
 mod serve_work_tree;
 mod shallow;
 mod sources;

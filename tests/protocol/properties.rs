@@ -36,7 +36,7 @@ fn preamble() -> impl Strategy<Value = Preamble> {
 }
 
 fn deepen() -> impl Strategy<Value = Deepen> {
-    (any::<u32>(), any::<bool>(), option::of(any::<i64>()), vec(word(), 0..3))
+    (0..=0x7fff_ffff_u32, any::<bool>(), option::of(0..i64::MAX), vec(word(), 0..3))
         .prop_map(|(depth, relative, since, not)| Deepen { depth, relative, since, not })
 }
 

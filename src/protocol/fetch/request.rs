@@ -158,8 +158,13 @@ impl Request {
     fn take_v2(&mut self, line: &[u8]) -> Result<(), Error> {
         match line.split_once_str(" ") {
             // git 2.47.3 looks no further than the id
-            Some((b"want", rest)) => self.wants.push(expect_id(first_word(rest), line)?),
-            Some((b"have", rest)) => self.haves.push(expect_id(first_word(rest), line)?),
+            Some((b"want", rest)) => {
+                self.wants.push(parse_id(first_word(rest)).ok_or_else(|| expected("oid", line))?);
+            }
+            Some((b"have", rest)) => {
+                let expected = || format!("expected SHA1 object, got '{}'", printable(rest));
+                self.haves.push(parse_id(first_word(rest)).ok_or_else(|| Error::Malformed(expected()))?);
+            }
             Some((b"want-ref", name)) => self.want_refs.push(name.into()),
             Some((b"packfile-uris", _)) if !self.packfile_uris.is_empty() => {
                 return Err(Error::Repeated { argument: "packfile-uris" });
@@ -185,7 +190,7 @@ impl Request {
                 self.deepen.depth = depth.ok_or_else(|| invalid("deepen"))?;
             }
             b"deepen-since" => {
-                self.deepen.since = Some(parse_number(value).ok_or_else(|| invalid("deepen-since"))?);
+                self.deepen.since = Some(parse_since(value).ok_or_else(|| invalid("deepen-since"))?);
             }
             b"deepen-not" => self.deepen.not.push(value.into()),
             b"filter" if self.filter.is_some() => {
@@ -299,29 +304,78 @@ fn push_ids(out: &mut Vec<u8>, key: &str, ids: &[ObjectId]) {
     }
 }
 
-fn expect_id(hex: &[u8], line: &[u8]) -> Result<ObjectId, Error> {
-    parse_id(hex).ok_or_else(|| expected_id(line))
-}
-
-fn expected_id(line: &[u8]) -> Error {
-    Error::Malformed(format!("expected to get oid, not '{}'", printable(line)))
+/// git 2.47.3 has one word for an id in v2, another one in v0.
+fn expected(id: &str, line: &[u8]) -> Error {
+    Error::Malformed(format!("expected to get {id}, not '{}'", printable(line)))
 }
 
 fn first_word(text: &[u8]) -> &[u8] {
     text.split_once_str(" ").map_or(text, |(word, _)| word)
 }
 
-/// A depth as C's `strtol` reads it: decimal, octal behind a 0, hexadecimal behind a 0x (seen in git 2.47.3).
-fn parse_depth(digits: &[u8]) -> Option<u32> {
-    let text = std::str::from_utf8(digits).ok()?;
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => (digits, 16),
-        None if text.len() > 1 && text.starts_with('0') => (text, 8),
-        None => (text, 10),
+/// A depth as git 2.47.3 takes it: a number as C's `strtol` reads it, decimal, octal behind a 0, hexadecimal behind a 0x, of
+/// which the lower 32 bits count.
+fn parse_depth(text: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii_start();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
-    u32::from_str_radix(digits, radix).ok()
+    let (digits, radix) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if digits.len() > 1 && digits.starts_with('0') => (digits, 8),
+        None => (digits, 10),
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let value = i64::from_str_radix(digits, radix).ok().filter(|_| is_number)?.checked_mul(sign)?;
+    let depth = u32::try_from(value.rem_euclid(1 << 32)).ok()?;
+    Some(depth).filter(|depth| i32::try_from(*depth).is_ok())
 }
 
-fn parse_number<T: std::str::FromStr>(digits: &[u8]) -> Option<T> {
-    std::str::from_utf8(digits).ok()?.parse().ok()
+/// Seconds as git 2.47.3 takes them: less than nothing is a time that never comes, but for -1, which is none.
+fn parse_since(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?.trim_ascii_start();
+    let read = text.parse::<i64>().ok();
+    // what is too large is later than all commits as well
+    let read = read.or_else(|| text.parse::<u64>().ok().filter(|since| *since < u64::MAX).map(|_| i64::MAX));
+    read.filter(|since| *since != -1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_as_git_reads_them() {
+        for (text, depth) in [
+            ("1", Some(1)),
+            (" \t1", Some(1)),
+            ("+0x1", Some(1)),
+            ("010", Some(8)),
+            ("4294967297", Some(1)),
+            ("-4294967295", Some(1)),
+            ("2147483647", Some(0x7fff_ffff)),
+            ("0", Some(0)),
+            ("2147483648", None),
+            ("-1", None),
+            ("+-1", None),
+            ("99999999999999999999", None),
+            ("1x", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_depth(text.as_bytes()), depth, "{text}");
+        }
+        for (text, since) in [
+            ("5", Some(5)),
+            (" 5", Some(5)),
+            ("-5", Some(-5)),
+            ("9223372036854775808", Some(i64::MAX)),
+            ("-1", None),
+            ("18446744073709551615", None),
+            ("99999999999999999999", None),
+            ("1x", None),
+        ] {
+            assert_eq!(parse_since(text.as_bytes()), since, "{text}");
+        }
+    }
 }

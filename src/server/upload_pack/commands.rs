@@ -195,6 +195,7 @@ pub(super) fn behind(command: &str, error: protocol::Error) -> Error {
             Some("0001'" | "0002'") => Error::Refused(format!("expected flush after {command} arguments")),
             Some(line) => Error::Refused(format!("unexpected line: '{line}")),
             None if text.starts_with("invalid shallow line") => Error::Refused(text),
+            None if text.starts_with("expected SHA1") => Error::Refused(format!("git upload-pack: {text}")),
             None => match text.strip_prefix("invalid deepen") {
                 Some(rest) => Error::Refused(format!("Invalid deepen{rest}")),
                 None => Error::Refused(format!("git upload-pack: protocol error, {text}")),

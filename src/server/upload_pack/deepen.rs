@@ -77,23 +77,22 @@ pub(super) fn client_boundary(request: &Request, objects: &Objects) -> Result<Ve
 }
 
 impl UploadPack<'_> {
-    /// The ids of the refs that `deepen-not` names; only refs will do. A `deepen-since` that makes no sense is refused too.
+    /// The ids of the refs that `deepen-not` names; only refs will do, and only where no two are meant.
     pub(super) fn excluded(&self, deepen: &Deepen) -> Result<Vec<ObjectId>, Error> {
-        if let Some(since) = deepen.since.filter(|since| *since < 0) {
-            return Err(Error::Refused(format!("Invalid deepen-since: deepen-since {since}")));
-        }
         let ambiguous =
             |name| Error::Refused(format!("git upload-pack: ambiguous deepen-not: deepen-not {name}"));
         let ids = deepen.not.iter().map(|name| {
             let forms = ["", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"]
                 .map(|prefix| format!("{prefix}{name}"));
+            let mut found = Vec::new();
             for form in forms.iter().map(String::as_str).chain([format!("refs/remotes/{name}/HEAD").as_str()])
             {
-                if let Some(id) = self.repo.resolve_ref(form.into())? {
-                    return Ok(id);
-                }
+                found.extend(self.repo.resolve_ref(form.into())?);
             }
-            Err(ambiguous(name))
+            match found.as_slice() {
+                [id] => Ok(*id),
+                _ => Err(ambiguous(name)),
+            }
         });
         ids.collect()
     }
@@ -206,7 +205,8 @@ fn by_revision(
     since: Option<i64>,
     excluded: &[ObjectId],
 ) -> Result<Depth, Refusal> {
-    let since = since.unwrap_or(i64::MIN);
+    // as git 2.47.3, which takes what is less than nothing for a time that never comes
+    let since = since.map_or(i64::MIN, |since| if since < 0 { i64::MAX } else { since });
     let mut walk = ByDate::default();
     for id in commits(objects, wants)? {
         walk.push(objects, id, false)?;

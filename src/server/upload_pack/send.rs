@@ -11,8 +11,7 @@ use gix_hash::ObjectId;
 use super::UploadPack;
 use super::bands::{Bands, Data, Told, lock};
 use super::elsewhere::take_out;
-use crate::pack::enumerate::filter::Filter;
-use crate::pack::enumerate::{Enumerated, Object, Wanted, enumerate};
+use crate::pack::enumerate::{Enumerated, FilterSpec, Object, Wanted, enumerate};
 use crate::pack::produce::produce;
 use crate::pack::{self, Kind};
 use crate::protocol::fetch::Features;
@@ -31,7 +30,7 @@ pub(super) struct Job {
     pub boundary: Vec<ObjectId>,
     /// Of those, the ones that the client has.
     pub receiver_shallow: Vec<ObjectId>,
-    pub filter: Option<Filter>,
+    pub filter: Option<FilterSpec>,
     /// The filter as git spells it.
     pub filter_spec: Option<BString>,
     pub features: Features,
@@ -70,13 +69,16 @@ impl UploadPack<'_> {
         let elsewhere = self.settings.elsewhere.blobs(self.repo)?;
         let source = source(self.repo, &job.boundary)?.stopped_by(self.watch.stop_flag());
         let includes_tags = job.features.include_tag;
+        // its patterns are of the client's choosing
+        let filter = job.filter.map(|spec| self.repo.filter(&spec, &source)).transpose();
+        let filter = filter.map_err(|error| Error::Refused(error.to_string()))?;
         let wanted = Wanted {
             wants: job.wants,
             haves: job.haves,
             receiver_shallow: job.receiver_shallow,
             thin: job.features.thin_pack,
             is_partial: job.omits_promised,
-            filter: job.filter,
+            filter,
         };
         let failed = |reason| Error::Pack { reason };
         let select = || enumerate(&source, &wanted, &mut progress).map_err(failed);
@@ -106,7 +108,7 @@ impl UploadPack<'_> {
 fn told(error: &Error) -> Option<String> {
     match error {
         Error::Pack { reason } => Some(format!("fatal: {reason}\n")),
-        Error::Repo(repo::Error::Config(text)) => Some(format!("fatal: {text}\n")),
+        Error::Refused(text) | Error::Repo(repo::Error::Config(text)) => Some(format!("fatal: {text}\n")),
         Error::Repo(repo::Error::ConfigEntry { reason, message }) => {
             Some(format!("error: {reason}\nfatal: {message}\n"))
         }

@@ -62,9 +62,6 @@ impl UploadPack<'_> {
         let mut haves = common.haves;
         haves.extend(cut.more_haves);
         let filter_spec = FilterSpec::combined(request.filter.as_slice()).map_err(Error::Refused)?;
-        let filter = filter.map(|spec| self.repo.filter(&spec, &objects)).transpose();
-        // the patterns are of the client's choosing
-        let filter = filter.map_err(|error| Error::Refused(error.to_string()))?;
         let features = request.features;
         self.send_pack(
             Job {

@@ -3,12 +3,16 @@
 use std::io::BufRead;
 
 use bstr::{BString, ByteSlice};
+use gix_hash::ObjectId;
 
-use super::{Features, MultiAck, Request, SideBand, expect_id, expected_id, first_word, push_ids};
+use super::{Features, MultiAck, Request, SideBand, expected, first_word, push_ids};
 use crate::protocol::capability::hash_kind;
 use crate::protocol::ls_refs::read_argument;
 use crate::protocol::pktline::{Reader, push_line};
-use crate::protocol::{Capabilities, Error};
+use crate::protocol::{Capabilities, Error, parse_id};
+
+/// What errors call an id.
+const ID: &str = "object ID";
 
 impl Request {
     /// v0: the wants with capabilities behind the first, `shallow`, `deepen…`, `filter` lines and a flush-pkt. Order as
@@ -40,10 +44,10 @@ impl Request {
             match line.split_once_str(" ") {
                 Some((b"want", rest)) if request.wants.is_empty() => {
                     words = Capabilities::from_list(rest.split_once_str(" ").map_or(b"", |(_, words)| words));
-                    request.wants.push(expect_id(first_word(rest), line)?);
+                    request.wants.push(want(rest, line)?);
                     request.take_words_v0(&words);
                 }
-                Some((b"want", rest)) => request.wants.push(expect_id(first_word(rest), line)?),
+                Some((b"want", rest)) => request.wants.push(want(rest, line)?),
                 Some((b"filter", _)) if !words.contains("filter") => {
                     return Err(Error::Unsupported(
                         "git upload-pack: filtering capability not negotiated".into(),
@@ -55,7 +59,7 @@ impl Request {
                 )) => {
                     request.take_boundary(key, value, line)?;
                 }
-                _ => return Err(expected_id(line)),
+                _ => return Err(expected(ID, line)),
             }
         }
         Ok(request)
@@ -103,6 +107,11 @@ impl Request {
         words.extend(self.filter.iter().map(|_| "filter".into()));
         words
     }
+}
+
+/// The id of a line `want`, behind which there may be more.
+fn want(rest: &[u8], line: &[u8]) -> Result<ObjectId, Error> {
+    parse_id(first_word(rest)).ok_or_else(|| expected(ID, line))
 }
 
 impl Features {

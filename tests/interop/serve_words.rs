@@ -1,0 +1,139 @@
+//! What upload-packs make of requests that C git's clients do not send, or of repositories that are not as most are: gitr's and
+//! C git's say the same.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use bstr::{BString, ByteSlice as _};
+
+use crate::support::{Format, Git, Run, Sandbox, build, sandbox};
+
+/// A repository of five commits; `amb` is a branch and a tag.
+struct Served {
+    sandbox: Sandbox,
+    repository: PathBuf,
+    tip: String,
+}
+
+impl Served {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        let repository = sandbox.path("served/project.git");
+        build::project(&sandbox, &repository, Format::Sha1, 5);
+        for words in [&["branch", "amb", "main~1"], &["tag", "amb", "main~2"]] {
+            sandbox.git(&repository, words).success();
+        }
+        let tip = sandbox.git(&repository, &["rev-parse", "main"]).line();
+        Self { sandbox, repository, tip }
+    }
+
+    fn command(&self, program: &Path, service: &str) -> Command {
+        let mut command = self.sandbox.command(program);
+        command.current_dir(&self.repository).arg(service);
+        command
+    }
+
+    /// What both say to a fetch of `main` with `lines` before its end.
+    fn asked(&self, version: u8, capabilities: &str, lines: &[&str]) -> [Run; 2] {
+        let want = format!("want {}", self.tip);
+        let first = format!("{want} {capabilities}\n");
+        let packets: Vec<&str> = match version {
+            2 => [
+                &["command=fetch", "object-format=sha1", "0001"][..],
+                lines,
+                &[want.as_str(), "done", "0000"],
+            ]
+            .concat(),
+            _ => [&[first.as_str()][..], lines, &["0000", "done\n"]].concat(),
+        };
+        let input: String = packets.iter().map(|line| packet(line)).collect();
+        programs().map(|program| {
+            let mut command = self.command(&program, "upload-pack");
+            command.args(["--stateless-rpc", "."]).env("GIT_PROTOCOL", format!("version={version}"));
+            Run::with_input(&mut command, input.as_bytes())
+        })
+    }
+}
+
+/// C git's, and ours.
+fn programs() -> [PathBuf; 2] {
+    [Git::reference().program.clone(), sandbox::gitr_program().into()]
+}
+
+fn packet(line: &str) -> String {
+    match line {
+        "0000" | "0001" => line.to_owned(),
+        line => format!("{:04x}{line}", line.len() + 4),
+    }
+}
+
+/// The answer up to the pack, of which others may make another one, and progress.
+fn before_the_pack(run: &Run) -> &[u8] {
+    let ends = ["\u{2}Enumerating", "PACK"].map(|begin| run.stdout.find(begin));
+    let end = ends.into_iter().flatten().min().map(|end| end - 4);
+    &run.stdout[..end.unwrap_or(run.stdout.len())]
+}
+
+#[test]
+fn boundaries_are_understood_as_git_understands_them() {
+    let served = Served::new();
+    for line in [
+        "deepen-not amb",
+        "deepen-not tags/amb",
+        "deepen-not heads/amb",
+        "deepen-not refs/tags/amb",
+        "deepen-not nope",
+        "deepen 4294967297",
+        "deepen 2147483648",
+        "deepen 2147483647",
+        "deepen  1",
+        "deepen +0x1",
+        "deepen 010",
+        "deepen -1",
+        "deepen 99999999999999999999",
+        "deepen-since -5",
+        "deepen-since -1",
+        "deepen-since  5",
+        "deepen-since 9223372036854775808",
+        "deepen-since 18446744073709551615",
+    ] {
+        for version in [0, 2] {
+            let [theirs, ours] = served.asked(version, "no-progress", &[line]);
+            let told = |run: &Run| (run.status, before_the_pack(run).to_owned(), run.stderr.clone());
+            assert_eq!(told(&ours), told(&theirs), "{line} in version {version}");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_told_in_git_s_words() {
+    let served = Served::new();
+    for (version, line) in [
+        (0, "frob"),
+        (0, "want xx"),
+        (0, "have xx"),
+        (0, "want-ref refs/heads/main"),
+        (2, "frob"),
+        (2, "want xx"),
+        (2, "have xx"),
+        (2, "have xx yy"),
+    ] {
+        let [theirs, ours] = served.asked(version, "no-progress", &[line]);
+        let told = |run: &Run| (run.status, run.stdout.clone(), run.stderr.clone());
+        assert_eq!(told(&ours), told(&theirs), "{line} in version {version}");
+    }
+}
+
+#[test]
+fn a_filter_without_its_patterns_ends_in_the_bands() {
+    let served = Served::new();
+    for (version, capabilities) in
+        [(2, ""), (0, "side-band-64k filter"), (0, "side-band filter"), (0, "filter")]
+    {
+        for filter in ["filter sparse:oid=nope", "filter sparse:oid=main", "filter sparse:oid=main^{tree}"] {
+            let [theirs, ours] = served.asked(version, capabilities, &[filter]);
+            let told = |run: &Run| (run.status, run.stdout.clone());
+            assert_eq!(told(&ours), told(&theirs), "{filter} in version {version}, {capabilities}");
+        }
+    }
+}
