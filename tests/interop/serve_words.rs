@@ -137,3 +137,43 @@ fn a_filter_without_its_patterns_ends_in_the_bands() {
         }
     }
 }
+
+#[test]
+fn what_refs_lead_to_is_found_whatever_the_clocks_say() {
+    let sandbox = &Sandbox::new();
+    let repository = &sandbox.path("served/project.git");
+    build::empty(sandbox, repository, Format::Sha1);
+    let tree = sandbox.git(repository, &["mktree"]).success().line();
+    let commit = |parent: &[&str], date: u64| {
+        let mut command = sandbox.command(&Git::reference().program);
+        command.current_dir(repository).args(["commit-tree", "-m", "x", &tree]).args(parent);
+        Run::of(command.env("GIT_COMMITTER_DATE", format!("{date} +0000"))).success().line()
+    };
+    let behind = |parent: &str, date: u64| commit(&["-p", parent], date);
+    let wrong = behind(&commit(&[], 1_500_000_000), 2_150_000_000);
+    let tip = (0..100).fold(wrong.clone(), |parent, count| behind(&parent, 1_610_000_000 + count));
+    let unreachable = behind(&wrong, 1_600_000_000);
+    sandbox.git(repository, &["update-ref", "refs/heads/main", &tip]).success();
+    for (key, value) in
+        [("uploadpack.allowAnySHA1InWant", "false"), ("uploadpack.allowReachableSHA1InWant", "true")]
+    {
+        sandbox.git(repository, &["config", key, value]).success();
+    }
+    let programs =
+        ["git upload-pack".to_owned(), format!("'{}' upload-pack", sandbox::gitr_program().display())];
+    // without a commit-graph, and with one
+    for prepare in [&["commit-graph", "write", "--reachable"][..], &["commit-graph", "verify"]] {
+        for (id, is_served) in [(&wrong, true), (&unreachable, false)] {
+            for (number, program) in programs.iter().enumerate() {
+                let copy = sandbox.path(format!("copy-{number}"));
+                sandbox.git(&sandbox.path(""), &["init", "-q", copy.to_str().unwrap()]).success();
+                let program = format!("--upload-pack={program}");
+                let words = ["-c", "protocol.version=0", "fetch", "-q", &program];
+                let fetched = sandbox.git(&copy, &[&words[..], &[repository.to_str().unwrap(), id]].concat());
+                assert_eq!(fetched.status == 0, is_served, "{program} {prepare:?}: {fetched:?}");
+                std::fs::remove_dir_all(copy).unwrap();
+            }
+        }
+        sandbox.git(repository, prepare).success();
+    }
+}

@@ -16,6 +16,11 @@ pub(super) fn from_graph(graph: &gix_commitgraph::Graph, id: &oid) -> Option<Com
     Some(Commit { tree, parents: parents.collect::<Option<_>>()?, date })
 }
 
+/// The generation of the commit `id` of the commit-graph; `None` if it is not there.
+pub(super) fn generation(graph: &gix_commitgraph::Graph, id: &oid) -> Option<u32> {
+    Some(graph.commit_by_id(id)?.generation())
+}
+
 /// Parses the content of a commit; `None` if tree or parents are not what they should be. A broken date is 0, as it
 /// is for C git.
 pub(super) fn parse(content: &[u8], object_hash: gix_hash::Kind) -> Option<Commit> {

@@ -191,6 +191,13 @@ impl Objects {
         Ok(Some(found))
     }
 
+    /// The generation of the commit `id`, which is greater than those of its parents; 0 if it is not known, `None` if the
+    /// commit-graph does not have it: it has all that its commits lead to.
+    pub fn generation(&self, id: &oid) -> Option<u32> {
+        let graph = self.graph.get_or_init(|| self.stores.commit_graph());
+        graph.as_ref().and_then(|graph| commit::generation(graph, id))
+    }
+
     /// Follows annotated tags to the object they name, at most 100,000 of them; the kind comes with it. `None` if an
     /// object on the way is missing.
     pub fn peel(&self, id: &oid) -> io::Result<Option<(ObjectId, gix_object::Kind)>> {

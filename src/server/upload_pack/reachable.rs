@@ -1,7 +1,7 @@
 //! What may be asked for. gitprotocol-pack(5): only what was advertised, unless the configuration allows more. v2 has no such
 //! rule, unless `gitr.strictWants` makes one.
 
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashSet};
 
 use gix_hash::ObjectId;
 
@@ -71,13 +71,11 @@ fn first_unreachable(
     tips: &HashSet<ObjectId>,
     commits: &[(ObjectId, ObjectId)],
 ) -> Result<Option<ObjectId>, Error> {
-    let mut open: HashMap<ObjectId, ObjectId> =
-        commits.iter().map(|(asked, commit)| (*commit, *asked)).collect();
-    let mut oldest = i64::MAX;
-    for (_, commit) in commits {
-        let date = objects.commit(commit).map_err(Error::object)?.map_or(i64::MIN, |commit| commit.date);
-        oldest = oldest.min(date);
-    }
+    let mut open: HashSet<ObjectId> = commits.iter().map(|(_, commit)| *commit).collect();
+    // what is not in a commit-graph is not behind what is
+    let floor = open.iter().map(|id| objects.generation(id).unwrap_or(u32::MAX)).min().unwrap_or_default();
+    let is_behind =
+        |objects: &Objects, id: &ObjectId| objects.generation(id).is_some_and(|at| at > 0 && at < floor);
     let mut queue = BinaryHeap::new();
     let mut seen = HashSet::new();
     for tip in tips {
@@ -88,17 +86,17 @@ fn first_unreachable(
             queue.push((commit.date, id));
         }
     }
-    // newest first; a clock that was wrong may hide what is asked for behind an older commit, so a few more are looked at
-    let mut left = SLOP;
-    while let Some((date, id)) = queue.pop() {
+    // newest first finds most of them soon; but dates are no proof, since clocks are wrong at times
+    while let Some((_, id)) = queue.pop() {
         open.remove(&id);
-        left = if date < oldest { left - 1 } else { SLOP };
-        if open.is_empty() || left == 0 {
+        if open.is_empty() {
             break;
         }
-        for parent in
-            objects.commit(&id).map_err(Error::object)?.map(|commit| commit.parents).unwrap_or_default()
-        {
+        if is_behind(objects, &id) {
+            continue;
+        }
+        let commit = objects.commit(&id).map_err(Error::object)?;
+        for parent in commit.map(|commit| commit.parents).unwrap_or_default() {
             if seen.insert(parent)
                 && let Some(commit) = objects.commit(&parent).map_err(Error::object)?
             {
@@ -106,8 +104,5 @@ fn first_unreachable(
             }
         }
     }
-    Ok(commits.iter().find(|(_, commit)| open.contains_key(commit)).map(|(asked, _)| *asked))
+    Ok(commits.iter().find(|(_, commit)| open.contains(commit)).map(|(asked, _)| *asked))
 }
-
-/// Commits older than all that are asked for that are visited in a row before the rest is given up.
-const SLOP: u32 = 64;
