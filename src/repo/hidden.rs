@@ -2,7 +2,7 @@
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::Config;
+use super::{Config, Error};
 
 /// The patterns, the last one counting most.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,13 +19,26 @@ struct Pattern {
 }
 
 impl Hidden {
-    /// Those of `transfer.hideRefs` and `<service>.hideRefs`, such as `uploadpack`.
+    /// Those of `transfer.hideRefs` and `<service>.hideRefs`, such as `uploadpack`: one list, whichever key they have.
     pub(crate) fn read(config: &Config, service: &str) -> Self {
-        let mut patterns = Vec::new();
-        for key in ["transfer.hideRefs".to_owned(), format!("{service}.hideRefs")] {
-            patterns.extend(config.strings(&key).iter().map(|text| Pattern::parse(text.as_bstr())));
-        }
-        Self(patterns)
+        let own = format!("{service}.hideRefs");
+        Self(
+            config
+                .strings_of(&["transfer.hideRefs", &own])
+                .iter()
+                .map(|text| Pattern::parse(text.as_bstr()))
+                .collect(),
+        )
+    }
+
+    /// Refuses patterns without a text: whoever wrote them wanted something hidden.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigEntry`] in git's words, with the place.
+    pub(crate) fn check(config: &Config, service: &str) -> Result<(), Error> {
+        config.check_valued("transfer.hideRefs")?;
+        config.check_valued(&format!("{service}.hideRefs"))
     }
 
     /// Whether a ref is hidden: `shown` is its name as clients see it, `None` outside of the namespace, `full` its own.
@@ -82,6 +95,22 @@ mod tests {
             ("refs/heads/xy", false),
         ] {
             assert_eq!(hidden.hides(Some(name.into()), name.into()), is_hidden, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_stands_last_counts_whichever_key_it_has() {
+        for (text, is_hidden) in [
+            ("[uploadpack]\nhideRefs = !refs/x\n[transfer]\nhideRefs = refs/x\n", true),
+            ("[transfer]\nhideRefs = refs/x\n[uploadpack]\nhideRefs = !refs/x\n", false),
+            ("[receive]\nhideRefs = !refs/x\n[transfer]\nhideRefs = refs/x\n", true),
+            ("[transfer]\nhideRefs = refs/x\n[receive]\nhideRefs = !refs/x\n", true),
+            (
+                "[transfer]\nhideRefs = refs/x\n[uploadpack]\nhideRefs = !refs/x\n[TRANSFER]\nhiderefs = refs/x\n",
+                true,
+            ),
+        ] {
+            assert_eq!(hidden(text).hides(Some("refs/x/a".into()), "refs/x/a".into()), is_hidden, "{text}");
         }
     }
 

@@ -5,10 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use super::{Error, Served};
+use crate::repo::hidden::Hidden;
 use crate::repo::{self, LockFile, Repository};
 
 /// `info/refs`: the refs as lines; unless `hides` is set hidden ones too, as git 2.47.3 does.
 pub(super) fn refs(repo: &Repository, hides: bool) -> Result<Vec<u8>, Error> {
+    if hides {
+        Hidden::check(&repo.config, "uploadpack")?;
+    }
     let objects = repo.objects()?;
     let mut lines = Vec::new();
     Served::new(repo, "uploadpack").each(&["refs/".into()], &mut |served| {

@@ -33,6 +33,14 @@ impl Served {
         command
     }
 
+    /// What both tell of the refs.
+    fn refs(&self, service: &str) -> [Run; 2] {
+        programs().map(|program| {
+            let mut command = self.command(&program, service);
+            Run::of(command.args(["--http-backend-info-refs", "."]))
+        })
+    }
+
     /// What both say to a fetch of `main` with `lines` before its end.
     fn asked(&self, version: u8, capabilities: &str, lines: &[&str]) -> [Run; 2] {
         let want = format!("want {}", self.tip);
@@ -124,6 +132,7 @@ fn what_is_not_understood_is_told_in_git_s_words() {
     }
 }
 
+/// Whoever waits for a pack is told that there is none.
 #[test]
 fn a_filter_without_its_patterns_ends_in_the_bands() {
     let served = Served::new();
@@ -138,6 +147,7 @@ fn a_filter_without_its_patterns_ends_in_the_bands() {
     }
 }
 
+/// A commit that is newer than all that lead to it, as of a machine whose clock was wrong.
 #[test]
 fn what_refs_lead_to_is_found_whatever_the_clocks_say() {
     let sandbox = &Sandbox::new();
@@ -175,5 +185,56 @@ fn what_refs_lead_to_is_found_whatever_the_clocks_say() {
             }
         }
         sandbox.git(repository, prepare).success();
+    }
+}
+
+/// Whichever key they have, the last of the patterns counts: git-config(1), "transfer.hideRefs".
+#[test]
+fn the_last_pattern_that_hides_counts_for_both_services() {
+    let rows: [&[(&str, &str)]; 8] = [
+        &[("uploadpack", "!refs/heads"), ("transfer", "refs/heads")],
+        &[("transfer", "refs/heads"), ("uploadpack", "!refs/heads")],
+        &[("receive", "!refs/heads"), ("transfer", "refs/heads")],
+        &[("transfer", "refs/heads"), ("receive", "!refs/heads")],
+        &[("uploadpack", "!refs/heads/amb"), ("transfer", "refs"), ("uploadpack", "!refs/tags")],
+        &[("transfer", "!refs/heads"), ("uploadpack", "refs/heads"), ("receive", "refs/heads")],
+        &[("transfer", "^refs/heads"), ("receive", "!^refs/heads/amb"), ("uploadpack", "!^refs/heads/main")],
+        &[("uploadpack", "refs/heads"), ("transfer", "!refs/heads"), ("uploadpack", "refs/heads/amb")],
+    ];
+    for row in rows {
+        let served = Served::new();
+        let repository = &served.repository;
+        let lines = row.iter().map(|(section, value)| format!("[{section}]\n\thideRefs = {value}\n"));
+        let config = std::fs::read_to_string(repository.join("config")).unwrap();
+        std::fs::write(repository.join("config"), config + &lines.collect::<String>()).unwrap();
+        for service in ["upload-pack", "receive-pack"] {
+            let [theirs, ours] = served.refs(service).map(|run| {
+                let names = run.success().stdout;
+                // without lengths, which depend on who tells
+                let name = |line: &[u8]| BString::from(&line[4..line.find_byte(0).unwrap_or(line.len())]);
+                names.lines().map(name).collect::<Vec<_>>()
+            });
+            assert_eq!(ours, theirs, "{service} {row:?}");
+        }
+    }
+}
+
+/// Whoever wrote it wanted something hidden.
+#[test]
+fn a_pattern_without_a_text_hides_everything() {
+    let served = Served::new();
+    let config = std::fs::read_to_string(served.repository.join("config")).unwrap();
+    for (section, services) in [
+        ("transfer", &["upload-pack", "receive-pack"][..]),
+        ("uploadpack", &["upload-pack"]),
+        ("receive", &["receive-pack"]),
+    ] {
+        std::fs::write(served.repository.join("config"), format!("{config}[{section}]\n\thideRefs\n"))
+            .unwrap();
+        for service in services {
+            let [theirs, ours] = served.refs(service);
+            assert_eq!((ours.status, ours.stdout), (theirs.status, theirs.stdout), "{service} {section}");
+            assert!(ours.status != 0 && ours.stderr.contains_str("missing value for"), "{:?}", ours.stderr);
+        }
     }
 }

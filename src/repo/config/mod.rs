@@ -128,6 +128,15 @@ impl Config {
         self.all(key).map(|entry| entry.value.clone().unwrap_or_default()).collect()
     }
 
+    /// All values of `keys`, which add to the same list, in order of definition.
+    pub fn strings_of(&self, keys: &[&str]) -> Vec<BString> {
+        let places = |key: &&str| self.places.get(&canonical(key.as_bytes())).into_iter().flatten();
+        let mut places: Vec<usize> = keys.iter().flat_map(places).copied().collect();
+        places.sort_unstable();
+        let entries = places.into_iter().filter_map(|place| self.entries.get(place));
+        entries.map(|entry| entry.value.clone().unwrap_or_default()).collect()
+    }
+
     /// All values of `key` that come from the system, the user or the command line, in order of definition: those
     /// that a repository of another's cannot set, as `safe.directory` needs them.
     pub fn protected(&self, key: &str) -> Vec<BString> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bstr::{BString, ByteSlice};
 
 use crate::protocol::push::Command;
+use crate::repo::hidden::Hidden;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, FsckSettings, Repository};
 
@@ -72,6 +73,7 @@ pub(super) enum Deny {
 impl Settings {
     pub(super) fn read(repo: &Repository) -> Result<Self, Error> {
         let config = &repo.config;
+        Hidden::check(config, "receive")?;
         let is = |key: &str, default: bool| config.boolean(key).map(|value| value.unwrap_or(default));
         let integer = |key: &str| config.integer(key);
         let limit =

@@ -6,6 +6,7 @@ use bstr::{BString, ByteSlice};
 
 use super::elsewhere::Elsewhere;
 use crate::protocol::promisor_remote::PromisorRemote;
+use crate::repo::hidden::Hidden;
 use crate::repo::session_id::session_id;
 use crate::repo::{Config, Error, Repository};
 
@@ -60,6 +61,7 @@ pub(super) struct Filters {
 impl Settings {
     pub(super) fn read(repo: &Repository) -> Result<Self, Error> {
         let config = &repo.config;
+        Hidden::check(config, "uploadpack")?;
         let is = |key: &str| config.boolean(key).map(|value| value.unwrap_or(false));
         let allows_any = is("uploadpack.allowAnySHA1InWant")?;
         let keep_alive = config.integer("uploadpack.keepAlive")?.unwrap_or(KEEP_ALIVE_SECONDS);
