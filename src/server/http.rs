@@ -334,23 +334,40 @@ pub(crate) fn directory_of(request: &Request) -> Option<PathBuf> {
 ///
 /// If it has parts that lead elsewhere than it seems: C git calls them aliased.
 pub fn path_below(root: &Path, info: &[u8]) -> Result<PathBuf, Error> {
+    let aliased = || Error::Refused(format!("'{}': aliased", info.as_bstr()));
     let root = root.as_os_str().as_bytes();
-    let info = info.strip_prefix(b"/").unwrap_or(info);
-    let path = [root.strip_suffix(b"/").unwrap_or(root), b"/", info].concat();
-    let parts: Vec<&[u8]> = info.split_str("/").collect();
+    let below = info.strip_prefix(b"/").ok_or_else(aliased)?;
+    let parts: Vec<&[u8]> = below.split_str("/").collect();
     let ends_so = matches!(parts.last(), Some(&(b"." | b"..")));
     let inner = parts.split_last().map(|(_, inner)| inner).unwrap_or_default();
     if ends_so || inner.iter().any(|part| matches!(*part, b"" | b"." | b"..")) {
-        return Err(Error::Refused(format!("'{}': aliased", path.as_bstr())));
+        return Err(aliased());
     }
+    let path = [root.strip_suffix(b"/").unwrap_or(root), b"/", below].concat();
     Ok(PathBuf::from(OsString::from_vec(path)))
 }
 
-/// The last value of `name` in a query.
+/// The last value of `name` in a query. As git 2.47.3 reads one, what follows a name is its value, whether an equals sign or an
+/// ampersand is between them.
 fn parameter(query: &BStr, name: &[u8]) -> Option<BString> {
-    let pairs = query.split_str("&").filter_map(|pair| pair.split_once_str("="));
-    let values = pairs.filter(|(key, _)| decode(key) == name).map(|(_, value)| decode(value));
-    values.last()
+    let mut found = None;
+    let mut rest = query.as_bytes();
+    while !rest.is_empty() {
+        let (key, behind) = split_at_one_of(rest, b"=&");
+        let (value, behind) = split_at_one_of(behind, b"&");
+        if decode(key) == name {
+            found = Some(decode(value));
+        }
+        rest = behind;
+    }
+    found
+}
+
+/// What is before the first of `ends` and what is behind it.
+fn split_at_one_of<'t>(text: &'t [u8], ends: &[u8]) -> (&'t [u8], &'t [u8]) {
+    let end = text.find_byteset(ends).unwrap_or(text.len());
+    let (before, rest) = text.split_at_checked(end).unwrap_or((text, &[]));
+    (before, rest.get(1..).unwrap_or_default())
 }
 
 /// The characters behind `%xx`, and spaces for plus signs.

@@ -19,6 +19,9 @@ const REQUEST_LEN_MAX: u64 = 10 * 1024 * 1024;
 /// Bytes that may be inflated as if they were so many: what is short is no burden.
 const SMALL: u64 = 1024;
 
+/// Bytes that are inflated at a time.
+const PIECE_LEN: usize = 8192;
+
 /// A body that can be read.
 pub(super) struct Body<'a> {
     stream: Box<dyn BufRead + 'a>,
@@ -69,7 +72,9 @@ impl<'a> Body<'a> {
         let inflated: Box<dyn Read + 'a> =
             if is_packed { Box::new(GzDecoder::new(counted)) } else { Box::new(counted) };
         let bounded = Bounded { inflated, is_packed, taken, given: 0, limits, watch };
-        Ok(Self { stream: Box::new(BufReader::new(bounded)) })
+        let stream: Box<dyn BufRead + 'a> =
+            if is_packed { Box::new(Ahead::new(bounded)) } else { Box::new(BufReader::new(bounded)) };
+        Ok(Self { stream })
     }
 
     pub(super) fn reader(&mut self) -> &mut (dyn BufRead + 'a) {
@@ -130,6 +135,60 @@ impl Read for Bounded<'_> {
         if self.given > self.limits.request_len {
             return Err(self.too_long("request-bytes"));
         }
+        Ok(length)
+    }
+}
+
+/// Inflated bytes, of which the last ones are given once the checksum behind them was found right: nothing that broke off is to
+/// be answered.
+struct Ahead<'a> {
+    inner: Bounded<'a>,
+    given: Vec<u8>,
+    /// How many of them were taken.
+    taken: usize,
+    /// What follows.
+    next: Vec<u8>,
+    is_over: bool,
+}
+
+impl<'a> Ahead<'a> {
+    fn new(inner: Bounded<'a>) -> Self {
+        Self { inner, given: Vec::new(), taken: 0, next: Vec::new(), is_over: false }
+    }
+
+    fn advance(&mut self) -> io::Result<()> {
+        let mut piece = vec![0; PIECE_LEN];
+        let length = self.inner.read(&mut piece).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                io::Error::other("request ended in the middle of the gzip stream")
+            }
+            _ => error,
+        })?;
+        piece.truncate(length);
+        self.is_over = length == 0;
+        self.given = std::mem::replace(&mut self.next, piece);
+        self.taken = 0;
+        Ok(())
+    }
+}
+
+impl BufRead for Ahead<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.taken >= self.given.len() && !self.is_over {
+            self.advance()?;
+        }
+        Ok(self.given.get(self.taken..).unwrap_or_default())
+    }
+
+    fn consume(&mut self, length: usize) {
+        self.taken = self.taken.saturating_add(length);
+    }
+}
+
+impl Read for Ahead<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(buffer)?;
+        self.consume(length);
         Ok(length)
     }
 }
