@@ -3,7 +3,7 @@
 use bstr::ByteSlice as _;
 
 use crate::bounds::Guarded;
-use crate::client::{fetch, packets, post};
+use crate::client::{fetch, get, packets, post};
 use crate::support::{Run, Stream, build};
 
 /// A request for objects with `line` among its arguments.
@@ -71,7 +71,8 @@ fn filters_and_depths_without_measure_are_answered() {
         "deepen-since 99999999999999999999".to_owned(),
     ] {
         let answer = post(server.port(), fetch_with(&line, &want));
-        let is_told = answer.body.contains_str("PACK") || answer.body.contains_str("ERR ");
+        let ends = ["PACK", "ERR ", "\u{3}aborting due to"];
+        let is_told = ends.iter().any(|end| answer.body.contains_str(end));
         let text = &answer.body[..answer.body.len().min(300)];
         assert!(
             answer.status < 500 && answer.is_whole && is_told,
@@ -173,6 +174,13 @@ fn hidden_history_is_not_to_be_had_where_wants_are_strict() {
     for id in [&server.tip(), &old, &tree] {
         assert!(asked(id).contains_str("PACK"), "{id}");
     }
+    // files have what is hidden in them, too
+    let loose = format!("objects/{}/{}", &hidden[..2], &hidden[2..]);
+    let files = ["HEAD", "info/refs", "objects/info/packs", &loose];
+    let status = |name: &&str| get(server.port(), &format!("/project.git/{name}")).status;
+    assert_eq!(files.iter().map(status).collect::<Vec<_>>(), [403; 4]);
+    server.sandbox.git(&repository, &["config", "http.getanyfile", "true"]).success();
+    assert_eq!(files[..3].iter().map(status).collect::<Vec<_>>(), [200; 3]);
     let url = format!("http://127.0.0.1:{}/project.git", server.port());
     server.sandbox.git(&server.sandbox.path(""), &["clone", "-q", "--mirror", &url, "copy.git"]).success();
     server.is_as_before();

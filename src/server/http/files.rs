@@ -55,8 +55,10 @@ pub(super) fn refs(
     text(&server_info::refs(repo, hides)?, "text/plain", answer, headers)
 }
 
+/// Files have all objects in them, whoever may ask for which.
 fn check_enabled(repo: &Repository) -> Result<(), Refusal> {
-    if repo.config.boolean("http.getanyfile")?.unwrap_or(true) {
+    let is_strict = repo.config.boolean("gitr.strictWants")?.unwrap_or(false);
+    if repo.config.boolean("http.getanyfile")?.unwrap_or(!is_strict) {
         return Ok(());
     }
     Err(forbidden("Unsupported service: getanyfile".into()))
