@@ -5,19 +5,21 @@ use std::io::{self, BufReader, BufWriter};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bstr::BString;
+use rustix::net::sockopt;
 
 use super::arguments::{self, Parsed, Spec};
 use super::{CommandError, Context, service, signal};
 use crate::server::daemon::{Daemon, Hello, Switch, UserPath};
 use crate::server::enter::Naming;
+use clients::Clients;
 use log::{Destination, Log};
 use server::{Server, accept_all, listen};
 use system::Credentials;
 
+mod clients;
 mod log;
 mod server;
 mod system;
@@ -79,7 +81,7 @@ struct Arguments {
     /// listen on this port
     #[arg(long, value_name = "n")]
     port: Option<u16>,
-    /// seconds without a word of the client, once it has asked
+    /// seconds in which the client says nothing and takes nothing, once it has asked
     #[arg(long, value_name = "n")]
     timeout: Option<u64>,
     /// seconds until the client has asked
@@ -157,8 +159,7 @@ fn serve(parsed: &Parsed<Arguments>, context: Context, log: Log) -> Result<u8, C
         log,
         init_timeout: patience(values.init_timeout),
         timeout: patience(values.timeout),
-        connections: AtomicUsize::new(0),
-        connections_max: if limit == 0 { usize::MAX } else { limit },
+        clients: Clients::new(if limit == 0 { usize::MAX } else { limit }),
     });
     if values.detach {
         // a new process has but the one thread that makes it, so that all others come later
@@ -167,10 +168,13 @@ fn serve(parsed: &Parsed<Arguments>, context: Context, log: Log) -> Result<u8, C
     signal::guard_temporaries(is_stopped)?;
     if values.inetd {
         let mut input = BufReader::new(service::Input::stdin(server.init_timeout)?);
-        let mut out = BufWriter::with_capacity(service::BUFFER_LEN, service::stdout()?);
+        let out = service::stdout()?;
+        // what is no socket has no such time
+        let _no_socket = sockopt::set_socket_timeout(&out, sockopt::Timeout::Send, server.timeout);
+        let mut out = BufWriter::with_capacity(service::BUFFER_LEN, out);
         let hello = Hello::read(&mut input)?;
         input.get_mut().wait(server.timeout);
-        server.daemon.serve(&hello, None, &mut input, &mut out)?;
+        server.daemon.serve(&hello, None, &Arc::default(), (&mut input, &mut out))?;
         return Ok(0);
     }
     if let Some(file) = &values.pid_file {

@@ -3,13 +3,14 @@
 
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
 
-use super::Error;
 use super::enter::{Naming, enter, is_exported};
 use super::receive_pack::ReceivePack;
 use super::upload_pack::{Conversation, UploadPack, version_asked};
+use super::{Error, Watch};
 use crate::protocol::pktline::{self, Packet, Reader};
 use crate::protocol::{self, Service};
 use crate::repo::config::Override;
@@ -125,7 +126,8 @@ fn split_port(host: &[u8]) -> (&[u8], Option<&[u8]>) {
 }
 
 impl Daemon {
-    /// Serves the one request of a client that has said `hello`. `address` is where it calls from.
+    /// Serves the one request of a client that has said `hello`. `address` is where it calls from; `watch` limits and stops the
+    /// work.
     ///
     /// # Errors
     ///
@@ -134,8 +136,8 @@ impl Daemon {
         &self,
         hello: &Hello,
         address: Option<std::net::SocketAddr>,
-        input: &mut dyn BufRead,
-        out: &mut (dyn Write + Send),
+        watch: &Arc<Watch>,
+        (input, out): (&mut dyn BufRead, &mut (dyn Write + Send)),
     ) -> Result<(), Error> {
         let found = self.find(hello, address);
         let (repo, service) = match found {
@@ -148,12 +150,13 @@ impl Daemon {
                 return Err(Error::Refused(reason));
             }
         };
+        let version = version_asked(&repo.env);
         match service {
             Service::UploadPack => {
-                UploadPack::new(&repo, Conversation::Stateful)?.serve(version_asked(&repo.env), input, out)
+                UploadPack::new(&repo, Conversation::Stateful)?.watched(watch).serve(version, input, out)
             }
             Service::ReceivePack => {
-                ReceivePack::new(&repo, Conversation::Stateful)?.serve(version_asked(&repo.env), input, out)
+                ReceivePack::new(&repo, Conversation::Stateful)?.watched(watch).serve(version, input, out)
             }
         }
     }

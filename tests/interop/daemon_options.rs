@@ -15,7 +15,7 @@ use crate::support::servers::{Process, free_port};
 use crate::support::{Format, Git, Run, Sandbox, build};
 
 /// How long a daemon that has left its terminal may take until it answers or is gone.
-const WITHIN: Duration = Duration::from_secs(20);
+pub const WITHIN: Duration = Duration::from_secs(20);
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
@@ -28,7 +28,8 @@ fn sandbox() -> Sandbox {
     sandbox
 }
 
-fn start(sandbox: &Sandbox, git: &Git, options: &[&str]) -> Process {
+/// A daemon of `git` in front of `served/`, which `SERVED` stands for.
+pub fn start(sandbox: &Sandbox, git: &Git, options: &[&str]) -> Process {
     let served = sandbox.path("served").display().to_string();
     Process::start(&sandbox.path("temporary"), |port| {
         let mut command = sandbox.command(&git.program);

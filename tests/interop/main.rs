@@ -17,6 +17,7 @@ mod capabilities;
 mod clone;
 mod daemon;
 mod daemon_options;
+mod daemon_room;
 mod dumb;
 mod fetch;
 mod fetch_pack;

@@ -2,6 +2,7 @@
 //! whole.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use bstr::ByteSlice as _;
 use gitr::repo::Environment;
@@ -63,7 +64,7 @@ fn damaged_conversations_are_answered_or_end() {
             let damaged = chance.damage(&whole);
             let (mut input, mut out) = (damaged.as_slice(), Vec::new());
             let Ok(hello) = Hello::read(&mut input) else { continue };
-            let ended = daemon.serve(&hello, None, &mut input, &mut out);
+            let ended = daemon.serve(&hello, None, &Arc::default(), (&mut input, &mut out));
             out.flush().unwrap();
             served += usize::from(ended.is_ok());
             // what was said is pkt-lines to the end, but for a pack without bands

@@ -3,11 +3,12 @@
 use std::io::{self, BufReader, BufWriter, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bstr::ByteSlice;
+use rustix::net::sockopt;
 
+use super::clients::{Client, Clients};
 use super::log::Log;
 use crate::cmd::error::reason;
 use crate::cmd::{CommandError, service};
@@ -73,18 +74,7 @@ pub(super) struct Server {
     pub log: Log,
     pub init_timeout: Option<Duration>,
     pub timeout: Option<Duration>,
-    pub connections: AtomicUsize,
-    /// Clients at the same time.
-    pub connections_max: usize,
-}
-
-/// A place among the connections, given back when dropped.
-struct Place(Arc<Server>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::SeqCst);
-    }
+    pub clients: Arc<Clients>,
 }
 
 impl Server {
@@ -99,24 +89,23 @@ impl Server {
                     continue;
                 }
             };
-            if self.connections.fetch_add(1, Ordering::SeqCst) >= self.connections_max {
-                self.connections.fetch_sub(1, Ordering::SeqCst);
+            let Some(place) = self.clients.enter(stream, address.ip()) else {
                 self.log.error("Too many children, dropping connection");
                 continue;
-            }
-            let place = Place(Arc::clone(&self));
+            };
+            let own = Arc::clone(&self);
             let spawned = std::thread::Builder::new()
                 .name("client".into())
-                .spawn(move || place.0.client(&stream, address));
+                .spawn(move || own.client(&place.client, address));
             if let Err(error) = spawned {
                 self.log.error(&format!("unable to fork: {error}"));
             }
         }
     }
 
-    fn client(&self, stream: &TcpStream, address: SocketAddr) {
+    fn client(&self, client: &Client, address: SocketAddr) {
         self.log.detail(&format!("Connection from {address}"));
-        match self.converse(stream, address) {
+        match self.converse(client, address) {
             Ok(()) => self.log.detail("Disconnected"),
             Err(text) => {
                 self.log.error(&text);
@@ -125,9 +114,12 @@ impl Server {
         }
     }
 
-    fn converse(&self, stream: &TcpStream, address: SocketAddr) -> Result<(), String> {
+    fn converse(&self, client: &Client, address: SocketAddr) -> Result<(), String> {
         let text = |error: io::Error| reason(&error);
-        stream.set_read_timeout(self.init_timeout).map_err(text)?;
+        let stream = &client.stream;
+        // of a machine that is gone nothing is heard
+        sockopt::set_socket_keepalive(stream, true).map_err(|error| text(error.into()))?;
+        wait_for(stream, self.init_timeout).map_err(text)?;
         let mut input = BufReader::new(stream);
         let hello = Hello::read(&mut input).map_err(|error| error.to_string())?;
         if let Some(host) = &hello.host {
@@ -139,13 +131,19 @@ impl Server {
         }
         let service = hello.service.strip_prefix(b"git-").unwrap_or(&hello.service).as_bstr();
         self.log.detail(&format!("Request {service} for '{}'", hello.path));
-        stream.set_read_timeout(self.timeout).map_err(text)?;
+        wait_for(stream, self.timeout).map_err(text)?;
         let mut out = BufWriter::with_capacity(service::BUFFER_LEN, stream);
-        let served = self.daemon.serve(&hello, Some(address), &mut input, &mut out);
+        let served = self.daemon.serve(&hello, Some(address), &client.watch, (&mut input, &mut out));
         let flushed = out.flush();
         served.map_err(|error| error.to_string())?;
         flushed.map_err(text)
     }
+}
+
+/// Sets how long a client may say nothing, or take nothing of what it is sent.
+fn wait_for(stream: &TcpStream, patience: Option<Duration>) -> io::Result<()> {
+    stream.set_read_timeout(patience)?;
+    stream.set_write_timeout(patience)
 }
 
 /// The pause after a connection could not be taken.
