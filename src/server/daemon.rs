@@ -180,7 +180,9 @@ impl Daemon {
         }
         let repo = self.open(hello, address)?;
         let key = format!("daemon.{}", name.to_str_lossy().replace('-', ""));
-        let said = repo.config.boolean(&key).ok().flatten().filter(|_| switch.may_be_overridden);
+        let said = if switch.may_be_overridden { repo.config.boolean(&key) } else { Ok(None) };
+        // what says neither yes nor no is no reason to serve it
+        let said = said.map_err(|error| Denial::new("service not enabled", &error.to_string()))?;
         if !said.unwrap_or(switch.is_on) {
             return Err(disabled(&format!(" for '{}'", repo.git_dir.display())));
         }

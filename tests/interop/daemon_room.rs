@@ -89,3 +89,22 @@ fn whoever_takes_nothing_keeps_no_place() {
         drop(idle);
     }
 }
+
+/// What is neither yes nor no serves nothing.
+#[test]
+fn a_service_whose_switch_makes_no_sense_is_off() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.path("served/project.git");
+    build::project(&sandbox, &repository, Format::Sha1, 2);
+    sandbox.git(&repository, &["config", "daemon.uploadpack", "flase"]).success();
+    for git in [Git::reference(), server()] {
+        let common = ["--base-path=SERVED", "--export-all"];
+        let asked = |more: &[&str]| {
+            let process = start(&sandbox, git, &[&common[..], more].concat());
+            let url = format!("git://127.0.0.1:{}/project.git", process.port);
+            sandbox.git(&sandbox.path(""), &["ls-remote", &url]).status
+        };
+        assert_eq!(asked(&[]), 128, "{}", git.version);
+        assert_eq!(asked(&["--forbid-override=upload-pack"]), 0, "{}", git.version);
+    }
+}
