@@ -1,6 +1,6 @@
 //! `gitr serve`, a server of HTTP. C git has none: it is `git http-backend` and the web server around it in one.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,12 +13,14 @@ use super::arguments::{self, Parsed, Spec};
 use super::{CommandError, Context, ui};
 use crate::listen::access::Files;
 use crate::listen::address::{Address, Network, Socket};
-use crate::listen::limit::{Limit, Limits};
+use crate::listen::limit::Limit;
 use crate::listen::tls::Identity;
 use crate::listen::{Backend, Keeping, Proxies, Pushing, Role, Server, Settings};
 
+mod limits;
 mod log;
 
+use self::limits::{limits, limits_text};
 use self::log::{Format, Printed};
 
 const SPEC: Spec = Spec {
@@ -89,7 +91,7 @@ struct Arguments {
     /// who may read and write which repositories, as TOML
     #[arg(long, value_name = "file")]
     rules: Option<PathBuf>,
-    /// ask this URL whether a request is allowed
+    /// ask this URL whether a request is allowed, and for whom; rules and --private hold as well
     #[arg(long = "forward-auth", value_name = "url")]
     forward_auth: Option<String>,
     /// let users alone read, where no rule says otherwise
@@ -225,13 +227,7 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         let text = format!("root '{}' does not exist or is not a directory", root.display());
         return Err(CommandError::fatal(text));
     }
-    let access = Files {
-        htpasswd: values.htpasswd.clone(),
-        tokens: values.tokens.clone(),
-        rules: values.rules.clone(),
-        forward: values.forward_auth.clone(),
-        is_private: values.private,
-    };
+    let access = access(values)?;
     let pushes = pushing(values.enable_receive_pack.as_deref())?;
     if (pushes == Pushing::Users || values.private) && !access.knows_users() {
         let text = "users are known by --htpasswd, --tokens or --forward-auth alone";
@@ -259,6 +255,23 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         exports_all: values.export_all,
         follows_links: values.follow_symlinks,
         imitates_backend: imitates(values.compat.as_deref())?,
+    })
+}
+
+/// Who may do what. A service that decides sees all that clients say of themselves, so that nobody else is to judge it.
+fn access(values: &Arguments) -> Result<Files, CommandError> {
+    let of_users = [("htpasswd", &values.htpasswd), ("tokens", &values.tokens)];
+    if let Some((name, _)) = of_users.iter().find(|(_, file)| file.is_some() && values.forward_auth.is_some())
+    {
+        let text = format!("options '--forward-auth' and '--{name}' cannot be used together");
+        return Err(CommandError::fatal(text));
+    }
+    Ok(Files {
+        htpasswd: values.htpasswd.clone(),
+        tokens: values.tokens.clone(),
+        rules: values.rules.clone(),
+        forward: values.forward_auth.clone(),
+        is_private: values.private,
     })
 }
 
@@ -336,36 +349,6 @@ fn pushing(said: Option<&str>) -> Result<Pushing, CommandError> {
             Err(CommandError::fatal(format!("who may push is 'users' or 'anybody', not '{other}'")))
         }
     }
-}
-
-/// The limits: what is said on the command line counts for more than the environment.
-fn limits(said: &[String], context: &Context) -> Result<Limits, CommandError> {
-    let mut limits = Limits::default();
-    let bad = |name: &str, text: &str| CommandError::fatal(format!("bad value '{text}' for limit '{name}'"));
-    for limit in Limit::all() {
-        if let Some(text) = context.env.get(&limit.variable()).and_then(OsStr::to_str) {
-            limits.set(limit, limit.parse(text).ok_or_else(|| bad(limit.name(), text))?);
-        }
-    }
-    for pair in said {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        let limit = Limit::called(name)
-            .ok_or_else(|| CommandError::fatal(format!("there is no limit called '{name}'")))?;
-        limits.set(limit, limit.parse(text).ok_or_else(|| bad(name, text))?);
-    }
-    Ok(limits)
-}
-
-fn limits_text() -> String {
-    let mut text = String::from("\nlimits, with their variables and values:\n");
-    for limit in Limit::all() {
-        let name = limit.name();
-        text.push_str(&format!("    {name:<24}{:<30}{}\n", limit.variable(), limit.explanation()));
-    }
-    #[cfg(feature = "otlp")]
-    text.push_str(super::otlp::HELP);
-    text.truncate(text.trim_end().len());
-    text
 }
 
 /// The sockets that are asked for; else those of systemd; else one for this machine.

@@ -79,6 +79,16 @@ pub(super) enum Deed {
     Write,
 }
 
+impl Deed {
+    /// The word for it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
 impl Files {
     /// Whether clients can be told from each other.
     pub fn knows_users(&self) -> bool {

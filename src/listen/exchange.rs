@@ -21,19 +21,20 @@ use super::connection::Peer;
 use super::job::{Job, TOO_LONG, TOO_SLOW};
 use super::limit::Limit;
 use super::log::{Ending, Entry};
-use super::page::page;
 use super::refusal::{Asked, Refusal, response};
 use super::ticket::Ticket;
 use super::watched::Ongoing;
 use super::work::{For, Full};
-use super::{Pushing, Role, Shared};
+use super::{Pushing, Shared};
 use crate::protocol::Service;
 use crate::server::http::{self, Pushes, Site, path_below};
 use crate::server::upload_pack::version_asked;
 use crate::server::{Watch, harmless};
+use front::show;
 use source::Source;
-use who::{authorize, identify};
+use who::authorize;
 
+mod front;
 mod place;
 mod source;
 mod who;
@@ -47,7 +48,6 @@ const GIT_PROTOCOL: HeaderName = HeaderName::from_static("git-protocol");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Who stands behind a proxy.
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Answers one request.
@@ -76,24 +76,6 @@ pub(super) async fn respond(
         Ok(begun) => begun.answer(ticket),
         Err(refusal) => refusal.answer(asked, ticket),
     }
-}
-
-/// The page for people.
-async fn show(
-    shared: &Arc<Shared>,
-    parts: &Parts,
-    peer: Peer,
-    entry: &mut Entry,
-) -> Result<Response<Outgoing>, Refusal> {
-    let access = shared.access();
-    identify(shared, parts, &access, entry).await?;
-    let is_forwarded = shared.settings.proxies.trust(peer.address)
-        && parts.headers.get(FORWARDED_PROTO).is_some_and(|proto| proto == "https");
-    let scheme = if peer.role == Role::Secure || is_forwarded { "https" } else { "http" };
-    let base = format!("{scheme}://{}", entry.host.as_deref().unwrap_or("localhost"));
-    let (own, user) = (Arc::clone(shared), entry.user.clone());
-    let made = tokio::task::spawn_blocking(move || page(&own, &access, user.as_deref(), &base)).await;
-    made.map_err(|_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error"))
 }
 
 async fn answer(
@@ -156,6 +138,8 @@ pub(super) struct Task {
     pub repository: PathBuf,
     /// What the repository is called that is found there: by that rules go.
     name: String,
+    /// What else it is called, which rules have to allow as well.
+    alias: Option<String>,
     /// Whether it is a push, or the beginning of one.
     is_push: bool,
     /// The path, as it was asked for, with nothing in it that moves a terminal.
@@ -202,10 +186,9 @@ fn admit(
         user: None,
         address: None,
     };
-    let asked_of = place::Place::of(&request.path, root);
-    let who = For { address: None, repository: asked_of.found, is_large: true };
+    let place::Place { said: repository, found, name, alias } = place::Place::of(&request.path, root);
+    let who = For { address: None, repository: found, is_large: true };
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
-    let (repository, name) = (asked_of.said, asked_of.name);
     let site = site(shared, parts, root);
     let traceparent = parts.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
     Ok(Task {
@@ -216,6 +199,7 @@ fn admit(
         takes_gzip,
         repository,
         name,
+        alias,
         is_push,
         path: harmless(&String::from_utf8_lossy(&path)),
         traceparent: traceparent.map(ToOwned::to_owned),

@@ -242,7 +242,7 @@ fn has_valid_head(git_dir: &Path) -> bool {
 }
 
 /// What the `commondir` file of a linked work tree's git directory names; else the directory itself.
-fn common_dir(git_dir: &Path) -> PathBuf {
+pub(crate) fn common_dir(git_dir: &Path) -> PathBuf {
     match std::fs::read(git_dir.join("commondir")) {
         Ok(text) => normalize(&git_dir.join(to_path(text.trim_end_with(|c| c == '\n' || c == '\r')))),
         Err(_) => git_dir.to_owned(),

@@ -1,8 +1,5 @@
 //! Who may do what.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -11,12 +8,13 @@ use crate::served;
 use crate::support::servers::serve::GitrServe;
 use crate::support::{Format, Sandbox, Serve as _, build};
 
-const REFS: &str = "/project.git/info/refs?service=git-upload-pack";
+pub const REFS: &str = "/project.git/info/refs?service=git-upload-pack";
 
 /// `alice` with the password `password`.
 const HTPASSWD: &str = "alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\nbob:$apr1$saltsalt$yAAkm4libquA.ZWLHbSBq/\n";
 
-fn sandbox() -> (Sandbox, String, String) {
+/// A project, and the options by which users are known.
+pub fn sandbox() -> (Sandbox, String, String) {
     let sandbox = Sandbox::new();
     build::project(&sandbox, &sandbox.path("served/project.git"), Format::Sha1, 5);
     std::fs::write(sandbox.path("htpasswd"), HTPASSWD).unwrap();
@@ -26,7 +24,7 @@ fn sandbox() -> (Sandbox, String, String) {
     (sandbox, options.0, options.1)
 }
 
-fn as_user(port: u16, path: &str, authorization: &str) -> u16 {
+pub fn as_user(port: u16, path: &str, authorization: &str) -> u16 {
     ask(port, &format!("GET {path} HTTP/1.1\nAuthorization: {authorization}"), "").status
 }
 
@@ -164,48 +162,40 @@ fn a_rule_holds_for_every_name_of_a_repository() {
     }
 }
 
+/// The git directories of work trees and of submodules are within that of a repository, and links lead to it.
 #[test]
-fn a_service_may_decide() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("--forward-auth=http://{}/check?x", listener.local_addr().unwrap());
-    let service = std::thread::spawn(move || {
-        let mut asked = Vec::new();
-        for _ in 0..4 {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-            let mut head = String::new();
-            while let Some(Ok(line)) = lines.next().filter(|line| !line.as_ref().unwrap().is_empty()) {
-                head += &format!("{line}\n");
-            }
-            let answer = if head.contains("good") {
-                "200 OK\r\nX-Forwarded-User: carol"
-            } else if head.contains("bad") {
-                "403 Forbidden"
-            } else if head.contains("odd") {
-                "500 Internal Server Error"
-            } else {
-                "401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"elsewhere\""
-            };
-            stream.write_all(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").as_bytes()).unwrap();
-            asked.push(head);
-        }
-        asked
-    });
-    let (_sandbox, mut server) = served(&[&url]);
+fn a_rule_holds_for_what_leads_into_a_repository() {
+    let (sandbox, htpasswd, _) = sandbox();
+    let public = sandbox.path("served/public");
+    let secret = public.join("secret.git");
+    build::project(&sandbox, &secret, Format::Sha1, 3);
+    build::project(&sandbox, &secret.join("modules/sub"), Format::Sha1, 3);
+    build::project(&sandbox, &public.join("work/.git"), Format::Sha1, 3);
+    let outside = sandbox.path("outside").display().to_string();
+    let inside = public.join("tree").display().to_string();
+    for (repository, tree) in [(&secret, &outside), (&public.join("work/.git"), &inside)] {
+        sandbox.git(repository, &["worktree", "add", "-q", "--detach", tree]).success();
+    }
+    std::os::unix::fs::symlink("secret.git", public.join("link")).unwrap();
+    let rules = "[[rule]]\nrepositories=['public/secret.git', 'public/work']\nread=['alice']\n\
+                 [[rule]]\nrepositories=['public/link', '**']\nread=['anybody']\n";
+    std::fs::write(sandbox.path("rules"), rules).unwrap();
+    let file = format!("--rules={}", sandbox.path("rules").display());
+    let server = GitrServe::start(&sandbox, &[&htpasswd, &file]);
     let port = server.process.port;
-    assert_eq!(as_user(port, REFS, "Bearer good"), 200);
-    assert_eq!(as_user(port, REFS, "Bearer bad"), 403);
-    assert_eq!(as_user(port, REFS, "Bearer odd"), 502);
-    let unknown = get(port, REFS);
-    assert_eq!(
-        (unknown.status, unknown.header("www-authenticate")),
-        (401, Some("Bearer realm=\"elsewhere\""))
-    );
-    let asked = service.join().unwrap();
-    assert!(asked[0].starts_with("GET /check?x HTTP/1.1\n"), "{asked:?}");
-    assert!(asked[0].contains(&format!("x-original-uri: {REFS}\n")), "{asked:?}");
-    server.wait_for("127.0.0.1 carol ");
-    assert_eq!(as_user(port, REFS, "Bearer good"), 502, "nobody is there to decide");
+    for name in [
+        "secret.git/worktrees/outside",
+        "secret.git/modules/sub",
+        "work/.git/worktrees/tree",
+        "tree",
+        "link",
+        "link/worktrees/outside",
+    ] {
+        let path = format!("/public/{name}/info/refs?service=git-upload-pack");
+        assert_eq!(get(port, &path).status, 401, "{name}");
+        assert_eq!(as_user(port, &path, &basic("alice:password")), 200, "{name}");
+        assert_eq!(as_user(port, &path, &basic("bob:password")), 404, "{name}");
+    }
 }
 
 #[test]
@@ -229,7 +219,7 @@ fn proxies_are_believed_that_are_named() {
 
 #[test]
 fn a_server_that_knows_nobody_does_not_start_for_users() {
-    let (sandbox, htpasswd, _) = sandbox();
+    let (sandbox, htpasswd, tokens) = sandbox();
     let root = format!("--root={}", sandbox.path("served").display());
     for words in [
         &["serve", &root, "--enable-receive-pack"][..],
@@ -239,6 +229,8 @@ fn a_server_that_knows_nobody_does_not_start_for_users() {
         &["serve", &root, "--vhost=x"],
         &["serve", &root, "--tls-listen=0"],
         &["serve", &root, "--forward-auth=https://x"],
+        &["serve", &root, "--forward-auth=http://x", &htpasswd],
+        &["serve", &root, "--forward-auth=http://x", &tokens],
     ] {
         let run = sandbox.gitr(&sandbox.path(""), words);
         assert_eq!(run.status, 128, "{run:?}");
@@ -261,7 +253,7 @@ fn hosts_have_roots_of_their_own() {
     let server = GitrServe::start(&sandbox, &[&host]);
     let port = server.process.port;
     let status = |host: &str, name: &str| {
-        let mut client = crate::client::Client::new(port);
+        let mut client = Client::new(port);
         client.send(format!("GET /{name}.git/HEAD HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"));
         client.answer().unwrap().status
     };

@@ -15,6 +15,7 @@ mod clients;
 mod commands;
 mod crowd;
 mod damaged;
+mod forward;
 mod gone;
 mod hostile;
 mod http;

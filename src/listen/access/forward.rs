@@ -1,4 +1,13 @@
-//! A service that decides who may do what: it is asked before each request, as nginx's `auth_request` does.
+//! A service that decides who may do what: it is asked before each request, as nginx's `auth_request` does. It is told
+//!
+//! | | |
+//! | --- | --- |
+//! | `X-Gitr-Repository` | the repository, as a path below the root, however the client calls it; not for the page at `/` |
+//! | `X-Gitr-Access` | `read` or `write` |
+//! | `X-Gitr-Path` | the path with nothing left to decode |
+//! | `X-Original-Method`, `X-Original-URI` | the method and the URI as the client has them, who can write one path in many ways |
+//! | `X-Forwarded-Host`, `X-Forwarded-For` | the host that is asked and who asks |
+//! | `Authorization` | what the client says of himself |
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,6 +21,8 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::Url;
+
+use super::Deed;
 
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,8 +38,13 @@ pub(in super::super) struct Forward {
 }
 
 /// What it is asked about.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(in super::super) struct Question {
+    /// What is asked for; `None` if it is no repository.
+    pub repository: Option<String>,
+    pub deed: Deed,
+    /// With nothing in it that is to be decoded.
+    pub path: String,
     pub method: String,
     pub uri: String,
     pub address: Option<IpAddr>,
@@ -118,8 +134,14 @@ impl Forward {
     fn request(&self, question: Question) -> Result<Request<Nothing>, hyper::http::Error> {
         let mut request = Request::get(&self.target)
             .header(HOST, format!("{}:{}", self.host, self.port))
+            .header("X-Gitr-Access", question.deed.word())
+            // as bytes, since a path has letters of all kinds
+            .header("X-Gitr-Path", question.path.as_bytes())
             .header("X-Original-Method", question.method)
             .header("X-Original-URI", question.uri);
+        if let Some(repository) = question.repository {
+            request = request.header("X-Gitr-Repository", repository.as_bytes());
+        }
         if let Some(host) = question.host {
             request = request.header("X-Forwarded-Host", host);
         }

@@ -14,6 +14,14 @@ use crate::listen::job::{NOT_HERE, WHO};
 use crate::listen::log::Entry;
 use crate::listen::refusal::Refusal;
 
+/// What somebody is about to do, and to what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    /// `None`: to no repository.
+    pub repository: Option<&'a str>,
+    pub deed: Deed,
+}
+
 /// Finds out who it is, and whether he may do what he is about to.
 pub(super) async fn authorize(
     shared: &Arc<Shared>,
@@ -22,15 +30,14 @@ pub(super) async fn authorize(
     entry: &mut Entry,
 ) -> Result<(), Refusal> {
     let access = shared.access();
-    identify(shared, parts, &access, entry).await?;
-    if access.forward.is_some() {
-        return Ok(());
-    }
     let deed = if task.is_push { Deed::Write } else { Deed::Read };
-    match access.verdict(entry.user.as_deref(), &task.name, deed) {
-        Verdict::Allowed => {}
-        Verdict::Unknown => return Err(unknown(&access)),
-        Verdict::Denied => return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_HERE)),
+    identify(shared, parts, &access, Subject { repository: Some(&task.name), deed }, entry).await?;
+    for name in [&task.name].into_iter().chain(&task.alias) {
+        match access.verdict(entry.user.as_deref(), name, deed) {
+            Verdict::Allowed => {}
+            Verdict::Unknown => return Err(unknown(&access)),
+            Verdict::Denied => return Err(Refusal::new(StatusCode::NOT_FOUND, NOT_HERE)),
+        }
     }
     if task.is_push && entry.user.is_none() && access.knows_users() {
         task.challenges = access.challenges();
@@ -43,10 +50,11 @@ pub(super) async fn identify(
     shared: &Arc<Shared>,
     parts: &Parts,
     access: &Arc<Access>,
+    subject: Subject<'_>,
     entry: &mut Entry,
 ) -> Result<(), Refusal> {
     if let Some(forward) = &access.forward {
-        entry.user = ask(shared, forward, parts, entry).await?;
+        entry.user = ask(shared, forward, parts, subject, entry).await?;
         return Ok(());
     }
     if let Some(header) = parts.headers.get(AUTHORIZATION).filter(|_| access.knows_users()) {
@@ -64,9 +72,13 @@ async fn ask(
     shared: &Shared,
     forward: &Forward,
     parts: &Parts,
+    subject: Subject<'_>,
     entry: &Entry,
 ) -> Result<Option<String>, Refusal> {
     let question = Question {
+        repository: subject.repository.map(ToOwned::to_owned),
+        deed: subject.deed,
+        path: entry.path.clone(),
         method: entry.method.clone(),
         uri: parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default(),
         address: entry.address,
