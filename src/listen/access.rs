@@ -63,6 +63,15 @@ pub(super) enum Claim {
     Bearer(String),
 }
 
+/// Who somebody is that claims so, as far as it can be told at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    User(String),
+    Nobody,
+    /// His password has to be hashed.
+    ByPassword,
+}
+
 /// What is decided about a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -118,28 +127,38 @@ impl Access {
         })
     }
 
+    /// Who it is that claims so, by tokens and by passwords that were looked at lately.
+    pub(super) fn known(&self, claim: &Claim) -> Known {
+        let of_token = |token: &str, user: Option<&str>| {
+            self.tokens.as_ref().and_then(|tokens| tokens.user(token, user))
+        };
+        match claim {
+            Claim::Bearer(token) => of_token(token, None).map_or(Known::Nobody, Known::User),
+            Claim::Basic { user, password } => {
+                if let Some(user) = of_token(password, Some(user)) {
+                    return Known::User(user);
+                }
+                match digest(user, password) {
+                    Some(digest) if self.is_remembered(&digest) => Known::User(user.clone()),
+                    Some(_) if self.users.is_some() => Known::ByPassword,
+                    Some(_) | None => Known::Nobody,
+                }
+            }
+        }
+    }
+
     /// Who it is that claims so; it may take a while.
     pub(super) fn user(&self, claim: &Claim) -> Option<String> {
-        let digest = match claim {
-            Claim::Bearer(token) => return self.tokens.as_ref()?.user(token, None),
-            Claim::Basic { user, password } => {
-                let token = self.tokens.as_ref().and_then(|tokens| tokens.user(password, Some(user)));
-                if token.is_some() {
-                    return token;
-                }
-                sha256(&[user.as_bytes(), b"\0", password.as_bytes()])?
+        match (self.known(claim), claim) {
+            (Known::User(user), _) => Some(user),
+            (Known::ByPassword, Claim::Basic { user, password }) => {
+                self.users.as_ref()?.is_right(user, password).then(|| {
+                    self.remember(digest(user, password));
+                    user.clone()
+                })
             }
-        };
-        let Claim::Basic { user, password } = claim else { return None };
-        let users = self.users.as_ref()?;
-        if self.is_remembered(&digest) {
-            return Some(user.clone());
+            (Known::Nobody | Known::ByPassword, _) => None,
         }
-        if !users.is_right(user, password) {
-            return None;
-        }
-        self.remember(digest);
-        Some(user.clone())
     }
 
     /// Whether `user` may do it to `repository`, which is a path below the root.
@@ -172,7 +191,8 @@ impl Access {
         remembered.get(digest).is_some_and(|until| *until > Instant::now())
     }
 
-    fn remember(&self, digest: Digest) {
+    fn remember(&self, digest: Option<Digest>) {
+        let Some(digest) = digest else { return };
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if remembered.len() >= REMEMBERED_MAX {
@@ -211,6 +231,11 @@ fn text_of(path: &Path) -> io::Result<String> {
         return Err(named(io::Error::other("the file is too long")));
     }
     fs::read_to_string(path).map_err(named)
+}
+
+/// What is remembered of a password.
+fn digest(user: &str, password: &str) -> Option<Digest> {
+    sha256(&[user.as_bytes(), b"\0", password.as_bytes()])
 }
 
 fn sha256(pieces: &[&[u8]]) -> Option<Digest> {
@@ -262,8 +287,28 @@ mod tests {
         let claim = |password: &str| Claim::Basic { user: "alice".into(), password: password.into() };
         assert_eq!(access.user(&claim("wrong")), None);
         assert!(access.remembered.lock().unwrap().is_empty());
+        assert_eq!(access.known(&claim("password")), Known::ByPassword);
         assert_eq!(access.user(&claim("password")), Some("alice".into()));
         assert_eq!(access.remembered.lock().unwrap().len(), 1);
-        assert_eq!(access.user(&claim("password")), Some("alice".into()));
+        assert_eq!(access.known(&claim("password")), Known::User("alice".into()));
+        assert_eq!(access.known(&claim("wrong")), Known::ByPassword);
+    }
+
+    #[test]
+    fn tokens_are_told_at_once() {
+        let tokens = Tokens::parse("ci 0123456789abcdef").unwrap();
+        let users = Users::parse("alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=").unwrap();
+        let access = Access { tokens: Some(tokens), users: Some(users), ..Access::default() };
+        let basic = |user: &str, password: &str| {
+            access.known(&Claim::Basic { user: user.into(), password: password.into() })
+        };
+        let ci = Known::User("ci".into());
+        assert_eq!(access.known(&Claim::Bearer("0123456789abcdef".into())), ci);
+        assert_eq!(access.known(&Claim::Bearer("password".into())), Known::Nobody);
+        assert_eq!(basic("ci", "0123456789abcdef"), ci);
+        assert_eq!(basic("alice", "0123456789abcdef"), Known::ByPassword);
+        let without_passwords = Access { users: None, ..access };
+        let claim = Claim::Basic { user: "alice".into(), password: "password".into() };
+        assert_eq!(without_passwords.known(&claim), Known::Nobody);
     }
 }

@@ -40,7 +40,7 @@ pub enum Limit {
     WorkersPerAddress,
     /// Packs that are made at the same time.
     Packs,
-    /// Requests that wait for a worker.
+    /// Requests that wait for a worker; and as many whose passwords, or the page, wait for their turn.
     Queue,
     /// Time that a request waits for a worker.
     QueueTime,
@@ -95,7 +95,7 @@ const TABLE: [Row; 27] = {
         (L::WorkersPerRepository, "workers-per-repository", Count, 32, "of them for one repository"),
         (L::WorkersPerAddress, "workers-per-address", Count, 16, "of them for one client"),
         (L::Packs, "packs", Count, 0, "packs made at a time; 0: as many as processors"),
-        (L::Queue, "queue", Count, 64, "requests that wait for a worker"),
+        (L::Queue, "queue", Count, 64, "requests that wait for a worker, or with a password"),
         (L::QueueTime, "queue-time", Milliseconds, 30_000, "that they wait"),
         (L::GraceTime, "grace-time", Milliseconds, 30_000, "for transfers to end when the server stops"),
         (L::Wants, "wants", Count, 65_536, "want lines of a request"),

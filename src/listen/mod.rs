@@ -19,7 +19,6 @@ use std::time::Duration;
 
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use self::access::{Access, Files};
@@ -32,6 +31,7 @@ use self::log::Log;
 use self::metrics::Metrics;
 use self::slot::Slots;
 use self::tls::{Certificates, Identity};
+use self::turn::Turns;
 use self::work::Pool;
 use crate::repo::Environment;
 use crate::repo::config::Override;
@@ -56,12 +56,13 @@ mod refusal;
 mod slot;
 mod ticket;
 pub mod tls;
+mod turn;
 mod watched;
 mod work;
 
 /// Threads that wait for sockets.
 const WAITERS: usize = 2;
-/// Threads that do other blocking work than requests: looking up who a client is.
+/// Threads that do other blocking work than requests: passwords, pages and names of hosts.
 const SIDE_WORKERS: usize = 8;
 /// How long workers have after their clients were cut off.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -190,8 +191,10 @@ struct Shared {
     /// Those of some hosts.
     hosts: HashMap<String, PathBuf>,
     access: RwLock<Arc<Access>>,
-    /// Passwords that are hashed at a time.
-    hashing: Semaphore,
+    /// Who has a password looked at.
+    passwords: Turns,
+    /// Who has a page made.
+    pages: Turns,
     certificates: Option<Arc<Certificates>>,
     tls: Option<TlsAcceptor>,
     cache: Option<Cache>,
@@ -316,7 +319,8 @@ impl Shared {
             root: whole(&settings.root)?,
             hosts: settings.hosts.iter().map(host).collect::<io::Result<_>>()?,
             access: RwLock::new(Arc::new(Access::load(&settings.access)?)),
-            hashing: Semaphore::new(HASHING_MAX),
+            passwords: Turns::new(HASHING_MAX, limits),
+            pages: Turns::new(PAGES_MAX, limits),
             tls: certificates.as_ref().map(Certificates::acceptor).transpose()?,
             certificates,
             cache: settings
@@ -351,5 +355,7 @@ impl Shared {
 
 /// Passwords that are hashed at a time; each keeps a processor busy for a while.
 const HASHING_MAX: usize = 2;
+/// Pages that are made at a time; each may read many directories.
+const PAGES_MAX: usize = 2;
 /// More threads than these are never made.
 const MANY_WORKERS: usize = 4096;

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::client::{ask, get};
+use crate::client::{Client, ask, get};
 use crate::served;
 use crate::support::servers::serve::GitrServe;
 use crate::support::{Format, Sandbox, Serve as _, build};
@@ -196,6 +196,32 @@ fn a_rule_holds_for_what_leads_into_a_repository() {
         assert_eq!(as_user(port, &path, &basic("alice:password")), 200, "{name}");
         assert_eq!(as_user(port, &path, &basic("bob:password")), 404, "{name}");
     }
+}
+
+/// Whoever tries passwords fills a part of the queue, and nobody else waits for him.
+#[test]
+fn few_wait_for_their_passwords() {
+    const GUESSES: usize = 8;
+    let (sandbox, _, tokens) = sandbox();
+    // that of no password, which takes its time to be found out
+    let slow = "$2y$12$sLRSz6JdtI42D3IJRwCMo.CCLI5ot71cCemWy1b9ZCjZq3.5tZCbO";
+    std::fs::write(sandbox.path("htpasswd"), format!("alice:{slow}\n")).unwrap();
+    let htpasswd = format!("--htpasswd={}", sandbox.path("htpasswd").display());
+    let server = GitrServe::start(&sandbox, &[&htpasswd, &tokens, "--limit=queue=1"]);
+    let port = server.process.port;
+    let mut clients: Vec<Client> = std::iter::repeat_with(|| Client::new(port)).take(GUESSES).collect();
+    for client in &mut clients {
+        let guess = basic("alice:guess");
+        client.send(format!("GET {REFS} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {guess}\r\n\r\n"));
+    }
+    assert_eq!(as_user(port, REFS, "Bearer 0123456789abcdef"), 200);
+    assert_eq!(as_user(port, REFS, &basic("ci:0123456789abcdef")), 200);
+    assert_eq!(get(port, REFS).status, 200);
+    let answers: Vec<_> = clients.iter_mut().map(|client| client.answer().unwrap()).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    let wrong = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!(!refused.is_empty() && wrong > 0 && refused.len() + wrong == GUESSES, "{answers:?}");
+    assert!(refused.iter().all(|answer| answer.header("retry-after").is_some()), "{answers:?}");
 }
 
 #[test]

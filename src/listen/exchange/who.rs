@@ -6,10 +6,10 @@ use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
-use super::Task;
+use super::{Task, full};
 use crate::listen::Shared;
 use crate::listen::access::forward::{Decision, Forward, Question};
-use crate::listen::access::{Access, Claim, Deed, Verdict};
+use crate::listen::access::{Access, Claim, Deed, Known, Verdict};
 use crate::listen::job::{NOT_HERE, WHO};
 use crate::listen::log::Entry;
 use crate::listen::refusal::Refusal;
@@ -59,12 +59,32 @@ pub(super) async fn identify(
     }
     if let Some(header) = parts.headers.get(AUTHORIZATION).filter(|_| access.knows_users()) {
         let claim = header.to_str().ok().and_then(Claim::parse).ok_or_else(|| unknown(access))?;
-        let _turn = shared.hashing.acquire().await;
-        let own = Arc::clone(access);
-        let found = tokio::task::spawn_blocking(move || own.user(&claim)).await;
-        entry.user = Some(found.ok().flatten().ok_or_else(|| unknown(access))?);
+        let found = match access.known(&claim) {
+            Known::User(user) => Some(user),
+            Known::Nobody => None,
+            Known::ByPassword => by_password(shared, access, claim, entry).await?,
+        };
+        entry.user = Some(found.ok_or_else(|| unknown(access))?);
     }
     Ok(())
+}
+
+/// Looks at a password, when it is its turn.
+async fn by_password(
+    shared: &Shared,
+    access: &Arc<Access>,
+    claim: Claim,
+    entry: &Entry,
+) -> Result<Option<String>, Refusal> {
+    let turn = shared.passwords.turn(entry.address).await.map_err(full)?;
+    let own = Arc::clone(access);
+    let checked = tokio::task::spawn_blocking(move || {
+        let found = own.user(&claim);
+        // hashing goes on when the client has hung up, and its turn with it
+        drop(turn);
+        found
+    });
+    Ok(checked.await.ok().flatten())
 }
 
 /// Asks the service that decides.
