@@ -2,13 +2,14 @@
 //! is it clear which ones they are.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
 use super::fsck::{Checker, Rules, Special};
-use super::inflate::Inflater;
 use super::links::Malformed;
+use super::made::{Made, in_families};
 use super::placement::Placement;
 use super::receive::{Passed, unpacks};
 use super::table::{Pack, Table};
@@ -24,7 +25,7 @@ pub(super) fn check(
     checker: &Checker<'_>,
     (options, placement): (&Options<'_>, &Placement),
 ) -> Result<(), Error> {
-    let specials = checker.specials();
+    let mut specials = checker.specials();
     if specials.is_empty() {
         return Ok(());
     }
@@ -32,19 +33,22 @@ pub(super) fn check(
     let places = places(wanted, &passed.table);
     let bytes = map::map(passed.held.file()).map_err(|source| passed.held.error(source))?;
     let pack = Pack { table: &passed.table, bytes: &bytes, hash: options.object_hash };
-    let mut inflater = Inflater::new();
+    let place = |id: &ObjectId| places.get(id).copied().flatten();
+    let order = in_families(pack.table, places.values().copied().flatten().collect());
+    let ranks: HashMap<u32, usize> = order.into_iter().zip(0..).collect();
+    specials.sort_by_key(|(id, special)| {
+        (*special == Special::Attributes, place(id).and_then(|at| ranks.get(&at)))
+    });
+    let mut made = Made::new(pack);
     for (id, special) in specials {
-        let mut content = Vec::new();
-        let kind = match places.get(&id).copied().flatten().and_then(|at| Some((at, pack.table.entry(at)?))) {
-            Some((at, entry)) if pack.table.size(at) <= SIZE_MAX => {
-                pack.object(at, &mut inflater, &mut content)?;
-                entry.kind()
-            }
+        let (kind, content) = match place(&id).and_then(|at| Some((at, pack.table.entry(at)?))) {
+            Some((at, entry)) if pack.table.size(at) <= SIZE_MAX => (entry.kind(), made.object(at)?),
             Some(_) => continue,
-            None => match options.bases {
-                Some(bases) => bases.find(&id, &mut content).map_err(Error::Read)?,
-                None => None,
-            },
+            None => {
+                let mut content = Vec::new();
+                let found = options.bases.map(|bases| bases.find(&id, &mut content)).transpose();
+                (found.map_err(Error::Read)?.flatten(), Arc::new(content))
+            }
         };
         if kind.is_none() && is_excused(id, special, (options, placement)) {
             continue;

@@ -21,18 +21,19 @@ use super::ids::Seed;
 use crate::pack::delta::{self, Copied};
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
 use crate::pack::inflate::Inflater;
+use crate::pack::kept::Kept;
 use crate::pack::links::Starts;
 use crate::pack::source::{Entries, Source};
 
 /// Larger trees are left to the source, in bytes.
-const SIZE_MAX: u64 = 16 * 1024 * 1024;
+const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
-/// Larger trees are not kept, in bytes.
-const KEPT_SIZE_MAX: usize = 1024 * 1024;
-
-/// Memory for what is kept, in bytes; half of it for what was used since the other half was full. Twice as much is no faster
-/// for git.git.
+/// Memory for what is kept, in bytes. Twice as much is no faster for git.git.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Memory for large trees that are kept, in bytes: git-config(1), `core.deltaBaseCacheLimit`. A walk goes through many
+/// directories in turn.
+const LARGE_BYTES: usize = 96 * 1024 * 1024;
 
 /// More links than git makes (`pack.depth` is at most 4095).
 const CHAIN_MAX: usize = 4_096;
@@ -160,7 +161,7 @@ pub(super) struct Trees<'a> {
     source: &'a dyn Source,
     packs: HashMap<u32, Option<Pack>>,
     inflate: Inflater,
-    cache: Cache,
+    cache: Kept<Key, Rc<Tree>, Seed>,
     chain: Vec<Link>,
     delta: Vec<u8>,
     copied: Vec<Copied>,
@@ -196,7 +197,7 @@ impl<'a> Trees<'a> {
             source,
             packs: HashMap::new(),
             inflate: Inflater::new(),
-            cache: Cache::default(),
+            cache: Kept::new(CACHE_BYTES, LARGE_BYTES),
             chain: Vec::new(),
             delta: Vec::new(),
             copied: Vec::new(),
@@ -224,7 +225,7 @@ impl<'a> Trees<'a> {
                 self.make(&base, (number, base_offset), link.extract.as_deref(), id.as_slice().len(), place)?
             };
             let tree = Rc::new(tree);
-            self.cache.put((number, link.offset), &tree);
+            self.keep((number, link.offset), &tree);
             (base, base_offset) = (tree, link.offset);
         }
         Some(base)
@@ -261,7 +262,7 @@ impl<'a> Trees<'a> {
     pub fn was_visited(&self, tree: &Tree, place: Option<Place>) {
         tree.visited.replace(Visited { place, extent: Extent::All });
         if let Some((key, shared)) = &tree.base
-            && let Some(base) = self.cache.peek(*key).filter(|base| base.is_whole())
+            && let Some(base) = self.cache.peek(key).filter(|base| base.is_whole())
         {
             base.share(tree, shared, place);
         }
@@ -306,8 +307,12 @@ impl<'a> Trees<'a> {
         let mut content = Vec::new();
         self.inflate.inflate(stream, link.size, &mut content).ok()?;
         let tree = Rc::new(Tree::new(content, id.as_slice().len()));
-        self.cache.put((number, link.offset), &tree);
+        self.keep((number, link.offset), &tree);
         Some(tree)
+    }
+
+    fn keep(&mut self, key: Key, tree: &Rc<Tree>) {
+        self.cache.put(key, Rc::clone(tree), tree.bytes());
     }
 
     fn pack(&mut self, number: u32) -> Option<Pack> {
@@ -322,40 +327,3 @@ impl<'a> Trees<'a> {
 }
 
 type Key = (u32, u64);
-
-/// What was read lately, in two generations: what is not used while one fills up is forgotten.
-#[derive(Default)]
-struct Cache {
-    young: HashMap<Key, Rc<Tree>, Seed>,
-    old: HashMap<Key, Rc<Tree>, Seed>,
-    young_bytes: usize,
-}
-
-impl Cache {
-    fn get(&mut self, key: Key) -> Option<Rc<Tree>> {
-        if let Some(tree) = self.young.get(&key) {
-            return Some(Rc::clone(tree));
-        }
-        let tree = self.old.remove(&key)?;
-        self.put(key, &tree);
-        Some(tree)
-    }
-
-    /// As [`get`](Self::get), without being a use of it.
-    fn peek(&self, key: Key) -> Option<&Rc<Tree>> {
-        self.young.get(&key).or_else(|| self.old.get(&key))
-    }
-
-    fn put(&mut self, key: Key, tree: &Rc<Tree>) {
-        let bytes = tree.bytes();
-        if bytes > KEPT_SIZE_MAX {
-            return;
-        }
-        if self.young_bytes + bytes > CACHE_BYTES / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
-        }
-        self.young_bytes += bytes;
-        self.young.insert(key, Rc::clone(tree));
-    }
-}

@@ -4,7 +4,6 @@
 //! keeps only what it was asked for. Here every link of the chain is kept for a while. What this cannot read, for
 //! whatever reason, is left to gix-odb, which knows all there is to be said about it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use gix_object::Kind;
@@ -13,16 +12,17 @@ use super::pack::Pack;
 use crate::pack::delta;
 use crate::pack::entry::Content;
 use crate::pack::inflate::Inflater;
+use crate::pack::kept::{Kept, SMALL_MAX};
 
 /// Larger objects are left to gix-odb, in bytes.
-const SIZE_MAX: u64 = 16 * 1024 * 1024;
+const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
-/// Larger objects are not kept, in bytes.
-const KEPT_SIZE_MAX: usize = 1024 * 1024;
-
-/// Memory for what is kept, in bytes; half of it for what was used since the other half was full. Neighbours in a walk, and in
-/// a search for deltas, share their bases: eight times as much saves no time on git.git.
+/// Memory for what is kept, in bytes. Neighbours in a walk, and in a search for deltas, share their bases: eight times as much
+/// saves no time on git.git.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Memory for large objects that are kept, in bytes.
+const LARGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// More links than git makes (`pack.depth` is at most 4095).
 const CHAIN_MAX: usize = 4_096;
@@ -30,7 +30,7 @@ const CHAIN_MAX: usize = 4_096;
 /// Reads objects of one repository's packs; for one thread at a time.
 pub(super) struct Decoder {
     inflate: Inflater,
-    cache: Cache,
+    cache: Kept<Key, (Kind, Arc<Vec<u8>>)>,
     chain: Vec<Link>,
     delta: Vec<u8>,
 }
@@ -44,7 +44,12 @@ struct Link {
 
 impl Decoder {
     pub(super) fn new() -> Self {
-        Self { inflate: Inflater::new(), cache: Cache::default(), chain: Vec::new(), delta: Vec::new() }
+        Self {
+            inflate: Inflater::new(),
+            cache: Kept::new(CACHE_BYTES, LARGE_BYTES),
+            chain: Vec::new(),
+            delta: Vec::new(),
+        }
     }
 
     /// Puts the object whose entry is at `offset` of `pack`, which has the number `number`, into `out`.
@@ -62,7 +67,7 @@ impl Decoder {
             let mut made = Vec::new();
             delta::apply(&base, &self.delta, &mut made).ok()?;
             base = Arc::new(made);
-            self.cache.put((number, link.offset), kind, &base);
+            self.keep((number, link.offset), kind, &base);
         }
         out.clear();
         out.extend_from_slice(&base);
@@ -89,8 +94,9 @@ impl Decoder {
                 _ if header.size > SIZE_MAX => return None,
                 Content::Object(kind) => {
                     let stream = pack.bytes_from(stream_offset)?;
-                    // commits are read once
-                    if self.chain.is_empty() && kind == Kind::Commit {
+                    // commits are read once, and large objects are kept for their deltas alone
+                    let is_for_once = kind == Kind::Commit || header.size > SMALL_MAX as u64;
+                    if self.chain.is_empty() && is_for_once {
                         out.clear();
                         self.inflate.inflate(stream, header.size, out).ok()?;
                         return Some((kind, None));
@@ -98,7 +104,7 @@ impl Decoder {
                     let mut content = Vec::new();
                     self.inflate.inflate(stream, header.size, &mut content).ok()?;
                     let content = Arc::new(content);
-                    self.cache.put((number, offset), kind, &content);
+                    self.keep((number, offset), kind, &content);
                     return Some((kind, Some(content)));
                 }
                 Content::OfsDelta { distance } => offset = offset.checked_sub(distance)?,
@@ -108,40 +114,10 @@ impl Decoder {
         }
         None
     }
+
+    fn keep(&mut self, key: Key, kind: Kind, content: &Arc<Vec<u8>>) {
+        self.cache.put(key, (kind, Arc::clone(content)), content.capacity());
+    }
 }
 
 type Key = (u32, u64);
-
-/// What was read lately, in two generations: what is not used while one fills up is forgotten.
-#[derive(Default)]
-struct Cache {
-    young: HashMap<Key, (Kind, Arc<Vec<u8>>)>,
-    old: HashMap<Key, (Kind, Arc<Vec<u8>>)>,
-    young_bytes: usize,
-}
-
-impl Cache {
-    fn get(&mut self, key: Key) -> Option<(Kind, Arc<Vec<u8>>)> {
-        if let Some((kind, content)) = self.young.get(&key) {
-            return Some((*kind, Arc::clone(content)));
-        }
-        let (kind, content) = self.old.remove(&key)?;
-        self.insert(key, kind, Arc::clone(&content));
-        Some((kind, content))
-    }
-
-    fn put(&mut self, key: Key, kind: Kind, content: &Arc<Vec<u8>>) {
-        if content.len() <= KEPT_SIZE_MAX {
-            self.insert(key, kind, Arc::clone(content));
-        }
-    }
-
-    fn insert(&mut self, key: Key, kind: Kind, content: Arc<Vec<u8>>) {
-        if self.young_bytes + content.capacity() > CACHE_BYTES / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
-        }
-        self.young_bytes += content.capacity();
-        self.young.insert(key, (kind, content));
-    }
-}

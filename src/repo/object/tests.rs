@@ -390,6 +390,38 @@ fn entries_are_where_git_says_they_are() {
 }
 
 #[test]
+fn every_link_of_a_chain_of_large_objects_is_kept() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    for number in 0..5 {
+        let lines = (0..200_000).map(|line| format!("{}\n", line * if line == number { 7 } else { 1 }));
+        std::fs::write(top.join("large"), lines.collect::<String>()).unwrap();
+        git(top, &["add", "large"]);
+        git(top, &["commit", "-q", "-m", "c"]);
+    }
+    git(top, &["repack", "-adfq", "--depth=10"]);
+    let versions: Vec<_> = (0..5).map(|age| id(top, &format!("HEAD~{age}:large"))).collect();
+    let objects = open(top);
+    let whole: Vec<_> = versions.iter().map(|id| content(&objects, id)).collect();
+    let places: Vec<_> = versions.iter().map(|id| objects.locate(id).unwrap().unwrap()).collect();
+    let is_base = |of: &Location, at: u64| of.content == Stored::OffsetDelta(at);
+    let last = places.iter().position(|place| !places.iter().any(|other| is_base(other, place.offset)));
+    let base = places.iter().find(|place| matches!(place.content, Stored::Whole(_))).unwrap();
+    // once what others are made of is lost, they are made of what was kept
+    let objects = open(top);
+    assert_eq!(content(&objects, &versions[last.unwrap()]), whole[last.unwrap()]);
+    let pack = indices(top)[0].with_extension("pack");
+    let mut permissions = std::fs::metadata(&pack).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    std::fs::set_permissions(&pack, permissions).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&pack).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 99], base.offset).unwrap();
+    for (id, whole) in versions.iter().zip(&whole) {
+        assert!(content(&objects, id) == *whole, "{id}");
+    }
+}
+
+#[test]
 fn a_broken_entry_is_not_copied() {
     let directory = repository("sha1");
     let top = directory.path();
