@@ -13,10 +13,13 @@ use gix_object::Kind;
 use super::links::Malformed;
 use crate::progress::{Event, Progress};
 
+mod alias;
+mod config;
 mod headers;
 mod message;
 mod modules;
 mod tree;
+mod url;
 
 pub use message::{Message, Severity};
 

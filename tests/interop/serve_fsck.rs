@@ -51,9 +51,14 @@ fn modules_that_do_harm_are_refused_in_the_words_of_c_git() {
         ("gitmodulesUrl", "[submodule \"a\"]\n\tpath = a\n\turl = -u./payload\n"),
         ("gitmodulesUrl", "[submodule \"a\"]\n\tpath = a\n\turl = http://x%0ahost=evil/a\n"),
         ("gitmodulesUrl", "[submodule \"a\"]\n\tpath = a\n\turl = ../..//:x\n"),
+        ("gitmodulesUrl", "[submodule \"a\"]\n\tpath = a\n\turl = \"..\\\\..\\\\..\\\\:x\"\n"),
+        ("gitmodulesUrl", "[submodule \"a\"]\n\tpath = a\n\turl = https://example.com:99999/x\n"),
+        ("gitmodulesUrl", "[submodule.a]\n\tpath = a\n\turl = -u./payload\n"),
+        ("gitmodulesUrl", "[submodule\r\"a\"]\r\n\tpath = a\\\r\nb\r\n\turl = -u./payload\r\n"),
         ("gitmodulesPath", "[submodule \"a\"]\n\tpath = -x\n\turl = ./a\n"),
         ("gitmodulesName", "[submodule \"../../evil\"]\n\tpath = a\n\turl = ./a\n"),
         ("gitmodulesName", "[submodule \"..\"]\n\tpath = a\n\turl = ./a\n"),
+        ("gitmodulesName", "[submodule...]\n\tpath = a\n\turl = ./a\n"),
         ("gitmodulesUpdate", "[submodule \"a\"]\n\tpath = a\n\turl = ./a\n\tupdate = !touch x\n"),
     ] {
         let id = blob(&pair, content.as_bytes());
@@ -97,6 +102,10 @@ fn trees_that_do_harm_are_refused_in_the_words_of_c_git() {
         ("duplicateEntries", vec![("100644", b"a", file.as_str()), ("100644", b"a", file.as_str())]),
         ("zeroPaddedFilemode", vec![("0100644", b"a", file.as_str())]),
         ("badFilemode", vec![("123456", b"a", file.as_str())]),
+        ("gitmodulesSymlink", vec![("120000", b"GITMOD~1", file.as_str())]),
+        ("gitattributesSymlink", vec![("120000", b"GITATT~1", file.as_str())]),
+        ("gitattributesSymlink", vec![("120000", b".git\xe2\x80\x8cattributes", file.as_str())]),
+        ("mailmapSymlink", vec![("120000", b"maba30~1", file.as_str())]),
         ("nullSha1", vec![("160000", b"a", null.as_str())]),
     ] {
         commit(&pair, &tree(&pair, &entries));

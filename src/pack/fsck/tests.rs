@@ -108,8 +108,10 @@ fn trees_are_checked() {
         (&[("40000", "git~1")], "hasDotgit: contains '.git'"),
         (&[("40000", "a\\.git")], "hasDotgit: contains '.git'"),
         (&[("40000", ".g\u{200c}it")], "hasDotgit: contains '.git'"),
+        (&[("40000", ".Git\u{fffe}x")], "hasDotgit: contains '.git'"),
         (&[("040000", "a")], "zeroPaddedFilemode: contains zero-padded file modes"),
         (&[("100664", "a")], "badFilemode: contains bad file modes"),
+        (&[("140000", "a")], "badFilemode: contains bad file modes"),
         (
             &[("100644", "a"), ("100644", "a.b"), ("40000", "a")],
             "duplicateEntries: contains duplicate file entries",
@@ -120,6 +122,42 @@ fn trees_are_checked() {
         (&[("120000", ".mailmap")], "mailmapSymlink: .mailmap is a symlink"),
     ] {
         assert_eq!(found(Kind::Tree, &tree(entries)).join("|"), expected, "{entries:?}");
+    }
+}
+
+#[test]
+fn names_that_some_file_system_takes_for_those_of_git_are_found() {
+    // As git 2.47.3 tells it.
+    for (name, expected) in [
+        (".GitModules", "gitmodulesSymlink"),
+        (".gitmodules. :stream", "gitmodulesSymlink"),
+        ("GITMOD~4", "gitmodulesSymlink"),
+        ("gi7eba~1", "gitmodulesSymlink"),
+        ("gi7~1234", "gitmodulesSymlink|gitattributesSymlink"),
+        ("a\\gitmod~1", "gitmodulesSymlink"),
+        (".git\u{feff}modules\u{200c}", "gitmodulesSymlink"),
+        ("GITATT~1", "gitattributesSymlink"),
+        ("gi7d29~9", "gitattributesSymlink"),
+        (".gitattributes .", "gitattributesSymlink"),
+        (".git\u{200c}attributes", "gitattributesSymlink"),
+        ("gi250a~1", "gitignoreSymlink"),
+        (".gitignor\u{202a}E", "gitignoreSymlink"),
+        ("maba30~1", "mailmapSymlink"),
+        ("MAILMA~1", "mailmapSymlink"),
+        ("gitatt~5", ""),
+        ("gitatt~1x", ""),
+        ("gitatt~1\\x", ""),
+        ("gi7d29~0", ""),
+        ("gi7d29~a", ""),
+        ("a\\.gitattributes", ""),
+        ("gitattributes", ""),
+        (".gitattributesx", ""),
+        (".git\u{200b}attributes", ""),
+        ("~1", ""),
+    ] {
+        let found = found(Kind::Tree, &tree(&[("120000", name)]));
+        let names: Vec<&str> = found.iter().map(|text| text.split_once(':').unwrap().0).collect();
+        assert_eq!(names.join("|"), expected, "{name}");
     }
 }
 
@@ -145,8 +183,103 @@ fn submodules_are_checked() {
         ),
         ("[submodule \"a\"]\n\turl = http::-x\n", "gitmodulesUrl: disallowed submodule url: http::-x"),
         ("[submodule \"a\"]\n\turl = https:///x\n", "gitmodulesUrl: disallowed submodule url: https:///x"),
+        ("[submodule.A]\n\turl = -x\n", "gitmodulesUrl: disallowed submodule url: -x"),
+        ("[SubModule.a \"b\"]\n\turl = -x\n", "gitmodulesUrl: disallowed submodule url: -x"),
+        ("[submodule...]\n\tpath = a\n", "gitmodulesName: disallowed submodule name: .."),
+        ("[submodule.]\n\tpath = a\n", "gitmodulesName: disallowed submodule name: "),
+        ("[submodule]\n\turl = -x\n[submodules \"a\"]\n\turl = -x\n", ""),
+        ("[submodule\r\"a\"]\n\turl = -x\n", "gitmodulesUrl: disallowed submodule url: -x"),
+        (
+            "[submodule \"a\"]\r\n\tpath = a\\\r\nb\r\n\turl = -x\r\n",
+            "gitmodulesUrl: disallowed submodule url: -x",
+        ),
+        ("[submodule \"a\"]\n\turl = -\\", "gitmodulesUrl: disallowed submodule url: -"),
+        ("[submodule \"a\"]\n\turl\r = -x\n", "gitmodulesParse: could not parse gitmodules blob"),
+        ("[submodule \"a\0b\"]\n\turl = -x\n", ""),
+        ("[]\n", "gitmodulesParse: could not parse gitmodules blob"),
+        ("[submodule\n\"a\"]\n\turl = -x\n", "gitmodulesParse: could not parse gitmodules blob"),
     ] {
         assert_eq!(found(Kind::Blob, content.as_bytes()).join("|"), expected, "{content}");
+    }
+}
+
+#[test]
+fn urls_of_submodules_are_those_that_git_takes() {
+    // As git 2.47.3 tells it.
+    for url in [
+        "a",
+        "../a",
+        ".\\a",
+        "./:a",
+        "../\\a",
+        "../..a:",
+        "git@host:a",
+        "ssh://h:x/a",
+        "file:///a",
+        "HTTPS://h:x/a",
+        "http::http://h/a",
+        "http::file:///a",
+        "https://h",
+        "https://u:p@h:443/a",
+        "https://h:/a",
+        "https://h:00080/a",
+        "https://[::1]:80/a",
+        "https://h:80:80/a",
+        "https://h_-./a",
+        "https://h/a/../b",
+        "https://h//..",
+        "https://h/?/../..",
+        "https://u^@h/a",
+        "https://h/%41",
+        "https://h/a b",
+    ] {
+        assert!(url::is_safe(url.as_bytes()), "{url}");
+    }
+}
+
+#[test]
+fn urls_that_git_does_not_take_are_refused() {
+    // As git 2.47.3 tells it.
+    for url in [
+        "-a",
+        "..\\..\\..\\:x",
+        ".\\%0ahost=x",
+        "./x:%0ahost=x",
+        "..\\/a",
+        "..//a",
+        "./../:a",
+        "../a\nb",
+        "http::-x",
+        "http::ssh:/h",
+        "http::1://h",
+        "https::a",
+        "https://",
+        "https://?",
+        "https://u@/a",
+        "https://:80/a",
+        "https://::",
+        "https://h:0/a",
+        "https://h:99999/a",
+        "https://h:b/a",
+        "https://h:-1/a",
+        "https://h^a/a",
+        "https://h%41/a",
+        "https://h%zzh/a",
+        "https://u%zz@h/a",
+        "https://h/%4",
+        "https://h?%zz",
+        "https://a@b@c/d",
+        "https://*.h/a",
+        "https://h\\a/b",
+        "https://h/../a",
+        "https://h/%2E%2e/a",
+        "https://h/a/../..",
+        "ftps://h:b",
+        "https://h/%0aa",
+        "https://[::1]:x/a",
+        "https://\u{e9}/a",
+    ] {
+        assert!(!url::is_safe(url.as_bytes()), "{url}");
     }
 }
 

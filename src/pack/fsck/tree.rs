@@ -5,12 +5,15 @@ use std::collections::HashSet;
 
 use bstr::{BStr, ByteSlice};
 use gix_object::{TreeRefIter, tree::EntryRef};
-use gix_validate::path::component::{self, Mode};
+use gix_validate::path::component;
 
-use super::{Message, Report, Special};
+use super::{Message, Report, Special, alias};
 
 /// git-fsck(1), "largePathname".
 pub(super) const NAME_LEN_MAX: usize = 4096;
+
+/// The modes that git writes.
+const MODES: [&str; 5] = ["100755", "100644", "120000", "40000", "160000"];
 
 /// What is wrong with some entry, told once for the tree.
 const TEXTS: [(Message, &str); 11] = [
@@ -45,8 +48,14 @@ pub(super) fn check(content: &[u8], report: &mut Report<'_>) {
         }
         last = Some(entry);
     }
-    if modes(content, report.id.kind()).any(|mode| mode.starts_with(b"0")) {
-        found.push(Message::ZeroPaddedFilemode);
+    for mode in modes(content, report.id.kind()) {
+        let plain = mode.trim_start_with(|digit| digit == '0');
+        if plain.len() < mode.len() {
+            found.push(Message::ZeroPaddedFilemode);
+        }
+        if !MODES.map(str::as_bytes).contains(&plain) {
+            found.push(Message::BadFilemode);
+        }
     }
     for (message, text) in TEXTS {
         if found.contains(&message) {
@@ -68,48 +77,37 @@ fn check_entry(entry: &EntryRef<'_>, report: &mut Report<'_>, found: &mut Vec<Me
     note(name == ".", Message::HasDot);
     note(name == "..", Message::HasDotdot);
     let is = |matches: &dyn Fn(&BStr) -> bool| name.split_str("\\").any(|part| matches(part.as_bstr()));
-    note(is(&|part| is_alias(part, None)), Message::HasDotgit);
+    note(is(&is_dot_git) || alias::GIT.is_on_hfs(name), Message::HasDotgit);
     note(name.len() > report.rules.name_len_max, Message::LargePathname);
-    let mode = entry.mode.value();
-    let known = [0o100_755, 0o100_644, 0o120_000, 0o040_000, 0o160_000];
-    note(!known.contains(&mode), Message::BadFilemode);
     let is_link = entry.mode.is_link();
-    if is(&|part| is_alias(part, Some(Mode::Symlink))) && !is(&|part| is_alias(part, None)) {
+    // as in git 2.47.3, of what follows a backslash only this name is looked for
+    let mut behind = name.find_iter("\\").filter_map(|at| name.get(at + 1..));
+    if alias::MODULES.is_called(name) || behind.any(|rest| alias::MODULES.is_on_ntfs(rest)) {
         if is_link {
             report.add(Message::GitmodulesSymlink, ".gitmodules is a symbolic link");
         } else {
             report.specials.push((entry.oid.to_owned(), Special::Modules));
         }
     }
-    let is_called = |wanted: &str| plain(name).eq_ignore_ascii_case(wanted.as_bytes());
-    if is_called(".gitattributes") {
+    if alias::ATTRIBUTES.is_called(name) {
         if is_link {
             report.add(Message::GitattributesSymlink, ".gitattributes is a symlink");
         } else {
             report.specials.push((entry.oid.to_owned(), Special::Attributes));
         }
     }
-    if is_link && is_called(".gitignore") {
+    if is_link && alias::IGNORE.is_called(name) {
         report.add(Message::GitignoreSymlink, ".gitignore is a symlink");
     }
-    if is_link && is_called(".mailmap") {
+    if is_link && alias::MAILMAP.is_called(name) {
         report.add(Message::MailmapSymlink, ".mailmap is a symlink");
     }
 }
 
-/// `name` as NTFS sees it: without dots and spaces at its end.
-fn plain(name: &BStr) -> &[u8] {
-    let kept = name.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |at| at + 1);
-    name.get(..kept).unwrap_or(name)
-}
-
-/// Whether some file system takes `name` for `.git`, or with `mode` for `.gitmodules`.
-fn is_alias(name: &BStr, mode: Option<Mode>) -> bool {
+/// Whether some file system takes `name` for `.git`.
+fn is_dot_git(name: &BStr) -> bool {
     let options = component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
-    matches!(
-        gix_validate::path::component(name, mode, options),
-        Err(component::Error::DotGitDir | component::Error::SymlinkedGitModules)
-    )
+    matches!(component(name, None, options), Err(component::Error::DotGitDir))
 }
 
 /// The order of a tree: a directory is compared as if its name ended with a slash.
