@@ -117,6 +117,13 @@ fn the_same_objects_are_packed() {
             (&["--all", "--window=0", "--index-version=1"], ""),
             (&["--revs", "--filter=blob:none"], "main\n"),
             (&["--revs", "--filter=tree:2", "--filter=blob:limit=10"], "main\n"),
+            (&["--revs"], "main\n^main~4^{tree}\n"),
+            (&["--revs", "--filter=tree:1"], "main^{tree}\n"),
+            (&["--revs", "--filter=tree:2"], "main^{tree}\n"),
+            (&["--revs", "--filter=object:type=blob"], "main^{tree}\n"),
+            (&["--revs", "--filter=object:type=commit"], "main^{tree}\n"),
+            (&["--revs", "--filter=tree:2", "--filter=blob:none"], "main^{tree}\n"),
+            (&["--revs", "--filter=tree:1"], "main^{tree}\nmain~2\n"),
             (&["--index-version=2,0x10"], &everything),
         ] {
             let arguments = [&["-q"], arguments, &["made"]].concat();

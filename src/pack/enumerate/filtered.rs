@@ -21,8 +21,10 @@ pub(super) struct Filtered<'a> {
     paths: HashSet<(ObjectId, u64), Seed>,
 }
 
-/// Where a tree stands, as far as a filter minds.
+/// Where the entries of a tree stand, as far as a filter minds.
 pub(super) struct Above {
+    /// 1 in the tree of a commit, as that itself is at 0. No filter sees trees that are named by the wants: their entries are
+    /// at 0.
     pub depth: u64,
     /// The path with a slash behind it; empty where nobody asks.
     pub path: Vec<u8>,
@@ -37,11 +39,6 @@ impl<'a> Filtered<'a> {
     /// Whether what is kept of a tree depends on where it is met.
     pub fn minds_standing(&self) -> bool {
         self.filter.minds_depth() || self.filter.minds_path()
-    }
-
-    /// Whether a tree that is met at `depth` is kept.
-    pub fn keeps_tree(&self, depth: u64) -> bool {
-        self.filter.keeps_trees() && self.filter.enters(depth)
     }
 
     /// Whether a tree that was met before may have more to send where it is met now.
@@ -73,7 +70,7 @@ impl<'a> Filtered<'a> {
             return Ok(false);
         }
         let chosen = |patterns: &Patterns| patterns.choose([&tree.path, name].concat().as_slice().into());
-        let kept = self.filter.keeps_blob(source, id, tree.depth + 1, &chosen);
+        let kept = self.filter.keeps_blob(source, id, tree.depth, &chosen);
         let kept = kept.map_err(|source| Error::Unreadable { id: *id, source })?;
         if !kept && !self.minds_standing() {
             self.left_out.insert(*id);

@@ -77,6 +77,8 @@ enum Met {
 /// Where an object stands, as far as its bases depend on it.
 #[derive(Clone, Copy)]
 enum Standing<'n> {
+    /// The wants name it.
+    Named,
     Root(Option<Place>),
     Below(Option<Place>, &'n [u8]),
 }
@@ -133,21 +135,12 @@ impl<'a, 'p> Walk<'a, 'p> {
             return Ok(());
         }
         let place = self.boundary.root();
-        self.visit(id, place)
+        self.visit(id, Standing::Root(place), 1)
     }
 
     /// Visits a tree that belongs to no commit, which is sent whatever the filter says.
     pub fn lone_tree(&mut self, id: ObjectId) -> Result<(), Error> {
-        if self.filtered.as_ref().is_some_and(|filtered| !filtered.keeps_tree(0)) {
-            if self.boundary.has(&id) || !self.seen.insert(id) {
-                return Ok(());
-            }
-            self.push(id, Kind::Tree, 0, Standing::Root(None))?;
-            if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(0)) {
-                return Ok(());
-            }
-        }
-        self.visit(id, None)
+        self.visit(id, Standing::Named, 0)
     }
 
     /// Visits a blob that stands in no tree.
@@ -155,7 +148,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         if self.boundary.has(&id) || self.is_excepted(&id) || !self.seen.insert(id) {
             return Ok(());
         }
-        self.send(id, Kind::Blob, 0, Standing::Root(None))
+        self.send(id, Kind::Blob, 0, Standing::Named)
     }
 
     /// Takes out what the receiver has under another path, and ends the phase.
@@ -174,12 +167,17 @@ impl<'a, 'p> Walk<'a, 'p> {
         Ok(self.found)
     }
 
-    fn visit(&mut self, root: ObjectId, place: Option<Place>) -> Result<(), Error> {
+    /// Visits a tree that stands in no other, whose entries are at `depth` for filters.
+    fn visit(&mut self, root: ObjectId, standing: Standing<'_>, depth: u64) -> Result<(), Error> {
         if self.boundary.has(&root) || self.is_excepted(&root) {
             return Ok(());
         }
-        let above = Above { depth: 0, path: Vec::new() };
-        let Some(level) = self.open(root, place, 0, Standing::Root(place), above)? else { return Ok(()) };
+        let place = match standing {
+            Standing::Root(place) => place,
+            Standing::Named | Standing::Below(..) => None,
+        };
+        let above = Above { depth, path: Vec::new() };
+        let Some(level) = self.open(root, place, 0, standing, above)? else { return Ok(()) };
         let mut levels = vec![level];
         while let Some(mut level) = levels.pop() {
             match self.next_tree(&mut level)? {
@@ -241,10 +239,11 @@ impl<'a, 'p> Walk<'a, 'p> {
         if self.is_excepted(id) {
             return Ok(None);
         }
-        let above = Above { depth: level.above.depth + 1, path: self.path_below(level, entry.name) };
-        if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(above.depth)) {
+        let depth = level.above.depth;
+        if self.filtered.as_ref().is_some_and(|filtered| !filtered.filter.enters(depth)) {
             return Ok(None);
         }
+        let above = Above { depth: depth + 1, path: self.path_below(level, entry.name) };
         let place = level.place.and_then(|place| self.boundary.enter(place, entry.name));
         let name_hash = fold_name(level.name_hash, entry.name);
         self.open(id.to_owned(), place, name_hash, Standing::Below(level.place, entry.name), above)
@@ -271,14 +270,14 @@ impl<'a, 'p> Walk<'a, 'p> {
             return Ok(None);
         };
         let is_kept = self.filtered.as_ref().is_none_or(|filtered| filtered.filter.keeps_trees());
-        if met == Met::First && is_kept {
+        if met == Met::First && (is_kept || matches!(standing, Standing::Named)) {
             self.push(id, Kind::Tree, name_hash, standing)?;
         }
         if let Some(place) = place {
             self.boundary.open(place);
         }
         let name_hash = match standing {
-            Standing::Root(_) => 0,
+            Standing::Named | Standing::Root(_) => 0,
             Standing::Below(..) => fold_name(name_hash, b"/"),
         };
         let ahead = self.ahead(&id, &tree, Directory { place, name_hash })?;
@@ -387,7 +386,7 @@ impl<'a, 'p> Walk<'a, 'p> {
                     add(*id, if *kind == EntryKind::Tree { Kind::Tree } else { Kind::Blob });
                 }
             }
-            Standing::Root(None) | Standing::Below(None, _) => {}
+            Standing::Named | Standing::Root(None) | Standing::Below(None, _) => {}
         }
     }
 }
