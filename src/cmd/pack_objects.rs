@@ -38,14 +38,9 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
     let mut progress = Quiet { meters, writes: shown.writes || !matches!(goal, Goal::Stdout) };
     let settings = settings(&repo, &parsed, &mut progress)?;
     let objects = repo.objects()?;
-    let limits_packs = arguments.limits_packs() || matches!(goal, Goal::Files(_));
-    let objects = if limits_packs && parsed.choice("use-bitmap-index") != Some(true)
-        || parsed.choice("use-bitmap-index") == Some(false)
-    {
-        objects.without_bitmaps()
-    } else {
-        objects
-    };
+    let uses_bitmaps = parsed.choice("use-bitmap-index").unwrap_or(matches!(goal, Goal::Stdout));
+    // they do not tell where an object lies
+    let objects = if uses_bitmaps && !arguments.limits_packs() { objects } else { objects.without_bitmaps() };
     let job = Job { repo: &repo, arguments, objects };
     job.run(&goal, &settings, &mut progress)
 }

@@ -143,6 +143,38 @@ fn the_same_objects_are_packed() {
     }
 }
 
+/// How many objects are in a pack on standard output.
+fn count(run: &Run) -> u32 {
+    assert_eq!(run.status, 0, "{run:?}");
+    u32::from_be_bytes(run.stdout[8..12].try_into().unwrap())
+}
+
+#[test]
+fn what_bitmaps_tell_is_limited_by_where_it_lies() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        for pack in packs(&copy) {
+            std::fs::remove_file(pack.with_extension("keep")).ok();
+        }
+        sandbox.git(&copy, &["repack", "-adbq"]).success();
+        std::fs::write(packs(&copy)[0].with_extension("keep"), "").unwrap();
+        let lone = ["commit-tree", "-p", "main", "-m", "lone", "main^{tree}"];
+        let lone = sandbox.git(&copy, &lone).line();
+        sandbox.git(&copy, &["update-ref", "refs/heads/lone", &lone]).success();
+    });
+    let name = packs(&twin.ours.join("copy"))[0].file_name().unwrap().to_str().unwrap().to_owned();
+    for limit in
+        ["--incremental", "--unpacked", "--honor-pack-keep", &format!("--keep-pack={name}"), "--local"]
+    {
+        let arguments = ["-q", "--all", "--stdout", "--use-bitmap-index", limit];
+        let [ours, theirs] = both(&sandbox, &twin, &arguments, "");
+        assert_eq!(count(&ours), count(&theirs), "{limit}");
+        assert!(count(&ours) == 1 || limit == "--local", "{limit}");
+    }
+}
+
 #[test]
 fn the_objects_of_packs_are_packed_without_those_of_others() {
     let sandbox = Sandbox::new();
