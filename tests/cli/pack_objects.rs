@@ -176,6 +176,23 @@ fn what_bitmaps_tell_is_limited_by_where_it_lies() {
 }
 
 #[test]
+fn heads_of_other_work_trees_are_among_all() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["worktree", "add", "-q", "--detach", "../tree", "main"]).success();
+        let other = client.join("tree");
+        sandbox.git(&other, &["commit", "-q", "--allow-empty", "-m", "of another work tree"]).success();
+    });
+    let other = sandbox.git(&twin.ours.join("tree"), &["rev-parse", "HEAD"]).line();
+    let [ours, theirs] = both(&sandbox, &twin, &["-q", "--all", "made"], "");
+    let ours = listed(&sandbox, &twin.ours, &ours);
+    assert!(ours.contains(&other));
+    assert_eq!(ours, listed(&sandbox, &twin.theirs, &theirs));
+}
+
+#[test]
 fn the_objects_of_packs_are_packed_without_those_of_others() {
     let sandbox = Sandbox::new();
     let twin = copies(&sandbox, Format::Sha1);

@@ -77,12 +77,7 @@ pub(super) fn revisions(
         }
     }
     if arguments.all {
-        let heads = repo.refs("refs/".into())?.into_iter().filter_map(|reference| match reference.target {
-            Target::Id(id) => Some(id),
-            Target::Symbolic(_) => None,
-        });
-        asked.wanted.wants.extend(heads);
-        asked.wanted.wants.extend(repo.resolve_revision("HEAD".into()).ok().flatten());
+        add_all(repo, &mut asked.wanted)?;
     }
     if arguments.reflog {
         let objects = repo.objects()?;
@@ -109,6 +104,21 @@ pub(super) fn revisions(
         asked.wanted.filter = Some(repo.filter(&spec, &repo.objects()?)?);
     }
     Ok(asked)
+}
+
+/// `--all`: the refs, and the `HEAD` of each work tree.
+fn add_all(repo: &Repository, wanted: &mut Wanted) -> Result<(), CommandError> {
+    let heads = repo.refs("refs/".into())?.into_iter().filter_map(|reference| match reference.target {
+        Target::Id(id) => Some(id),
+        Target::Symbolic(_) => None,
+    });
+    wanted.wants.extend(heads);
+    wanted.wants.extend(repo.resolve_revision("HEAD".into()).ok().flatten());
+    for (prefix, _) in repo.other_work_trees()? {
+        let name = BString::from([prefix.as_slice(), b"HEAD"].concat());
+        wanted.wants.extend(repo.resolve_ref(name.as_bstr())?);
+    }
+    Ok(())
 }
 
 fn add_revision(
