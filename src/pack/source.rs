@@ -9,6 +9,9 @@ use gix_object::Kind;
 
 use super::bitmap::{Broken, Indexed};
 
+/// git-config(1), `core.maxTreeDepth`: 2048 by default.
+pub const TREE_DEPTH_MAX: usize = 2_048;
+
 /// A repository's objects, as the making of a pack reads them. One value is used by many threads.
 pub trait Source: super::Bases {
     /// The kind of `id` and the bytes of its content, without inflating it whole; `None` if there is no such object.
@@ -46,6 +49,11 @@ pub trait Source: super::Bases {
     /// Where the entry of `id` begins in one of the packs, and which pack that is; `None` if that is not known.
     fn entry_offset(&self, _id: &oid) -> io::Result<Option<(u32, u64)>> {
         Ok(None)
+    }
+
+    /// How deep trees may stand in others before a walk gives up; that of a commit is at 0.
+    fn tree_depth_max(&self) -> usize {
+        TREE_DEPTH_MAX
     }
 
     /// The content of `id` as a stream, so that big objects need not be in memory; `None` if there is no such object.

@@ -193,6 +193,27 @@ fn heads_of_other_work_trees_are_among_all() {
 }
 
 #[test]
+fn trees_may_be_as_deep_as_the_configuration_says() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    let deep = "a/b/c/d/e/file";
+    twin.prepare(|client| {
+        build::Stream::new().commit("deep", 0).file(deep, "deep\n").import(&sandbox, &client.join("copy"));
+    });
+    for (max, is_enough) in [("6", true), ("5", true), ("4", false), ("0", false)] {
+        twin.prepare(|client| {
+            sandbox.git(&client.join("copy"), &["config", "core.maxTreeDepth", max]).success();
+        });
+        for name in ["deep", "deep^{tree}"] {
+            let [ours, theirs] = both(&sandbox, &twin, &["-q", "--revs", "--stdout"], &format!("{name}\n"));
+            let words = |run: &Run| (run.status, run.stderr.as_bstr().to_owned());
+            assert_eq!(words(&ours), words(&theirs), "{max} {name}");
+            assert_eq!(ours.status == 0, is_enough, "{max} {name}");
+        }
+    }
+}
+
+#[test]
 fn the_objects_of_packs_are_packed_without_those_of_others() {
     let sandbox = Sandbox::new();
     let twin = copies(&sandbox, Format::Sha1);

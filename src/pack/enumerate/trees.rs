@@ -18,9 +18,6 @@ use super::{Enumerated, Object, fold_name};
 use crate::pack::Error;
 use crate::pack::source::Source;
 
-/// git-config(1), "core.maxTreeDepth": 2048 by default.
-const DEPTH_MAX: usize = 2_048;
-
 /// How objects are read that may be missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
@@ -181,7 +178,7 @@ impl<'a, 'p> Walk<'a, 'p> {
         let mut levels = vec![level];
         while let Some(mut level) = levels.pop() {
             match self.next_tree(&mut level)? {
-                Some(_) if levels.len() >= DEPTH_MAX => {
+                Some(_) if levels.len() >= self.source.tree_depth_max() => {
                     return Err(Error::BadPack("exceeded maximum allowed tree depth".to_owned()));
                 }
                 Some(below) => levels.extend([level, below]),

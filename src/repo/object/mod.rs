@@ -14,6 +14,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
+use crate::pack::source::TREE_DEPTH_MAX;
 use directory::Handle;
 use packs::Packs;
 use promise::Promise;
@@ -71,6 +72,8 @@ pub struct Objects {
     promise: Promise,
     /// Whether bitmaps are believed (`pack.useBitmaps`).
     uses_bitmaps: bool,
+    /// How deep trees may stand in others (`core.maxTreeDepth`).
+    tree_depth_max: usize,
     /// Set once nobody waits for a walk any more.
     is_stopped: Arc<AtomicBool>,
 }
@@ -95,7 +98,9 @@ impl Repository {
         };
         let graph = self.config.boolean("core.commitGraph")?.unwrap_or(true);
         let uses_bitmaps = self.config.boolean("pack.useBitmaps")?.unwrap_or(true);
-        let objects = Objects { uses_bitmaps, ..Objects::open(places, boundary, graph)? };
+        let depth_max = self.config.integer("core.maxTreeDepth")?;
+        let tree_depth_max = depth_max.map_or(TREE_DEPTH_MAX, |max| usize::try_from(max).unwrap_or(0));
+        let objects = Objects { uses_bitmaps, tree_depth_max, ..Objects::open(places, boundary, graph)? };
         Ok(if self.is_partial()? { objects.with_promise(self.promisor.clone()) } else { objects })
     }
 }
@@ -123,6 +128,7 @@ impl Objects {
             peeled: Arc::default(),
             promise: Promise::default(),
             uses_bitmaps: true,
+            tree_depth_max: TREE_DEPTH_MAX,
             is_stopped: Arc::default(),
         })
     }

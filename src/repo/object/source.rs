@@ -59,6 +59,10 @@ impl Source for Objects {
         Ok(self.packs.entry_offset(id, &self.stores))
     }
 
+    fn tree_depth_max(&self) -> usize {
+        self.tree_depth_max
+    }
+
     fn open_stream(&self, id: &oid) -> io::Result<Option<Box<dyn Read + '_>>> {
         if let Some(location) = self.packs.locate(id, &self.stores)
             && matches!(location.content, Stored::Whole(_))
