@@ -39,6 +39,7 @@ mod shape;
 mod walk;
 
 pub use check::{Unbundling, check_prerequisites, unbundle, unbundle_file};
+pub use revisions::Lines;
 
 /// A bundle that is decided upon: its header, and what its pack is to hold.
 #[derive(Debug)]

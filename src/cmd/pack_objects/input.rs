@@ -10,6 +10,8 @@ use super::options::Arguments;
 use crate::cmd::CommandError;
 use crate::pack::enumerate::{Enumerated, FilterSpec, Object, Wanted, name_hash};
 use crate::pack::source::Source as _;
+use crate::progress::Discard;
+use crate::remote::bundle::Lines;
 use crate::repo::reference::WorkTrees;
 use crate::repo::{Objects, Repository, Target};
 
@@ -60,6 +62,8 @@ pub(super) fn revisions(
 ) -> Result<Asked, CommandError> {
     let mut asked = Asked::default();
     let mut is_not = false;
+    let mut silent = Discard;
+    let mut revisions = Lines::new(repo, &mut silent)?;
     for line in lines(input)? {
         if line.is_empty() {
             break;
@@ -73,7 +77,14 @@ pub(super) fn revisions(
         } else if line.starts_with(b"-") {
             return Err(CommandError::fatal(format!("not a rev '{}'", line.as_bstr())));
         } else {
-            add_revision(repo, line.as_bstr(), is_not, &mut asked.wanted)?;
+            let ends = match plain(line.as_bstr(), is_not, repo.object_hash) {
+                Some(end) => vec![end],
+                None => revisions.read(line.as_bstr(), is_not)?,
+            };
+            for (id, is_excluded) in ends {
+                let tips = if is_excluded { &mut asked.wanted.haves } else { &mut asked.wanted.wants };
+                tips.push(id);
+            }
         }
     }
     if arguments.all {
@@ -121,35 +132,14 @@ fn add_all(repo: &Repository, wanted: &mut Wanted) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn add_revision(
-    repo: &Repository,
-    text: &BStr,
-    is_not: bool,
-    wanted: &mut Wanted,
-) -> Result<(), CommandError> {
-    let bad = || CommandError::fatal(format!("bad revision '{text}'"));
-    let resolve = |name: &BStr| {
-        let name = if name.is_empty() { "HEAD".into() } else { name };
-        // most are ids, of which nothing has to be looked up: a ref of that name counts for nothing
-        match ObjectId::from_hex(name).ok().filter(|id| id.kind() == repo.object_hash) {
-            Some(id) => Ok(id),
-            None => repo.resolve_revision(name)?.ok_or_else(bad),
-        }
+/// The end of history that `line` means, and whether it is left out, if the line is an id: most are, and nothing has to be
+/// looked up for them, as a ref of that name counts for nothing.
+fn plain(line: &BStr, is_not: bool, hash: gix_hash::Kind) -> Option<(ObjectId, bool)> {
+    let (id, is_excluded) = match line.strip_prefix(b"^") {
+        Some(id) => (id, !is_not),
+        None => (line.as_bytes(), is_not),
     };
-    let (wants, haves) =
-        if is_not { (&mut wanted.haves, &mut wanted.wants) } else { (&mut wanted.wants, &mut wanted.haves) };
-    if let Some(name) = text.strip_prefix(b"^") {
-        haves.push(resolve(name.as_bstr())?);
-    } else if let Some((from, to)) = text.split_once_str("..").filter(|(_, to)| !to.starts_with(b".")) {
-        haves.push(resolve(from.as_bstr())?);
-        wants.push(resolve(to.as_bstr())?);
-    } else if let Some(name) = text.strip_suffix(b"^@") {
-        let id = resolve(name.as_bstr())?;
-        wants.extend(repo.objects()?.commit(&id)?.map(|commit| commit.parents).unwrap_or_default());
-    } else {
-        wants.push(resolve(text)?);
-    }
-    Ok(())
+    ObjectId::from_hex(id).ok().filter(|id| id.kind() == hash).map(|id| (id, is_excluded))
 }
 
 /// Lines of names of packs; what is in those behind a `^` is left out.

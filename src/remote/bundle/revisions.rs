@@ -53,20 +53,8 @@ impl Revisions {
         stdin: &mut dyn BufRead,
         progress: &mut dyn Progress,
     ) -> Result<Self, Error> {
-        let mut parser = Parser {
-            repo,
-            objects: repo.objects()?,
-            progress,
-            revisions: Self::default(),
-            is_negated: false,
-            ignores_missing: false,
-            has_read_stdin: false,
-            has_dashes: arguments.iter().any(|argument| argument == "--"),
-            left_out: LeftOut::default(),
-            work_trees: WorkTrees::All,
-            default: None,
-            grep: grep::Asked::default(),
-        };
+        let has_dashes = arguments.iter().any(|argument| argument == "--");
+        let mut parser = Parser { has_dashes, ..Parser::new(repo, progress)? };
         parser.parse(arguments, stdin)?;
         if let (true, Some(name)) = (parser.revisions.tips.is_empty(), parser.default.take()) {
             parser.argument(name.as_bstr())?;
@@ -76,6 +64,34 @@ impl Revisions {
         }
         parser.revisions.limits.grep = parser.grep.compile()?;
         Ok(parser.revisions)
+    }
+}
+
+/// Reads revisions that stand in lines of their own, as git-pack-objects(1) takes them.
+pub struct Lines<'a>(Parser<'a>);
+
+impl<'a> Lines<'a> {
+    /// Names are looked for in `repo`; `progress` hears what git would print about them.
+    ///
+    /// # Errors
+    ///
+    /// If the objects of `repo` cannot be opened.
+    pub fn new(repo: &'a Repository, progress: &'a mut dyn Progress) -> Result<Self, Error> {
+        Parser::new(repo, progress).map(Self)
+    }
+
+    /// The ends of history that `line` means, each with whether it is left out; `is_negated` turns that round.
+    ///
+    /// # Errors
+    ///
+    /// In git's words if it means nothing.
+    pub fn read(&mut self, line: &BStr, is_negated: bool) -> Result<Vec<(ObjectId, bool)>, Error> {
+        self.0.is_negated = is_negated;
+        if !self.0.revision(line)? {
+            return Err(bad_revision(line));
+        }
+        let tips = self.0.revisions.tips.drain(..);
+        Ok(tips.map(|tip| (tip.id, tip.is_excluded)).collect())
     }
 }
 
@@ -98,7 +114,24 @@ pub(super) struct Parser<'a> {
     pub(super) grep: grep::Asked,
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
+    fn new(repo: &'a Repository, progress: &'a mut dyn Progress) -> Result<Self, Error> {
+        Ok(Self {
+            repo,
+            objects: repo.objects()?,
+            progress,
+            revisions: Revisions::default(),
+            is_negated: false,
+            ignores_missing: false,
+            has_read_stdin: false,
+            has_dashes: false,
+            left_out: LeftOut::default(),
+            work_trees: WorkTrees::All,
+            default: None,
+            grep: grep::Asked::default(),
+        })
+    }
+
     fn parse(&mut self, arguments: &[BString], stdin: &mut dyn BufRead) -> Result<(), Error> {
         let mut rest: VecDeque<&BString> = arguments.iter().collect();
         let mut are_options_over = false;
