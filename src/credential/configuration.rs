@@ -102,7 +102,7 @@ impl Configuration {
             self.warn(&format!("skipping credential lookup for key: credential.{pattern}"));
             return false;
         }
-        match (url, Normal::parse(pattern)) {
+        match (url, Normal::pattern(pattern)) {
             (Some(url), Some(pattern)) => url.fit(&pattern).is_some(),
             (Some(_) | None, _) => parts.fit(description),
         }

@@ -1,15 +1,24 @@
 //! Which entries of `http.<url>.*` and `credential.<url>.*` hold for a URL: git-config(1), `http.<url>.*`.
+//!
+//! URLs are read as `git config --get-urlmatch` of git 2.47.3 does, which is stricter than web browsers: `http:/host` is no
+//! URL, and `127.1` is another host than `127.0.0.1`.
 
-use url::Url;
+use bstr::ByteSlice as _;
+
+/// The characters of RFC 3986, 2.2: they mean something else where they are percent-encoded.
+const RESERVED: &[u8] = b"!#$&'()*+,/:;=?@[]";
 
 /// A URL in the form in which spellings that mean the same are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Normal {
     scheme: String,
+    /// `Some` if there is an `@`, even with nothing before it.
     user: Option<String>,
+    /// Empty for files of this machine alone.
     host: String,
+    /// `None` if it is what the scheme has anyway.
     port: Option<u16>,
-    /// Without its last slash, so that a prefix ends where a path element does.
+    /// With its first slash, query and fragment.
     path: String,
 }
 
@@ -22,25 +31,47 @@ pub(crate) struct Fit {
 }
 
 impl Normal {
-    /// Takes `text` apart; `None` if it is no URL.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let url = Url::parse(text).ok()?;
-        let user = Some(url.username()).filter(|name| !name.is_empty());
-        Some(Self {
-            scheme: url.scheme().to_owned(),
-            user: user.map(normal_escapes),
-            host: normal_escapes(url.host_str()?).to_ascii_lowercase(),
-            port: url.port_or_known_default(),
-            path: normal_escapes(url.path()).trim_end_matches('/').to_owned(),
-        })
+    /// Takes a URL apart; `None` if it is none to git.
+    pub(crate) fn parse(text: &(impl AsRef<[u8]> + ?Sized)) -> Option<Self> {
+        Self::read(text.as_ref(), |_| false)
     }
 
-    /// As [`Self::parse`], also for the files of this machine, whose host is empty.
-    pub(crate) fn parse_any(text: &str) -> Option<Self> {
-        Self::parse(text).or_else(|| {
-            let url = Url::parse(text).ok().filter(|url| url.scheme() == "file")?;
-            let path = normal_escapes(url.path()).trim_end_matches('/').to_owned();
-            Some(Self { scheme: "file".to_owned(), user: None, host: String::new(), port: None, path })
+    /// As [`Self::parse`], for a pattern, in whose host there may be stars.
+    pub(crate) fn pattern(text: &(impl AsRef<[u8]> + ?Sized)) -> Option<Self> {
+        Self::read(text.as_ref(), |byte| byte == b'*')
+    }
+
+    fn read(text: &[u8], is_wild: fn(u8) -> bool) -> Option<Self> {
+        let (scheme, rest) = text.split_once_str("://")?;
+        let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+        if !scheme.first()?.is_ascii_alphabetic() || !scheme.iter().all(is_scheme) {
+            return None;
+        }
+        let scheme = scheme.to_str().ok()?.to_ascii_lowercase();
+        let (authority, path) = rest.split_at(rest.find_byteset(b"/?#").unwrap_or(rest.len()));
+        let (login, place) = match authority.split_once_str("@") {
+            Some((login, place)) => (Some(normal_escapes(login)?), place),
+            None => (None, authority),
+        };
+        let (host, port) = split_port(place)?;
+        let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte) || is_wild(*byte);
+        if host.starts_with(b":") || !host.iter().all(is_host) {
+            return None;
+        }
+        if host.is_empty() && (scheme != "file" || port.is_some()) {
+            return None;
+        }
+        let port_default = match &*scheme {
+            "http" => Some(80),
+            "https" => Some(443),
+            _ => None,
+        };
+        Some(Self {
+            user: login.map(|login| login.split(':').next().unwrap_or_default().to_owned()),
+            host: host.to_str().ok()?.to_ascii_lowercase(),
+            port: port.filter(|_| port != port_default),
+            path: without_dots(&normal_escapes(path)?)?,
+            scheme,
         })
     }
 
@@ -49,7 +80,7 @@ impl Normal {
         self.scheme == pattern.scheme
             && self.port == pattern.port
             && is_match(&pattern.host, &self.host)
-            && is_match(&pattern.path, &self.path)
+            && is_match(pattern.path(), self.path())
     }
 
     /// The host.
@@ -57,56 +88,92 @@ impl Normal {
         &self.host
     }
 
-    /// The path, without a slash at its end.
+    /// The path, without slashes at its end.
     pub(crate) fn path(&self) -> &str {
-        &self.path
+        self.path.trim_end_matches('/')
     }
 
     /// How well the entry for `pattern` fits this URL; `None` if it does not.
     pub(crate) fn fit(&self, pattern: &Self) -> Option<Fit> {
         let same_site = self.scheme == pattern.scheme && self.port == pattern.port;
         let user_fits = pattern.user.is_none() || pattern.user == self.user;
-        let below = self.path.strip_prefix(&*pattern.path)?;
+        // without its last slash a prefix ends where a path element does
+        let prefix = pattern.path.strip_suffix('/').unwrap_or(&pattern.path);
+        let below = self.path.strip_prefix(prefix)?;
         let path_fits = below.is_empty() || below.starts_with('/');
         (same_site && user_fits && path_fits && host_fits(&pattern.host, &self.host)).then(|| Fit {
             host_len: pattern.host.len(),
-            path_len: pattern.path.len() + 1,
+            path_len: prefix.len() + 1,
             user: pattern.user.is_some(),
         })
     }
 }
 
-/// Whether `host` is what `pattern` says, where `*` stands for one whole label.
+/// Whether `host` is what `pattern` says, where `*` stands for one whole label. A dot at the end says nothing.
 fn host_fits(pattern: &str, host: &str) -> bool {
+    let [pattern, host] = [pattern, host].map(|name| name.strip_suffix('.').unwrap_or(name));
     let mut labels = host.split('.');
     pattern.split('.').all(|wanted| labels.next().is_some_and(|label| wanted == "*" || wanted == label))
         && labels.next().is_none()
 }
 
-/// Undoes the percent-encoding of characters that need none and writes the rest in capitals: RFC 3986, 6.2.2.
-fn normal_escapes(text: &str) -> String {
+/// Cuts the port off a host, whose brackets may hold colons; `None` if it is none that there can be.
+fn split_port(place: &[u8]) -> Option<(&[u8], Option<u16>)> {
+    let inside = place.rfind_byte(b']').unwrap_or(0);
+    let Some(colon) = place.rfind_byte(b':').filter(|&colon| colon >= inside) else {
+        return Some((place, None));
+    };
+    let (host, digits) = (place.get(..colon)?, place.get(colon + 1..)?);
+    if digits.is_empty() {
+        return Some((host, None));
+    }
+    // as a number of Rust's it could have a sign
+    let digits = digits.to_str().ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let port = digits.trim_start_matches('0').parse::<u16>().ok()?;
+    Some((host, Some(port)))
+}
+
+/// Undoes the percent-encoding of characters that need none, writes the rest in capitals and encodes what has to be:
+/// RFC 3986, 6.2.2. `None` if a `%` has no two digits behind it.
+fn normal_escapes(text: &[u8]) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once('%') {
-        out.push_str(before);
-        let code = after
-            .split_at_checked(2)
-            .and_then(|(digits, following)| Some((u8::from_str_radix(digits, 16).ok()?, digits, following)));
-        let Some((byte, digits, following)) = code else {
-            out.push('%');
-            rest = after;
-            continue;
+    while let Some((&first, after)) = rest.split_first() {
+        let (byte, is_encoded, following) = if first == b'%' {
+            let (digits, following) = after.split_at_checked(2)?;
+            let digit = |at: usize| digits.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+            (u8::try_from(digit(0)? << 4 | digit(1)?).ok()?, true, following)
+        } else {
+            (first, false, after)
         };
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        let is_plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if is_plain || (!is_encoded && RESERVED.contains(&byte)) {
             out.push(char::from(byte));
         } else {
-            out.push('%');
-            out.push_str(&digits.to_ascii_uppercase());
+            out.push_str(&format!("%{byte:02X}"));
         }
         rest = following;
     }
-    out.push_str(rest);
-    out
+    Some(out)
+}
+
+/// Resolves `.` and `..` in the path of what follows a host, which then begins with a slash; `None` if they lead out of it.
+fn without_dots(text: &str) -> Option<String> {
+    let (path, tail) = text.split_at(text.find(['?', '#']).unwrap_or(text.len()));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
+    while let Some(segment) = segments.next() {
+        let is_dots = matches!(segment, "." | "..");
+        if segment == ".." {
+            kept.pop()?;
+        }
+        if !is_dots {
+            kept.push(segment);
+        } else if segments.peek().is_none() {
+            kept.push("");
+        }
+    }
+    Some(format!("/{}{tail}", kept.join("/")))
 }
 
 #[cfg(test)]
@@ -114,7 +181,7 @@ mod tests {
     use super::*;
 
     fn fit(pattern: &str, url: &str) -> Option<Fit> {
-        Normal::parse(url).unwrap().fit(&Normal::parse(pattern).unwrap())
+        Normal::parse(url)?.fit(&Normal::pattern(pattern)?)
     }
 
     #[test]
@@ -133,6 +200,10 @@ mod tests {
         assert!(fit("https://git.test/a", "https://git.test/ab").is_none());
         assert!(fit("https://git.test/%7eme", "https://git.test/~me/x").is_some());
         assert!(fit("https://git.test/a%2fb", "https://git.test/a%2Fb/x").is_some());
+        assert!(fit("https://git.test/a//", "https://git.test/a/b").is_none());
+        assert!(fit("https://git.test/r?x", "https://git.test/r").is_none());
+        assert!(fit("https://git.test/r", "https://git.test/r?x").is_none());
+        assert!(fit("https://git.test", "https://git.test#x").is_some());
     }
 
     #[test]
@@ -140,6 +211,66 @@ mod tests {
         assert!(fit("https://*.test", "https://git.test/").is_some());
         assert!(fit("https://*.test", "https://a.git.test/").is_none());
         assert!(fit("https://git.*.test", "https://git.a.test/").is_some());
+        assert!(fit("http://*.0.0.1", "http://127.0.0.1/").is_some());
+        assert!(fit("http://*.test.", "http://git.test/").is_some());
+        assert!(fit("http://git.test..", "http://git.test/").is_none());
+    }
+
+    #[test]
+    fn only_what_git_takes_for_a_url_is_one() {
+        for url in [
+            "http:/git.test",
+            "http:\\\\git.test",
+            " http://git.test",
+            "1http://git.test",
+            "http:///git.test",
+            "http://git.test:0",
+            "http://git.test:65536",
+            "http://git.test:+80",
+            "http://::1",
+            "http://git.test\\r",
+            "http://git test",
+            "http://git%2etest",
+            "http://*.test",
+            "http://a@b@git.test",
+            "http://a%zz@git.test",
+            "http://git.test/%4",
+            "http://git.test/a/../..",
+            "http://git.test/%2E%2E/",
+            "file://:1/x",
+        ] {
+            assert!(Normal::parse(url).is_none(), "{url}");
+        }
+        for url in
+            ["http://git.test:00080", "http://[::1]:80/", "http://a\\@git.test", "file:///x", "x+y://z"]
+        {
+            assert!(Normal::parse(url).is_some(), "{url}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_url_are_the_same() {
+        for (one, other) in [
+            ("HTTP://GIT.test", "http://git.test:80/"),
+            ("http://git.test:", "http://git.test"),
+            ("http://git.test/a/./b/../%63", "http://git.test/a/c"),
+            ("http://git.test/a/..", "http://git.test"),
+            ("http://git.test/a b\\", "http://git.test/a%20b%5c"),
+            ("http://%75:x@git.test", "http://u:y@git.test"),
+            ("http://git.test?x", "http://git.test/?x"),
+        ] {
+            assert_eq!(Normal::parse(one).unwrap(), Normal::parse(other).unwrap(), "{one} {other}");
+        }
+        for (one, other) in [
+            ("http://git.test/a?x/../b", "http://git.test/a?b"),
+            ("http://git.test/a%2fb", "http://git.test/a/b"),
+            ("http://git.test/a//b", "http://git.test/a/b"),
+            ("http://:p@git.test", "http://git.test"),
+            ("ftp://git.test:21", "ftp://git.test"),
+            ("http://127.1", "http://127.0.0.1"),
+        ] {
+            assert_ne!(Normal::parse(one).unwrap(), Normal::parse(other).unwrap(), "{one} {other}");
+        }
     }
 
     #[test]

@@ -13,12 +13,12 @@ pub struct UrlPattern(Normal);
 impl UrlPattern {
     /// Reads a pattern; `None` if it is no URL.
     pub fn parse(text: &BStr) -> Option<Self> {
-        plain(text).and_then(Normal::parse_any).map(Self)
+        plain(text).and_then(Normal::pattern).map(Self)
     }
 
     /// Whether `url` is meant. What different programs could read differently is not.
     pub fn matches(&self, url: &BStr) -> bool {
-        let Some(normal) = plain(url).and_then(Normal::parse_any) else { return false };
+        let Some(normal) = plain(url).and_then(Normal::parse) else { return false };
         let Ok(ours) = Url::parse(url) else { return false };
         ours.host.eq_ignore_ascii_case(normal.host().as_bytes()) && normal.is_one_of(&self.0, matches)
     }
@@ -26,7 +26,7 @@ impl UrlPattern {
 
 /// Host, port and path of `url` in their normal spelling; `None` if it is no URL.
 pub fn place_of(url: &BStr) -> Option<String> {
-    let normal = plain(url).and_then(Normal::parse_any)?;
+    let normal = plain(url).and_then(Normal::parse)?;
     let port = Url::parse(url).ok()?.port.map(|port| format!(":{port}")).unwrap_or_default();
     Some(format!("{}{port}{}", normal.host(), normal.path()))
 }

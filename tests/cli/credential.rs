@@ -97,6 +97,12 @@ fn the_configuration_is_read_as_by_git() {
         "credential.with%0anewline.helper",
     ] {
         let setting = format!("{setting}=!echo password=yes;:");
+        "credential.https://@git.test.helper",
+        "credential.https://:p@git.test.helper",
+        "credential.https:/git.test.helper",
+        "credential.https://git.test./a/x/...helper",
+        "credential.https://git.test/a?x.helper",
+        "credential.https://git%2etest.helper",
         for input in [input, unnamed] {
             let arguments =
                 ["-c", "credential.useHttpPath=true", "-c", "credential.username=n", "-c", &setting];

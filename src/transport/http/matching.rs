@@ -22,7 +22,7 @@ impl Matching {
             let fit = match &entry.subsection {
                 None => Some(Fit::default()),
                 Some(pattern) => {
-                    let pattern = pattern.to_str().ok().and_then(Normal::parse);
+                    let pattern = Normal::pattern(pattern);
                     url.as_ref().zip(pattern).and_then(|(url, pattern)| url.fit(&pattern))
                 }
             };

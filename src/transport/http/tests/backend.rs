@@ -125,6 +125,15 @@ fn entries_are_matched_as_git_does() {
         "https://GIT.test:443/%7Ex/",
         "http://git.test:8080",
         "https://a.*.test",
+        "http://*.0.0.1:8471",
+        "http://127.1:8471",
+        "http://2130706433:8471/r",
+        "http:/127.0.0.1:8471/r",
+        "http:\\\\127.0.0.1:8471/r",
+        " http://127.0.0.1:8471/r",
+        "http://127.0.0.1:8471/r?x",
+        "http://127.0.0.1:8471/#f",
+        "http://:p@127.0.0.1:8471/r",
     ];
     let urls = [
         "https://git.test/",
@@ -136,6 +145,12 @@ fn entries_are_matched_as_git_does() {
         "http://git.test:8080/r",
         "https://a.git.test/r",
         "https://other.test/a/",
+        "http://127.0.0.1:8471/r",
+        "http://127.0.0.1.:8471/r?x/y",
+        "http://127.0.0.1:8471#f",
+        "http://@127.0.0.1:8471/r/",
+        "http://127.1:8471/r",
+        "http://127.0.0.1:8471/x/..//r",
     ];
     let file = directory.path().join("config");
     let mut settings = FakeSettings::default().with("useragent", "all");
