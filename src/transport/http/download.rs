@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use bstr::ByteSlice as _;
 
+use super::address::{Address, request_url};
 use super::client::{LowSpeed, Repeat};
 use super::settings::{FollowRedirects, HttpSettings};
 use super::site::{Answer, Call};
-use super::{CHALLENGES_MAX, Error, Options, Settings, Url, base, site_with, text_of};
+use super::{CHALLENGES_MAX, Error, Options, Settings, Url, site_with, text_of};
 use crate::progress::Progress;
 use crate::protocol::{Error as ProtocolError, Service, Version};
 use crate::telemetry;
@@ -46,15 +47,17 @@ impl Download<'_> {
     pub fn get(&self, url: &Url, out: &mut dyn Write, progress: &mut dyn Progress) -> Result<u64, Error> {
         super::super::policy::allowed(url.scheme.name(), self.settings)?;
         telemetry::data("transport/http", "download", &url.redacted().to_str_lossy());
-        let mut here = HttpSettings::read(self.settings, text_of(url)?, &self.options)?;
+        let text = text_of(url)?;
+        let address = Address::new(text);
+        let mut here = HttpSettings::read(self.settings, &address.matched(), &self.options)?;
         here.client.low_speed.get_or_insert(LowSpeed { limit: SPEED_MIN_BYTES, time: SLOW_MAX });
         if !self.remote.is_some_and(|remote| is_same_server(remote, url)) {
             here.extra_headers.clear();
         }
-        let text = text_of(url)?;
-        let whole = base(text);
+        let whole = address.base();
         let whole = if text.ends_with('/') { &*whole } else { whole.trim_end_matches('/') };
-        let target = url::Url::parse(whole).map_err(|error| Error::Access(format!("'{whole}': {error}")))?;
+        let target = request_url(whole)
+            .map_err(|failure| Error::Access(format!("unable to access '{whole}': {}", failure.message)))?;
         let mut site = site_with(url, here, self.settings, self.options.clone())?;
         site.prepare(progress)?;
         let follow = site.settings.follow_redirects != FollowRedirects::Never;

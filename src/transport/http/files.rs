@@ -5,7 +5,9 @@
 
 use std::io::BufRead;
 
+use super::address::request_url;
 use super::client::{self, Repeat};
+use super::failure::Failure;
 use super::settings::FollowRedirects;
 use super::site::{Answer, Call, Site};
 use super::{CHALLENGES_MAX, Error};
@@ -87,7 +89,7 @@ impl Files for Plainly {
     }
 
     fn alternate(&self, base: &str, line: &str) -> Option<String> {
-        let objects = url::Url::parse(&format!("{base}objects/")).ok()?;
+        let objects = request_url(&format!("{base}objects/")).ok()?;
         let mut url = objects.join(line).ok()?;
         let loses_encryption = (objects.scheme(), url.scheme()) == ("https", "http");
         if loses_encryption || !self.site.settings.redirect_schemes.contains(&url.scheme()) {
@@ -102,8 +104,9 @@ impl Files for Plainly {
 
     fn open(&mut self, url: &str, progress: &mut dyn Progress) -> Result<File, Error> {
         client::finish(std::mem::replace(&mut self.refs, Box::new(std::io::empty())));
-        let malformed = |_| Error::Access(format!("unable to access '{url}': URL using bad/illegal format"));
-        let target = url::Url::parse(url).map_err(malformed)?;
+        let malformed =
+            |failure: Failure| Error::Access(format!("unable to access '{url}': {}", failure.message));
+        let target = request_url(url).map_err(malformed)?;
         let follow = self.follows_alternates();
         for _ in 0..CHALLENGES_MAX {
             let own: (&[_], &[_], &[_]) = (&[("Accept", "*/*")], &[], &[("Pragma", "no-cache")]);

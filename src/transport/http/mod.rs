@@ -24,6 +24,7 @@ use crate::progress::Progress;
 use crate::protocol::pktline::{self, Packet};
 use crate::protocol::{self, Service, Version};
 
+mod address;
 mod auth;
 mod charset;
 mod client;
@@ -54,8 +55,10 @@ pub use download::Download;
 #[cfg(feature = "otlp")]
 pub use post::Post;
 
+use address::{Address, request_url};
 use auth::Authentication;
 use client::{Client, Repeat, Response};
+use failure::Failure;
 use files::Plain;
 use rpc::HttpConnection;
 use settings::{FollowRedirects, HttpSettings};
@@ -72,7 +75,7 @@ pub fn open(url: &Url, settings: &dyn Settings, options: Options) -> Result<Box<
 }
 
 fn site(url: &Url, settings: &dyn Settings, options: Options) -> Result<Site, Error> {
-    let settings_here = HttpSettings::read(settings, text_of(url)?, &options)?;
+    let settings_here = HttpSettings::read(settings, &Address::new(text_of(url)?).matched(), &options)?;
     site_with(url, settings_here, settings, options)
 }
 
@@ -87,9 +90,9 @@ fn site_with(
     settings: &dyn Settings,
     options: Options,
 ) -> Result<Site, Error> {
-    let base = base(text_of(url)?);
-    let illegal = format!("unable to access '{base}': URL using bad/illegal format or missing URL");
-    let home = url::Url::parse(&base).map_err(|_| Error::Access(illegal))?;
+    let base = Address::new(text_of(url)?).base();
+    let illegal = |failure: Failure| Error::Access(format!("unable to access '{base}': {}", failure.message));
+    let home = request_url(&base).map_err(illegal)?;
     refuse_newlines(url, &base)?;
     let jar = settings_here.cookie_file.as_deref().map(|file| cookie::Jar::load(file, SystemTime::now()));
     let configured = || Arc::new(Helpers::new(super::credentials(settings))) as Arc<dyn CredentialProvider>;
@@ -126,15 +129,6 @@ fn refuse_newlines(url: &Url, base: &str) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// The text of a URL without user and password, ending in a slash.
-fn base(text: &str) -> String {
-    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let slash = if path.ends_with('/') { "" } else { "/" };
-    format!("{scheme}://{host}{path}{slash}")
 }
 
 /// See [`open`].

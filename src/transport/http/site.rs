@@ -9,6 +9,7 @@ use bstr::BString;
 use url::Url;
 
 use super::super::Error;
+use super::address::request_url;
 use super::auth::{Authentication, Denied};
 use super::client::{Client, Payload, Repeat, Request, Response};
 use super::cookie::Jar;
@@ -64,13 +65,7 @@ pub(super) struct Call<'a> {
 impl Site {
     /// The URL of the repository's `tail`; an error if the two make none.
     pub(super) fn url(&self, tail: &str) -> Result<Url, Failure> {
-        let text = format!("{}{tail}", self.base);
-        let malformed = || Failure::new(3, "URL using bad/illegal format or missing URL");
-        // the URL parser drops line breaks and tabs instead of refusing them
-        if text.contains(|c: char| c.is_ascii_control()) {
-            return Err(malformed());
-        }
-        Url::parse(&text).map_err(|_| malformed())
+        request_url(&format!("{}{tail}", self.base))
     }
 
     /// The header lines that every request carries, in the order C git sends them: `first`, what all have in common, and
@@ -294,7 +289,7 @@ impl Site {
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
         let asked = format!("{}{tail}", self.base);
-        if Url::parse(&asked).is_ok_and(|asked| asked == *answer) {
+        if request_url(&asked).is_ok_and(|asked| asked == *answer) {
             return Ok(());
         }
         let Some(base) = answer.as_str().strip_suffix(tail) else {

@@ -83,3 +83,45 @@ fn who_asks_where_a_download_was_led_has_no_say_in_what_is_known() {
     );
     assert_eq!(*recorder.0.lock().unwrap(), Vec::<&str>::new());
 }
+
+#[test]
+fn what_is_meant_for_one_server_goes_to_no_other() {
+    let [one, other] = [(); 2].map(|()| Server::start(|_| Reply::new(404, &[], b"")));
+    let host = other.url.strip_prefix("http://").unwrap();
+    let settings = quiet().with_url(Some(&one.url), "extraheader", "X-Secret: S");
+    let asked = |text: String| {
+        let url = Url::parse(text.as_bytes().into()).unwrap();
+        let mut transport = open(&url, &settings, Options::default())?;
+        transport.connect(Service::UploadPack, Version::V2, &mut Discard)
+    };
+    for letter in ["\\", ":x\\", "%23"] {
+        asked(format!("{}{letter}@{host}/r.git", one.url)).err().unwrap();
+    }
+    assert_eq!(one.received().len(), 0);
+    assert_eq!(other.received().len(), 3);
+    for request in other.received() {
+        assert_eq!(request.header("x-secret"), None, "{}", request.line);
+    }
+    for letter in ["#", "?", "/"] {
+        asked(format!("{}{letter}@{host}/r.git", one.url)).err().unwrap();
+    }
+    assert_eq!(other.received().len(), 3);
+    let received = one.received();
+    assert_eq!(received.len(), 3);
+    assert!(received.iter().all(|request| request.header("x-secret") == Some("S")));
+}
+
+#[test]
+fn a_host_is_not_mended() {
+    let server = Server::start(|_| Reply::advertisement());
+    for end in ["\\r.git", "\\", " /r.git", "./r.git\t"] {
+        let text = format!("{}{end}", server.url);
+        let url = Url::parse(text.as_bytes().into()).unwrap();
+        let message = match open(&url, &quiet(), Options::default()) {
+            Ok(_) => panic!("{text:?} is taken"),
+            Err(error) => error.to_string(),
+        };
+        assert!(message.ends_with(": URL using bad/illegal format or missing URL"), "{message}");
+    }
+    assert_eq!(server.received().len(), 0);
+}
