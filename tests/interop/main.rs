@@ -38,6 +38,7 @@ mod ref_in_want;
 mod remote;
 mod remotes;
 mod serve;
+mod serve_current;
 mod serve_fsck;
 mod serve_pair;
 mod serve_push;

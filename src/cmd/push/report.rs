@@ -177,7 +177,7 @@ impl<'a> Reporter<'a> {
     /// Makes each branch that was pushed, or was there already, follow what it was pushed to.
     fn set_upstreams(&self, rows: &[RefUpdate], remote: &BStr, is_dry: bool) -> Result<(), CommandError> {
         for row in rows.iter().filter(|row| matches!(row.status, Status::Done | Status::UpToDate)) {
-            let Some(branch) = self.branch_of(row)? else { continue };
+            let Some(branch) = self.branch_of(row) else { continue };
             let Some(merge) = row.name.strip_prefix(b"refs/heads/") else { continue };
             let (branch, merge, origin) = (branch.as_bstr(), merge.as_bstr(), redacted(remote));
             if is_dry {
@@ -213,10 +213,10 @@ impl<'a> Reporter<'a> {
     }
 
     /// The short name of the local branch that a row is about, `HEAD` and other symbolic refs followed.
-    fn branch_of(&self, row: &RefUpdate) -> Result<Option<BString>, CommandError> {
-        let Some(source) = row.source.as_ref().filter(|_| !row.new.is_null()) else { return Ok(None) };
-        let full = if source == "HEAD" { self.repo.head_branch()? } else { Some(source.clone()) };
-        Ok(full.and_then(|full| full.strip_prefix(b"refs/heads/").map(BString::from)))
+    fn branch_of(&self, row: &RefUpdate) -> Option<BString> {
+        let source = row.source.as_ref().filter(|_| !row.new.is_null())?;
+        let (full, _) = self.repo.follow_ref(source.as_bstr());
+        full.strip_prefix(b"refs/heads/").map(BString::from)
     }
 
     /// Says how to go on: of all reasons for rejections the first that counts.

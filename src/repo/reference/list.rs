@@ -77,20 +77,19 @@ impl Files {
             let Ok(link) = std::fs::read(git_dir.join("gitdir")) else { continue };
             let link = git_dir.join(link.trim_end().to_path_lossy());
             let top = link.parent().unwrap_or(&link).to_owned();
-            branches.extend(
-                branches_of(&git_dir, self.object_hash)?.into_iter().map(|branch| (branch, top.clone())),
-            );
+            let files = Self { git_dir, ..self.clone() };
+            branches.extend(branches_of(&files)?.into_iter().map(|branch| (branch, top.clone())));
         }
         Ok(branches)
     }
 }
 
-/// The branches that `git_dir` keeps from being changed by others: that of `HEAD`, and those a rebase or a bisection
+/// The branches that a work tree keeps from being changed by others: that of `HEAD`, and those a rebase or a bisection
 /// will come back to.
-pub(super) fn branches_of(git_dir: &Path, object_hash: gix_hash::Kind) -> Result<Vec<BString>, Error> {
-    let mut branches = Vec::from_iter(Store::at(git_dir, object_hash).head_branch()?);
+pub(super) fn branches_of(files: &Files) -> Result<Vec<BString>, Error> {
+    let mut branches = Vec::from_iter(Store::of(files.clone()).head_branch()?);
     for file in ["rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"] {
-        let Ok(content) = std::fs::read(git_dir.join(file)) else { continue };
+        let Ok(content) = std::fs::read(files.git_dir.join(file)) else { continue };
         let name = content.trim();
         let full =
             if name.starts_with(b"refs/heads/") { name.into() } else { [b"refs/heads/", name].concat() };

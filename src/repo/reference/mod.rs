@@ -167,17 +167,21 @@ impl Repository {
         self.ref_store().each(prefix, tell)
     }
 
-    /// The branch `HEAD` names (full name), also if unborn; `None` if detached.
+    /// The branch `HEAD` leads to (full name), also if unborn; `None` if detached.
     pub fn head_branch(&self) -> Result<Option<BString>, Error> {
         self.ref_store().head_branch()
     }
 
     /// The branches checked out in this and all linked work trees: full ref name and directory. Branches that a
     /// rebase or a bisection will return to are among them.
+    ///
+    /// A git directory that is not bare and stands apart does not say where its work tree is: then the directory is its own.
     pub fn checked_out_branches(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
         let mut branches = Vec::new();
-        if let Some(top) = self.main_work_tree()? {
-            let main = list::branches_of(&self.common_dir, self.object_hash)?;
+        let has_some = self.config.boolean("core.bare")? == Some(false);
+        let apart = has_some.then(|| self.common_dir.clone());
+        if let Some(top) = self.main_work_tree()?.or(apart) {
+            let main = list::branches_of(&Files { git_dir: self.common_dir.clone(), ..self.ref_files() })?;
             branches.extend(main.into_iter().map(|branch| (branch, top.clone())));
         }
         branches.extend(self.ref_files().linked_branches()?);
@@ -248,7 +252,8 @@ impl Repository {
         if self.config.string(KEY).is_some_and(|value| value.eq_ignore_ascii_case(b"always")) {
             return Ok(LogAll::Always);
         }
-        let wanted = self.config.boolean(KEY)?.unwrap_or(!self.is_bare());
+        let is_bare = self.is_bare() && self.config.boolean("core.bare")? != Some(false);
+        let wanted = self.config.boolean(KEY)?.unwrap_or(!is_bare);
         Ok(if wanted { LogAll::Branches } else { LogAll::Never })
     }
 

@@ -6,7 +6,7 @@ use bstr::{BStr, BString};
 use gix_hash::ObjectId;
 
 use super::elsewhere::{own_logs, shared_logs};
-use super::files::{Files, Loose, is_valid_name};
+use super::files::{Files, Loose, SYMREF_DEPTH_MAX, is_valid_name};
 use super::tables::{self, Tables};
 use super::transaction::{self, Settings};
 use super::{Edit, Listed, LogEntry, RefFormat, Reference, Snapshot, Target, rewrite};
@@ -30,9 +30,13 @@ impl Store {
     /// The refs of the repository at `git_dir`, whose configuration nobody has read: the directory of the tables tells.
     pub(super) fn at(git_dir: &Path, object_hash: gix_hash::Kind) -> Self {
         let (git_dir, common_dir) = (git_dir.to_owned(), git_dir.to_owned());
-        let has_tables = git_dir.join(tables::DIRECTORY).is_dir();
-        let format = if has_tables { RefFormat::Tables } else { RefFormat::Files };
-        Self::new(format, Files { git_dir, common_dir, object_hash, storage: Storage::default() })
+        Self::of(Files { git_dir, common_dir, object_hash, storage: Storage::default() })
+    }
+
+    /// As [`Self::at`], for any work tree.
+    pub(super) fn of(files: Files) -> Self {
+        let has_tables = files.git_dir.join(tables::DIRECTORY).is_dir();
+        Self::new(if has_tables { RefFormat::Tables } else { RefFormat::Files }, files)
     }
 
     /// The ref `name`.
@@ -79,8 +83,20 @@ impl Store {
         }
     }
 
-    /// The branch that `HEAD` names.
+    /// The branch that `HEAD` leads to, through other symbolic refs too; `None` if they never end.
     pub(super) fn head_branch(&self) -> Result<Option<BString>, Error> {
+        let Some(mut name) = self.head_target()? else { return Ok(None) };
+        for _ in 1..SYMREF_DEPTH_MAX {
+            match self.find(name.as_ref())? {
+                Some(Reference { target: Target::Symbolic(next), .. }) => name = next,
+                Some(_) | None => return Ok(Some(name)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What `HEAD` itself says.
+    fn head_target(&self) -> Result<Option<BString>, Error> {
         match self {
             Self::Files(files) => Ok(match files.read_loose(b"HEAD".into())? {
                 Loose::Found(Target::Symbolic(branch)) => Some(branch),

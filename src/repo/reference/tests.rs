@@ -620,9 +620,19 @@ fn checked_out_branches_are_found_in_all_work_trees() {
     };
     let top = pair.directory.path().join("linked").canonicalize().unwrap();
     assert_eq!(files.linked_branches().unwrap(), [("refs/heads/side".into(), top)]);
-    assert_eq!(list::branches_of(&common_dir, files.object_hash).unwrap(), ["refs/heads/main"]);
+    assert_eq!(
+        list::branches_of(&Files { git_dir: common_dir.clone(), ..files.clone() }).unwrap(),
+        ["refs/heads/main"]
+    );
     let head = files.find("HEAD".into(), &mut None).unwrap().unwrap();
     assert_eq!(head.target, Target::Symbolic("refs/heads/side".into()));
+    // through another symbolic ref
+    fs::write(common_dir.join("refs/heads/alias"), "ref: refs/heads/main\n").unwrap();
+    fs::write(files.git_dir.join("HEAD"), "ref: refs/heads/alias\n").unwrap();
+    assert_eq!(list::branches_of(&files).unwrap(), ["refs/heads/main"]);
+    fs::write(common_dir.join("refs/heads/alias"), "ref: refs/heads/alias\n").unwrap();
+    assert!(list::branches_of(&files).unwrap().is_empty());
+    fs::remove_file(common_dir.join("refs/heads/alias")).unwrap();
     fs::create_dir_all(files.git_dir.join("refs/bisect")).unwrap();
     fs::write(files.git_dir.join("refs/bisect/bad"), format!("{}\n", pair.first)).unwrap();
     let names: Vec<_> = files.list("".into()).unwrap().into_iter().map(|reference| reference.name).collect();

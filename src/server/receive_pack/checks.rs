@@ -46,38 +46,45 @@ impl ReceivePack<'_> {
             return Ok(Some("funny refname".into()));
         }
         let is_checked_out = self.work_tree_of(name.as_bstr())?.is_some();
-        let reason = if command.new.is_null() {
-            self.against_deletion(command, is_checked_out, voice)?
-        } else {
-            self.against_update(command, is_checked_out, voice)?
-        };
+        let mut reason = if is_checked_out { self.against_current(command, voice)? } else { None };
+        if reason.is_none() {
+            reason = if command.new.is_null() {
+                self.against_deletion(command, is_checked_out, voice)?
+            } else {
+                self.against_update(command, voice)?
+            };
+        }
         match reason {
             None => self.against_rewind(command, voice),
             reason => Ok(reason.map(Into::into)),
         }
     }
 
+    /// `receive.denyCurrentBranch`, which is asked about deletions as well.
+    fn against_current(
+        &self,
+        command: &Command,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<&'static str>, Error> {
+        match self.settings.current {
+            // the work tree goes along: `follow`
+            Deny::Ignore | Deny::UpdateInstead => Ok(None),
+            Deny::Warn => voice.warning("updating the current branch").map(|()| None),
+            deny @ (Deny::Unconfigured | Deny::Refuse) => {
+                voice.error(&format!("refusing to update checked out branch: {}", command.name))?;
+                if deny == Deny::Unconfigured {
+                    voice.error(CURRENT)?;
+                }
+                Ok(Some("branch is currently checked out"))
+            }
+        }
+    }
+
     fn against_update(
         &self,
         command: &Command,
-        is_checked_out: bool,
         voice: &mut Voice<'_>,
     ) -> Result<Option<&'static str>, Error> {
-        let name = &command.name;
-        if is_checked_out {
-            match self.settings.current {
-                // the work tree goes along: `follow`
-                Deny::Ignore | Deny::UpdateInstead => {}
-                Deny::Warn => voice.warning("updating the current branch")?,
-                deny @ (Deny::Unconfigured | Deny::Refuse) => {
-                    voice.error(&format!("refusing to update checked out branch: {name}"))?;
-                    if deny == Deny::Unconfigured {
-                        voice.error(CURRENT)?;
-                    }
-                    return Ok(Some("branch is currently checked out"));
-                }
-            }
-        }
         if !self.objects()?.contains(&command.new) {
             voice.error(&format!("unpack should have generated {}, but I can't find it!", command.new))?;
             return Ok(Some("bad pack"));

@@ -146,8 +146,12 @@ impl ReceivePack<'_> {
                 }
                 continue;
             }
+            let objects = self.repo.objects()?;
+            let [from, to, target_from, target_to] = [old, new, row.command.old, row.command.new]
+                .map(|id| objects.abbreviate(&id, objects.abbreviation_len()));
             voice.error(&format!(
-                "refusing inconsistent update between symref '{name}' and its target '{shown}'"
+                "refusing inconsistent update between symref '{name}' ({from}..{to}) and its target '{shown}' \
+                 ({target_from}..{target_to})"
             ))?;
             for place in [place, other] {
                 if let Some(row) = rows.get_mut(place) {

@@ -14,6 +14,12 @@ use crate::server::Error;
 /// The phase that the client hears of.
 const RESOLVING: &str = "Resolving deltas";
 
+/// The program that C git starts for few objects.
+const UNPACK_OBJECTS: &str = "unpack-objects";
+
+/// All that it says of a pack that is too large; index-pack also says what would not be.
+const TOO_LARGE: &str = "pack exceeds maximum allowed size";
+
 /// Why there is no pack.
 pub(super) enum Failure {
     /// The report says so.
@@ -38,7 +44,7 @@ impl ReceivePack<'_> {
         voice: &mut Voice<'_>,
     ) -> Result<Option<Received>, Failure> {
         let program = match check_header(input)? {
-            Some(count) if count < self.settings.unpack_limit => "unpack-objects",
+            Some(count) if count < self.settings.unpack_limit => UNPACK_OBJECTS,
             Some(_) | None => "index-pack",
         };
         let fsck = match &self.settings.fsck.rules {
@@ -74,7 +80,9 @@ impl ReceivePack<'_> {
                 if matches!(error, pack::Error::DeltaTooLarge { .. }) {
                     self.watch.limited("delta-bytes");
                 }
-                Err(refused(&error.to_string(), program, voice)?)
+                let reason = error.to_string();
+                let is_plain = program == UNPACK_OBJECTS && reason.starts_with(TOO_LARGE);
+                Err(refused(if is_plain { TOO_LARGE } else { &reason }, program, voice)?)
             }
         }
     }

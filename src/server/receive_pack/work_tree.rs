@@ -34,10 +34,14 @@ impl ReceivePack<'_> {
         voice: &mut Voice<'_>,
     ) -> Result<bool, Error> {
         let new = row.command.new;
-        if new.is_null() || self.settings.current != Deny::UpdateInstead {
+        if self.settings.current != Deny::UpdateInstead {
             return Ok(true);
         }
         let Some(top) = self.work_tree_of(row.command.name.as_bstr())? else { return Ok(true) };
+        if new.is_null() {
+            row.error = Some(NOT_UPDATED.into());
+            return Ok(false);
+        }
         let refusal = match self.take_along(&top, new, hooks, voice) {
             Err(error) if error.is_local() => {
                 voice.error(&error.to_string())?;
@@ -57,6 +61,11 @@ impl ReceivePack<'_> {
         hooks: &Hooks<'_>,
         voice: &mut Voice<'_>,
     ) -> Result<Option<&'static str>, Error> {
+        if top == self.repo.common_dir {
+            // C git would write what was pushed among hooks and configuration
+            voice.error("the work tree is not known: 'core.worktree' has to say where it is")?;
+            return Ok(Some(NOT_UPDATED));
+        }
         let git_dir = if self.repo.main_work_tree()?.as_deref() == Some(top) {
             self.repo.common_dir.clone()
         } else {

@@ -132,7 +132,7 @@ impl Tables {
         Snapshot::merged(Packed::none(self.files.object_hash), refs.collect())
     }
 
-    /// The branch that `HEAD` names.
+    /// The branch that `HEAD` itself names.
     pub(super) fn head_branch(&self) -> Result<Option<BString>, Error> {
         Ok(self.find(b"HEAD".into())?.and_then(|head| match head.target {
             Target::Symbolic(branch) => Some(branch),
