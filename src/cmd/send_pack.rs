@@ -240,9 +240,7 @@ fn report(
     } else {
         print_table(repo, rows, destination, show)?;
     }
-    if show.verbosity > 0 {
-        print_tracking(&outcome.tracking);
-    }
+    print_tracking(&outcome.tracking, show);
     if !has_failed && !rows.iter().any(|row| is_news(&row.status)) {
         ui::note("Everything up-to-date");
     }

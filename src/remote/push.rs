@@ -44,6 +44,7 @@ pub use preview::{Planned, Preview, preview};
 pub use refspec::{Content, PushRefspec};
 pub(super) use row::joined;
 pub use row::{RefUpdate, Status, Told};
+pub use tracking::Tracked;
 
 /// What the user asked for; what the configuration says is read by the caller or by [`Push::new`], as said.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +54,7 @@ pub struct Options {
     pub refspecs: Vec<BString>,
     /// `--all`, `--branches`.
     pub all: bool,
-    /// `--mirror`, or `remote.<name>.mirror`.
+    /// `--mirror`, or `remote.<name>.mirror`; it forces nothing by itself, which `git push` adds and `git send-pack` does not.
     pub mirror: bool,
     /// `--tags`.
     pub tags: bool,
@@ -130,7 +131,7 @@ pub struct Outcome {
     /// What the far side advertised.
     pub remote_refs: Vec<BString>,
     /// Tracking branches that were looked at, `updating local tracking ref '<name>'` of `--verbose`.
-    pub tracking: Vec<BString>,
+    pub tracking: Vec<Tracked>,
     /// The session broke after the far side had reported; git tells of it and still shows the table.
     pub broken: Option<Error>,
     /// The `reference-transaction` hook refused to move a tracking branch; git ends with that once the table is shown.
@@ -265,8 +266,7 @@ impl<'a> Connected<'a> {
         let mut judge = Judge { repo, remote, options, objects };
         let wished: Vec<_> =
             targets.list.iter().filter_map(|target| Some((target, target.wish.as_ref()?))).collect();
-        let all = options.force || options.mirror;
-        let forced = wished.iter().filter(|(_, wish)| all || wish.force);
+        let forced = wished.iter().filter(|(_, wish)| options.force || wish.force);
         let forced = forced.map(|(target, _)| target.name.clone()).collect();
         let rows: Result<_, Error> =
             wished.into_iter().map(|(target, wish)| judge.row(target, wish)).collect();
@@ -323,11 +323,8 @@ impl Decided<'_> {
                 order.carry_out(foreign, &mut rows, progress)?
             }
         };
-        let (tracking, refused) = if options.dry_run {
-            Default::default()
-        } else {
-            tracking::update(repo, remote, &rows, progress)?
-        };
+        let (tracking, refused) =
+            if options.dry_run { Default::default() } else { tracking::update(repo, remote, &rows) };
         let remote_refs = advertised.into_iter().map(|reference| reference.name).collect();
         Ok(Outcome { rows, remote_refs, tracking, broken, refused })
     }

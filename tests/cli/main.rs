@@ -25,6 +25,7 @@ mod prune;
 mod pull;
 mod pull_diffstat;
 mod push;
+mod push_after;
 mod reference_hook;
 mod refspecs;
 mod reftable;

@@ -7,7 +7,7 @@ use super::support::{Git, Run, Sandbox, Twin};
 use super::{clones, misused, sandbox};
 
 /// Two clients, each with a server of its own in `served.git` and a clone of it in `copy`, which is one commit ahead.
-fn pushers(sandbox: &Sandbox) -> Twin<'_> {
+pub(super) fn pushers(sandbox: &Sandbox) -> Twin<'_> {
     let twin = Twin::new(sandbox, 2, Vec::new());
     let source = sandbox.path("served/project.git").display().to_string();
     twin.prepare(|client| {
@@ -22,7 +22,7 @@ fn pushers(sandbox: &Sandbox) -> Twin<'_> {
 
 /// Checks that both servers have the same refs.
 #[track_caller]
-fn same_server(sandbox: &Sandbox, twin: &Twin<'_>) {
+pub(super) fn same_server(sandbox: &Sandbox, twin: &Twin<'_>) {
     let refs = |client: &std::path::Path| sandbox.git(&client.join("served.git"), &["for-each-ref"]).stdout;
     assert_eq!(refs(&twin.ours), refs(&twin.theirs));
 }

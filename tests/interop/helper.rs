@@ -67,18 +67,31 @@ export)
 esac; done
 "#;
 
+/// Takes every option and does nothing, but tells of leases and refs as it hears them.
+const LISTENER: &str = r#"#!/bin/sh
+while read -r line; do case "$line" in
+capabilities) printf '%s\n' push option ''; ;;
+option*) case "$line" in *\ cas\ *) echo "$line" >&2 ;; esac; echo ok ;;
+list*) GIT_DIR=$2 git for-each-ref --format='%(objectname) %(refname)'; echo ;;
+push*) while test -n "$line"; do echo "$line" >&2; echo "ok ${line#*:}"; read -r line; done; echo ;;
+'') exit ;;
+esac; done
+"#;
+
 /// A sandbox with the programs, which may be used.
 fn sandbox() -> Sandbox {
     let mut sandbox = Sandbox::new();
     fs::create_dir(sandbox.path("bin")).unwrap();
-    for (name, text) in [("connect", CONNECT), ("commands", COMMANDS), ("foreign", FOREIGN)] {
+    let programs =
+        [("connect", CONNECT), ("commands", COMMANDS), ("foreign", FOREIGN), ("listener", LISTENER)];
+    for (name, text) in programs {
         let file = sandbox.path("bin").join(format!("git-remote-{name}"));
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let path = variable("PATH").unwrap_or_default();
     sandbox.set("PATH", format!("{}:{}", sandbox.path("bin").display(), path.to_str().unwrap()));
-    sandbox.set("GIT_ALLOW_PROTOCOL", "file:connect:commands:foreign:ext:http");
+    sandbox.set("GIT_ALLOW_PROTOCOL", "file:connect:commands:foreign:listener:ext:http");
     sandbox
 }
 
@@ -207,6 +220,31 @@ fn a_helper_brings_what_a_partial_clone_lacks() {
     // where the helper pushes itself nothing is negotiated beforehand
     twin.done("partial.git", &["-c", "push.negotiate=true", "push", "origin", "main:refs/heads/again"]);
     twin.same("far.git");
+}
+
+#[test]
+fn a_helper_hears_of_each_lease() {
+    let sandbox = sandbox();
+    let twin = twin(&sandbox, 2);
+    twin.done("", &["clone", "far.git", "copy"]);
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        sandbox.git(&copy, &["remote", "set-url", "origin", "listener::../far.git"]).success();
+        sandbox.git(&copy, &["commit", "-q", "--allow-empty", "-m", "ours"]).success();
+    });
+    for (leases, ours) in [
+        (&["--force-with-lease"][..], 2),
+        (&["--force-with-lease=main"], 1),
+        (&["--force-with-lease=heads/main:main~1", "--force-with-lease=nosuch:main"], 1),
+        (&["--force-with-lease=main:main~2", "--force-with-lease"], 1),
+        (&["--mirror", "--force-with-lease=main"], 1),
+    ] {
+        let refspecs = ["origin", "main", "main:refs/heads/new"];
+        let named = if leases.contains(&"--mirror") { &refspecs[..1] } else { &refspecs };
+        let run = twin.run("copy", &[&["push", "--dry-run"], leases, named].concat());
+        let heard = run.stderr.to_string().matches("option cas refs/heads/").count();
+        assert_eq!(heard, ours, "{leases:?} {run:?}");
+    }
 }
 
 #[test]

@@ -36,7 +36,10 @@ impl Run<'_> {
             return Ok(());
         };
         if source == "HEAD" || source.starts_with(b"refs/heads/") {
-            upstream::set(self.repo, branch.as_bstr(), name.as_bstr(), source.as_bstr())?;
+            let warnings = upstream::set(self.repo, branch.as_bstr(), name.as_bstr(), source.as_bstr())?;
+            for text in warnings {
+                ui::message("warning", text.as_bstr());
+            }
         } else if source.starts_with(b"refs/remotes/") {
             warn("not setting upstream for a remote remote-tracking branch");
         } else if source.starts_with(b"refs/tags/") {

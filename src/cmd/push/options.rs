@@ -84,13 +84,14 @@ pub(super) fn options(
         Some(choice) => Ok(choice),
         None => config.boolean(key).map(Option::unwrap_or_default),
     };
+    let mirror = values.mirror || remote.mirror;
     Ok(Options {
         all: values.all || values.branches,
-        mirror: values.mirror || remote.mirror,
+        mirror,
         tags: values.tags,
         follow_tags: or_config("follow-tags", "push.followTags")?,
         prune: values.prune,
-        force: values.force,
+        force: values.force || mirror,
         lease: leases(repo, &values.force_with_lease)?,
         force_if_includes: or_config("force-if-includes", "push.useForceIfIncludes")?,
         atomic: values.atomic,

@@ -7,7 +7,7 @@ use crate::cmd::transfer::abbreviation;
 use crate::cmd::ui::push::{Table, is_failure, is_news};
 use crate::cmd::ui::{self, BadColor, Paint, Terminal};
 use crate::cmd::{CommandError, Context, Show};
-use crate::remote::push::{Outcome, RefUpdate, Status, Told};
+use crate::remote::push::{Outcome, RefUpdate, Status, Told, Tracked};
 use crate::remote::send_pack::CUT_BEHIND_REPORT;
 use crate::remote::{Error, upstream};
 use crate::repo::{self, Repository};
@@ -97,9 +97,7 @@ impl<'a> Reporter<'a> {
         if let Some(remote) = upstream {
             self.set_upstreams(rows, remote, is_dry)?;
         }
-        if self.show.verbosity > 0 {
-            print_tracking(&outcome.tracking);
-        }
+        print_tracking(&outcome.tracking, self.show);
         if let Some(error) = outcome.refused {
             return Err(error.into());
         }
@@ -185,9 +183,12 @@ impl<'a> Reporter<'a> {
                 ui::out(line.as_bytes())?;
                 continue;
             }
-            if let Err(error) = upstream::set(self.repo, branch, remote, row.name.as_bstr()) {
-                self.explain_upstream(error, &format!("{origin}/{}", row.name))?;
-                continue;
+            match upstream::set(self.repo, branch, remote, row.name.as_bstr()) {
+                Ok(warnings) => warnings.iter().for_each(|text| ui::message("warning", text.as_bstr())),
+                Err(error) => {
+                    self.explain_upstream(error, &format!("{origin}/{}", row.name))?;
+                    continue;
+                }
             }
             if self.show.verbosity >= 0 {
                 let how = if upstream::rebases(self.repo)? { " by rebasing" } else { "" };
@@ -250,10 +251,15 @@ pub(in crate::cmd) fn print_told(told: &[Told], hint: Option<&Paint>) {
     }
 }
 
-/// Names the tracking branches that were looked at.
-pub(in crate::cmd) fn print_tracking(names: &[BString]) {
-    for name in names {
-        ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
+/// Names the tracking branches that were looked at, if asked to, and tells what is wrong with them.
+pub(in crate::cmd) fn print_tracking(looked_at: &[Tracked], show: Show) {
+    for Tracked { name, error } in looked_at {
+        if show.verbosity > 0 {
+            ui::safe_note(&[b"updating local tracking ref '", &name[..], b"'"].concat());
+        }
+        if let Some(error) = error {
+            ui::message("error", error.as_bytes().as_bstr());
+        }
     }
 }
 

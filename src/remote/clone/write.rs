@@ -163,6 +163,6 @@ impl Clone<'_> {
 
     fn write_branch_config(&self, repo: &Repository, branch: &BString) -> Result<(), Error> {
         let Some(short) = branch.strip_prefix(b"refs/heads/") else { return Ok(()) };
-        upstream::set(repo, short.as_bstr(), self.options.origin.as_bstr(), branch.as_bstr())
+        upstream::set(repo, short.as_bstr(), self.options.origin.as_bstr(), branch.as_bstr()).map(drop)
     }
 }

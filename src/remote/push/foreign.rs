@@ -66,9 +66,14 @@ impl Order<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Reports, Error> {
         if helper.pushes() {
+            let pending: Vec<&RefUpdate> = rows.iter().filter(|row| row.status == Status::Pending).collect();
+            for row in &pending {
+                if let Some(expected) = row.expected {
+                    must(helper, ("cas", &format!("{}:{expected}", row.name)), "cas", progress)?;
+                }
+            }
             self.set_options(helper, progress)?;
-            let pending = rows.iter().filter(|row| row.status == Status::Pending);
-            let changes: Vec<Change> = pending.map(|row| self.change(row)).collect();
+            let changes: Vec<Change> = pending.into_iter().map(|row| self.change(row)).collect();
             return Ok(helper.push(&changes, progress)?);
         }
         self.set_options(helper, progress)?;
@@ -127,11 +132,6 @@ impl Order<'_> {
     /// What holds for the push as a whole; the program must know it all.
     fn set_options(&self, helper: &mut Helper, progress: &mut dyn Progress) -> Result<(), Error> {
         let options = self.options;
-        for (name, expected) in &options.lease.refs {
-            if let Some(expected) = expected {
-                must(helper, ("cas", &format!("{name}:{expected}")), "cas", progress)?;
-            }
-        }
         if options.dry_run {
             must(helper, ("dry-run", "true"), "dry-run", progress)?;
         } else if options.signed == Signed::Yes {

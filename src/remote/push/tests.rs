@@ -468,7 +468,8 @@ fn refs_are_deleted_and_tracking_branches_go_along() {
         outcome.rows.iter().map(shown).collect::<Vec<_>>(),
         ["refs/heads/main refs/heads/main UpToDate", "(delete) refs/heads/side Done"]
     );
-    assert_eq!(outcome.tracking, ["refs/remotes/origin/main", "refs/remotes/origin/side"]);
+    let tracked: Vec<_> = outcome.tracking.iter().map(|tracked| tracked.name.to_string()).collect();
+    assert_eq!(tracked, ["refs/remotes/origin/main", "refs/remotes/origin/side"]);
     assert_eq!(site.git("far.git", &["branch", "--format=%(refname)"]), "refs/heads/main\nrefs/heads/other");
     assert_eq!(
         site.work(&["for-each-ref", "--format=%(refname)", "refs/remotes"]),

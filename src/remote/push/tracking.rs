@@ -5,7 +5,6 @@ use gix_hash::ObjectId;
 
 use super::verdict::tracking_ref;
 use super::{RefUpdate, Status};
-use crate::progress::{Event, Progress};
 use crate::remote::update::followed;
 use crate::remote::{Error, Remote};
 use crate::repo::{Edit, Expected, Repository, Target};
@@ -13,33 +12,37 @@ use crate::repo::{Edit, Expected, Repository, Target};
 /// What the reflogs say (seen in git 2.47.3).
 const MESSAGE: &str = "update by push";
 
-/// Makes the tracking branches of `rows` what the far side's refs are now, and gives their names. One that cannot be
-/// moved is told of and does not keep the others, but the refusal of a hook ends it: that is the error then.
+/// A tracking branch that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracked {
+    /// Its full name.
+    pub name: BString,
+    /// Why it could not be moved, in git's words; that is no failure of the push.
+    pub error: Option<String>,
+}
+
+/// Makes the tracking branches of `rows` what the far side's refs are now. One that cannot be moved does not keep the
+/// others, but the refusal of a hook ends it: that is the error then.
 pub(super) fn update(
     repo: &Repository,
     remote: &Remote,
     rows: &[RefUpdate],
-    progress: &mut dyn Progress,
-) -> Result<(Vec<BString>, Option<Error>), Error> {
-    let mut names = Vec::new();
+) -> (Vec<Tracked>, Option<Error>) {
+    let mut looked_at = Vec::new();
     for (name, new) in rows.iter().flat_map(changes) {
         let Some(tracking) = tracking_ref(remote, name.as_bstr()) else { continue };
-        let updated = update_one(repo, &tracking, new);
-        names.push(tracking.clone());
-        let Err(error) = updated else { continue };
-        if matches!(error, crate::repo::Error::RefusedByHook) {
-            return Ok((names, Some(error.into())));
-        }
-        let text = if new.is_null() {
-            error.to_string()
-        } else {
-            format!("update_ref failed for ref '{tracking}': {error}")
+        let error = match update_one(repo, &tracking, new) {
+            Ok(()) => None,
+            Err(error @ crate::repo::Error::RefusedByHook) => {
+                looked_at.push(Tracked { name: tracking, error: None });
+                return (looked_at, Some(error.into()));
+            }
+            Err(error) if new.is_null() => Some(error.to_string()),
+            Err(error) => Some(format!("update_ref failed for ref '{tracking}': {error}")),
         };
-        if progress.report(Event::Error(&text)).is_break() {
-            return Err(Error::Interrupted);
-        }
+        looked_at.push(Tracked { name: tracking, error });
     }
-    Ok((names, None))
+    (looked_at, None)
 }
 
 /// The refs of the far side that are now known, and what they are; the null id if they are gone.

@@ -56,7 +56,7 @@ impl Judge<'_> {
             None => self.no_fast_forward(&row)?,
         };
         if let Some(status) = rejection {
-            if wish.force || self.options.force || self.options.mirror || holds {
+            if wish.force || self.options.force || holds {
                 row.forced = true;
             } else {
                 row.status = status;
@@ -139,11 +139,9 @@ impl Judge<'_> {
     }
 }
 
-/// The ref of ours that a fetch from `remote` stores its `name` in.
+/// The ref of ours that a fetch from `remote` stores its `name` in, also if a negative refspec says that none does (seen in
+/// git 2.47.3).
 pub(super) fn tracking_ref(remote: &Remote, name: &BStr) -> Option<BString> {
-    if remote.fetch.iter().any(|refspec| refspec.excludes(name)) {
-        return None;
-    }
     remote.fetch.iter().find_map(|refspec| match &refspec.source {
         Source::Pattern(_) => refspec.map_pattern(name)?,
         Source::Name(source) if source == name => refspec.destination.clone(),
