@@ -1,7 +1,7 @@
 //! Ids and ref names as text, for whoever reads or writes a hundred thousand of them: what the crates for it do, in a
-//! fraction of the steps.
+//! fraction of the steps. And the values of the configuration, for whoever has one.
 
-use bstr::BStr;
+use bstr::{BStr, ByteSlice as _};
 use gix_hash::ObjectId;
 
 /// The value of each hexadecimal digit; [`NO_DIGIT`] for any other byte.
@@ -140,6 +140,50 @@ const fn kinds() -> [Kind; 256] {
         }
         byte -= 1;
     }
+}
+
+/// A value as a boolean: git-config(1), "Values", and any integer; `None` if it is none.
+pub fn boolean(value: &BStr) -> Option<bool> {
+    let is = |words: [&str; 3]| words.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()));
+    if value.is_empty() || is(["false", "no", "off"]) {
+        return Some(false);
+    }
+    if is(["true", "yes", "on"]) {
+        return Some(true);
+    }
+    // git reads the number as a C int
+    let number = integer(value).ok().and_then(|number| i32::try_from(number).ok())?;
+    Some(number != 0)
+}
+
+/// A value as an integer, read as C's `strtoimax` with base 0 does, with a suffix k, m or g. The error is git's word
+/// for what is wrong.
+pub fn integer(value: &BStr) -> Result<i64, &'static str> {
+    let value = value.trim_start();
+    let negative = value.starts_with(b"-");
+    let rest = value.strip_prefix(b"-").or(value.strip_prefix(b"+")).unwrap_or(value);
+    let (radix, digits) = match rest {
+        [b'0', b'x' | b'X', digits @ ..] if digits.first().is_some_and(u8::is_ascii_hexdigit) => (16, digits),
+        [b'0', ..] => (8, rest),
+        _ => (10, rest),
+    };
+    let len = digits.iter().take_while(|&&byte| char::from(byte).is_digit(radix)).count();
+    let (digits, suffix) = digits.split_at(len);
+    let factor: i64 = match suffix {
+        _ if digits.is_empty() => return Err("invalid unit"),
+        b"" => 1,
+        [b'k' | b'K'] => 1 << 10,
+        [b'm' | b'M'] => 1 << 20,
+        [b'g' | b'G'] => 1 << 30,
+        _ => return Err("invalid unit"),
+    };
+    let mut number: i64 = 0;
+    for &digit in digits {
+        let digit = i64::from(char::from(digit).to_digit(radix).unwrap_or(0));
+        number =
+            number.checked_mul(i64::from(radix)).and_then(|n| n.checked_add(digit)).ok_or("out of range")?;
+    }
+    number.checked_mul(if negative { -factor } else { factor }).ok_or("out of range")
 }
 
 #[cfg(test)]

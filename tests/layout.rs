@@ -10,7 +10,7 @@ const MAY_USE: [(&str, Option<&[&str]>); 13] = [
     ("listen", Some(&["server", "repo", "protocol"])),
     ("server", Some(&["repo", "pack", "protocol", "progress", "storage", "telemetry", "text"])),
     ("remote", Some(&["transport", "repo", "pack", "protocol", "progress", "storage", "telemetry", "text"])),
-    ("transport", Some(&["protocol", "credential", "progress", "telemetry"])),
+    ("transport", Some(&["protocol", "credential", "progress", "telemetry", "text"])),
     ("repo", Some(&["pack", "protocol", "progress", "storage", "telemetry", "text"])),
     ("pack", Some(&["progress", "storage"])),
     ("protocol", Some(&["progress", "text"])),

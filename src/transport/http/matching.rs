@@ -6,6 +6,7 @@ use bstr::{BString, ByteSlice as _};
 
 use super::super::{Entry, Error, Settings};
 use crate::credential::urlmatch::{Fit, Normal};
+use crate::text;
 
 /// The entries of section `http` that hold for one URL, weaker ones before those that beat them.
 pub(super) struct Matching {
@@ -60,28 +61,29 @@ impl Matching {
     pub(super) fn boolean(&self, key: &str) -> Result<Option<bool>, Error> {
         let Some((_, value)) = self.entry(key) else { return Ok(None) };
         let Some(value) = value else { return Ok(Some(true)) };
-        let text = value.to_str_lossy();
-        match &*text.to_ascii_lowercase() {
-            "true" | "yes" | "on" => Ok(Some(true)),
-            "false" | "no" | "off" | "" => Ok(Some(false)),
-            lower => match lower.parse::<i64>() {
-                Ok(number) => Ok(Some(number != 0)),
-                Err(_) => Err(Error::Access(format!("bad boolean config value '{text}' for 'http.{key}'"))),
-            },
-        }
+        let bad = || Error::Access(format!("bad boolean config value '{value}' for 'http.{key}'"));
+        text::boolean(value.as_bstr()).map(Some).ok_or_else(bad)
     }
 
-    /// The value of `key` as a number, which may end in `k`, `m` or `g`.
-    pub(super) fn number(&self, key: &str) -> Result<Option<u64>, Error> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
-        let lower = text.trim().to_ascii_lowercase();
-        let units = [('k', 1 << 10), ('m', 1 << 20), ('g', 1 << 30)];
-        let with_unit = units.iter().find_map(|&(name, unit)| Some((lower.strip_suffix(name)?, unit)));
-        let (digits, unit) = with_unit.unwrap_or((&lower, 1));
-        let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-        let bad =
-            || Error::Access(format!("bad numeric config value '{text}' for 'http.{key}': invalid unit"));
-        number.map(Some).ok_or_else(bad)
+    /// The value of `key` as a number, which may end in `k`, `m` or `g`. git reads most as a C `int`.
+    pub(super) fn number(&self, key: &str) -> Result<Option<i64>, Error> {
+        let number = self.long_number(key)?;
+        if number.is_some_and(|number| i32::try_from(number).is_err()) {
+            return Err(self.bad_number(key, "out of range"));
+        }
+        Ok(number)
+    }
+
+    /// As [`Self::number`], for what can be larger.
+    pub(super) fn long_number(&self, key: &str) -> Result<Option<i64>, Error> {
+        let Some((_, value)) = self.entry(key) else { return Ok(None) };
+        let digits = value.as_ref().map(|value| value.as_bstr()).unwrap_or_default();
+        text::integer(digits).map(Some).map_err(|reason| self.bad_number(key, reason))
+    }
+
+    fn bad_number(&self, key: &str, reason: &str) -> Error {
+        let value = self.value(key).map(|value| value.as_bstr()).unwrap_or_default();
+        Error::Access(format!("bad numeric config value '{value}' for 'http.{key}': {reason}"))
     }
 
     /// All values of `key`; an empty one forgets those before it.

@@ -98,6 +98,7 @@ impl HttpSettings {
     pub(super) fn read(settings: &dyn Settings, url: &str, options: &Options) -> Result<Self, Error> {
         let source = Source { settings, matching: Matching::new(settings.section("http"), url) };
         let matching = &source.matching;
+        source.check_unused()?;
         let user_agent = source.text("GIT_HTTP_USER_AGENT", "useragent")?;
         Ok(Self {
             user_agent: user_agent.unwrap_or_else(|| USER_AGENT.to_owned()),
@@ -105,9 +106,9 @@ impl HttpSettings {
             extra_headers: matching.headers(),
             follow_redirects: source.follow_redirects()?,
             redirect_schemes: redirect_schemes(settings)?,
-            post_buffer_len: matching
-                .number("postbuffer")?
-                .map_or(POST_BUFFER_LEN_DEFAULT, |len| len.max(POST_BUFFER_LEN_MIN)),
+            post_buffer_len: matching.long_number("postbuffer")?.map_or(POST_BUFFER_LEN_DEFAULT, |len| {
+                u64::try_from(len).unwrap_or_default().max(POST_BUFFER_LEN_MIN)
+            }),
             accept_language: accept_language(settings),
             proactive: match matching.text("proactiveauth")?.as_deref() {
                 Some("basic") => Proactive::Basic,
@@ -146,12 +147,27 @@ impl Source<'_> {
         Ok(path.map(|path| expand_home(self.settings, &path)))
     }
 
-    /// A number; a variable that holds none says nothing.
+    /// A number, of which one below zero is none; a variable that holds none says nothing.
     fn number(&self, name: &str, key: &str) -> Result<Option<u64>, Error> {
-        match self.env(name).map(|text| text.trim().parse::<u64>()) {
-            Some(Ok(number)) => Ok(Some(number)),
-            Some(Err(_)) | None => self.matching.number(key),
+        let number = match self.env(name).map(|text| text.trim().parse::<i64>()) {
+            Some(Ok(number)) => Some(number),
+            Some(Err(_)) | None => self.matching.number(key)?,
+        };
+        Ok(number.and_then(|number| u64::try_from(number).ok()))
+    }
+
+    /// Refuses what git refuses in settings that change nothing here.
+    fn check_unused(&self) -> Result<(), Error> {
+        for key in ["maxrequests", "minsessions"] {
+            self.matching.number(key)?;
         }
+        for key in ["ssltry", "noepsv", "schannelcheckrevoke", "schannelusesslcainfo"] {
+            self.matching.boolean(key)?;
+        }
+        if self.matching.value("emptyauth").is_none_or(|value| value != "auto") {
+            self.matching.boolean("emptyauth")?;
+        }
+        Ok(())
     }
 
     /// C git's words about values that it does not know, and about ways that it knows and we do not.
@@ -162,7 +178,10 @@ impl Source<'_> {
         let version = version.map(|name| format!("unsupported ssl version {name}: using default"));
         let method =
             method.map(|name| format!("unsupported proxy authentication method {name}: using anyauth"));
-        Ok(version.into_iter().chain(method).collect())
+        let has_negative_len = self.matching.long_number("postbuffer")?.is_some_and(i64::is_negative);
+        let buffer = has_negative_len
+            .then(|| format!("negative value for http.postBuffer; defaulting to {POST_BUFFER_LEN_MIN}"));
+        Ok(version.into_iter().chain(method).chain(buffer).collect())
     }
 
     /// `http.proxyAuthMethod` and what beats it.

@@ -20,6 +20,7 @@ mod redirect;
 mod retry;
 mod safety;
 mod server;
+mod settings;
 #[cfg(unix)]
 mod socks;
 mod tls;

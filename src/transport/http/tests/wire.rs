@@ -434,27 +434,3 @@ fn a_reset_is_named() {
     );
     server.join().unwrap();
 }
-
-#[test]
-fn settings_that_are_not_known_are_warned_of() {
-    let server = Server::start(|_| Reply::advertisement());
-    let settings = quiet().with("sslversion", "ssl9").with_env("GIT_HTTP_PROXY_AUTHMETHOD", "negotiate");
-    let mut transport = open(&url(&format!("{}/r", server.url)), &settings, Options::default()).unwrap();
-    let mut warnings = Warnings::default();
-    transport.connect(Service::UploadPack, Version::V2, &mut warnings).unwrap();
-    // seen in git 2.47.3
-    let expected = [
-        "unsupported ssl version ssl9: using default",
-        "unsupported proxy authentication method negotiate: using anyauth",
-    ];
-    assert_eq!(warnings.0, expected);
-}
-
-#[test]
-fn settings_that_mean_nothing_are_refused() {
-    let at = "http://git.test/r.git";
-    let message = refusal(at, &quiet().with("sslverify", "perhaps"));
-    assert_eq!(message, "bad boolean config value 'perhaps' for 'http.sslverify'");
-    let message = refusal(at, &quiet().with("postbuffer", "1x"));
-    assert_eq!(message, "bad numeric config value '1x' for 'http.postbuffer': invalid unit");
-}
