@@ -78,8 +78,9 @@ impl Configuration {
                 _ => {}
             }
         }
-        if description.username.is_none() {
-            description.username = username;
+        let is_weak = description.allows_other_username;
+        if description.username.as_ref().is_none_or(|name| is_weak && name.is_empty()) {
+            description.username = username.or(description.username.take());
         }
         if !uses_path && matches!(description.protocol.as_deref(), Some("http" | "https")) {
             description.path = None;
@@ -197,6 +198,10 @@ mod tests {
             [entry(Some("https://git.test"), "username", "first"), entry(None, "username", "second")];
         assert_eq!(apply(&entries, "https://git.test/x").0.username.as_deref(), Some("second"));
         assert_eq!(apply(&entries, "https://me@git.test/x").0.username.as_deref(), Some("me"));
+        assert_eq!(apply(&entries, "https://@git.test/x").0.username.as_deref(), Some("second"));
+        assert_eq!(apply(&[], "https://@git.test/x").0.username.as_deref(), Some(""));
+        let entries = [entry(Some("https://@git.test"), "username", "nobody")];
+        assert_eq!(apply(&entries, "https://git.test/x").0.username, None);
     }
 
     #[test]

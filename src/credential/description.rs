@@ -31,8 +31,10 @@ pub struct Description {
     pub host: Option<String>,
     /// The path on the host, without its first slash.
     pub path: Option<String>,
-    /// The name of the user.
+    /// The name of the user; an empty one is a name as well.
     pub username: Option<String>,
+    /// Whether `credential.username` counts in place of `username`: it does if a URL says that name, and it is empty.
+    pub allows_other_username: bool,
     /// The password.
     pub password: Option<Secret>,
     /// When the password ends, in seconds since 1970.
@@ -135,7 +137,8 @@ impl Description {
             protocol: Some(protocol.to_owned()),
             host: Some(decode(host)),
             path: Some(path).filter(|path| !path.is_empty()),
-            username: username.filter(|name| !name.is_empty()),
+            allows_other_username: username.as_ref().is_some_and(String::is_empty),
+            username,
             password: password.map(Secret::new),
             ..Self::default()
         })
@@ -172,7 +175,10 @@ impl Description {
             "protocol" => self.protocol = text(),
             "host" => self.host = text(),
             "path" => self.path = text(),
-            "username" => self.username = text(),
+            "username" => {
+                self.username = text();
+                self.allows_other_username = false;
+            }
             "password" => self.password = Some(Secret::new(value)),
             "password_expiry_utc" => {
                 self.password_expiry_utc = value.parse().ok().filter(|seconds| *seconds > 0);

@@ -66,6 +66,7 @@ impl Target {
             host: Some(self.host.clone()),
             path: self.path.clone(),
             username: self.username.clone(),
+            allows_other_username: self.username.as_ref().is_some_and(String::is_empty),
             ..Description::default()
         }
     }

@@ -24,7 +24,7 @@ const MOODS: [&str; 6] = [
     "no-such-helper",
 ];
 
-const DESCRIPTIONS: [&str; 12] = [
+const DESCRIPTIONS: [&str; 14] = [
     "",
     "protocol=https\nhost=git.test\n\n",
     "protocol=https\nhost=git.test\nusername=u",
@@ -37,6 +37,8 @@ const DESCRIPTIONS: [&str; 12] = [
     "protocol=https\nhost=git.test\nusername=u\npassword=p\npassword_expiry_utc=1\n\n",
     "nokeyvalue\n\n",
     "url=https://h%0ahost=evil/x\n\n",
+    "url=https://@git.test/x\n\n",
+    "url=https://:p@git.test/x\n\n",
 ];
 
 /// Gives `input` to both, and checks that both print and return the same.
@@ -82,6 +84,7 @@ fn the_configuration_is_read_as_by_git() {
     let sandbox = sandbox();
     let input = "url=https://user@git.test/a/b\npassword=\n\n";
     let unnamed = "url=https://git.test/a/b\n\n";
+    let nobody = "url=https://@git.test/a/b\n\n";
     for setting in [
         "credential.git.test.helper",
         "credential.user@git.test.helper",
@@ -94,16 +97,16 @@ fn the_configuration_is_read_as_by_git() {
         "credential.git.test/a.helper",
         "credential.git.test/a/b.helper",
         "credential.https://git.test:443.helper",
-        "credential.with%0anewline.helper",
-    ] {
-        let setting = format!("{setting}=!echo password=yes;:");
         "credential.https://@git.test.helper",
         "credential.https://:p@git.test.helper",
         "credential.https:/git.test.helper",
         "credential.https://git.test./a/x/...helper",
         "credential.https://git.test/a?x.helper",
         "credential.https://git%2etest.helper",
-        for input in [input, unnamed] {
+        "credential.with%0anewline.helper",
+    ] {
+        let setting = format!("{setting}=!echo password=yes;:");
+        for input in [input, unnamed, nobody] {
             let arguments =
                 ["-c", "credential.useHttpPath=true", "-c", "credential.username=n", "-c", &setting];
             same(&sandbox, &[&arguments[..], &["credential", "fill"]].concat(), input);

@@ -36,6 +36,7 @@ fn a_url_is_taken_apart() {
         "protocol=https\nhost=example.com:8443\npath=a/b.git\nusername=bob\npassword=p w\n"
     );
     assert_eq!(text("cert:///path/x"), "protocol=cert\nhost=\npath=path/x\n");
+    assert_eq!(text("https://:p@h"), "protocol=https\nhost=h\nusername=\npassword=p\n");
     assert_eq!(text("https://h?x@y"), "protocol=https\nhost=h\npath=?x@y\n");
 }
 
