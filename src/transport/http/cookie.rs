@@ -109,6 +109,8 @@ impl Jar {
                 cookie.domain.clone_from(&host);
             } else if !may_set(&host, url, &cookie.domain) {
                 continue;
+            } else if is_public_suffix(&cookie.domain) {
+                cookie.has_subdomains = false;
             }
             if cookie.path.is_empty() {
                 let path = url.path();
@@ -231,10 +233,16 @@ fn parse_header(value: &str, now: SystemTime) -> Option<Cookie> {
     Some(cookie)
 }
 
-/// Whether `host` may set cookies for `domain`: its own or one above it that is not all of a top level.
+/// Whether `host` may set cookies for `domain`: its own or one above it that is one owner's (RFC 6265, 5.3, step 5).
 fn may_set(host: &str, url: &Url, domain: &str) -> bool {
     let is_above = host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
-    host == domain || (is_above && domain.contains('.') && !is_address(url))
+    host == domain || (is_above && !is_public_suffix(domain) && !is_address(url))
+}
+
+/// Whether anybody can have a name directly below `domain`, as below `com` and `github.io`: the list of
+/// publicsuffix.org, which curl looks at as well.
+fn is_public_suffix(domain: &str) -> bool {
+    psl::suffix_str(domain) == Some(domain)
 }
 
 fn host_of(url: &Url) -> String {
@@ -310,6 +318,20 @@ mod tests {
             NOW,
         );
         assert_eq!(sent(&jar, "http://b.git.test/"), None);
+    }
+
+    #[test]
+    fn what_many_share_has_no_cookies_of_its_own() {
+        let mut jar = Jar::default();
+        for (host, domain) in [("a.github.io", "github.io"), ("a.co.uk", "co.uk"), ("a.co.uk", "uk")] {
+            jar.receive(&url(&format!("https://{host}/")), &[format!("x=1; Domain={domain}")], NOW);
+        }
+        assert_eq!(jar.cookies, []);
+        jar.receive(&url("https://github.io/"), &["x=1; Domain=github.io".to_owned()], NOW);
+        assert_eq!(sent(&jar, "https://github.io/").as_deref(), Some("x=1"));
+        assert_eq!(sent(&jar, "https://b.github.io/"), None);
+        jar.receive(&url("https://b.a.co.uk/"), &["y=2; Domain=a.co.uk".to_owned()], NOW);
+        assert_eq!(sent(&jar, "https://c.a.co.uk/").as_deref(), Some("y=2"));
     }
 
     #[test]
