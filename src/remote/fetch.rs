@@ -207,7 +207,8 @@ impl<'a> Fetch<'a> {
         self.begin()?;
         let tags = self.options.tags.unwrap_or(self.remote.tags);
         let branch = current_branch(self.repo)?;
-        let (mut source, asked) = (self.connect(progress)?, self.asked(&branch, tags));
+        let mut source = self.connect(progress)?;
+        let asked = self.asked(&branch, tags);
         let mut refs = match &source {
             // What is asked for by id needs no name, so nothing is listed.
             Source::Session(session)
@@ -223,6 +224,9 @@ impl<'a> Fetch<'a> {
                 source.refs(&prefixes, progress)?
             }
         };
+        let mut ours = self.repo.ref_snapshot()?;
+        let symbolic = ours.symbolic_names();
+        let asked = Asked { symbolic: &symbolic, ..asked };
         let mut map = asked.matched(&refs)?;
         if let Source::Foreign(foreign) = &mut source
             && foreign.imports()
@@ -230,8 +234,8 @@ impl<'a> Fetch<'a> {
             self.import(foreign, &refs, &asked.map(&refs)?, tags)?;
             refs = session::without_bad_names(foreign.refs().to_vec());
             map = asked.matched(&refs)?;
+            ours = self.repo.ref_snapshot()?;
         }
-        let ours = self.repo.ref_snapshot()?;
         let mut objects = None;
         if self.follows_tags(tags) {
             let here = self.repo.objects()?.here();
@@ -260,6 +264,7 @@ impl<'a> Fetch<'a> {
             remote: &self.remote,
             branch,
             all_tags: tags == Tags::All,
+            symbolic: &[],
         }
     }
 

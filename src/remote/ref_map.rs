@@ -62,6 +62,8 @@ pub struct Asked<'a> {
     pub branch: &'a CurrentBranch,
     /// `--tags`.
     pub all_tags: bool,
+    /// Our symbolic refs, sorted: no pattern stores anything in them, since another ref would move.
+    pub symbolic: &'a [BString],
 }
 
 impl Asked<'_> {
@@ -105,7 +107,7 @@ impl Asked<'_> {
         let mut map =
             if self.refspecs.is_empty() { self.map_configured(refs)? } else { self.map_command_line(refs)? };
         if self.all_tags {
-            map.extend(matches(&Refspec::all_tags(), refs, FetchHead::NotForMerge)?);
+            map.extend(matches(&Refspec::all_tags(), (refs, self.symbolic), FetchHead::NotForMerge)?);
         }
         Ok(map)
     }
@@ -120,7 +122,7 @@ impl Asked<'_> {
     fn map_command_line(&self, refs: &[Ref]) -> Result<Vec<Mapping>, Error> {
         let mut map = Vec::new();
         for refspec in self.refspecs {
-            map.extend(matches(refspec, refs, FetchHead::Merge)?);
+            map.extend(matches(refspec, (refs, self.symbolic), FetchHead::Merge)?);
         }
         let by_name: HashMap<&BString, &Ref> =
             refs.iter().map(|reference| (&reference.name, reference)).collect();
@@ -129,7 +131,7 @@ impl Asked<'_> {
         let mut by_the_way = Vec::new();
         // what these exclude does not count here, as in git
         for refspec in self.refmap.unwrap_or(&self.remote.fetch) {
-            by_the_way.extend(matches_if_there(refspec, &named, FetchHead::Ignore)?);
+            by_the_way.extend(matches_if_there(refspec, (&named, self.symbolic), FetchHead::Ignore)?);
         }
         map.extend(by_the_way);
         Ok(map)
@@ -139,11 +141,11 @@ impl Asked<'_> {
         let merges: &[BString] = if self.is_upstream() { &self.branch.merge } else { &[] };
         if self.remote.fetch.is_empty() && merges.is_empty() {
             let head = Refspec { force: false, source: Source::Name("HEAD".into()), destination: None };
-            return matches(&head, refs, FetchHead::Merge);
+            return matches(&head, (refs, &[]), FetchHead::Merge);
         }
         let mut map = Vec::new();
         for (index, refspec) in self.remote.fetch.iter().enumerate() {
-            let mut matched = matches(refspec, refs, FetchHead::NotForMerge)?;
+            let mut matched = matches(refspec, (refs, self.symbolic), FetchHead::NotForMerge)?;
             let is_pattern = matches!(refspec.source, Source::Pattern(_));
             if index == 0
                 && self.branch.merge.is_empty()
@@ -182,7 +184,7 @@ fn mark_for_merge(map: &mut Vec<Mapping>, merge: &BStr, refs: &[Ref]) -> Result<
     }
     if !found {
         let refspec = Refspec { force: false, source: Source::Name(merge.to_owned()), destination: None };
-        map.extend(matches_if_there(&refspec, refs, FetchHead::Merge)?);
+        map.extend(matches_if_there(&refspec, (refs, &[]), FetchHead::Merge)?);
     }
     Ok(())
 }
@@ -262,124 +264,4 @@ fn remove_duplicates(mut map: Vec<Mapping>) -> Result<Vec<Mapping>, Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::remote::config::Tags;
-    use crate::remote::fetch::FollowHead;
-
-    fn id(digit: u8) -> ObjectId {
-        ObjectId::from_hex(&[digit; 40]).unwrap()
-    }
-
-    fn refs() -> Vec<Ref> {
-        let mut refs = vec![
-            Ref::direct("HEAD", id(b'1')),
-            Ref::direct("refs/heads/main", id(b'1')),
-            Ref::direct("refs/heads/side", id(b'2')),
-            Ref::direct("refs/tags/v1", id(b'3')),
-        ];
-        refs[3].peeled = Some(id(b'2'));
-        refs
-    }
-
-    fn remote(refspecs: &[&str]) -> Remote {
-        Remote {
-            name: Some("origin".into()),
-            urls: vec!["x".into()],
-            fetch: refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect(),
-            tags: Tags::Follow,
-            prune: false,
-            prune_tags: false,
-            push_urls: vec!["x".into()],
-            push: Vec::new(),
-            mirror: false,
-            upload_pack: None,
-            receive_pack: None,
-            promisor: false,
-            filter: None,
-            vcs: None,
-            skip_fetch_all: false,
-            server_options: Vec::new(),
-            follow_head: FollowHead::default(),
-            negotiation_tips: Vec::new(),
-            negotiation_include: Vec::new(),
-        }
-    }
-
-    fn map(remote: &Remote, branch: &CurrentBranch, refspecs: &[&str]) -> Vec<(String, String, FetchHead)> {
-        let refspecs: Vec<_> =
-            refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
-        let asked = Asked { refspecs: &refspecs, refmap: None, remote, branch, all_tags: false };
-        asked
-            .map(&refs())
-            .unwrap()
-            .into_iter()
-            .map(|m| (m.remote.to_string(), m.local.unwrap_or_default().to_string(), m.fetch_head))
-            .collect()
-    }
-
-    #[test]
-    fn the_upstream_of_the_current_branch_is_for_merge() {
-        let remote = remote(&["+refs/heads/*:refs/remotes/origin/*"]);
-        let branch = CurrentBranch { remote: Some("origin".into()), merge: vec!["refs/heads/side".into()] };
-        assert_eq!(
-            map(&remote, &branch, &[]),
-            [
-                ("refs/heads/main".into(), "refs/remotes/origin/main".into(), FetchHead::NotForMerge),
-                ("refs/heads/side".into(), "refs/remotes/origin/side".into(), FetchHead::Merge),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_named_branch_updates_its_tracking_branch_by_the_way() {
-        let remote = remote(&["+refs/heads/*:refs/remotes/origin/*"]);
-        assert_eq!(
-            map(&remote, &CurrentBranch::default(), &["main"]),
-            [
-                ("refs/heads/main".into(), String::new(), FetchHead::Merge),
-                ("refs/heads/main".into(), "refs/remotes/origin/main".into(), FetchHead::Ignore),
-            ]
-        );
-    }
-
-    #[test]
-    fn a_remote_without_refspecs_gives_its_head() {
-        assert_eq!(
-            map(&remote(&[]), &CurrentBranch::default(), &[]),
-            [("HEAD".into(), String::new(), FetchHead::Merge)]
-        );
-    }
-
-    #[test]
-    fn a_negative_refspec_leaves_refs_out() {
-        let remote = remote(&["refs/heads/*:refs/x/*", "^refs/heads/side"]);
-        assert_eq!(
-            map(&remote, &CurrentBranch::default(), &[]),
-            [("refs/heads/main".into(), "refs/x/main".into(), FetchHead::NotForMerge)]
-        );
-    }
-
-    #[test]
-    fn one_destination_takes_one_source() {
-        let refspecs: Vec<_> =
-            ["main:x", "side:x"].iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect();
-        let (remote, branch) = (remote(&[]), CurrentBranch::default());
-        let asked =
-            Asked { refspecs: &refspecs, refmap: None, remote: &remote, branch: &branch, all_tags: false };
-        let error = asked.map(&refs()).unwrap_err().to_string();
-        assert_eq!(error, "Cannot fetch both refs/heads/main and refs/heads/side to refs/heads/x");
-    }
-
-    #[test]
-    fn a_tag_is_followed_if_its_target_comes_and_it_is_not_here() {
-        let remote = remote(&["refs/heads/*:refs/remotes/origin/*"]);
-        let branch = CurrentBranch::default();
-        let asked = Asked { refspecs: &[], refmap: None, remote: &remote, branch: &branch, all_tags: false };
-        let map = asked.map(&refs()).unwrap();
-        let followed = tags_to_follow(&refs(), &map, &|_| false, &mut |_| false);
-        assert_eq!(followed.iter().map(|m| m.remote.to_string()).collect::<Vec<_>>(), ["refs/tags/v1"]);
-        assert!(tags_to_follow(&refs(), &map, &|_| false, &mut |_| true).is_empty());
-        assert!(tags_to_follow(&refs(), &[], &|_| false, &mut |_| false).is_empty());
-    }
-}
+mod tests;

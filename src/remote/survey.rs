@@ -82,7 +82,7 @@ impl Survey {
     /// If our refs cannot be read.
     pub fn branches(&self, repo: &Repository, remote: &Remote) -> Result<BTreeMap<BString, Tracking>, Error> {
         let mut branches = BTreeMap::new();
-        for (name, local) in self.mapped(remote)? {
+        for (name, local) in self.mapped(repo, remote)? {
             let state = if remote.fetch.iter().any(|refspec| refspec.excludes(name.as_bstr())) {
                 Tracking::Skipped
             } else {
@@ -102,7 +102,8 @@ impl Survey {
     }
 
     /// What the refspecs fetch and where it goes, negative ones left out of account.
-    fn mapped(&self, remote: &Remote) -> Result<Vec<(BString, Option<BString>)>, Error> {
+    fn mapped(&self, repo: &Repository, remote: &Remote) -> Result<Vec<(BString, Option<BString>)>, Error> {
+        let symbolic = repo.ref_snapshot()?.symbolic_names();
         let is_positive = |refspec: &&Refspec| !matches!(refspec.source, Source::Exclude(_));
         let mut found = Vec::new();
         for refspec in remote.fetch.iter().filter(is_positive) {
@@ -121,6 +122,7 @@ impl Survey {
                 remote: &Remote { fetch: vec![refspec.clone()], ..remote.clone() },
                 branch: &CurrentBranch::default(),
                 all_tags: false,
+                symbolic: &symbolic,
             };
             found.extend(asked.map(&self.refs)?.into_iter().map(|mapping| (mapping.remote, mapping.local)));
         }

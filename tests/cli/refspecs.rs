@@ -257,3 +257,42 @@ fn a_shallow_source_leaves_our_history_whole() {
         sandbox.git(&twin.ours.join("copy"), &["fsck", "--full"]).success();
     }
 }
+
+/// A pattern stores nothing in a symbolic ref of ours: the ref that it leads to would move. A name does, if it is forced.
+#[test]
+fn patterns_pass_symbolic_refs_over() {
+    const ALL: &str = "+refs/heads/*:refs/remotes/origin/*";
+    const ROWS: [&[&str]; 11] = [
+        &["fetch"],
+        &["fetch", "-v"],
+        &["fetch", "--prune"],
+        &["fetch", "--atomic"],
+        &["fetch", "--tags"],
+        &["fetch", "origin", ALL],
+        &["fetch", "origin", "alias", "HEAD"],
+        &["fetch", "origin", "+alias:refs/remotes/origin/alias"],
+        &["fetch", "--refmap=+refs/heads/*:refs/remotes/origin/*", "origin", "alias", "main"],
+        &["-c", "branch.main.merge=refs/heads/alias", "fetch"],
+        &["remote", "show", "origin"],
+    ];
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let mut stream = Stream::new();
+    stream.commit("alias", 200).file("other", "other\n");
+    stream.branch("HEAD", "refs/heads/alias");
+    stream.import(&sandbox, &sandbox.path("served/project.git"));
+    twin.prepare(|client| {
+        for (name, target) in [
+            ("refs/remotes/origin/alias", "refs/remotes/origin/main"),
+            ("refs/tags/newer", "refs/heads/main"),
+        ] {
+            sandbox.git(&client.join("copy"), &["symbolic-ref", name, target]).success();
+        }
+    });
+    for (number, arguments) in ROWS.into_iter().enumerate() {
+        let name = format!("copy{number}");
+        twin.prepare(|client| drop(build::copy(&sandbox, &client.join("copy"), &client.join(&name))));
+        twin.run(&name, arguments);
+        twin.same_state(&name);
+    }
+}

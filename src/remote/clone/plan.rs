@@ -183,7 +183,8 @@ impl Clone<'_> {
             // Without refspecs a fetch would take HEAD; a clone takes tags alone, or nothing.
             remote.fetch = vec![Refspec::parse_fetch("^refs/none".into())?];
         }
-        let asked = Asked { refspecs: &[], refmap: None, remote: &remote, branch: &branch, all_tags };
+        let (remote, branch) = (&remote, &branch);
+        let asked = Asked { refspecs: &[], refmap: None, remote, branch, all_tags, symbolic: &[] };
         asked.map(refs)
     }
 

@@ -7,9 +7,15 @@ use crate::protocol::Ref;
 use crate::remote::refspec::{Source, candidates, is_valid_name};
 use crate::remote::{Error, Refspec};
 
-/// The refs that `refspec` takes in; an error if it names one that is not there.
-pub(super) fn matches(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) -> Result<Vec<Mapping>, Error> {
-    let matched = matches_if_there(refspec, refs, fetch_head)?;
+/// The refs that `refspec` takes in; an error if it names one that is not there. The names beside the refs are [`Asked::symbolic`].
+///
+/// [`Asked::symbolic`]: super::Asked::symbolic
+pub(super) fn matches(
+    refspec: &Refspec,
+    sides: (&[Ref], &[BString]),
+    fetch_head: FetchHead,
+) -> Result<Vec<Mapping>, Error> {
+    let matched = matches_if_there(refspec, sides, fetch_head)?;
     match &refspec.source {
         Source::Name(name) if matched.is_empty() => {
             Err(Error::Missing(format!("couldn't find remote ref {name}")))
@@ -20,7 +26,7 @@ pub(super) fn matches(refspec: &Refspec, refs: &[Ref], fetch_head: FetchHead) ->
 
 pub(super) fn matches_if_there(
     refspec: &Refspec,
-    refs: &[Ref],
+    (refs, symbolic): (&[Ref], &[BString]),
     fetch_head: FetchHead,
 ) -> Result<Vec<Mapping>, Error> {
     let mapping =
@@ -41,6 +47,9 @@ pub(super) fn matches_if_there(
             for (index, reference) in refs.iter().enumerate() {
                 let local = refspec.map_pattern(reference.name.as_bstr());
                 let (Some(local), Some(id)) = (local, reference.id) else { continue };
+                if local.as_ref().is_some_and(|local| symbolic.binary_search(local).is_ok()) {
+                    continue;
+                }
                 if map.is_empty() {
                     // the rest as a rule: growing step by step would leave much unused
                     map.reserve_exact(refs.len() - index);

@@ -137,6 +137,12 @@ impl Snapshot {
         self.find(name).is_some_and(|seen| seen.symbolic.is_some())
     }
 
+    /// The names of all symbolic refs, sorted.
+    pub fn symbolic_names(&self) -> Vec<BString> {
+        let symbolic = self.loose.iter().filter(|(_, target)| matches!(target, Some(Target::Symbolic(_))));
+        symbolic.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether there is any symbolic ref.
     pub fn has_symbolic(&self) -> bool {
         self.loose.iter().any(|(_, target)| matches!(target, Some(Target::Symbolic(_))))
@@ -252,6 +258,7 @@ mod tests {
         for name in ["refs/dangling", "refs/loop", "refs/none"] {
             assert_eq!(snapshot.resolve(name.into()), None, "{name}");
         }
+        assert_eq!(snapshot.symbolic_names(), ["refs/a", "refs/dangling", "refs/loop"]);
         assert!(snapshot.has_symbolic() && snapshot.is_symbolic("refs/a".into()));
         assert!(!snapshot.is_symbolic("refs/b".into()) && !snapshot.is_symbolic("refs/none".into()));
         assert_eq!(snapshot.follow(&"refs/a".into()), ("refs/b".into(), vec!["refs/a".into()]));
