@@ -1,8 +1,11 @@
 //! What fetch makes of its refspecs and of what stands in its way; each beside C git.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use bstr::ByteSlice;
 
-use crate::support::{Sandbox, Stream, Twin, build};
+use crate::support::{Git, Run, Sandbox, Stream, Twin, build, sandbox};
 
 /// Two clones that are behind their project by a commit, a branch and tags.
 fn behind(sandbox: &Sandbox) -> Twin<'_> {
@@ -120,7 +123,7 @@ fn the_configuration_is_read_as_git_reads_it() {
     ] {
         let sandbox = crate::sandbox();
         let twin = behind(&sandbox);
-        let copy = |directory: &std::path::Path| directory.join("copy");
+        let copy = |directory: &Path| directory.join("copy");
         let ours = sandbox.gitr(&copy(&twin.ours), &["-c", setting, "fetch"]);
         let theirs = sandbox.git(&copy(&twin.theirs), &["-c", setting, "fetch"]);
         assert_eq!((theirs.status, &ours.stderr), (status, &theirs.stderr), "{setting}");
@@ -173,7 +176,7 @@ fn a_filter_makes_the_remote_a_promisor() {
 fn a_locked_ref_is_told_and_the_others_move() {
     let sandbox = crate::sandbox();
     let twin = behind(&sandbox);
-    let lock = |directory: &std::path::Path| {
+    let lock = |directory: &Path| {
         let refs = directory.join("copy/.git/refs/remotes/origin");
         std::fs::create_dir_all(&refs).unwrap();
         std::fs::write(refs.join("main.lock"), "").unwrap();
@@ -294,5 +297,39 @@ fn patterns_pass_symbolic_refs_over() {
         twin.prepare(|client| drop(build::copy(&sandbox, &client.join("copy"), &client.join(&name))));
         twin.run(&name, arguments);
         twin.same_state(&name);
+    }
+}
+
+/// git-receive-pack(1), "QUARANTINE ENVIRONMENT": what came may yet be refused, so that no ref may name it.
+#[test]
+fn no_ref_moves_inside_a_quarantine() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    let source = sandbox.path("served/project.git").display().to_string();
+    let run = |place: &str, arguments: &[&str]| {
+        let said = |program: &OsStr, client: &Path| {
+            let mut command = sandbox.command(program);
+            command.current_dir(client.join(place)).args(arguments).env("GIT_QUARANTINE_PATH", "somewhere");
+            let run = Run::of(&mut command);
+            (twin.anonymous(&run.stdout), twin.anonymous(&run.stderr), run.status)
+        };
+        let ours = said(&sandbox::gitr_program(), &twin.ours);
+        assert_eq!(ours, said(Git::reference().program.as_os_str(), &twin.theirs));
+    };
+    for arguments in [
+        &["fetch"][..],
+        &["fetch", "-q", "--no-tags"],
+        &["fetch", "origin", "main"],
+        &["fetch", "origin", "main:mine"],
+        &["fetch", "--dry-run"],
+        &["pull", "-q", "origin", "fresh"],
+        &["remote", "set-head", "origin", "--delete"],
+    ] {
+        run("copy", arguments);
+        twin.same_state("copy");
+    }
+    for options in [&[][..], &["--bare"], &["--mirror"]] {
+        run("", &[&["clone", "-q", &source, "never"], options].concat());
+        assert!(!twin.ours.join("never").exists());
     }
 }

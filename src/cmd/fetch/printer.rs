@@ -64,9 +64,12 @@ impl<'a> Printer<'a> {
         let errors = outcome.errors.get(self.told..).unwrap_or_default();
         self.print(rows, errors)?;
         (self.printed, self.told) = (outcome.updates.len(), outcome.errors.len());
-        // as git, which takes a ref that leads to itself for one that is in its own way
-        let is_in_the_way =
-            |text: &str| text.contains("; cannot create ") || text.starts_with("multiple updates ");
+        // as git, which takes a ref that leads to itself for one that is in its own way, and a quarantine for the like
+        let is_in_the_way = |text: &str| {
+            text.contains("; cannot create ")
+                || text.starts_with("multiple updates ")
+                || text == "ref updates forbidden inside quarantine environment"
+        };
         if errors.iter().any(|error| is_in_the_way(&error.to_string())) {
             let name = remote.display_name();
             ui::message(

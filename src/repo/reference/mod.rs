@@ -193,7 +193,12 @@ impl Repository {
     ///
     /// If writing fails after every check and the hook passed, such as on a full disk, refs that were written before
     /// stay written; C git does the same.
+    ///
+    /// # Errors
+    ///
+    /// In git's words; where objects are in quarantine no ref may move at all: git-receive-pack(1), "QUARANTINE ENVIRONMENT".
     pub fn update_refs(&self, edits: &[Edit]) -> Result<(), Error> {
+        self.check_quarantine()?;
         self.ref_store().update(&self.ref_settings()?, &self.config, edits)
     }
 
@@ -211,6 +216,7 @@ impl Repository {
     /// repository has no other refs. No reflogs, but in tables, where git gives them some. Refs that are in the file already
     /// stay, and names are checked against all others. Runs the `reference-transaction` hook.
     pub fn write_packed_refs(&self, refs: &[(&BStr, ObjectId)]) -> Result<(), Error> {
+        self.check_quarantine()?;
         self.ref_store().add(&self.ref_settings()?, &self.config, refs)
     }
 
@@ -221,6 +227,14 @@ impl Repository {
     /// [`Error::Config`] in git's words for a date that cannot be understood.
     pub fn committer(&self) -> Result<BString, Error> {
         identity::committer(&self.env, &|key| self.config.string(key))
+    }
+
+    /// Refuses where a hook runs that may yet say no to the objects that came.
+    fn check_quarantine(&self) -> Result<(), Error> {
+        if self.env.get("GIT_QUARANTINE_PATH").is_some() {
+            return Err(Error::Reference("ref updates forbidden inside quarantine environment".into()));
+        }
+        Ok(())
     }
 
     fn ref_store(&self) -> Store {

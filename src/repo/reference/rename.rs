@@ -44,6 +44,7 @@ impl Repository {
     /// In git's words if a new name cannot be; nothing has changed then. Only where names are in each other's way, so that
     /// they have to go one by one, those that went before stay renamed.
     pub fn rename_refs(&self, renames: &[Rename], progress: &mut dyn Progress) -> Result<(), Error> {
+        self.check_quarantine()?;
         if let Store::Tables(tables) = self.ref_store() {
             return self.rename_in(&tables, renames, progress);
         }
