@@ -8,7 +8,7 @@ use super::promisor::LazyFetch;
 use super::update::{followed, is_ancestor};
 use crate::progress::Progress;
 use crate::repo::checkout::Outcome;
-use crate::repo::checkout::forward::Forward;
+use crate::repo::checkout::forward::{Forward, Ignored};
 use crate::repo::diffstat::Change;
 use crate::repo::{Edit, Expected, Objects, Repository, Target};
 use crate::transport;
@@ -169,7 +169,7 @@ pub fn set_head(repo: &Repository, head: ObjectId, fetched: Option<ObjectId>) ->
 }
 
 /// Prepares to take index and work tree from the commit `old`, or from none, to the commit `new`; `None` if that cannot be
-/// done here. The branch stays where it is: see [`advance`].
+/// done here. The branch stays where it is: see [`advance`]. `ignored` says what becomes of ignored files in the way.
 ///
 /// # Errors
 ///
@@ -178,6 +178,7 @@ pub fn forward<'a>(
     repo: &'a Repository,
     old: Option<ObjectId>,
     new: ObjectId,
+    ignored: Ignored,
     progress: &mut dyn Progress,
 ) -> Result<Option<Forward<'a>>, Error> {
     let mut objects = repo.objects()?;
@@ -187,7 +188,7 @@ pub fn forward<'a>(
     };
     let (from, to) = (tree(old)?, tree(Some(new))?);
     bring_files(repo, &to, Some(&from), progress)?;
-    Ok(repo.forward([&from, &to], Some(commit_of(repo, new)?))?)
+    Ok(repo.forward([&from, &to], Some(commit_of(repo, new)?), ignored)?)
 }
 
 /// Fetches at once what a filter left out of the files of `tree` and that are not those of `old`.

@@ -24,6 +24,7 @@ mod pack_objects;
 mod prune;
 mod pull;
 mod pull_diffstat;
+mod pull_obstacles;
 mod push;
 mod push_after;
 mod reference_hook;

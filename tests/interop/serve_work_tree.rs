@@ -124,6 +124,12 @@ fn changes_of_the_user_are_not_lost() {
     let run = checked.same(&["main"]);
     assert!(run.stdout.contains_str("Could not update working tree to new HEAD"), "{run:?}");
     assert!(run.complains_of("Untracked working tree file 'new-file' would be overwritten"), "{run:?}");
+    // unless nobody misses it
+    checked.prepare(|_, place| {
+        fs::create_dir_all(place.join(".git/info")).unwrap();
+        fs::write(place.join(".git/info/exclude"), "/new-*\n").unwrap();
+    });
+    assert_eq!(checked.same(&["main"]).status, 0);
 }
 
 #[test]

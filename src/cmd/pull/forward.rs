@@ -9,7 +9,7 @@ use super::{CommandError, Pull, diffstat, options, ui};
 use crate::cmd::transfer::abbreviation;
 use crate::remote::pull;
 use crate::repo::Repository;
-use crate::repo::checkout::forward::{Blocked, Forwarded};
+use crate::repo::checkout::forward::{Blocked, Forwarded, Ignored};
 
 impl Pull<'_> {
     /// Whether what is asked for is a fast-forward to `head` that needs nothing but what is here.
@@ -37,7 +37,7 @@ impl Pull<'_> {
     /// user's is in the way. What we cannot do git does, if it is installed.
     pub(super) fn move_work_tree(&self, from: Option<ObjectId>, to: ObjectId) -> Result<bool, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
-        let Some(forward) = pull::forward(self.repo, from, to, &mut meters)? else {
+        let Some(forward) = pull::forward(self.repo, from, to, Ignored::Kept, &mut meters)? else {
             drop(meters);
             let from = from.unwrap_or_else(|| ObjectId::empty_tree(self.repo.object_hash)).to_string();
             return Ok(self.git.run(&["read-tree", "-m", "-u", &from, &to.to_string()])? == 0);
@@ -59,15 +59,14 @@ impl Pull<'_> {
     /// Moves work tree and branch from `old` to `new`; `None`, with nothing changed, if that is not to be done here.
     pub(super) fn fast_forward(&self, old: ObjectId, new: ObjectId) -> Result<Option<u8>, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
-        let Some(forward) = pull::forward(self.repo, Some(old), new, &mut meters)? else { return Ok(None) };
+        // git-merge(1), `--overwrite-ignore`, which is what holds where nothing is said
+        let forward = pull::forward(self.repo, Some(old), new, Ignored::Replaced, &mut meters)?;
+        let Some(forward) = forward else { return Ok(None) };
         check_diff_settings(self.repo)?;
         pull::remember(self.repo, old)?;
         let is_shown = self.parsed.verbosity() >= 0;
         if is_shown {
-            let objects = self.repo.objects()?;
-            let len = abbreviation(self.repo, &objects)?;
-            let (from, to) = (objects.abbreviate(&old, len), objects.abbreviate(&new, len));
-            ui::out(format!("Updating {from}..{to}").as_bytes())?;
+            self.announce(old, new)?;
         }
         let forwarded = forward.run(&mut meters)?;
         drop(meters);
@@ -101,6 +100,13 @@ impl Pull<'_> {
         }
     }
 
+    fn announce(&self, old: ObjectId, new: ObjectId) -> Result<(), CommandError> {
+        let objects = self.repo.objects()?;
+        let len = abbreviation(self.repo, &objects)?;
+        let (from, to) = (objects.abbreviate(&old, len), objects.abbreviate(&new, len));
+        Ok(ui::out(format!("Updating {from}..{to}").as_bytes())?)
+    }
+
     /// Shows what changed from one commit to the other, where that is wished.
     fn show_changes(&self, old: ObjectId, new: ObjectId) -> Result<(), CommandError> {
         let is_compact = match options::shown_changes(self.parsed, self.repo) {
@@ -122,12 +128,14 @@ fn explain(blocked: &Blocked) {
         &blocked.changed,
         "Please commit your changes or stash them before you merge.",
     );
-    list(
-        "The following untracked working tree files would be overwritten by merge:",
-        &blocked.untracked,
-        "Please move or remove them before you merge.",
-    );
     list("Updating the following directories would lose untracked files in them:", &blocked.directories, "");
+    for (fate, paths) in [("overwritten", &blocked.untracked), ("removed", &blocked.forgotten)] {
+        list(
+            &format!("The following untracked working tree files would be {fate} by merge:"),
+            paths,
+            "Please move or remove them before you merge.",
+        );
+    }
     ui::note("Aborting");
 }
 

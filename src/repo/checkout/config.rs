@@ -32,6 +32,7 @@ impl Repository {
             surroundings: self.surroundings(),
             attributes_files: self.attributes_files()?,
             info_attributes: Some(self.common_path("info/attributes")),
+            exclude_files: None,
             reference: if runs_process { self.head_branch()? } else { None },
             treeish: if runs_process { self.resolve_ref("HEAD".into())? } else { None },
             top_only: self.is_sparse_at_top()?,
@@ -99,17 +100,28 @@ impl Repository {
         }
         let users = match self.config.path("core.attributesFile")? {
             Some(path) => Some(path),
-            None => self.default_attributes_file(),
+            None => self.users_file("attributes"),
         };
         files.extend(users);
         Ok(files)
     }
 
-    fn default_attributes_file(&self) -> Option<PathBuf> {
+    /// The files with patterns of what is ignored outside of the work tree, the weaker first.
+    pub(super) fn exclude_files(&self) -> Result<Vec<PathBuf>, Error> {
+        let users = match self.config.path("core.excludesFile")? {
+            Some(path) => Some(path),
+            None => self.users_file("ignore"),
+        };
+        let own = std::path::absolute(self.common_path("info/exclude"));
+        Ok(users.into_iter().chain(own).collect())
+    }
+
+    /// Where the user's file `name` is if the configuration does not say.
+    fn users_file(&self, name: &str) -> Option<PathBuf> {
         let directory = |name: &str| self.env.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base =
             directory("XDG_CONFIG_HOME").or_else(|| directory("HOME").map(|home| home.join(".config")))?;
-        Some(base.join("git/attributes"))
+        Some(base.join("git").join(name))
     }
 }
 

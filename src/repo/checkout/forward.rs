@@ -13,6 +13,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::filter::Filters;
+use super::ignore::Excludes;
 use super::index::{self, Entry, Mode, Stat, read};
 use super::looker::Looker;
 use super::tree::Listing;
@@ -41,10 +42,21 @@ pub enum Forwarded {
 pub struct Blocked {
     /// Files of the old commit with changes, in the index or in the work tree.
     pub changed: Vec<BString>,
+    /// Directories with files that git does not know, where a file is to be or is no more.
+    pub directories: Vec<BString>,
     /// Files that git does not know, once for each path that they are in the way of.
     pub untracked: Vec<BString>,
-    /// Directories with such files, where a file is to be.
-    pub directories: Vec<BString>,
+    /// Such files where the user took one out of the index that the new commit does not have either.
+    pub forgotten: Vec<BString>,
+}
+
+/// What becomes of files that are ignored, where others are to be: gitignore(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// They are replaced.
+    Replaced,
+    /// They are kept, as what is not ignored is.
+    Kept,
 }
 
 /// One path in the old commit, the new one and the index.
@@ -66,6 +78,7 @@ impl Repository {
         &self,
         [from, to]: [&oid; 2],
         treeish: Option<ObjectId>,
+        ignored: Ignored,
     ) -> Result<Option<Forward<'_>>, Error> {
         let Some(work_tree) = &self.work_tree else {
             return Err(Error::Refused("this operation must be run in a work tree".to_owned()));
@@ -80,7 +93,11 @@ impl Repository {
             object_hash: self.object_hash,
             storage: self.storage,
         };
-        let options = Options { reference: None, treeish, ..self.checkout_options()? };
+        let exclude_files = match ignored {
+            Ignored::Replaced => Some(self.exclude_files()?),
+            Ignored::Kept => None,
+        };
+        let options = Options { reference: None, treeish, exclude_files, ..self.checkout_options()? };
         Forward::new(place, [from, to], options)
     }
 }
@@ -130,7 +147,8 @@ impl<'a> Forward<'a> {
         let written_at = fs::metadata(&index_path).ok().map(|metadata| Stat::new(&metadata).mtime);
         let filters = Filters::new(&options, &index, Source::FilesThenTree(place.work_tree))?;
         let mut looker = Looker { top: place.work_tree, objects: &objects, filters, written_at, progress };
-        let plan = looker.plan(&old.entries, &new.entries, &index)?;
+        let excludes = Excludes::new(place.work_tree, &options);
+        let plan = looker.plan(&old.entries, &new.entries, &index, excludes)?;
         if let Some(filters) = looker.filters.take() {
             filters.finish(progress)?;
         }
@@ -140,10 +158,11 @@ impl<'a> Forward<'a> {
         let filters = Filters::new(&options, &new.entries, Source::TreeThenFiles(place.work_tree))?;
         let (symlinks, ignore_case) = (options.symlinks, options.ignore_case);
         let how = How { filters, symlinks, ignore_case, threads: 1 };
-        let Plan { mut kept, removed, mut written, .. } = plan;
+        let Plan { mut kept, removed, replaced, mut written, .. } = plan;
         let rewritten: HashSet<&BStr> = written.iter().map(|entry| entry.path.as_bstr()).collect();
         // what is written anew goes when its turn comes
-        for path in removed.iter().filter(|path| !rewritten.contains(path.as_bstr())) {
+        let removed = removed.iter().filter(|path| !rewritten.contains(path.as_bstr()));
+        for path in removed.chain(&replaced) {
             remove(place.work_tree, path.as_bstr())?;
         }
         for entry in &written {

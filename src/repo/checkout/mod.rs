@@ -30,6 +30,7 @@ mod convert;
 mod driver;
 mod filter;
 pub mod forward;
+mod ignore;
 mod index;
 mod looker;
 mod parallel;
@@ -105,6 +106,9 @@ pub struct Options {
     pub attributes_files: Vec<PathBuf>,
     /// `info/attributes` of the repository.
     pub info_attributes: Option<PathBuf>,
+    /// The user's files with patterns of what is ignored (`core.excludesFile`) and the repository's, the weaker first; a path
+    /// begins at the top of the work tree. Ignored files are in nobody's way; `None` keeps them as others are kept.
+    pub exclude_files: Option<Vec<PathBuf>>,
     /// The branch, which filter processes are told.
     pub reference: Option<BString>,
     /// The commit, which they are told too.
@@ -137,6 +141,7 @@ impl Default for Options {
             surroundings: Surroundings::default(),
             attributes_files: Vec::new(),
             info_attributes: None,
+            exclude_files: None,
             reference: None,
             treeish: None,
             top_only: false,

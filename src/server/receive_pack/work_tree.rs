@@ -11,7 +11,7 @@ use super::{ReceivePack, Row, Voice};
 use crate::progress::Discard;
 use crate::repo::Repository;
 use crate::repo::checkout::clean::Uncommitted;
-use crate::repo::checkout::forward::{Blocked, Forwarded};
+use crate::repo::checkout::forward::{Blocked, Forwarded, Ignored};
 use crate::repo::discover::local_git_dir;
 use crate::server::Error;
 
@@ -95,7 +95,7 @@ fn update(place: &Repository, new: ObjectId, voice: &mut Voice<'_>) -> Result<Op
         Some(Uncommitted::Staged) => return Ok(Some("Working directory has staged changes")),
         Some(Uncommitted::Special) | None => {}
     }
-    let Some(forward) = place.forward([&from, &to], None)? else {
+    let Some(forward) = place.forward([&from, &to], None, Ignored::Replaced)? else {
         voice.error(
             "the work tree is sparse, in conflict, or has submodules that change: update it by hand",
         )?;
@@ -121,11 +121,14 @@ fn explain(blocked: &Blocked, voice: &mut Voice<'_>) -> Result<(), Error> {
     for path in &blocked.changed {
         voice.error(&format!("Entry '{path}' not uptodate. Cannot merge."))?;
     }
+    for path in &blocked.directories {
+        voice.error(&format!("Updating '{path}' would lose untracked files in it"))?;
+    }
     for path in &blocked.untracked {
         voice.error(&format!("Untracked working tree file '{path}' would be overwritten by merge."))?;
     }
-    for path in &blocked.directories {
-        voice.error(&format!("Updating '{path}' would lose untracked files in it"))?;
+    for path in &blocked.forgotten {
+        voice.error(&format!("Untracked working tree file '{path}' would be removed by merge."))?;
     }
     Ok(())
 }

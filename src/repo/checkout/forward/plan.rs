@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use super::{Blocked, Row, rows};
 use crate::repo::Error;
+use crate::repo::checkout::ignore::Excludes;
 use crate::repo::checkout::index::{Entry, Mode, Stat};
 use crate::repo::checkout::looker::Looker;
 
@@ -16,6 +18,8 @@ use crate::repo::checkout::looker::Looker;
 pub(super) struct Plan {
     pub(super) kept: Vec<Entry>,
     pub(super) removed: Vec<BString>,
+    /// Ignored files that are in the way.
+    pub(super) replaced: Vec<BString>,
     pub(super) written: Vec<Entry>,
     pub(super) blocked: Blocked,
 }
@@ -24,37 +28,72 @@ pub(super) struct Plan {
 enum Obstacle {
     File(BString),
     Directory(BString),
+    /// Files that nobody will miss.
+    Ignored(Vec<BString>),
+}
+
+/// The paths that may meet what git does not know.
+#[derive(Default)]
+struct Unknown<'a> {
+    /// Those that are to be made where there was nothing.
+    made: Vec<&'a BStr>,
+    /// Those that the old commit has and neither the index nor the new one.
+    forgotten: Vec<&'a BStr>,
 }
 
 impl Looker<'_> {
-    /// What takes index and work tree from `old` to `new`.
-    pub(super) fn plan(&mut self, old: &[Entry], new: &[Entry], index: &[Entry]) -> Result<Plan, Error> {
+    /// What takes index and work tree from `old` to `new`, where what `excludes` names may be replaced.
+    pub(super) fn plan(
+        &mut self,
+        old: &[Entry],
+        new: &[Entry],
+        index: &[Entry],
+        excludes: Option<Excludes<'_>>,
+    ) -> Result<Plan, Error> {
         let mut plan = Plan::default();
-        let mut made = Vec::new();
+        let mut unknown = Unknown::default();
         for (path, row) in &rows(old, new, index) {
-            self.settle(path, row, &mut plan, &mut made)?;
+            self.settle(path, row, &mut plan, &mut unknown)?;
         }
         // What was changed is told of already.
         let known = plan.removed.iter().chain(&plan.blocked.changed);
         let removed: HashSet<&BStr> = known.map(|path| path.as_bstr()).collect();
-        let obstacles: Vec<Obstacle> = made.iter().filter_map(|path| self.obstacle(path, &removed)).collect();
-        for obstacle in obstacles {
+        let mut way = Way { top: self.top, removed: &removed, excludes };
+        let mut obstacles = |paths: &[&BStr]| -> Vec<Obstacle> {
+            paths.iter().filter_map(|path| way.obstacle(path)).collect()
+        };
+        let (made, forgotten) = (obstacles(&unknown.made), obstacles(&unknown.forgotten));
+        for obstacle in made {
             match obstacle {
                 Obstacle::File(path) => plan.blocked.untracked.push(path),
                 Obstacle::Directory(path) => plan.blocked.directories.push(path),
+                Obstacle::Ignored(paths) => plan.replaced.extend(paths),
+            }
+        }
+        for obstacle in forgotten {
+            match obstacle {
+                // told of already
+                Obstacle::File(path) if plan.blocked.untracked.contains(&path) => {}
+                Obstacle::File(path) => plan.blocked.forgotten.push(path),
+                Obstacle::Directory(path) => plan.blocked.directories.push(path),
+                Obstacle::Ignored(_) => {}
             }
         }
         Ok(plan)
     }
 
-    /// Decides about one path; those that are to be made where there was nothing go to `made` too.
+    /// Decides about one path; what may meet something that git does not know goes to `unknown` too.
     fn settle<'b>(
         &mut self,
         path: &'b BStr,
         row: &Row<'b>,
         plan: &mut Plan,
-        made: &mut Vec<&'b BStr>,
+        unknown: &mut Unknown<'b>,
     ) -> Result<(), Error> {
+        if row.index.is_none() && row.new.is_none() {
+            unknown.forgotten.push(path);
+            return Ok(());
+        }
         if row.stays() {
             if let Some(entry) = row.index {
                 plan.kept.push(self.refreshed(entry)?);
@@ -66,7 +105,7 @@ impl Looker<'_> {
             (Some(entry), _) if row.index.map(id) == row.old.map(id) && self.is_clean(entry)? => {
                 plan.removed.push(path.to_owned());
             }
-            (None, Some(_)) if row.old.is_none() => made.push(path),
+            (None, Some(_)) if row.old.is_none() => unknown.made.push(path),
             (Some(_) | None, _) => {
                 plan.blocked.changed.push(path.to_owned());
                 return Ok(());
@@ -94,43 +133,68 @@ impl Looker<'_> {
         };
         Ok(Entry { path: entry.path.clone(), stat, ..*entry })
     }
+}
 
-    /// What of the user's is where `path` is to be made, once the files `removed` are gone.
-    fn obstacle(&self, path: &BStr, removed: &HashSet<&BStr>) -> Option<Obstacle> {
+/// Looks for what is in the way.
+struct Way<'a> {
+    top: &'a Path,
+    /// Files that are not there any more.
+    removed: &'a HashSet<&'a BStr>,
+    excludes: Option<Excludes<'a>>,
+}
+
+impl Way<'_> {
+    /// What of the user's is at `path`, or above it, once the files `removed` are gone.
+    fn obstacle(&mut self, path: &BStr) -> Option<Obstacle> {
         for end in path.find_iter(b"/") {
             let above = path.get(..end)?.as_bstr();
             match fs::symlink_metadata(self.full(above)) {
                 Ok(metadata) if metadata.is_dir() => {}
-                Ok(_) if removed.contains(above) => return None,
+                Ok(_) if self.removed.contains(above) => return None,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-                Ok(_) | Err(_) => return Some(Obstacle::File(above.to_owned())),
+                Ok(_) | Err(_) => return Some(self.file(above)),
             }
         }
         match fs::symlink_metadata(self.full(path)) {
-            Ok(metadata) if metadata.is_dir() => {
-                (!self.holds_only(path, removed)).then(|| Obstacle::Directory(path.to_owned()))
-            }
+            Ok(metadata) if metadata.is_dir() => self.directory(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Ok(_) | Err(_) => Some(Obstacle::File(path.to_owned())),
+            Ok(_) | Err(_) => Some(self.file(path)),
         }
     }
 
-    /// Whether the directory `path` has no files but those `removed`.
-    fn holds_only(&self, path: &BStr, removed: &HashSet<&BStr>) -> bool {
+    fn file(&mut self, path: &BStr) -> Obstacle {
+        let path = path.to_owned();
+        if self.is_ignored(path.as_bstr()) { Obstacle::Ignored(vec![path]) } else { Obstacle::File(path) }
+    }
+
+    /// What the directory `path` holds besides the files `removed`, if anything.
+    fn directory(&mut self, path: &BStr) -> Option<Obstacle> {
+        let mut ignored = Vec::new();
         let mut ahead = vec![path.to_owned()];
+        let blocked = || Some(Obstacle::Directory(path.to_owned()));
         while let Some(directory) = ahead.pop() {
-            let Ok(entries) = fs::read_dir(self.full(directory.as_bstr())) else { return false };
+            let Ok(entries) = fs::read_dir(self.full(directory.as_bstr())) else { return blocked() };
             for entry in entries {
-                let Ok(entry) = entry else { return false };
+                let Ok(entry) = entry else { return blocked() };
                 let name = entry.file_name().into_encoded_bytes();
                 let inner = BString::from([directory.as_bytes(), b"/", &name].concat());
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => ahead.push(inner),
-                    Ok(_) if removed.contains(inner.as_bstr()) => {}
-                    Ok(_) | Err(_) => return false,
+                    Ok(_) if self.removed.contains(inner.as_bstr()) => {}
+                    Ok(_) if self.is_ignored(inner.as_bstr()) => ignored.push(inner),
+                    Ok(_) | Err(_) => return blocked(),
                 }
             }
         }
-        true
+        (!ignored.is_empty()).then_some(Obstacle::Ignored(ignored))
+    }
+
+    fn full(&self, path: &BStr) -> PathBuf {
+        self.top.join(path.to_path_lossy())
+    }
+
+    /// Whether nobody misses the file `path`.
+    fn is_ignored(&mut self, path: &BStr) -> bool {
+        self.excludes.as_mut().is_some_and(|excludes| excludes.is_ignored(path, false))
     }
 }

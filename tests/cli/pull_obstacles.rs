@@ -1,0 +1,125 @@
+//! What a fast-forward meets that git does not know: ignored files go, all others stay; each beside C git.
+
+use std::fs;
+use std::path::Path;
+
+use super::support::{Sandbox, Twin, build};
+use super::{clones, sandbox};
+
+/// Files to write, as paths and texts.
+type Files = &'static [(&'static str, &'static str)];
+
+const EXCLUDE: &str = ".git/info/exclude";
+
+/// Two clones that are behind by a commit that makes and removes files.
+fn behind(sandbox: &Sandbox) -> Twin<'_> {
+    let twin = clones(sandbox);
+    let (source, work) = (sandbox.path("served/project.git"), sandbox.path("work"));
+    let git = |arguments: &[&str]| drop(sandbox.git(&work, arguments).success());
+    sandbox.git(&sandbox.path(""), &["clone".as_ref(), "-q".as_ref(), source.as_os_str(), work.as_os_str()]);
+    for path in ["a.log", "built", "taken/x", "dir1/made", "deep/er/other", "$cash"] {
+        write(&work, path, "theirs");
+    }
+    git(&["rm", "-qr", "README", "dir0"]);
+    git(&["mv", "run.sh", "ran.sh"]);
+    git(&["add", "-f", "."]);
+    git(&["commit", "-q", "-m", "all of it"]);
+    git(&["push", "-q"]);
+    twin
+}
+
+fn write(top: &Path, path: &str, text: &str) {
+    fs::create_dir_all(top.join(path).parent().unwrap()).unwrap();
+    fs::write(top.join(path), format!("{text}\n")).unwrap();
+}
+
+/// Pulls into a copy of both clones that `prepare` was done to.
+#[track_caller]
+fn pull(twin: &Twin<'_>, sandbox: &Sandbox, name: &str, prepare: &dyn Fn(&Path)) {
+    twin.prepare(|client| prepare(&build::copy(sandbox, &client.join("copy"), &client.join(name))));
+    twin.run(name, &["-c", "core.excludesFile=../../outer", "pull"]);
+    twin.same_state(name);
+}
+
+#[test]
+fn ignored_files_are_in_nobodys_way() {
+    const ROWS: [Files; 13] = [
+        &[
+            (EXCLUDE, "*.log\nbuilt/\ntaken\nmade\nother\n"),
+            ("a.log", "mine"),
+            ("built/one", "mine"),
+            ("built/sub/two", "mine"),
+            ("taken", "mine"),
+            ("dir1/made", "mine"),
+            ("deep/er/other/x", "mine"),
+        ],
+        &[(EXCLUDE, "built/*.o"), ("built/a.o", "mine")],
+        &[(EXCLUDE, "built/*.o"), ("built/a.o", "mine"), ("built/b.c", "mine"), ("a.log", "mine")],
+        &[(EXCLUDE, "*.log\n!a.log"), ("a.log", "mine")],
+        &[(EXCLUDE, "built\n!built/kept"), ("built/kept", "mine")],
+        &[(EXCLUDE, "built/"), ("built", "mine")],
+        &[("dir1/.gitignore", "made"), ("dir1/made", "mine")],
+        &[("dir1/.gitignore", "!made"), (EXCLUDE, "made"), ("dir1/made", "mine")],
+        &[(".gitignore", "/made\nx"), ("dir1/made", "mine")],
+        &[("a.outer", "mine"), ("a.log", "mine")],
+        &[("taken", "mine"), ("dir1/made", "mine")],
+        &[(EXCLUDE, "$cash"), ("$cash", "mine")],
+        &[(EXCLUDE, "built"), ("built/.git/HEAD", "mine"), ("built/.git/objects/x", "mine")],
+    ];
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    write(&sandbox.path(""), "outer", "*.log");
+    write(&sandbox.path("home"), ".config/git/ignore", "taken");
+    for (number, row) in ROWS.into_iter().enumerate() {
+        pull(&twin, &sandbox, &format!("copy{number}"), &|copy| {
+            for (path, text) in row {
+                write(copy, path, text);
+            }
+        });
+    }
+    twin.prepare(|client| drop(build::copy(&sandbox, &client.join("copy"), &client.join("users"))));
+    twin.prepare(|client| write(client, "users/taken", "mine"));
+    twin.done("users", &["pull"]);
+    twin.same("users");
+}
+
+/// What the user took out of the index alone: if the new commit does not have it either, it would be no one's.
+#[test]
+fn what_was_forgotten_is_not_lost() {
+    const ROWS: [(&[&str], Files); 9] = [
+        (&["rm", "-q", "--cached", "README"], &[]),
+        (&["rm", "-q", "--cached", "README", "run.sh"], &[("run.sh", "mine"), ("taken", "mine")]),
+        (&["rm", "-q", "README"], &[]),
+        (&["rm", "-q", "--cached", "README"], &[(EXCLUDE, "README")]),
+        (&["rm", "-q", "README"], &[("README/x", "mine")]),
+        (&["rm", "-q", "README"], &[("README/x", "mine"), (EXCLUDE, "x")]),
+        (&["rm", "-qr", "dir0"], &[("dir0", "mine")]),
+        (&["rm", "-qr", "dir0"], &[("dir0", "mine"), (EXCLUDE, "dir0")]),
+        (&["rm", "-q", "--cached", "windows.crlf", "README"], &[("built/x", "mine"), ("a.log", "mine")]),
+    ];
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    for (number, (arguments, files)) in ROWS.into_iter().enumerate() {
+        pull(&twin, &sandbox, &format!("copy{number}"), &|copy| {
+            sandbox.git(copy, arguments).success();
+            for (path, text) in files {
+                write(copy, path, text);
+            }
+        });
+    }
+}
+
+/// Where no branch is yet, what is ignored stays too.
+#[test]
+fn an_unborn_branch_replaces_nothing() {
+    let sandbox = sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let source = sandbox.path("served/project.git").display().to_string();
+    twin.prepare(|client| {
+        sandbox.git(client, &["init", "-q", "copy"]).success();
+        write(client, &format!("copy/{EXCLUDE}"), "README");
+        write(client, "copy/README", "mine");
+    });
+    twin.run("copy", &["pull", &source, "main"]);
+    twin.same_state("copy");
+}
