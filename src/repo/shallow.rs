@@ -7,7 +7,8 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::lock::LockFile;
-use super::{Error, Repository, system_text};
+use super::reference::lock::unable_to_lock;
+use super::{Error, Repository};
 
 impl Repository {
     /// The shallow boundary, sorted; empty in a complete repository. Blank lines and repeated ids do no harm: git
@@ -40,7 +41,7 @@ impl Repository {
         let path = self.common_path("shallow");
         let lock = LockFile::acquire(&path, self.storage).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => {
-                Error::Refused(format!("Unable to create '{}.lock': {}", path.display(), system_text(&error)))
+                Error::Refused(unable_to_lock(&path.with_added_extension("lock"), &error))
             }
             _ => Error::Io { action: "unable to create", path: path.clone(), source: error },
         })?;
@@ -149,7 +150,8 @@ mod tests {
         let lock = dir.path().join("shallow.lock");
         std::fs::write(&lock, "").unwrap();
         let error = repository(dir.path()).write_shallow(&[id("a")]).unwrap_err();
-        assert_eq!(error.to_string(), format!("Unable to create '{}': File exists", lock.display()));
+        let text = format!("Unable to create '{}': File exists.\n\nAnother git process", lock.display());
+        assert!(error.to_string().starts_with(&text), "{error}");
         assert!(lock.exists());
     }
 }

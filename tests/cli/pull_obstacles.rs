@@ -123,3 +123,19 @@ fn an_unborn_branch_replaces_nothing() {
     twin.run("copy", &["pull", &source, "main"]);
     twin.same_state("copy");
 }
+
+#[test]
+fn a_lock_that_is_held_is_told_of() {
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    let url = format!("file://{}", sandbox.path("served/project.git").display());
+    for (lock, arguments) in
+        [("index", &["pull"][..]), ("index", &["pull", "-q"]), ("shallow", &["fetch", "--depth=1", &url])]
+    {
+        let path = Path::new("copy/.git").join(format!("{lock}.lock"));
+        twin.prepare(|client| fs::write(client.join(&path), "").unwrap());
+        twin.run("copy", arguments);
+        twin.same_state("copy");
+        twin.prepare(|client| fs::remove_file(client.join(&path)).unwrap());
+    }
+}

@@ -7,9 +7,9 @@ use super::choice::FastForward;
 use super::options::ShownChanges;
 use super::{CommandError, Pull, diffstat, options, ui};
 use crate::cmd::transfer::abbreviation;
-use crate::remote::pull;
-use crate::repo::Repository;
+use crate::remote::{Error, pull};
 use crate::repo::checkout::forward::{Blocked, Forwarded, Ignored};
+use crate::repo::{self, Repository};
 
 impl Pull<'_> {
     /// Whether what is asked for is a fast-forward to `head` that needs nothing but what is here.
@@ -60,15 +60,26 @@ impl Pull<'_> {
     pub(super) fn fast_forward(&self, old: ObjectId, new: ObjectId) -> Result<Option<u8>, CommandError> {
         let mut meters = self.context.meters(&self.repo.config, options::show(self.parsed));
         // git-merge(1), `--overwrite-ignore`, which is what holds where nothing is said
-        let forward = pull::forward(self.repo, Some(old), new, Ignored::Replaced, &mut meters)?;
-        let Some(forward) = forward else { return Ok(None) };
+        let forward = match pull::forward(self.repo, Some(old), new, Ignored::Replaced, &mut meters) {
+            Ok(Some(forward)) => Ok(forward),
+            Ok(None) => return Ok(None),
+            // git has begun when it finds that the index is locked
+            Err(Error::Repo(repo::Error::Reference(reason))) => Err(reason),
+            Err(error) => return Err(error.into()),
+        };
         check_diff_settings(self.repo)?;
         pull::remember(self.repo, old)?;
         let is_shown = self.parsed.verbosity() >= 0;
         if is_shown {
             self.announce(old, new)?;
         }
-        let forwarded = forward.run(&mut meters)?;
+        let forwarded = match forward {
+            Ok(forward) => forward.run(&mut meters)?,
+            Err(reason) => {
+                ui::message("error", reason.as_bytes().as_bstr());
+                return Ok(Some(1));
+            }
+        };
         drop(meters);
         match forwarded {
             Forwarded::Blocked(blocked) => {

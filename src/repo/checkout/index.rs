@@ -11,6 +11,7 @@ use gix_hash::ObjectId;
 
 use super::tree::Directory;
 use crate::repo::Error;
+use crate::repo::reference::lock::{lock_error, unable_to_lock};
 use crate::storage::{Component, Storage};
 
 pub mod read;
@@ -118,13 +119,15 @@ fn size_of(bytes: u64) -> u32 {
     }
 }
 
-/// Locks the index at `path` for the time of the checkout; a signal removes the lock.
+/// Locks the index at `path` for the time of the checkout; a signal removes the lock. An error is [`Error::Reference`], in git's
+/// words.
 pub fn lock(path: &Path, storage: Storage) -> Result<gix_lock::File, Error> {
     let lock_path = path.with_extension("lock");
     let at_once = gix_lock::acquire::Fail::Immediately;
     gix_lock::File::acquire_to_update_resource(path, at_once, None, storage.bits()).map_err(|error| {
-        let reason = if lock_path.exists() { "File exists".to_owned() } else { error.to_string() };
-        Error::Io { action: "unable to create", path: lock_path, source: io::Error::other(reason) }
+        let error = lock_error(error.downcast_any_ref(), error.is_retryable());
+        let shown = std::path::absolute(&lock_path).unwrap_or(lock_path);
+        Error::Reference(unable_to_lock(&shown, &error))
     })
 }
 

@@ -334,7 +334,7 @@ fn a_held_lock_stops_a_checkout_before_it_writes() {
     std::fs::write(clone.join(".git/index.lock"), "").expect("lock");
     let error = sandbox.check_out(&clone, &Options::default()).expect_err("locked").to_string();
     assert!(
-        error.starts_with("unable to create '") && error.ends_with("index.lock': File exists"),
+        error.starts_with("Unable to create '") && error.contains("index.lock': File exists."),
         "{error}"
     );
     assert!(!clone.join("a").exists());
