@@ -9,6 +9,7 @@ use super::transfer::{bytes, check_credentials, reflog_action};
 use super::{CommandError, Context, Show, signal, ui};
 use crate::remote::config::default_name;
 use crate::remote::fetch::{Fetch, Options, Outcome};
+use crate::remote::submodule::declared::Found;
 use crate::remote::{Remote, bundle_uri};
 use crate::repo::{Config, Repository};
 use crate::telemetry;
@@ -61,6 +62,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     parallel(&repo.config)?;
     let recursion = Recursion::new(&parsed, &repo)?;
     check_together(&parsed, recursion)?;
+    let is_compact = printer::is_compact(&repo.config)?;
+    let modules = submodule::read_modules(&repo, recursion, parsed.values.negotiate_only)?;
     if !parsed.values.negotiate_only {
         fetch_bundles(&repo, &context, &options, show)?;
     }
@@ -73,7 +76,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         options: &options,
         recursion: recursion.for_porcelain(parsed.values.porcelain),
         show,
-        is_compact: printer::is_compact(&repo.config)?,
+        is_compact,
+        modules: &modules,
     };
     let code = match run.remotes()? {
         Remotes::Several(names) => telemetry::region("fetch", "fetch-multiple", || run.fetch_several(names))?,
@@ -102,6 +106,8 @@ struct Run<'a> {
     show: Show,
     /// `fetch.output`.
     is_compact: bool,
+    /// `.gitmodules`.
+    modules: &'a Found,
 }
 
 /// What came of the fetch from one remote.

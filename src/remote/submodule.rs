@@ -83,7 +83,8 @@ pub struct Superproject<'a> {
     choice: Option<Recurse>,
     /// What holds where nothing is said.
     default: Recurse,
-    modules: Config,
+    /// `.gitmodules`.
+    modules: &'a Config,
     changed: Vec<Changed>,
 }
 
@@ -112,18 +113,18 @@ pub struct Submodule {
 }
 
 impl<'a> Superproject<'a> {
-    /// Looks at what came with the new ids `tips`; `known` are the tips from before.
+    /// Looks at what came with the new ids `tips`; `known` are the tips from before. `choice` is what the command line and the
+    /// configuration say of all submodules, and what holds where nothing is said.
     pub fn new(
         repo: &'a Repository,
-        choice: Option<Recurse>,
-        default: Recurse,
+        modules: &'a Config,
+        (choice, default): (Option<Recurse>, Recurse),
         tips: &[ObjectId],
         known: &[ObjectId],
     ) -> Result<Self, Error> {
-        let modules = declared::read(repo, Path::new(".gitmodules"))?;
         // where no submodule is known, git does not look for changes of any
         let names_any = |config: &Config| config.section("submodule").iter().any(|(name, ..)| name.is_some());
-        let has_any = names_any(&modules) || names_any(&repo.config);
+        let has_any = names_any(modules) || names_any(&repo.config);
         let changed = if has_any && !tips.is_empty() {
             changed_by_name(repo, tips, known.to_vec())?
         } else {
@@ -221,7 +222,7 @@ impl<'a> Superproject<'a> {
 
     /// `submodule.fetchJobs`, which `.gitmodules` may set too.
     pub fn jobs(&self) -> Result<Option<i64>, Error> {
-        jobs(&self.repo.config, &self.modules)
+        jobs(&self.repo.config, self.modules)
     }
 
     /// What holds for the submodule `name`, if it has one.
@@ -276,7 +277,12 @@ pub fn environment_of(env: &Environment) -> Environment {
 }
 
 /// `submodule.fetchJobs` of the configuration, else of `.gitmodules`.
-fn jobs(config: &Config, modules: &Config) -> Result<Option<i64>, Error> {
+/// `submodule.fetchJobs`, of the configuration, else of `modules`, which is `.gitmodules`.
+///
+/// # Errors
+///
+/// [`Error::Usage`] in git's words for a negative number.
+pub fn jobs(config: &Config, modules: &Config) -> Result<Option<i64>, Error> {
     const KEY: &str = "submodule.fetchJobs";
     let jobs = match config.integer(KEY)? {
         Some(jobs) => Some(jobs),

@@ -19,6 +19,7 @@ mod index_pack;
 mod legacy;
 mod lfs;
 mod many;
+mod modules;
 mod newer;
 mod pack_objects;
 mod prune;

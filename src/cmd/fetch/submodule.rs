@@ -14,9 +14,10 @@ use crate::cmd::transfer::{abbreviation, bytes};
 use crate::cmd::{CommandError, ui};
 use crate::remote::Remote;
 use crate::remote::fetch::Outcome;
-use crate::remote::submodule::{Recurse, Step, Submodule, Superproject};
-use crate::repo::Repository;
+use crate::remote::submodule::declared::{self, Found};
+use crate::remote::submodule::{self, Recurse, Step, Submodule, Superproject};
 use crate::repo::config::overrides_as_parameters;
+use crate::repo::{Config, Repository};
 
 /// What is to become of submodules.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +56,27 @@ impl Recursion {
     }
 }
 
+/// Reads `.gitmodules` before anything moves, if it matters.
+pub(super) fn read_modules(
+    repo: &Repository,
+    recursion: Recursion,
+    negotiates_only: bool,
+) -> Result<Found, CommandError> {
+    submodule::jobs(&repo.config, &Config::default())?;
+    let is_left_out = recursion.choice == Some(Recurse::No) || negotiates_only;
+    let modules = if is_left_out { Found::default() } else { declared::read(repo)? };
+    submodule::jobs(&repo.config, &modules.config)?;
+    complain(&modules);
+    Ok(modules)
+}
+
+/// Tells what is wrong with the `.gitmodules` of a commit: git does so whenever it reads it.
+fn complain(modules: &Found) {
+    if let Some(complaint) = &modules.complaint {
+        ui::message("error", complaint.as_bytes().as_bstr());
+    }
+}
+
 impl Run<'_> {
     /// Fetches into the submodules that are to be fetched; gives the exit code.
     pub(super) fn fetch_submodules(&self, remote: &Remote, outcome: &Outcome) -> Result<u8, CommandError> {
@@ -62,9 +84,11 @@ impl Run<'_> {
         if self.recursion.choice == Some(Recurse::No) || !may_have_any {
             return Ok(0);
         }
+        complain(self.modules);
         let Recursion { choice, default, .. } = self.recursion;
-        let known = &outcome.known;
-        let superproject = Superproject::new(self.repo, choice, default, &outcome.new_ids(), known)?;
+        let (modules, known) = (&self.modules.config, &outcome.known);
+        let superproject =
+            Superproject::new(self.repo, modules, (choice, default), &outcome.new_ids(), known)?;
         let jobs = match (self.values.jobs.filter(|jobs| *jobs >= 0), superproject.jobs()?) {
             (Some(jobs), _) | (None, Some(jobs)) => jobs,
             (None, None) => super::parallel(&self.repo.config)?.unwrap_or(1),

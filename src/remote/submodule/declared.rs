@@ -1,7 +1,5 @@
 //! What `.gitmodules` says of submodules, as far as it can be trusted. gitmodules(5).
 
-use std::path::Path;
-
 use bstr::{BStr, BString, ByteSlice};
 use gix_object::Kind;
 
@@ -135,26 +133,40 @@ impl Modules {
     }
 }
 
-/// `.gitmodules` of the work tree, else of `HEAD`; empty where there is none. Errors call it `name`.
+/// `.gitmodules` as it was found.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// What it says.
+    pub config: Config,
+    /// Why nothing counts of what it says: it is no configuration. In a commit this is nothing that the user could mend.
+    pub complaint: Option<String>,
+}
+
+/// `.gitmodules` of the work tree, else of `HEAD`; empty where there is none.
 ///
 /// # Errors
 ///
-/// If it cannot be read or is no configuration.
-pub fn read(repo: &Repository, name: &Path) -> Result<Config, Error> {
-    let mut content = Vec::new();
-    if let Some(top) = &repo.work_tree {
-        let file = top.join(".gitmodules");
-        if file.exists() {
-            return Ok(Config::from_file(&file, name, &repo.env)?);
-        }
-        if let Some(id) = repo.resolve_revision("HEAD:.gitmodules".into())? {
-            let found = repo.objects()?.find(&id, &mut content);
-            if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
-                content.clear();
-            }
-        }
+/// If it cannot be read, or is no configuration in the work tree.
+pub fn read(repo: &Repository) -> Result<Found, Error> {
+    let Some(top) = &repo.work_tree else { return Ok(Found::default()) };
+    let file = top.join(".gitmodules");
+    if file.exists() {
+        let name = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
+        return Ok(Found { config: Config::from_file(&file, &name, &repo.env)?, complaint: None });
     }
-    Ok(Config::from_bytes(&content, name, &repo.env)?)
+    // what is missing says nothing, and the fetch may bring it
+    let Ok(Some(id)) = repo.resolve_revision("HEAD:.gitmodules".into()) else {
+        return Ok(Found::default());
+    };
+    let mut content = Vec::new();
+    let found = repo.objects()?.find(&id, &mut content);
+    if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
+        return Ok(Found::default());
+    }
+    match Config::from_blob(&content, &id, &repo.env) {
+        Ok(config) => Ok(Found { config, complaint: None }),
+        Err(error) => Ok(Found { complaint: Some(error.to_string()), ..Found::default() }),
+    }
 }
 
 /// Whether `name` may be a directory below `modules`: no part of it is `..`, whatever separates parts on any system.
@@ -164,6 +176,8 @@ pub fn is_safe_name(name: &BStr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::repo::Environment;
 

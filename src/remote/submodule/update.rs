@@ -14,7 +14,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
 use super::active::Active;
-use super::declared::{self, Declared, Modules, Procedure};
+use super::declared::{self, Declared, Found, Modules, Procedure};
 use super::url;
 use crate::remote::push::submodule::environment;
 use crate::remote::{Error, config};
@@ -96,7 +96,10 @@ impl Superproject {
     ) -> Result<Self, Error> {
         let top = real(top)?;
         let repo = Repository::open(&real(&repo.git_dir)?, Some(&top), overrides, &environment(&repo.env))?;
-        let config = declared::read(&repo, &top.join(".gitmodules"))?;
+        let Found { config, complaint } = declared::read(&repo)?;
+        if let Some(complaint) = complaint {
+            return Err(crate::repo::Error::Config(complaint).into());
+        }
         let modules = Modules::new(&config)?;
         Ok(Self { repo, prefix, top, config, modules, overrides: overrides.to_vec() })
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice};
+use gix_hash::oid;
 
 use super::include::{Conditions, Include};
 use super::parse::{self, Kind};
@@ -51,6 +52,13 @@ pub(super) fn load_bytes(text: &[u8], name: &Path, env: &Environment) -> Result<
         config.push(entry);
     }
     Ok(config)
+}
+
+/// See [`Config::from_blob`].
+pub(super) fn load_blob(text: &[u8], id: &oid, env: &Environment) -> Result<Config, Error> {
+    let bad_line = |line| Error::Config(format!("bad config line {line} in blob {id}"));
+    parse::parse(text).map_err(bad_line)?;
+    load_bytes(text, Path::new(&id.to_string()), env)
 }
 
 struct Loader<'a> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bstr::{BStr, BString, ByteSlice};
+use gix_hash::oid;
 
 use super::{Environment, Error};
 
@@ -115,6 +116,11 @@ impl Config {
     /// Takes `text` for the content of a configuration file that errors call `name`, includes unresolved.
     pub fn from_bytes(text: &[u8], name: &Path, env: &Environment) -> Result<Self, Error> {
         cascade::load_bytes(text, name, env)
+    }
+
+    /// As [`Self::from_bytes`], for the content of the blob `id`, as which errors name it.
+    pub fn from_blob(text: &[u8], id: &oid, env: &Environment) -> Result<Self, Error> {
+        cascade::load_blob(text, id, env)
     }
 
     /// The last value of `key` (`section.key` or `section.subsection.key`, git's spelling).
