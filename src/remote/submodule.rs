@@ -95,6 +95,13 @@ pub enum Step {
     Fetch(Submodule),
     /// One that is not to be reached; the line says so.
     Inaccessible(String),
+    /// One that is not here and that only a commit which came has: it is named, and that is no failure.
+    Unknown {
+        /// Its path in the superproject.
+        path: BString,
+        /// The commit of the superproject.
+        commit: ObjectId,
+    },
 }
 
 /// A submodule to be fetched.
@@ -185,16 +192,17 @@ impl<'a> Superproject<'a> {
         Ok(steps)
     }
 
-    /// What is done about a submodule that the index does not have.
+    /// What is done about a submodule that the index does not have; nothing if it is left alone.
     fn step_of(&self, change: &Changed) -> Result<Option<Step>, Error> {
         let default = match self.recurse(Some(&change.name))? {
             Recurse::No => return Ok(None),
             recurse => recurse,
         };
         let Changed { name, path, commit, .. } = change.clone();
-        Ok(self
-            .git_dir(path.as_bstr(), name.as_bstr())?
-            .map(|git_dir| Step::Fetch(Submodule { name, path, git_dir, default, commit: Some(commit) })))
+        Ok(Some(match self.git_dir(path.as_bstr(), name.as_bstr())? {
+            Some(git_dir) => Step::Fetch(Submodule { name, path, git_dir, default, commit: Some(commit) }),
+            None => Step::Unknown { path, commit },
+        }))
     }
 
     /// The commits of `submodule` that the superproject uses and that are not in it.

@@ -246,6 +246,24 @@ fn a_submodule_without_a_work_tree_is_fetched_on_demand() {
     assert!(run.complains_of("Fetching submodule deep/sub at commit "), "{run:?}");
 }
 
+/// One that came with the fetch is not here yet: it is named, and nothing has failed.
+#[test]
+fn a_new_submodule_is_named_with_its_commit() {
+    let sandbox = Sandbox::new();
+    let nested = Nested::new(&sandbox);
+    let served = sandbox.path("served");
+    let url = format!("file://{}", served.join("inner").display());
+    for path in ["new", "deep/new"] {
+        let git = |arguments: &[&str]| sandbox.git(&served.join("outer"), arguments).success();
+        git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, path]);
+        git(&["commit", "-q", "-m", path]);
+    }
+    nested.fetch(&["--dry-run"], 0);
+    nested.fetch(&["--recurse-submodules"], 0);
+    let run = nested.twin.run("copy", &["fetch", "-q", "--refetch"]);
+    assert_eq!(run.status, 0, "{run:?}");
+}
+
 #[test]
 fn refspecs_come_from_standard_input() {
     let sandbox = crate::sandbox();

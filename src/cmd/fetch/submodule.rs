@@ -143,6 +143,11 @@ impl Work for Fetches<'_> {
                     ui::safe_note(line.as_bytes());
                     self.code = 1;
                 }
+                Step::Unknown { path, commit } => {
+                    let commit = self.shortened(&commit)?;
+                    let line = format!("Could not access submodule '{path}' at commit {commit}");
+                    ui::safe_note(line.as_bytes());
+                }
                 Step::Fetch(submodule) => {
                     let command = self.command(&submodule)?;
                     let said = self.announcement(&submodule)?;
@@ -207,12 +212,15 @@ impl Fetches<'_> {
         let path = BString::from([self.prefix().as_slice(), &submodule.path].concat());
         let mut line = BString::from(format!("Fetching submodule {}", ui::harmless(path.as_bstr())));
         if let Some(commit) = submodule.commit {
-            let objects = self.run.repo.objects()?;
-            let short = objects.abbreviate(&commit, abbreviation(self.run.repo, &objects)?);
-            line.extend_from_slice(format!(" at commit {short}").as_bytes());
+            line.extend_from_slice(format!(" at commit {}", self.shortened(&commit)?).as_bytes());
         }
         line.push(b'\n');
         Ok(line.into())
+    }
+
+    fn shortened(&self, commit: &ObjectId) -> Result<String, CommandError> {
+        let objects = self.run.repo.objects()?;
+        Ok(objects.abbreviate(commit, abbreviation(self.run.repo, &objects)?).to_string())
     }
 
     /// What paths begin with, if this is itself the fetch of a submodule.
