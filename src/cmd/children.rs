@@ -6,12 +6,17 @@ use std::ffi::OsStr;
 use std::io::{PipeReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::{CommandError, ui};
 use crate::telemetry;
 use crate::transport::{trace_note, trace_program};
+
+/// The programs of [`run`] that have not ended: who is ended by a signal takes them along.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// What trace2 calls programs that are of no particular class.
 const CLASS: &str = "?";
@@ -43,6 +48,35 @@ fn wait(child: &mut Child) -> std::io::Result<ExitStatus> {
     let status = child.wait()?;
     telemetry::child_ended(child.id(), status);
     Ok(status)
+}
+
+/// Sends `signal` to all programs of [`run`]. For as long as what is given back is held, none starts or ends.
+pub(super) fn end_all(signal: i32) -> MutexGuard<'static, Vec<Pid>> {
+    let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(signal) = Signal::from_named_raw(signal) {
+        for pid in running.iter() {
+            let _told_or_gone = kill_process(*pid, signal);
+        }
+    }
+    running
+}
+
+/// As [`spawn`], of a program that [`end_all`] ends.
+fn spawn_watched(command: &mut Command) -> std::io::Result<Child> {
+    let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+    let child = spawn(command)?;
+    running.push(Pid::from_child(&child));
+    Ok(child)
+}
+
+/// As [`wait`], of a program that was started by [`spawn_watched`].
+fn wait_watched(child: &mut Child) -> std::io::Result<ExitStatus> {
+    let pid = Pid::from_child(child);
+    // its number is another's as soon as its status was taken
+    let has_ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    let _known_below = rustix::io::retry_on_intr(|| waitid(WaitId::Pid(pid), has_ended));
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner).retain(|running| *running != pid);
+    wait(child)
 }
 
 /// One program to run.
@@ -199,7 +233,7 @@ impl Running {
                 };
                 streams.push((stream, reader));
             }
-            spawn(command.stdin(Stdio::null()))
+            spawn_watched(command.stdin(Stdio::null()))
         };
         let child = match spawn() {
             Ok(child) => child,
@@ -219,7 +253,7 @@ impl Running {
     fn wait(&mut self) -> Ended {
         /// As a shell tells of a process that a signal ended.
         const BY_SIGNAL: i32 = 128;
-        match wait(&mut self.child) {
+        match wait_watched(&mut self.child) {
             Ok(status) if status.success() => Ended::Well,
             Ok(status) => {
                 use std::os::unix::process::ExitStatusExt;

@@ -1,4 +1,4 @@
-//! SIGINT, SIGTERM and the like: what is half made goes away, then the process ends by the same signal, so that a shell
+//! SIGINT, SIGTERM and the like: what is half made goes away, programs that run at the same time are told, then the process ends by the same signal, so that a shell
 //! sees what it expects.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
+use super::children;
 use crate::remote::clone::{Destination, Made};
 
 /// The signal that was caught, 0 if none.
@@ -39,6 +40,8 @@ fn on_signal(act: impl Fn(i32) + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         for signal in &mut signals {
             CAUGHT.store(signal, Ordering::SeqCst);
+            // to the end: what starts now would outlive us
+            let _none_starts = children::end_all(signal);
             act(signal);
         }
     })?;

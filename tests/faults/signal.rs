@@ -1,6 +1,7 @@
 //! Signals in the middle of a clone or a fetch: what was half made goes, and the program ends by the signal.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -76,6 +77,43 @@ fn an_interrupted_fetch_changes_what_it_changes_under_c_git() {
         names.map(|name| name.strip_prefix(&path).unwrap().to_owned()).collect::<Vec<_>>()
     });
     assert_eq!(states[0], states[1]);
+}
+
+/// The fetches that run at the same time end with the one that started them, before they move anything.
+#[test]
+fn an_interrupted_fetch_from_many_takes_all_of_them_along() {
+    const HOSTS: [&str; 2] = ["one", "two"];
+    let watched = "#!/bin/sh\necho started >\"$STARTED-$1\"\nexec 3>\"$ENDED-$1\"\ncat >/dev/null\n";
+    for program in &programs() {
+        let sandbox = Sandbox::new();
+        let [started, ended, ssh] = ["started", "ended", "ssh"].map(|name| sandbox.path(name));
+        fs::write(&ssh, watched).unwrap();
+        fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+        sandbox.git(&sandbox.path(""), &["init", "-q", "--bare", "project.git"]).success();
+        let of = |path: &Path, host: &str| PathBuf::from(format!("{}-{host}", path.display()));
+        for host in HOSTS {
+            let url = format!("ssh://{host}/project.git");
+            sandbox.git(&sandbox.path("project.git"), &["remote", "add", host, &url]).success();
+            let fifos = [of(&started, host), of(&ended, host)];
+            assert!(Command::new("mkfifo").args(fifos).status().unwrap().success());
+        }
+        let mut command = sandbox.command(program);
+        command.args(["--git-dir=project.git", "fetch", "--all", "--jobs=2"]);
+        command.env("GIT_SSH", &ssh).env("GIT_SSH_VARIANT", "simple");
+        command.env("STARTED", &started).env("ENDED", &ended).stderr(Stdio::null());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let ends = HOSTS.map(|host| {
+            assert_eq!(fs::read_to_string(of(&started, host)).unwrap(), "started\n");
+            fs::File::open(of(&ended, host)).unwrap()
+        });
+        let sent = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        assert_eq!(child.wait().unwrap().signal(), Some(15), "{}", program.display());
+        // held open by the far side of a fetch for as long as that listens to it
+        for mut end in ends {
+            assert_eq!(end.read(&mut [0]).unwrap(), 0);
+        }
+    }
 }
 
 /// A push that waits for its hook, whose server is ended: what was received goes.
