@@ -14,6 +14,7 @@ use crate::repo::Config;
 use crate::transport;
 use after::Submodules;
 use checkout::check_out;
+pub(super) use checkout::checkout_failed;
 use options::{Arguments, options, with_settings};
 
 mod after;

@@ -6,15 +6,30 @@ use std::sync::{Arc, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use super::children;
+use super::{children, clone};
 use crate::remote::clone::{Destination, Made};
 
 /// The signal that was caught, 0 if none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
 
+/// Whether the checkout of a clone is on its way: then the clone itself is whole.
+static IS_CHECKING_OUT: AtomicBool = AtomicBool::new(false);
+
+/// Calls `check_out`, the checkout of a clone; who interrupts it is told what there is.
+pub(super) fn telling_of_checkout<T>(check_out: impl FnOnce() -> T) -> T {
+    IS_CHECKING_OUT.store(true, Ordering::SeqCst);
+    let outcome = check_out();
+    IS_CHECKING_OUT.store(false, Ordering::SeqCst);
+    outcome
+}
+
 /// Removes what a clone has `made` so far when a signal comes, and ends the process by it.
 pub(super) fn guard(made: Made, is_stopped: Arc<AtomicBool>) -> std::io::Result<()> {
     on_signal(move |signal| {
+        // first: who sees that he is stopped ends the process
+        if IS_CHECKING_OUT.load(Ordering::SeqCst) {
+            clone::checkout_failed();
+        }
         is_stopped.store(true, Ordering::Relaxed);
         crate::repo::remove_temporaries();
         // Held to the end: whoever would go on with the clone or clean up after it waits here.

@@ -116,6 +116,29 @@ fn an_interrupted_fetch_from_many_takes_all_of_them_along() {
     }
 }
 
+/// What is there is a repository without all files of its work tree.
+#[test]
+fn an_interrupted_checkout_of_a_clone_is_told_of() {
+    let said = programs().map(|program| {
+        let sandbox = Sandbox::new();
+        build::project(&sandbox, &sandbox.path("project.git"), Format::Sha1, 3);
+        let [attributes, release, said] = ["attributes", "release", "said"].map(|name| sandbox.path(name));
+        fs::write(&attributes, "* filter=waits\n").unwrap();
+        assert!(Command::new("mkfifo").arg(&release).status().unwrap().success());
+        let mut command = sandbox.command(&program);
+        command.arg("-c").arg(format!("core.attributesFile={}", attributes.display()));
+        command.args(["-c", "filter.waits.smudge=kill -TERM $PPID; cat \"$RELEASE\""]);
+        command.args(["clone", "project.git", "copy"]).env("RELEASE", &release);
+        let status = command.stderr(fs::File::create(&said).unwrap()).status().unwrap();
+        fs::write(&release, "").unwrap();
+        assert_eq!(status.signal(), Some(15), "{}: {status}", program.display());
+        assert!(sandbox.path("copy/.git/HEAD").exists(), "{}", program.display());
+        fs::read_to_string(said).unwrap()
+    });
+    assert!(said[1].contains("checkout failed"), "{}", said[1]);
+    assert_eq!(said[0], said[1]);
+}
+
 /// A push that waits for its hook, whose server is ended: what was received goes.
 #[test]
 fn an_interrupted_receive_pack_leaves_no_quarantine() {

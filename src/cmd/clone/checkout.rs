@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice;
 
-use crate::cmd::{CommandError, ui};
+use crate::cmd::{CommandError, signal, ui};
 use crate::remote::clone::Cloned;
 use crate::repo::checkout::Outcome;
 
@@ -14,7 +14,7 @@ pub(super) fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, 
     if cloned.is_detached && !cloned.repo.is_bare() {
         advise_detached(cloned)?;
     }
-    match cloned.checkout(meters) {
+    match signal::telling_of_checkout(|| cloned.checkout(meters)) {
         Ok(None) => Ok(0),
         Ok(Some(outcome)) => {
             for (_, reason) in &outcome.errors {
@@ -37,7 +37,8 @@ pub(super) fn check_out(cloned: &Cloned, meters: &mut ui::Meters) -> Result<u8, 
     }
 }
 
-fn checkout_failed() {
+/// Tells that there is a repository without all files of its work tree.
+pub(in crate::cmd) fn checkout_failed() {
     ui::note(
         "warning: Clone succeeded, but checkout failed.\nYou can inspect what was checked out with 'git status'\nand \
          retry with 'git restore --source=HEAD :/'\n",
