@@ -26,6 +26,8 @@ pub(super) struct Parsed<A> {
     /// The values.
     pub(super) values: A,
     matches: ArgMatches,
+    /// The ids of options that may stand without their value.
+    optional: Vec<clap::Id>,
 }
 
 impl<A> Parsed<A> {
@@ -53,16 +55,19 @@ impl<A> Parsed<A> {
         places.max().map(|(_, long)| long)
     }
 
-    /// The options of `longs` that were given, as words for another command. A value that is empty is none.
+    /// The options of `longs` that were given, as words for another command. A value that is empty is none where it may be
+    /// left out.
     pub(super) fn passed(&self, longs: &[&str]) -> Vec<OsString> {
         let mut words = Vec::new();
         for long in longs {
-            let values = self.matches.try_get_many::<OsString>(&long.replace('-', "_")).ok().flatten();
+            let id = long.replace('-', "_");
+            let is_optional = self.optional.iter().any(|optional| *optional == *id);
+            let values = self.matches.try_get_many::<OsString>(&id).ok().flatten();
             match (self.choice(long), values) {
                 (Some(false), _) => words.push(format!("--no-{long}").into()),
                 (None, Some(values)) => words.extend(values.map(|value| {
                     let mut word = OsString::from(format!("--{long}"));
-                    if !value.is_empty() {
+                    if !is_optional || !value.is_empty() {
                         word.push("=");
                         word.push(value);
                     }
@@ -118,10 +123,13 @@ pub(super) fn parse<A: Args + FromArgMatches>(
         return Err(CommandError::silent(129));
     }
     let command = with_negatives(command, spec).mut_args(with_any_value);
+    let may_stand_alone = |argument: &&Arg| argument.is_require_equals_set();
+    let optional = command.get_arguments().filter(may_stand_alone).map(|argument| argument.get_id().clone());
+    let optional = optional.collect();
     let complain = |error| translate(&error, arguments, &usage);
     let matches = command.try_get_matches_from(with_plain_end(arguments)).map_err(complain)?;
     let values = A::from_arg_matches(&matches).map_err(complain)?;
-    Ok(Parsed { values, matches })
+    Ok(Parsed { values, matches, optional })
 }
 
 /// Whatever follows an option that needs a value is the value, also if it looks like an option.
