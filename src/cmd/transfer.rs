@@ -68,6 +68,10 @@ pub(super) fn depth(text: Option<&String>) -> Result<u32, CommandError> {
     let Some(text) = text else { return Ok(0) };
     match text.trim().parse::<u32>() {
         Ok(depth) if depth > 0 => Ok(depth.min(DEPTH_INFINITE)),
+        // git reads it twice, and the first time as far as it is a number
+        Err(_) if text.trim_start_matches('0').starts_with(|first: char| first.is_ascii_digit()) => {
+            Err(CommandError::fatal(format!("transport: invalid depth option '{text}'")))
+        }
         Ok(_) | Err(_) => Err(CommandError::fatal(format!("depth {text} is not a positive number"))),
     }
 }

@@ -80,6 +80,9 @@ fn a_misused_command_returns_129() {
     }
     misused(&twin, &["clone", "--depth"]);
     misused(&twin, &["fetch", "--depth"]);
+    for number in ["abc", "1k", "", "0x2"] {
+        misused(&twin, &["fetch", &format!("--deepen={number}")]);
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ pub(super) struct Arguments {
     shallow_exclude: Vec<String>,
     /// deepen history of shallow clone
     #[arg(long, value_name = "n", allow_hyphen_values = true)]
-    deepen: Option<String>,
+    deepen: Option<i64>,
     /// convert to a complete repository
     #[arg(long)]
     unshallow: bool,
@@ -282,11 +282,10 @@ fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandErr
     let together = |one: &str, other: &str| {
         CommandError::fatal(format!("options '{one}' and '{other}' cannot be used together"))
     };
-    let more = match &values.deepen {
-        Some(_) if values.depth.is_some() => return Err(together("--deepen", "--depth")),
-        Some(text) => Some(text.parse::<i64>().unwrap_or(0)),
-        None => None,
-    };
+    let more = values.deepen;
+    if more.is_some() && values.depth.is_some() {
+        return Err(together("--deepen", "--depth"));
+    }
     if more.is_some_and(|more| more < 0) {
         return Err(CommandError::fatal("negative depth in --deepen is not supported"));
     }
@@ -297,11 +296,15 @@ fn deepening(values: &Arguments, repo: &Repository) -> Result<Deepen, CommandErr
         if repo.shallow()?.is_empty() {
             return Err(CommandError::fatal("--unshallow on a complete repository does not make sense"));
         }
-        return Ok(Deepen { depth: DEPTH_INFINITE, ..Deepen::default() });
+    }
+    // whether these go together is for the server to say
+    let wish = deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)?;
+    if values.unshallow {
+        return Ok(Deepen { depth: DEPTH_INFINITE, ..wish });
     }
     if let Some(more) = more {
         let depth = u32::try_from(more).unwrap_or(DEPTH_INFINITE).min(DEPTH_INFINITE);
-        return Ok(Deepen { depth, relative: true, ..Deepen::default() });
+        return Ok(Deepen { depth, relative: true, ..wish });
     }
-    deepen(values.depth.as_ref(), values.shallow_since.as_ref(), &values.shallow_exclude)
+    Ok(wish)
 }
