@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bstr::BString;
 
-use crate::support::{Case, Format, Git, Kind, Twin, build};
+use crate::support::{Case, Format, Git, Kind, Sandbox, Twin, build};
 
 /// The repository that is cloned, and a shallow one that others are fetched from.
 const NAME: &str = "project.git";
@@ -228,4 +228,30 @@ fn boundaries_that_cannot_be_moved() {
         assert!(!twin.ours.join("copy/.git/shallow").exists());
         assert_eq!(twin.run("copy", &["fetch", "--unshallow"]).status, 128);
     });
+}
+
+/// Where the boundary is not that of our objects, nothing that comes makes the history whole: a fetch that is to move it fails.
+#[test]
+fn a_boundary_that_was_lost_is_noticed() {
+    let sandbox = Sandbox::new();
+    let served = sandbox.path("served").join(NAME);
+    build::project(&sandbox, &served, Format::Sha1, 24);
+    let url = format!("file://{}", served.display());
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    let boundary = Format::Sha1.id_of('1') + "\n";
+    for (number, option) in ["--unshallow", "--deepen=1", "--depth=2", "--depth=100"].iter().enumerate() {
+        let name = format!("copy{number}");
+        twin.prepare(|client| {
+            sandbox.git(client, &["clone", "-q", "--depth=1", &url, &name]).success();
+            fs::write(client.join(&name).join(".git/shallow"), &boundary).unwrap();
+        });
+        for run in [twin.gitr(&name, &["fetch", option]), twin.git(&name, &["fetch", option])] {
+            assert_ne!(run.status, 0, "{option}: {run:?}");
+            assert!(run.complains_of("did not send all necessary objects"), "{option}: {run:?}");
+        }
+        for client in [&twin.ours, &twin.theirs] {
+            let now = fs::read_to_string(client.join(&name).join(".git/shallow")).unwrap();
+            assert_eq!(now, boundary, "{option}");
+        }
+    }
 }

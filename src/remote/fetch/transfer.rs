@@ -72,10 +72,11 @@ impl Listed<'_> {
         }
         let wants = self.without_foreign_roots(objects, wants, known, &cut.foreign, progress)?;
         let arrived = Arrived { links: &received.links, old_tips: &old_tips };
-        let missing = match (cut.moved.is_some(), cut.foreign.is_empty()) {
+        let is_in_question = cut.moved.is_some() || self.fetch.deepens();
+        let missing = match (is_in_question, cut.foreign.is_empty()) {
             // What a filter left out may be missing, what refs name may not.
             _ if is_partial => Ok(wants.iter().find(|want| !objects.contains(want)).copied()),
-            // Where the boundary moves, what our refs lead to is in question too.
+            // Where the boundary moves or should have moved, what our refs lead to is in question too.
             (true, _) => connectivity::first_missing(objects, &wants, &[], None),
             (false, true) if !has_moved => connectivity::first_missing(objects, &wants, known, Some(arrived)),
             (false, _) => connectivity::first_missing(objects, &wants, known, None),
