@@ -127,7 +127,8 @@ impl Run<'_> {
 
     /// What the command line calls the remote, else the name of the default one; `None` if there is nothing to fetch from.
     fn remote_name(&self) -> Result<Option<BString>, CommandError> {
-        if let Some(name) = self.operands.first() {
+        // an empty one is none, as in git
+        if let Some(name) = self.operands.first().filter(|name| !name.is_empty()) {
             return Ok(Some(name.clone()));
         }
         let config = &self.repo.config;

@@ -126,7 +126,11 @@ pub struct Listed<'a> {
     objects: Option<Objects>,
     /// Stale refs that wait for the others, since all move together.
     stale: Vec<RefUpdate>,
+    negotiation: Negotiation,
 }
+
+/// Where the negotiation starts, if not from all our refs, and what it names in any case.
+type Negotiation = (Option<Vec<ObjectId>>, Vec<ObjectId>);
 
 /// What keeps new packs until the refs have moved: our own guard, or those of a helper program.
 #[derive(Default)]
@@ -203,6 +207,7 @@ impl<'a> Fetch<'a> {
     }
 
     fn list_refs(self, progress: &mut dyn Progress) -> Result<Listed<'a>, Error> {
+        let negotiation = self.negotiation(progress)?;
         self.register_promisor()?;
         self.begin()?;
         let tags = self.options.tags.unwrap_or(self.remote.tags);
@@ -243,7 +248,7 @@ impl<'a> Fetch<'a> {
             objects = Some(here);
         }
         let map = asked.without_excluded(map)?;
-        Ok(Listed { fetch: self, source, refs, map, tags, ours, objects, stale: Vec::new() })
+        Ok(Listed { fetch: self, source, refs, map, tags, ours, objects, stale: Vec::new(), negotiation })
     }
 
     /// What is done before the remote is known to answer: `FETCH_HEAD` becomes empty, and a remote that is given a

@@ -28,6 +28,11 @@ fn remotes_are_fetched_one_after_the_other_or_at_once() {
     for (arguments, status) in [
         (&["fetch", "--all"][..], 0),
         (&["fetch", "--multiple", "second", "origin", "second"], 0),
+        (&["fetch", "--multiple", "second", "second", "origin"], 0),
+        (&["fetch", "--multiple", "pair", "second"], 0),
+        (&["fetch", "--negotiation-tip=nosuch"], 128),
+        (&["fetch", "--negotiation-tip=nosuch", "--dry-run", "nosuch"], 128),
+        (&["fetch", "--negotiation-tip=refs/nosuch/*"], 0),
         (&["fetch", "pair"], 0),
         (&["fetch", "lone"], 128),
         (&["fetch", "--multiple", "lone"], 0),

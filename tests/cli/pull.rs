@@ -145,6 +145,9 @@ fn what_cannot_be_merged_is_explained() {
          ! config branch.main.merge refs/heads/main
          ! checkout -q -b untracked
          = pull
+         = pull origin
+         = pull ''
+         = fetch ''
          = pull --rebase
          ! remote rm second
          = pull

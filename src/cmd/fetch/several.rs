@@ -207,7 +207,7 @@ fn all(config: &Config) -> Result<Vec<BString>, CommandError> {
     Ok(remotes)
 }
 
-/// The remotes and members of groups that `operands` name.
+/// The remotes and members of groups that `operands` name, once where one is named twice in a row.
 fn named(repo: &Repository, operands: &[BString]) -> Result<Vec<BString>, CommandError> {
     let mut remotes = Vec::new();
     for name in operands {
@@ -219,6 +219,7 @@ fn named(repo: &Repository, operands: &[BString]) -> Result<Vec<BString>, Comman
             }
         }
     }
+    remotes.dedup();
     Ok(remotes)
 }
 

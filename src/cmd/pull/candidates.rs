@@ -3,7 +3,7 @@
 use bstr::{BString, ByteSlice};
 
 use super::{CommandError, ui};
-use crate::remote::config::{default_name, names};
+use crate::remote::config::names;
 use crate::remote::fetch::current_branch;
 use crate::repo::Repository;
 
@@ -31,8 +31,8 @@ pub(super) fn explain_none(
         which_branch(is_rebase);
         return Ok(());
     };
-    let own = default_name(&repo.config, Some(full.as_bstr()));
-    if let Some(remote) = operands.first().filter(|remote| **remote != own) {
+    let branch = current_branch(repo)?;
+    if let Some(remote) = operands.first().filter(|remote| branch.remote.as_ref() != Some(*remote)) {
         ui::safe_note(
             format!(
                 "You asked to pull from the remote '{remote}', but did not specify\na branch. Because this is not the \
@@ -42,7 +42,6 @@ pub(super) fn explain_none(
         );
         return Ok(());
     }
-    let branch = current_branch(repo)?;
     let short = full.strip_prefix(b"refs/heads/").unwrap_or(full).as_bstr();
     if let Some(merge) = branch.merge.first().filter(|_| branch.remote.is_some()) {
         ui::note(format!(

@@ -6,7 +6,7 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 
 use super::tips::wanted;
-use super::{Fetch, Kept, Listed, Source, algorithm, keep_text, promisor_text, unpack_limit};
+use super::{Fetch, Kept, Listed, Negotiation, Source, algorithm, keep_text, promisor_text, unpack_limit};
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::connectivity::Arrived;
@@ -38,7 +38,7 @@ impl Listed<'_> {
         if let Source::Foreign(_) = self.source {
             return self.take_foreign(objects, known, progress).map(Some);
         }
-        let (negotiation_tips, negotiation_include) = self.negotiation(progress)?;
+        let (negotiation_tips, negotiation_include) = std::mem::take(&mut self.negotiation);
         let asks_again = self.fetch.deepens() || self.fetch.options.refetch;
         let is_asked = |want: &&ObjectId| asks_again || !whole.contains(want);
         let asked: Vec<ObjectId> = wants.iter().filter(is_asked).copied().collect();
@@ -102,20 +102,6 @@ impl Listed<'_> {
         };
         let moved: Vec<Mapping> = self.map.iter().filter(|mapping| is_moved(mapping)).cloned().collect();
         (!moved.is_empty()).then(|| wanted(&moved))
-    }
-
-    /// Where the negotiation starts, if not from all our refs, and what it names in any case.
-    fn negotiation(
-        &self,
-        progress: &mut dyn Progress,
-    ) -> Result<(Option<Vec<ObjectId>>, Vec<ObjectId>), Error> {
-        let Fetch { repo, remote, options, .. } = &self.fetch;
-        let tips = tip::named(repo, self.fetch.negotiation_tips(), progress)?;
-        let included = match options.negotiation_include.as_slice() {
-            [] => &remote.negotiation_include,
-            given => given,
-        };
-        Ok((tips, tip::named(repo, included, progress)?.unwrap_or_default()))
     }
 
     /// Whether a bundle was filtered and somebody has promised what it leaves out.
@@ -216,6 +202,16 @@ impl Listed<'_> {
 }
 
 impl Fetch<'_> {
+    /// Where the negotiation starts, if not from all our refs, and what it names in any case.
+    pub(super) fn negotiation(&self, progress: &mut dyn Progress) -> Result<Negotiation, Error> {
+        let tips = tip::named(self.repo, self.negotiation_tips(), progress)?;
+        let included = match self.options.negotiation_include.as_slice() {
+            [] => &self.remote.negotiation_include,
+            given => given,
+        };
+        Ok((tips, tip::named(self.repo, included, progress)?.unwrap_or_default()))
+    }
+
     /// What asks for `wants`, objects of `map`, and says nothing yet of what is here and where history ends.
     pub(super) fn request(
         &self,
