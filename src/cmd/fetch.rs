@@ -29,6 +29,9 @@ use submodule::Recursion;
 /// What git refuses without a value as soon as it reads the configuration of a fetch.
 const VALUED: [&str; 2] = ["fetch.negotiationalgorithm", "fetch.output"];
 
+/// What it refuses then if it is not true or false.
+const BOOLEANS: [&str; 2] = ["fetch.writeCommitGraph", "advice.fetchShowForcedUpdates"];
+
 /// Looks for new bundles where `fetch.bundleURI` says, once for all remotes.
 fn fetch_bundles(
     repo: &Repository,
@@ -55,6 +58,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let repo = context.repository()?;
     repo.config.check_core()?;
     repo.config.check_values(&VALUED)?;
+    BOOLEANS.iter().try_for_each(|key| repo.config.boolean(key).map(drop))?;
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
     let show = Show { verbosity: parsed.verbosity(), progress: parsed.choice("progress") };
     let mut options = options::options(&parsed, &repo, &context, show)?;

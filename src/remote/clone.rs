@@ -7,6 +7,8 @@
 //! The remote is asked before the repository is made in its directory, since it decides about the hash function and
 //! `HEAD`. A clone that fails removes what it made.
 
+use std::path::PathBuf;
+
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::ObjectId;
 
@@ -14,8 +16,8 @@ pub use self::source::find_local;
 use self::source::{Source, locate};
 use super::{Error, fetch, session};
 use crate::progress::{Event, Progress};
-use crate::repo::config::Override;
-use crate::repo::{Config, Environment, Repository};
+use crate::repo::config::{Dirs, Override};
+use crate::repo::{Config, Environment, Repository, init};
 use crate::transport::{Scheme, Url};
 
 mod borrow;
@@ -73,7 +75,7 @@ impl<'a> Clone<'a> {
     ) -> Result<Self, Error> {
         let mut all = overrides.to_vec();
         all.extend(options.config.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
-        let config = Config::load(env, &all, None).map_err(|error| match error {
+        let config = configuration(env, &all, options).map_err(|error| match error {
             // what is to be written is read first: then it is not the command line that cannot be understood
             crate::repo::Error::ConfigEntry { reason, .. } if Config::load(env, overrides, None).is_ok() => {
                 let message = "unable to write parameters to config file".to_owned();
@@ -89,6 +91,7 @@ impl<'a> Clone<'a> {
     pub fn run(&self, progress: &mut dyn Progress) -> Result<Cloned, Error> {
         // Made before anybody is asked for anything: where it cannot be, nothing else is worth a question.
         let guard = self.destination.make()?;
+        self.check_template(progress)?;
         // A helper program works in the repository; otherwise the remote decides about its hash function first.
         let is_foreign = matches!(self.parsed.scheme, Scheme::Helper(_));
         let early = is_foreign.then(|| self.init(gix_hash::Kind::Sha1)).transpose()?;
@@ -137,6 +140,17 @@ impl<'a> Clone<'a> {
         Ok(cloned)
     }
 
+    /// Warns of a template that is not there.
+    fn check_template(&self, progress: &mut dyn Progress) -> Result<(), Error> {
+        let template = init::template_dir(self.options.template.as_deref(), &self.config, self.env)?;
+        let is_named = |template: &PathBuf| !template.as_os_str().is_empty();
+        let Some(missing) = template.filter(is_named).filter(|template| !template.is_dir()) else {
+            return Ok(());
+        };
+        let text = format!("templates not found in {}", missing.display());
+        if progress.report(Event::Warning(&text)).is_break() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+
     /// Makes the remote of a partial clone a promisor: what is missing from now on is no damage.
     fn with_promise(&self, repo: Repository) -> Result<Repository, Error> {
         let Some(filter) = &self.options.filter else { return Ok(repo) };
@@ -156,6 +170,23 @@ impl<'a> Clone<'a> {
     fn follows_tags(&self) -> bool {
         self.is_single_branch() && !self.options.no_tags && self.options.revision.is_none()
     }
+}
+
+/// What will hold in the new repository, before it is there: the template may have configuration too.
+fn configuration(
+    env: &Environment,
+    overrides: &[Override],
+    options: &Options,
+) -> Result<Config, crate::repo::Error> {
+    let outside = Config::load(env, overrides, None)?;
+    let template = init::template_dir(options.template.as_deref(), &outside, env)?;
+    let template = template.filter(|template| !template.as_os_str().is_empty());
+    let config = match template.filter(|template| template.join("config").is_file()) {
+        Some(template) => Config::load(env, overrides, Some(Dirs { git: &template, common: &template }))?,
+        None => outside,
+    };
+    config.check_core()?;
+    Ok(config)
 }
 
 impl Cloned {

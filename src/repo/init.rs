@@ -52,7 +52,7 @@ impl Repository {
         let outside = Config::load(env, &init.overrides, None)?;
         let storage = outside.storage()?;
         make_dir(&init.git_dir)?;
-        match template_dir(init, &outside, env)? {
+        match template_dir(init.template.as_deref(), &outside, env)? {
             Some(template) if template.as_os_str().is_empty() => {}
             Some(template) => copy_template(&template, &init.git_dir, 0)?,
             None => write_own_template(&init.git_dir)?,
@@ -131,11 +131,16 @@ fn share_all(path: &Path, storage: Storage) -> io::Result<()> {
     storage.share(path)
 }
 
-/// The template's directory, in git's order of precedence; `None` if none is installed.
-fn template_dir(init: &Init, config: &Config, env: &Environment) -> Result<Option<PathBuf>, Error> {
-    let named = init.template.clone().or_else(|| env.get("GIT_TEMPLATE_DIR").map(PathBuf::from));
+/// The template's directory, in git's order of precedence, of which [`Init::template`] is the first; `None` if none is
+/// installed.
+pub fn template_dir(
+    first: Option<&Path>,
+    config: &Config,
+    env: &Environment,
+) -> Result<Option<PathBuf>, Error> {
+    let named = first.or_else(|| env.get("GIT_TEMPLATE_DIR").map(Path::new));
     if let Some(dir) = named {
-        return Ok(Some(dir));
+        return Ok(Some(dir.to_owned()));
     }
     if let Some(dir) = config.path("init.templateDir")? {
         return Ok(Some(dir));

@@ -147,3 +147,41 @@ fn the_new_configuration_names_the_remote() {
     }
     assert_eq!(twin.run("", &["clone", "-c", "clone.defaultRemoteName=a..b", source, "five"]).status, 128);
 }
+
+/// What a template configures holds for the clone that it is for.
+#[test]
+fn the_configuration_of_a_template_counts() {
+    const PROJECT: &str = "../served/project.git";
+    for (number, (key, value, source)) in [
+        ("protocol.file.allow", "never", PROJECT),
+        ("url.../served/.insteadOf", "short:", "short:project.git"),
+        ("remote.origin.fetch", "+refs/heads/topic:refs/other/topic", PROJECT),
+        ("core.autocrlf", "nonsense", PROJECT),
+        ("core.bare", "nonsense", PROJECT),
+        ("transfer.fsckObjects", "true", PROJECT),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let sandbox = crate::sandbox();
+        let template = sandbox.path("template");
+        std::fs::create_dir(&template).unwrap();
+        sandbox.git(&template, &["config", "-f", "config", key, value]).success();
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        let option = format!("--template={}", template.display());
+        let run = twin.run("", &["clone", &option, source, "copy"]);
+        assert_eq!(run.status == 0, twin.ours.join("copy").exists(), "{number}: {run:?}");
+        if run.status == 0 {
+            twin.same("copy");
+        }
+    }
+}
+
+#[test]
+fn a_template_that_is_not_there_is_told_of() {
+    let sandbox = crate::sandbox();
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["clone", "--template=nosuch", "../served/project.git", "copy"]);
+    twin.done("", &["-c", "init.templateDir=nosuch", "clone", "-q", "../served/project.git", "other"]);
+    twin.same("copy");
+}

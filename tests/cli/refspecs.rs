@@ -135,7 +135,7 @@ fn the_configuration_is_read_as_git_reads_it() {
 /// What git refuses of section `core` before it does anything, and what it takes.
 #[test]
 fn the_core_is_read_before_anything_is_done() {
-    const SETTINGS: [(&str, i32); 11] = [
+    const SETTINGS: [(&str, i32); 24] = [
         ("core.autocrlf=x", 128),
         ("core.autocrlf=INPUT", 0),
         ("core.safecrlf=x", 128),
@@ -147,14 +147,28 @@ fn the_core_is_read_before_anything_is_done() {
         ("core.symlinks=x", 128),
         ("core.ignoreCase=x", 128),
         ("core.eol=x", 0),
+        ("core.bare=x", 128),
+        ("core.logAllRefUpdates=x", 128),
+        ("core.logAllRefUpdates=ALWAYS", 0),
+        ("core.abbrev=3", 128),
+        ("core.compression=99", 128),
+        ("core.looseCompression=-2", 128),
+        ("core.looseCompression=-1", 0),
+        ("core.deltaBaseCacheLimit=x", 128),
+        ("core.maxTreeDepth=x", 128),
+        ("core.preferSymlinkRefs=x", 128),
+        ("core.protectNTFS=x", 128),
+        ("core.quotePath=x", 128),
+        ("core.preloadIndex=x", 128),
     ];
     let sandbox = crate::sandbox();
     let twin = behind(&sandbox);
     let source = sandbox.path("served/project.git").display().to_string();
     for (number, (setting, status)) in SETTINGS.into_iter().enumerate() {
         let name = format!("new{number}");
-        let run = twin.run("", &["-c", setting, "clone", &source, &name]);
+        let run = twin.run("", &["-c", setting, "clone", "-q", &source, &name]);
         assert_eq!(run.status, status, "{run:?}");
+        twin.run("", &["clone", "-q", "--config", setting, &source, &format!("{name}-config")]);
         for words in [&["fetch"][..], &["pull", "-q", "--ff-only"], &["push", "-q", "--dry-run"]] {
             twin.run("copy", &[&["-c", setting], words].concat());
         }
@@ -247,9 +261,8 @@ fn a_shallow_source_leaves_our_history_whole() {
         let shallow = sandbox.path("shallow");
         sandbox.git(&sandbox.path(""), &["clone", "-q", "--depth", "2", &url, "shallow"]).success();
         sandbox.git(&shallow, &["commit", "-q", "--allow-empty", "-m", "more"]).success();
-        let count = |client: &std::path::Path| {
-            sandbox.git(&client.join("copy"), &["rev-list", "--count", "main"]).line()
-        };
+        let count =
+            |client: &Path| sandbox.git(&client.join("copy"), &["rev-list", "--count", "main"]).line();
         let before = count(&twin.ours);
         let source = format!("file://{}", shallow.display());
         let version = format!("protocol.version={version}");

@@ -1,12 +1,44 @@
 //! The values of section `core` that git reads before a command begins: git-config(1).
 
-use bstr::ByteSlice;
+use std::ops::RangeInclusive;
 
-use super::value::boolean;
+use bstr::{BStr, ByteSlice};
+
+use super::value::{boolean, integer};
 use super::{Config, Entry, Error};
 
 /// What is true or false.
-const BOOLEANS: [&str; 4] = ["filemode", "ignorecase", "symlinks", "trustctime"];
+const BOOLEANS: [&str; 12] = [
+    "bare",
+    "filemode",
+    "ignorecase",
+    "precomposeunicode",
+    "prefersymlinkrefs",
+    "preloadindex",
+    "protecthfs",
+    "protectntfs",
+    "quotepath",
+    "sparsecheckout",
+    "symlinks",
+    "trustctime",
+];
+
+/// What is a number.
+const NUMBERS: [&str; 7] = [
+    "core.bigFileThreshold",
+    "core.compression",
+    "core.deltaBaseCacheLimit",
+    "core.looseCompression",
+    "core.maxTreeDepth",
+    "core.packedGitLimit",
+    "core.packedGitWindowSize",
+];
+
+/// The shortest abbreviation of an id: git-config(1), `core.abbrev`.
+const ABBREVIATION_MIN: i64 = 4;
+
+/// zlib's levels of compression, and its choice: git-config(1), `core.compression`.
+const LEVELS: RangeInclusive<i64> = -1..=9;
 
 impl Config {
     /// Refuses the first definition that git refuses as soon as it reads its configuration, and that would otherwise be noticed
@@ -30,6 +62,11 @@ impl Config {
                     let reason = format!("invalid value for 'core.checkstat': '{value}'");
                     return Err(Error::ConfigEntry { reason, message: entry.refusal() });
                 }
+                "logallrefupdates" => &["always"],
+                "abbrev" | "compression" | "loosecompression" => {
+                    check_range(entry, value.as_bstr())?;
+                    continue;
+                }
                 name if BOOLEANS.contains(&name) => &[],
                 _ => continue,
             };
@@ -38,6 +75,20 @@ impl Config {
                 return Err(Error::Config(text));
             }
         }
-        Ok(())
+        NUMBERS.iter().try_for_each(|key| self.integer(key).map(drop))
     }
+}
+
+/// Refuses a number that is too small or too large; what is none is for others to judge.
+fn check_range(entry: &Entry, value: &BStr) -> Result<(), Error> {
+    let Ok(number) = integer(value) else { return Ok(()) };
+    if entry.name != "abbrev" {
+        let refuse = || Error::Config(format!("bad zlib compression level {number}"));
+        return LEVELS.contains(&number).then_some(()).ok_or_else(refuse);
+    }
+    if number < ABBREVIATION_MIN {
+        let reason = format!("abbrev length out of range: {number}");
+        return Err(Error::ConfigEntry { reason, message: entry.refusal() });
+    }
+    Ok(())
 }
