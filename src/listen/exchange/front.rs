@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::http::request::Parts;
 use hyper::{Response, StatusCode};
 
-use super::full;
+use super::begin::full;
 use super::who::{Subject, identify};
 use crate::listen::access::Deed;
 use crate::listen::body::Outgoing;

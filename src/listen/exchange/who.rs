@@ -6,7 +6,8 @@ use hyper::StatusCode;
 use hyper::header::AUTHORIZATION;
 use hyper::http::request::Parts;
 
-use super::{Task, full};
+use super::Task;
+use super::begin::full;
 use crate::listen::Shared;
 use crate::listen::access::forward::{Decision, Forward, Question};
 use crate::listen::access::{Access, Claim, Deed, Known, Verdict};
