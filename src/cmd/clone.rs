@@ -72,12 +72,11 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;
     let cloned = match clone.run(&mut meters) {
-        Err(error @ (Error::Prerequisites(_) | Error::Unbundle(_))) => {
+        Ok(cloned) => cloned,
+        Err(error) => {
             drop(meters);
-            CommandError::from(error).print();
-            return Err(CommandError::fatal("remote transport reported error"));
+            return Err(failed(error));
         }
-        cloned => cloned?,
     };
     if cloned.is_local && show.verbosity >= 0 {
         ui::note("done.");
@@ -91,6 +90,18 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Ok(hook_code);
     }
     Ok(if code == 0 { submodules.update(&cloned, &context, show) } else { code })
+}
+
+/// Why there is no clone, as git tells it.
+fn failed(error: Error) -> CommandError {
+    match error {
+        Error::Prerequisites(_) | Error::Unbundle(_) => {
+            CommandError::from(error).print();
+            CommandError::fatal("remote transport reported error")
+        }
+        Error::NotConnected { .. } => CommandError::fatal("remote did not send all necessary objects"),
+        error => error.into(),
+    }
 }
 
 /// What does not go with `--revision`.

@@ -168,8 +168,8 @@ impl From<remote::Error> for CommandError {
                 text.lines().fold(Self::silent(1), Self::with_error)
             }
             remote::Error::Told(_) => Self::silent(128),
-            error @ (remote::Error::NotConnected { .. }
-            | remote::Error::Missing(_)
+            remote::Error::NotConnected { .. } => Self::silent(1).with_error(error.to_string()),
+            error @ (remote::Error::Missing(_)
             | remote::Error::Refspec(_)
             | remote::Error::Usage(_)
             | remote::Error::NotPushed { .. }

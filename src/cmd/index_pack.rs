@@ -18,13 +18,13 @@ use crate::pack::examine::{self, Examined};
 use crate::pack::fsck::Rules;
 use crate::pack::index::Layout;
 use crate::pack::placement::{Connectivity, Placement};
-use crate::pack::{self, Bases, Comparable, Links, Stored};
+use crate::pack::{self, Bases, Comparable, Stored};
 use crate::repo::{Config, Objects, Repository};
 
 mod arguments;
 mod verify;
 
-use arguments::{Arguments, Checks, Verify};
+use arguments::{Arguments, Verify};
 
 /// The input is read in pieces of this size.
 const READ_LEN: usize = 128 * 1024;
@@ -87,9 +87,12 @@ struct Job {
 impl Job {
     fn run(self, meters: &mut Meters) -> Result<u8, CommandError> {
         let placement = self.placement()?;
+        if self.arguments.verify.is_some() {
+            verify::check(placement.idx.as_deref())?;
+        }
         let comparable = self.objects.as_ref().map(|objects| Comparable(objects));
         let known = comparable.as_ref();
-        let (id, links) = if self.arguments.stdin {
+        let (id, is_whole) = if self.arguments.stdin {
             self.receive(known, &placement, meters)?
         } else {
             let examined = self.examine(known, &placement, meters)?;
@@ -98,7 +101,7 @@ impl Job {
                 return Ok(0);
             }
             examined.write(&placement, self.place.config().storage()?)?;
-            (examined.pack_id(), examined.links())
+            (examined.pack_id(), examined.links().is_empty())
         };
         let word = match (self.arguments.stdin, placement.made_keep.get()) {
             (false, _) => "",
@@ -109,15 +112,16 @@ impl Job {
         for missing in placement.missing_modules.into_iter().flat_map(RefCell::into_inner) {
             ui::out(missing.to_string().as_bytes())?;
         }
-        Ok(u8::from(self.arguments.connected && !links.is_empty()))
+        Ok(u8::from(self.arguments.connected && !is_whole))
     }
 
+    /// Takes in the pack on standard input. Gives its id, and whether it refers to nothing else.
     fn receive(
         &self,
         known: Option<&Comparable<'_>>,
         placement: &Placement,
         meters: &mut Meters,
-    ) -> Result<(ObjectId, Links), CommandError> {
+    ) -> Result<(ObjectId, bool), CommandError> {
         if let Some(path) = &placement.pack {
             check_new(path)?;
         }
@@ -127,7 +131,9 @@ impl Job {
         let options = self.options(known)?;
         let received = pack::receive_at(&mut input, &options, placement, meters)?;
         match received.stored {
-            Stored::Pack { .. } | Stored::Loose | Stored::Nothing => Ok((received.pack_id, received.links)),
+            Stored::Pack { .. } | Stored::Loose | Stored::Nothing => {
+                Ok((received.pack_id, received.links.is_empty()))
+            }
         }
     }
 
@@ -190,6 +196,7 @@ impl Job {
         if let Some(index) = idx.as_ref().filter(|_| has_rev && arguments.index.is_some()) {
             let _index = named(index, ".idx", "packfile")?;
         }
+        let is_strict = arguments.strict || arguments.connected;
         Ok(Placement {
             pack: arguments.pack.clone(),
             idx,
@@ -198,13 +205,9 @@ impl Job {
             keep: arguments.keep.as_ref().map(line),
             promisor: arguments.promisor.as_ref().map(line),
             title: self.title(),
-            missing_modules: matches!(arguments.checks, Checks::Objects(_)).then(RefCell::default),
-            connectivity: if arguments.connected || matches!(arguments.checks, Checks::Strict(_)) {
-                Connectivity::Required
-            } else {
-                Connectivity::Ignored
-            },
-            is_strict: matches!(arguments.checks, Checks::Strict(_)),
+            missing_modules: (arguments.fsck_objects && !arguments.strict).then(RefCell::default),
+            connectivity: if is_strict { Connectivity::Required } else { Connectivity::Ignored },
+            is_strict,
             keeps_empty: true,
             ..Placement::default()
         })

@@ -9,8 +9,9 @@ use gix_object::Kind;
 
 use super::held::Held;
 use super::index::{self, Items, Layout};
-use super::placement::{Connectivity, Placement};
-use super::receive::{Known, check_links, check_unique, look_through};
+use super::placement::Placement;
+use super::receive::{Known, look_through};
+use super::sorted::Sorted;
 use super::table::{Entry, NONE, Table};
 use super::{Error, Links, Options, map, store};
 use crate::progress::Progress;
@@ -29,17 +30,20 @@ pub fn examine<'a>(
     let held = Held::There(file, path.to_owned());
     let known = look_through(&mut &bytes[..], held, (options, placement), progress)?;
     known.check_collisions(options)?;
+    let items = Sorted::new(&known.table);
+    let links = known.links(&items, (options, placement))?;
     if placement.is_strict {
-        check_unique(&known.sorted_items())?;
+        items.check_unique()?;
     }
-    if placement.connectivity == Connectivity::Required {
-        check_links(&known.links(), options)?;
-    }
-    Ok(Examined(known))
+    drop(items);
+    Ok(Examined { known, links })
 }
 
 /// A pack that was looked through.
-pub struct Examined<'a>(Known<'a>);
+pub struct Examined<'a> {
+    known: Known<'a>,
+    links: Links,
+}
 
 /// One object of a pack.
 #[derive(Debug, Clone, Copy)]
@@ -61,17 +65,26 @@ pub struct Object {
 impl Examined<'_> {
     /// The checksum that ends the pack.
     pub fn pack_id(&self) -> ObjectId {
-        self.0.pack_id
+        self.known.pack_id
     }
 
     /// What the objects refer to outside of the pack.
-    pub fn links(&self) -> Links {
-        self.0.links()
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Refuses a pack that has an object twice.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadPack`].
+    pub fn check_unique(&self) -> Result<(), Error> {
+        self.known.sorted_items().check_unique()
     }
 
     /// The objects in the order of the pack.
     pub fn objects(&self) -> Vec<Object> {
-        let table = &self.0.table;
+        let table = &self.known.table;
         let depths = depths(table);
         let ends = table.entries.iter().skip(1).map(Entry::offset).chain([table.end]);
         let entries = (0..).zip(&table.entries).zip(ends).zip(depths);
@@ -91,16 +104,16 @@ impl Examined<'_> {
 
     /// Writes the index, and what else `placement` asks for, as `storage` says; both names must be told there.
     pub fn write(&self, placement: &Placement, storage: Storage) -> Result<(), Error> {
-        store::store_indices(&self.0.sorted_items(), &self.0.pack_id, (placement, storage))
+        store::store_indices(&self.known.sorted_items(), &self.known.pack_id, (placement, storage))
     }
 
     /// Whether the `.idx` file at `path` is the one that belongs to the pack.
     pub fn has_index(&self, path: &Path) -> io::Result<bool> {
         let present = std::fs::read(path)?;
-        let items = self.0.sorted_items();
-        let layout = layout_of(&present, &items, self.0.pack_id.kind());
+        let items = self.known.sorted_items();
+        let layout = layout_of(&present, &items, self.known.pack_id.kind());
         let mut right = Compare { rest: &present, is_same: true };
-        let _checksum = index::write_index_as(&mut right, layout, &items, &self.0.pack_id)?;
+        let _checksum = index::write_index_as(&mut right, layout, &items, &self.known.pack_id)?;
         Ok(right.is_same && right.rest.is_empty())
     }
 
@@ -108,7 +121,8 @@ impl Examined<'_> {
     pub fn has_reverse_index(&self, path: &Path) -> io::Result<bool> {
         let present = std::fs::read(path)?;
         let mut right = Compare { rest: &present, is_same: true };
-        let _checksum = index::write_reverse_index(&mut right, &self.0.sorted_items(), &self.0.pack_id)?;
+        let _checksum =
+            index::write_reverse_index(&mut right, &self.known.sorted_items(), &self.known.pack_id)?;
         Ok(right.is_same && right.rest.is_empty())
     }
 }

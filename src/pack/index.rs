@@ -122,21 +122,20 @@ impl Fanout {
         Self(starts)
     }
 
-    /// Whether one of the `items` it was made for has this id.
-    pub fn find(&self, items: &dyn Items, id: &oid) -> bool {
+    /// Where the one of the `items` is, for which it was made, that has this id.
+    pub fn find(&self, items: &dyn Items, id: &oid) -> Option<usize> {
         let pair = pair(id);
-        let (Some(start), Some(end)) = (self.0.get(pair), self.0.get(pair + 1)) else { return false };
-        let (mut start, mut end) = (*start as usize, *end as usize);
+        let (mut start, mut end) = (*self.0.get(pair)? as usize, *self.0.get(pair + 1)? as usize);
         while start < end {
             let middle = usize::midpoint(start, end);
-            let Some(found) = items.id(middle) else { return false };
+            let found = items.id(middle)?;
             match first_bytes(&found).cmp(&first_bytes(id)).then_with(|| found.as_ref().cmp(id)) {
-                Ordering::Equal => return true,
+                Ordering::Equal => return Some(middle),
                 Ordering::Less => start = middle + 1,
                 Ordering::Greater => end = middle,
             }
         }
-        false
+        None
     }
 }
 
@@ -311,13 +310,13 @@ mod tests {
     fn what_is_there_is_found() {
         let items = items();
         let fanout = Fanout::new(&&items[..]);
-        assert!(items.iter().all(|item| fanout.find(&&items[..], &item.id)));
+        assert!((0..).zip(&items).all(|(at, item)| fanout.find(&&items[..], &item.id) == Some(at)));
         for byte in 0..=u8::MAX {
             let mut bytes = [byte; 20];
             bytes[19] ^= 1;
-            assert!(!fanout.find(&&items[..], &ObjectId::from(bytes)));
+            assert_eq!(fanout.find(&&items[..], &ObjectId::from(bytes)), None);
         }
-        assert!(!Fanout::new(&&[][..]).find(&&[][..], &items[0].id));
+        assert_eq!(Fanout::new(&&[][..]).find(&&[][..], &items[0].id), None);
     }
 
     #[test]

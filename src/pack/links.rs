@@ -2,6 +2,7 @@
 //!
 //! Collected while the objects are in hand, so that whether a history is complete needs no second walk over it.
 
+mod outside;
 mod starts;
 
 use std::collections::HashSet;
@@ -11,11 +12,12 @@ use bstr::ByteSlice;
 use gix_hash::ObjectId;
 use gix_object::{CommitRefIter, Kind, TagRefIter, commit, tag};
 
+pub use outside::Outside;
+pub(super) use outside::Strictness;
 pub(super) use starts::Starts;
 #[cfg(test)]
 pub(super) use starts::tests::tree as sample_tree;
 
-use super::Links;
 use super::delta::Copied;
 use super::fsck::{Checker, Rules};
 
@@ -61,7 +63,7 @@ struct Sets {
 type Set<const LEN: usize> = HashSet<[u8; LEN]>;
 
 /// How many kinds of [`Named`] there are.
-const NAMED: usize = 4;
+const NAMED: usize = 6;
 
 impl Sets {
     /// The ids named as `named`.
@@ -84,20 +86,10 @@ impl<'a> Found<'a> {
         self.is_asked_for = false;
     }
 
-    /// The links to objects that `is_in_pack` does not know, each list sorted.
-    pub fn outside(&self, is_in_pack: &dyn Fn(&ObjectId) -> bool) -> Links {
+    /// The links to objects that are not there, as `is_there` tells, as the kind that they are named as.
+    pub fn outside(&self, is_there: &dyn Fn(&ObjectId, Kind) -> bool) -> Outside {
         let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        let sorted = |named: Named| {
-            let mut ids = sets.ids(named).filter(|id| !is_in_pack(id)).collect::<Vec<_>>();
-            ids.sort_unstable();
-            ids
-        };
-        Links {
-            commits: sorted(Named::Commit),
-            trees: sorted(Named::Tree),
-            blobs: sorted(Named::Blob),
-            others: sorted(Named::Other),
-        }
+        Outside::of(&sets, is_there)
     }
 }
 
@@ -121,9 +113,15 @@ struct Link {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Named {
     Commit,
+    /// The tree of a commit or of a tag.
     Tree,
+    /// The blob of a tag.
     Blob,
-    Other,
+    Tag,
+    /// A tree in another.
+    Directory,
+    /// A blob in a tree.
+    File,
     /// Nothing is.
     Nothing,
 }
@@ -223,7 +221,9 @@ impl<'a> Collector<'a> {
         let Ok(tag::ref_iter::Token::TargetKind(kind)) = tokens.next()? else { return None };
         let named = match kind {
             Kind::Commit => Named::Commit,
-            Kind::Tree | Kind::Blob | Kind::Tag => Named::Other,
+            Kind::Tree => Named::Tree,
+            Kind::Blob => Named::Blob,
+            Kind::Tag => Named::Tag,
         };
         self.add_id(named, id);
         Some(())
@@ -272,9 +272,9 @@ fn split_off_entry<const LEN: usize>(tree: &[u8]) -> Option<(Option<Named>, &[u8
     let behind = rest.get(rest.find_byte(0)? + 1..)?;
     let (id, rest) = behind.split_first_chunk::<LEN>()?;
     let named = match mode & KIND_OF_ENTRY {
-        TREE => Some(Named::Tree),
+        TREE => Some(Named::Directory),
         SUBMODULE => None,
-        _ => Some(Named::Blob),
+        _ => Some(Named::File),
     };
     Some((named, id, rest))
 }
@@ -310,6 +310,7 @@ pub enum Malformed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pack::Links;
 
     const HASH: gix_hash::Kind = gix_hash::Kind::Sha1;
 
@@ -324,7 +325,7 @@ mod tests {
             collector.collect(&ObjectId::null(HASH), *kind, content)?;
         }
         drop(collector);
-        Ok(found.outside(&|known| *known == id(7)))
+        Ok(found.outside(&|known, _| *known == id(7)).into_links())
     }
 
     #[test]
@@ -351,9 +352,10 @@ mod tests {
     #[test]
     fn a_tag_names_its_target_by_kind() {
         let tag = |kind: &str, byte| format!("object {}\ntype {kind}\ntag v\n", id(byte));
-        let (first, second) = (tag("commit", 1), tag("tree", 2));
-        let links = links(&[(Kind::Tag, first.as_bytes()), (Kind::Tag, second.as_bytes())]).unwrap();
-        assert_eq!((links.commits, links.others), (vec![id(1)], vec![id(2)]));
+        let tags = [tag("commit", 1), tag("tree", 2), tag("blob", 3), tag("tag", 4)];
+        let links = links(&tags.each_ref().map(|tag| (Kind::Tag, tag.as_bytes()))).unwrap();
+        assert_eq!((links.commits, links.trees, links.blobs), (vec![id(1)], vec![id(2)], vec![]));
+        assert_eq!(links.others, [(id(3), Kind::Blob), (id(4), Kind::Tag)]);
     }
 
     #[test]

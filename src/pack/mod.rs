@@ -70,6 +70,10 @@ pub trait Bases: Sync {
     fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>>;
     /// Whether the object `id` exists.
     fn contains(&self, id: &oid) -> bool;
+    /// The kind of the object `id`; `None` if there is no such object.
+    fn kind(&self, id: &oid) -> io::Result<Option<Kind>> {
+        self.find(id, &mut Vec::new())
+    }
     /// The pack in which `id` is stored just so: as `entry` says, which is what it holds and how many bytes its zlib stream
     /// inflates to, and with the zlib stream `deflated`. The bases of deltas are told by their ids. `None` if it is stored in
     /// another way, or that is not known.
@@ -96,6 +100,10 @@ impl Bases for Comparable<'_> {
 
     fn contains(&self, id: &oid) -> bool {
         self.0.contains(id)
+    }
+
+    fn kind(&self, id: &oid) -> io::Result<Option<Kind>> {
+        self.0.kind(id)
     }
 
     fn stored_as(&self, id: &oid, entry: (source::Stored, u64), deflated: &[u8]) -> Option<u32> {
@@ -153,7 +161,7 @@ pub struct Received {
     pub bytes: u64,
     /// Where the objects went.
     pub stored: Stored,
-    /// The objects that those in the pack refer to and that are not in the pack themselves.
+    /// The objects that those in the pack refer to and that are not in the pack themselves, or not as what they are named.
     pub links: Links,
 }
 
@@ -214,21 +222,31 @@ impl Links {
 
     /// Whether nothing is referred to that is not in the pack: its history is whole by itself.
     pub fn is_empty(&self) -> bool {
-        [&self.commits, &self.trees, &self.blobs, &self.others].into_iter().all(Vec::is_empty)
+        self.named().next().is_none()
+    }
+
+    /// All of them, each with the kind that it is to be of.
+    pub fn named(&self) -> impl Iterator<Item = (ObjectId, Kind)> {
+        fn of(ids: &[ObjectId], kind: Kind) -> impl Iterator<Item = (ObjectId, Kind)> {
+            ids.iter().map(move |id| (*id, kind))
+        }
+        let entries = of(&self.trees, Kind::Tree).chain(of(&self.blobs, Kind::Blob));
+        of(&self.commits, Kind::Commit).chain(entries).chain(self.others.iter().copied())
     }
 }
 
-/// What objects refer to outside of their pack: what must exist for the pack's history to be connected.
+/// What objects refer to outside of their pack: what must exist for the pack's history to be connected. An object of the
+/// pack that is of another kind than it is named as is among these too.
 #[derive(Debug, Default)]
 pub struct Links {
     /// Commits named as parents, as targets of tags.
     pub commits: Vec<ObjectId>,
-    /// Trees named by commits and by trees.
+    /// Trees named by commits, by trees, and as targets of tags.
     pub trees: Vec<ObjectId>,
     /// Blobs named by trees.
     pub blobs: Vec<ObjectId>,
-    /// Targets of tags that are of another kind than a commit, with no promise about theirs.
-    pub others: Vec<ObjectId>,
+    /// Blobs and tags that tags name, and which of the two each is to be.
+    pub others: Vec<(ObjectId, Kind)>,
 }
 
 /// What can be wrong with a pack, sorted by whose fault it is.

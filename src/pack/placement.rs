@@ -7,6 +7,7 @@ use bstr::BString;
 use gix_hash::ObjectId;
 
 use super::index::Layout;
+use super::links::Strictness;
 
 /// What `git index-pack` has a say in; the default is what a fetch does.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ pub struct Placement {
     pub missing_modules: Option<RefCell<Vec<ObjectId>>>,
     /// What becomes of what the objects refer to.
     pub connectivity: Connectivity,
-    /// Whether an object that is in the pack twice is an error.
+    /// Whether a pack is refused that has an object twice, or one that another takes for something else.
     pub is_strict: bool,
     /// Whether a pack without objects is stored too.
     pub keeps_empty: bool,
@@ -77,6 +78,15 @@ pub(super) struct Names {
 }
 
 impl Placement {
+    /// Which links within the pack are refused; `is_checked` tells whether its objects are to obey rules.
+    pub(super) fn strictness(&self, is_checked: bool) -> Strictness {
+        match (self.is_strict, is_checked) {
+            (true, _) => Strictness::Full,
+            (false, true) => Strictness::Headers,
+            (false, false) => Strictness::Lax,
+        }
+    }
+
     /// The directory of the pack, if that is not the one among the objects.
     pub(super) fn directory(&self) -> Option<PathBuf> {
         self.pack.as_deref().map(directory_of)

@@ -11,7 +11,7 @@ use gix_hash::ObjectId;
 use super::complete::{resolve_all, thread_count};
 use super::entry::decode_pack_header;
 use super::held::Held;
-use super::index::{Fanout, Items};
+use super::index::Fanout;
 use super::inflate::InflateError;
 use super::links::Found;
 use super::meter::Meter;
@@ -158,21 +158,18 @@ impl Known<'_> {
     /// Puts the objects where they belong, after a last look at those that are there already.
     fn store(self, options: &Options<'_>, placement: &Placement, unpack: bool) -> Result<Received, Error> {
         self.check_collisions(options)?;
+        let items = Sorted::new(&self.table);
+        let links = self.links(&items, (options, placement))?;
         if unpack {
+            drop(items);
             let bytes = map::map(self.held.file()).map_err(|source| self.held.error(source))?;
             let pack = Pack { table: &self.table, bytes: &bytes, hash: options.object_hash };
             store::store_loose(pack, self.count, options)?;
             drop(bytes);
-            let links = self.links();
             return Ok(self.received(Stored::Loose, links));
         }
-        let items = Sorted::new(&self.table);
         if placement.is_strict {
-            check_unique(&items)?;
-        }
-        let links = self.links_beyond(&items);
-        if placement.connectivity == Connectivity::Required {
-            check_links(&links, options)?;
+            items.check_unique()?;
         }
         let received = |stored| Received {
             pack_id: self.pack_id,
@@ -197,12 +194,24 @@ impl Known<'_> {
         collision::check(pack, self.count, bases)
     }
 
-    /// What the pack's objects refer to outside of it.
-    pub fn links(&self) -> Links {
+    /// What the pack's objects, which are `items`, refer to outside of it, if that is as it has to be.
+    pub fn links(
+        &self,
+        items: &Sorted<'_>,
+        (options, placement): (&Options<'_>, &Placement),
+    ) -> Result<Links, Error> {
         if !self.found.is_asked_for {
-            return Links::default();
+            return Ok(Links::default());
         }
-        self.links_beyond(&self.sorted_items())
+        let fanout = Fanout::new(items);
+        let kind_of = |id: &ObjectId| fanout.find(items, id).and_then(|at| items.kind(at));
+        let outside = self.found.outside(&|id, kind| kind_of(id) == Some(kind));
+        outside.check(placement.strictness(options.fsck.is_some()), &kind_of)?;
+        let links = outside.into_links();
+        if placement.connectivity == Connectivity::Required {
+            check_links(&links, options)?;
+        }
+        Ok(links)
     }
 
     /// The objects in the order of the index.
@@ -210,34 +219,26 @@ impl Known<'_> {
         Sorted::new(&self.table)
     }
 
-    fn links_beyond(&self, items: &dyn Items) -> Links {
-        if !self.found.is_asked_for {
-            return Links::default();
-        }
-        let fanout = Fanout::new(items);
-        self.found.outside(&|id| fanout.find(items, id))
-    }
-
     fn received(self, stored: Stored, links: Links) -> Received {
         Received { pack_id: self.pack_id, objects: self.count, bytes: self.bytes, stored, links }
     }
 }
 
-/// Looks for an object that is there twice among `items`, which are sorted.
-pub(super) fn check_unique(items: &dyn Items) -> Result<(), Error> {
-    match items.ids().zip(items.ids().skip(1)).find(|(one, next)| one == next) {
-        Some((twice, _)) => Err(Error::BadPack(format!("The same object {twice} appears twice in the pack"))),
-        None => Ok(()),
-    }
-}
-
 /// Looks for what the pack refers to and neither it nor the repository has.
-pub(super) fn check_links(links: &Links, options: &Options<'_>) -> Result<(), Error> {
-    let mut all = [&links.commits, &links.trees, &links.blobs, &links.others].into_iter().flatten();
-    match all.find(|id| !options.bases.is_some_and(|bases| bases.contains(id))) {
-        Some(id) => Err(Error::BadPack(format!("did not receive expected object {id}"))),
-        None => Ok(()),
+fn check_links(links: &Links, options: &Options<'_>) -> Result<(), Error> {
+    for (id, expected) in links.named() {
+        // as in git, an object that cannot be read is one that is not here
+        let found = options.bases.and_then(|bases| bases.kind(&id).ok().flatten());
+        match found {
+            Some(found) if found == expected => {}
+            Some(found) => {
+                let text = format!("object {id}: expected type {expected}, found {found}");
+                return Err(Error::BadPack(text));
+            }
+            None => return Err(Error::BadPack(format!("did not receive expected object {id}"))),
+        }
     }
+    Ok(())
 }
 
 impl From<InflateError> for Error {

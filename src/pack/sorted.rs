@@ -1,7 +1,9 @@
 //! The objects of a pack in the order of its index, without a copy of what is known of them.
 
 use gix_hash::ObjectId;
+use gix_object::Kind;
 
+use super::Error;
 use super::index::Items;
 use super::table::{Entry, NONE, Table};
 
@@ -9,6 +11,8 @@ use super::table::{Entry, NONE, Table};
 pub(super) struct Sorted<'a> {
     table: &'a Table,
     order: Vec<u32>,
+    /// An object that is there twice.
+    twice: Option<ObjectId>,
 }
 
 impl<'a> Sorted<'a> {
@@ -20,12 +24,28 @@ impl<'a> Sorted<'a> {
         };
         let mut order: Vec<u64> = table.ids().map(first).collect();
         order.sort_unstable();
+        let mut twice = None;
         // Few ids have their first bytes in common.
         for alike in order.chunk_by_mut(|one, next| one >> 32 == next >> 32).filter(|alike| alike.len() > 1) {
             // Entries are in the order of their offsets.
             alike.sort_by_cached_key(|place| (table.id(index_of(*place)), index_of(*place)));
+            let ids = alike.iter().map(|place| table.id(index_of(*place)));
+            twice = twice.or_else(|| ids.clone().zip(ids.skip(1)).find(|(one, next)| one == next)?.0);
         }
-        Self { table, order: order.into_iter().map(index_of).collect() }
+        Self { table, order: order.into_iter().map(index_of).collect(), twice }
+    }
+
+    /// Refuses a pack that has an object twice.
+    pub fn check_unique(&self) -> Result<(), Error> {
+        match self.twice {
+            Some(id) => Err(Error::BadPack(format!("The same object {id} appears twice in the pack"))),
+            None => Ok(()),
+        }
+    }
+
+    /// The kind of the one at `at`.
+    pub fn kind(&self, at: usize) -> Option<Kind> {
+        self.table.entry(*self.order.get(at)?)?.kind()
     }
 }
 

@@ -74,6 +74,9 @@ pub struct Request {
     pub unpack_limit: u32,
     /// Whether the pack is kept as it is because somebody said so, or is that of a clone.
     pub is_kept: bool,
+    /// Whether the pack has to be sound by itself, as that of a clone of which nothing is left out: see
+    /// [`Placement::is_strict`].
+    pub is_strict: bool,
     /// See [`pack::Options::promisor`].
     pub promisor: Option<BString>,
     /// See [`pack::Options::keep`].
@@ -84,6 +87,19 @@ pub struct Request {
     pub remote: Option<Url>,
     /// How such packs are reached.
     pub transport: transport::Options,
+}
+
+impl Request {
+    /// Where the pack goes, to which those in `elsewhere` belong; `is_checked` tells whether its objects are to obey rules.
+    fn placement(&self, is_checked: bool, elsewhere: &[elsewhere::Pack]) -> Placement {
+        Placement {
+            missing_modules: (!elsewhere.is_empty()).then(RefCell::default),
+            // as C git, which has what is kept indexed, however little that is
+            keeps_empty: self.is_kept,
+            is_strict: self.is_strict || (is_checked && self.promisor.is_none()),
+            ..Placement::default()
+        }
+    }
 }
 
 /// What a fetch brought.
@@ -153,9 +169,7 @@ pub fn fetch_pack(
         shallow: &boundary,
     };
     let input = session.connection().answer()?;
-    let missing_modules = (!elsewhere.is_empty()).then(RefCell::default);
-    // as C git, which has what is kept indexed, however little that is
-    let placement = Placement { missing_modules, keeps_empty: request.is_kept, ..Placement::default() };
+    let placement = request.placement(rules.is_some(), &elsewhere);
     let mut pack = receive(input, negotiated.side_band, (&options, &placement), progress)?;
     let mut others = Vec::new();
     if !elsewhere.is_empty() {

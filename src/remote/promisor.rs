@@ -100,6 +100,10 @@ impl Bases for PromisedBases<'_> {
         self.objects.contains(id)
     }
 
+    fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
+        self.objects.kind(id)
+    }
+
     fn stored_as(&self, id: &oid, entry: (Stored, u64), deflated: &[u8]) -> Option<u32> {
         self.objects.stored_as(id, entry, deflated)
     }

@@ -3,7 +3,8 @@
 //! What a pack refers to beyond itself was collected while its objects were in hand ([`pack::Links`]), so that only
 //! these few have to be looked up here, and not the whole of what was received. What was here before is not taken on
 //! trust, since a pack that was refused may still lie about: a commit must lead to one of our refs, and below a tree
-//! everything is looked at. In a partial clone what a promisor sent is whole: it has what is missing.
+//! everything is looked at. What is there has to be what it is named as, but for the blobs of trees, of which git asks no
+//! more than that they are there. In a partial clone what a promisor sent is whole: it has what is missing.
 //!
 //! [`pack::Links`]: crate::pack::Links
 
@@ -35,9 +36,13 @@ pub fn first_missing(
         return Ok(Some(*missing));
     }
     for commit in &links.commits {
-        // What a commit names as its parent must be one.
-        if objects.commit(commit)?.is_none() && is_missing(objects, commit) {
+        if objects.commit(commit)?.is_none() && is_wrong(objects, commit) {
             return Ok(Some(*commit));
+        }
+    }
+    for (id, kind) in &links.others {
+        if objects.kind(id)? != Some(*kind) && is_wrong(objects, id) {
+            return Ok(Some(*id));
         }
     }
     let mut trees = Walk::new(objects, &known);
@@ -46,8 +51,8 @@ pub fn first_missing(
             return Ok(Some(missing));
         }
     }
-    let starts: Vec<ObjectId> =
-        [&links.commits, &links.others, old_tips].into_iter().flatten().copied().collect();
+    let others = links.others.iter().map(|(id, _)| id);
+    let starts: Vec<ObjectId> = links.commits.iter().chain(others).chain(old_tips).copied().collect();
     Walk::new(objects, &known).first_missing(&starts)
 }
 
@@ -76,6 +81,11 @@ pub(crate) fn history(objects: &mut Objects, tip: &ObjectId, known: &[ObjectId])
 /// Whether `id` is neither here nor promised by a remote.
 fn is_missing(objects: &Objects, id: &ObjectId) -> bool {
     !objects.contains(id) && !objects.is_promised(id)
+}
+
+/// Whether `id`, which is not here as the kind that it is named as, should be: it is something else, or nobody has promised it.
+fn is_wrong(objects: &Objects, id: &ObjectId) -> bool {
+    objects.contains(id) || !objects.is_promised(id)
 }
 
 /// What is known of a pack that has just come in.
@@ -133,6 +143,8 @@ struct Walk<'a> {
     /// Commits in the queue that are not known to be whole.
     open_count: usize,
     checked: HashSet<ObjectId>,
+    /// Trees of which it is known whether all is there that they name. A commit is none of them, whoever names it as a tree.
+    trees: HashSet<ObjectId>,
     /// Commits without parents that were not known to be whole.
     roots: Vec<ObjectId>,
 }
@@ -146,6 +158,7 @@ impl<'a> Walk<'a> {
             whole: HashMap::new(),
             open_count: 0,
             checked: HashSet::new(),
+            trees: HashSet::new(),
             roots: Vec::new(),
         }
     }
@@ -173,14 +186,15 @@ impl<'a> Walk<'a> {
         if self.objects.is_from_promisor(&tip) {
             return Ok(None);
         }
-        match self.objects.peel(&tip)? {
-            None => Ok(is_missing(self.objects, &tip).then_some(tip)),
-            Some((id, Kind::Commit)) => {
-                self.push(id, false)?;
+        let end = self.objects.end_of_tags(&tip)?;
+        match end.kind.filter(|_| end.is_told) {
+            None => Ok(is_wrong(self.objects, &end.id).then_some(end.id)),
+            Some(Kind::Commit) => {
+                self.push(end.id, false)?;
                 Ok(None)
             }
-            Some((id, Kind::Tree)) => self.tree_missing(&id, None),
-            Some((_, Kind::Blob | Kind::Tag)) => Ok(None),
+            Some(Kind::Tree) => self.tree_missing(&end.id, None),
+            Some(Kind::Blob | Kind::Tag) => Ok(None),
         }
     }
 
@@ -224,7 +238,7 @@ impl<'a> Walk<'a> {
             }
             for parent in commit.parents {
                 let is_settled = !is_whole && self.objects.is_from_promisor(&parent);
-                if !is_settled && !self.push(parent, is_whole)? && is_missing(self.objects, &parent) {
+                if !is_settled && !self.push(parent, is_whole)? && is_wrong(self.objects, &parent) {
                     return Ok(Some(parent));
                 }
             }
@@ -246,11 +260,11 @@ impl<'a> Walk<'a> {
     fn tree_missing(&mut self, tree: &ObjectId, before: Option<&ObjectId>) -> io::Result<Option<ObjectId>> {
         let mut stack = vec![(*tree, before.copied())];
         while let Some((tree, before)) = stack.pop() {
-            if Some(tree) == before || !self.checked.insert(tree) || self.objects.is_from_promisor(&tree) {
+            if Some(tree) == before || !self.trees.insert(tree) || self.objects.is_from_promisor(&tree) {
                 continue;
             }
             let Some(entries) = entries(self.objects, &tree)? else {
-                if is_missing(self.objects, &tree) {
+                if is_wrong(self.objects, &tree) {
                     return Ok(Some(tree));
                 }
                 continue;
@@ -260,7 +274,8 @@ impl<'a> Walk<'a> {
                 None => HashMap::new(),
             };
             for entry in entries {
-                let old_id = old.get(&entry.name).copied();
+                let was = old.get(&entry.name).filter(|(_, kind)| *kind == entry.kind);
+                let old_id = was.map(|(id, _)| *id);
                 match entry.kind {
                     EntryKind::Tree => stack.push((entry.id, old_id)),
                     EntryKind::File if old_id == Some(entry.id) => {}
@@ -307,7 +322,10 @@ fn entries(objects: &Objects, tree: &ObjectId) -> io::Result<Option<Vec<Entry>>>
     Ok(Some(entries))
 }
 
-fn entries_by_name(objects: &Objects, tree: &ObjectId) -> io::Result<HashMap<Vec<u8>, ObjectId>> {
+/// What a tree has by each name.
+type ByName = HashMap<Vec<u8>, (ObjectId, EntryKind)>;
+
+fn entries_by_name(objects: &Objects, tree: &ObjectId) -> io::Result<ByName> {
     let entries = entries(objects, tree)?.unwrap_or_default();
-    Ok(entries.into_iter().map(|entry| (entry.name, entry.id)).collect())
+    Ok(entries.into_iter().map(|entry| (entry.name, (entry.id, entry.kind))).collect())
 }

@@ -10,7 +10,7 @@ use crate::support::{Format, Git, Run, Sandbox, Twin, build, sandbox::gitr_progr
 
 /// Two directories with a repository `copy`, its pack as `whole.pack`, the pack of the last commit as `part.pack`, a
 /// thin one as `thin.pack`, and an empty repository `new`.
-fn packs(sandbox: &Sandbox, format: Format) -> Twin<'_> {
+pub fn packs(sandbox: &Sandbox, format: Format) -> Twin<'_> {
     let twin = Twin::new(sandbox, 2, Vec::new());
     build::project(sandbox, &sandbox.path("served/project.git"), format, 12);
     let source = sandbox.path("served/project.git").display().to_string();
@@ -43,7 +43,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Checks that both have the same files with the same content in `place`.
 #[track_caller]
-fn same_files(twin: &Twin<'_>, place: &str) {
+pub fn same_files(twin: &Twin<'_>, place: &str) {
     let (ours, theirs) = (files(&twin.ours.join(place)), files(&twin.theirs.join(place)));
     let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&ours), names(&theirs));
@@ -66,7 +66,7 @@ fn ends(stderr: &[u8]) -> BString {
 
 /// Gives `arguments` and `pack` on standard input to both in `place`, and checks that both say and make the same.
 #[track_caller]
-fn fed(sandbox: &Sandbox, twin: &Twin<'_>, place: &str, arguments: &[&str], pack: &[u8]) -> Run {
+pub fn fed(sandbox: &Sandbox, twin: &Twin<'_>, place: &str, arguments: &[&str], pack: &[u8]) -> Run {
     let programs = [(gitr_program(), &twin.ours), (Git::reference().program.clone().into(), &twin.theirs)];
     let [ours, theirs] = programs.map(|(program, directory)| {
         let mut command = sandbox.command(program);
@@ -124,6 +124,8 @@ fn what_is_wrong_with_a_file_is_told() {
         &["-o", "index", "whole.pack"],
         &["--fix-thin", "whole.pack"],
         &["--verify", "whole.pack"],
+        &["--verify", "nosuch.pack"],
+        &["--verify-stat", "-o", "other.idx", "whole.pack"],
         &["--max-input-size=100", "whole.pack"],
         &["--index-version=3", "whole.pack"],
         &["--index-version=2,x", "whole.pack"],
@@ -144,13 +146,7 @@ fn what_is_wrong_with_a_file_is_told() {
 fn an_object_that_is_there_twice_is_refused_by_strict() {
     let sandbox = Sandbox::new();
     let twin = packs(&sandbox, Format::Sha1);
-    // A blob of the bytes "abc", as zlib stores what it does not compress.
-    let entry = b"\x33\x78\x01\x01\x03\x00\xfc\xffabc\x02\x4d\x01\x27";
-    let mut pack = b"PACK\0\0\0\x02\0\0\0\x02".to_vec();
-    pack.extend([&entry[..], entry].concat());
-    let mut checksum = gitr::pack::hash::Checksum::new(gix_hash::Kind::Sha1);
-    checksum.update(&pack);
-    pack.extend(checksum.finish().as_slice());
+    let pack = of_blobs(2);
     twin.prepare(|directory| fs::write(directory.join("twice.pack"), &pack).unwrap());
     // C git leaves half an index behind here.
     assert_eq!(twin.run("", &["index-pack", "--strict", "twice.pack"]).status, 128);
@@ -158,7 +154,29 @@ fn an_object_that_is_there_twice_is_refused_by_strict() {
     assert_eq!(twin.run("", &["index-pack", "twice.pack"]).status, 0);
     same_files(&twin, "");
     assert_eq!(twin.run("", &["index-pack", "--verify", "--strict", "twice.pack"]).status, 128);
-    assert_eq!(fed(&sandbox, &twin, "new", &["index-pack", "--strict", "--stdin"], &pack).status, 128);
+    for option in ["--verify", "--verify-stat", "--verify-stat-only"] {
+        assert_eq!(twin.run("", &["index-pack", option, "twice.pack"]).status, 128);
+    }
+    for (options, status) in [
+        (&["--strict"][..], 128),
+        (&["--check-self-contained-and-connected"], 128),
+        (&["--fsck-objects"], 0),
+        (&["--fsck-objects", "--strict"], 128),
+    ] {
+        let arguments = [&["index-pack", "--stdin"], options].concat();
+        assert_eq!(fed(&sandbox, &twin, "new", &arguments, &pack).status, status);
+    }
+}
+
+/// A pack that has the blob `abc` so many times.
+pub fn of_blobs(count: u8) -> Vec<u8> {
+    // as zlib stores what it does not compress
+    let entry = b"\x33\x78\x01\x01\x03\x00\xfc\xffabc\x02\x4d\x01\x27";
+    let mut pack = [&b"PACK\0\0\0\x02\0\0\0"[..], &[count], &entry.repeat(count.into())].concat();
+    let mut checksum = gitr::pack::hash::Checksum::new(gix_hash::Kind::Sha1);
+    checksum.update(&pack);
+    pack.extend(checksum.finish().as_slice());
+    pack
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod filter;
 mod folding;
 mod hidden;
 mod index_pack;
+mod index_pack_input;
 mod legacy;
 mod lfs;
 mod many;

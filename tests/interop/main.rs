@@ -28,6 +28,7 @@ mod http;
 mod lazy;
 mod ls_remote;
 mod matrix;
+mod mistaken;
 mod options;
 mod packfile_uri;
 mod partial;

@@ -28,7 +28,11 @@ pub(super) struct Arguments {
     pub(super) promisor: Option<OsString>,
     pub(super) rev_index: Option<bool>,
     pub(super) verify: Option<Verify>,
-    pub(super) checks: Checks,
+    /// `--strict`, and `--fsck-objects`, of which the first has the second in it
+    pub(super) strict: bool,
+    pub(super) fsck_objects: bool,
+    /// What both say of single messages, in turn.
+    severities: Vec<BString>,
     /// `--check-self-contained-and-connected`
     pub(super) connected: bool,
     pub(super) threads: Option<usize>,
@@ -49,18 +53,6 @@ pub(super) enum Verify {
     Objects,
     /// `--verify-stat-only`: the chains alone.
     Chains,
-}
-
-/// What of objects and links is checked.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Checks {
-    /// What every pack is checked for.
-    #[default]
-    None,
-    /// `--fsck-objects`
-    Objects(BString),
-    /// `--strict`
-    Strict(BString),
 }
 
 impl Arguments {
@@ -101,8 +93,11 @@ impl Arguments {
             (b"-v", None) => self.verbose = true,
             (b"--stdin", None) => self.stdin = true,
             (b"--fix-thin", None) => self.fix_thin = true,
-            (b"--strict", value) => self.checks = Checks::Strict(value.unwrap_or_default().into()),
-            (b"--fsck-objects", value) => self.checks = Checks::Objects(value.unwrap_or_default().into()),
+            (b"--strict" | b"--fsck-objects", value) => {
+                let flag = if name == b"--strict" { &mut self.strict } else { &mut self.fsck_objects };
+                *flag = true;
+                self.severities.extend(value.map(BString::from));
+            }
             (b"--check-self-contained-and-connected", None) => self.connected = true,
             (b"--verify", None) => self.verify = Some(Verify::Silent),
             (b"--verify-stat", None) => self.verify = Some(Verify::Objects),
@@ -139,12 +134,12 @@ impl Arguments {
 
     /// The rules that objects are to obey, if they are to obey any.
     pub(super) fn rules(&self) -> Result<Option<Rules>, CommandError> {
+        if !self.strict && !self.fsck_objects {
+            return Ok(None);
+        }
         let mut rules = Rules::default();
-        match &self.checks {
-            Checks::None => return Ok(None),
-            Checks::Objects(list) | Checks::Strict(list) => {
-                rules.set_all(list.as_bstr()).map_err(CommandError::fatal)?;
-            }
+        for list in &self.severities {
+            rules.set_all(list.as_bstr()).map_err(CommandError::fatal)?;
         }
         Ok(Some(rules))
     }

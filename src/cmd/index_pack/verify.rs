@@ -7,13 +7,29 @@ use super::{Examined, Verify, examine, named};
 use crate::cmd::{CommandError, ui};
 use crate::pack::placement::Placement;
 
-/// Compares the indices beside `pack` with what the pack holds, and shows what was asked for.
+/// Looks for what is verified before anything is read: the `index`, and the pack beside it.
+pub(super) fn check(index: Option<&Path>) -> Result<(), CommandError> {
+    let index = index.ok_or_else(|| CommandError::fatal("--verify with no packfile name given"))?;
+    let what = match (index.with_extension("pack").exists(), index.exists()) {
+        (true, true) => return Ok(()),
+        (true, false) => "pack idx file for",
+        (false, _) => "pack file",
+    };
+    Err(CommandError::fatal(format!("Cannot open existing {what} '{}'", index.display())))
+}
+
+/// Shows what was asked for of what `pack` holds, and compares the indices beside it with that.
 pub(super) fn run(
     examined: &Examined<'_>,
     verify: Verify,
     placement: &Placement,
     pack: &Path,
 ) -> Result<(), CommandError> {
+    match verify {
+        Verify::Silent => {}
+        Verify::Objects | Verify::Chains => show(&examined.objects(), verify)?,
+    }
+    examined.check_unique()?;
     let index = match &placement.idx {
         Some(index) => index.clone(),
         None => named(pack, ".pack", "packfile")?.with_extension("idx"),
@@ -29,10 +45,7 @@ pub(super) fn run(
     if placement.has_rev && reverse.exists() && !examined.has_reverse_index(&reverse).unwrap_or(false) {
         return Err(invalid(&reverse));
     }
-    match verify {
-        Verify::Silent => Ok(()),
-        Verify::Objects | Verify::Chains => show(&examined.objects(), verify),
-    }
+    Ok(())
 }
 
 fn show(objects: &[examine::Object], verify: Verify) -> Result<(), CommandError> {

@@ -97,6 +97,7 @@ impl Clone<'_> {
             include_tag: self.is_single_branch() && self.options.revision.is_none(),
             moves_boundary: true,
             is_kept: true,
+            is_strict: !is_promisor && self.options.deepen == Deepen::default(),
             no_progress: self.options.no_progress,
             remote: Some(self.parsed.clone()),
             transport: self.options.transport.clone(),

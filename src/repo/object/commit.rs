@@ -1,4 +1,4 @@
-//! The parts of commits and tags that walks need, from the commit-graph or from the object.
+//! The parts of commits that walks need, from the commit-graph or from the object.
 
 use bstr::ByteSlice;
 use gix_hash::{ObjectId, oid};
@@ -41,12 +41,8 @@ pub(super) fn parse(content: &[u8], object_hash: gix_hash::Kind) -> Option<Commi
     Some(Commit { tree, parents, date })
 }
 
-/// The object that a tag with this content names.
-pub(super) fn tag_target(content: &[u8], object_hash: gix_hash::Kind) -> Option<ObjectId> {
-    id_after(content.lines().next()?, b"object ", object_hash)
-}
-
-fn id_after(line: &[u8], key: &[u8], object_hash: gix_hash::Kind) -> Option<ObjectId> {
+/// The id that stands in `line` behind `key`.
+pub(super) fn id_after(line: &[u8], key: &[u8], object_hash: gix_hash::Kind) -> Option<ObjectId> {
     let id = ObjectId::from_hex(line.strip_prefix(key)?).ok()?;
     (id.kind() == object_hash).then_some(id)
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
@@ -19,6 +19,7 @@ use directory::Handle;
 use packs::Packs;
 use promise::Promise;
 use stores::{Places, Stores};
+use tag::Peeled;
 
 mod alternates;
 mod bitmap;
@@ -35,19 +36,11 @@ mod prefix;
 mod promise;
 mod source;
 mod stores;
+mod tag;
 
 pub use crate::pack::source::Commit;
 pub(crate) use alternates::quote_alternate;
 pub use promise::Promisor;
-
-/// Annotated tags that [`Objects::peel`] follows before it takes the chain for endless.
-const TAGS_MAX: usize = 100_000;
-
-/// Tags of tags of which [`Objects::peel`] remembers where they lead.
-const PEELED_MAX: usize = 200_000;
-
-/// Where tags of tags lead, and what is there; `None` if it is missing.
-type Peeled = HashMap<ObjectId, (ObjectId, Option<gix_object::Kind>)>;
 
 /// Commits that [`Objects::commit`] remembers.
 const COMMITS_MAX: usize = 8_192;
@@ -204,75 +197,6 @@ impl Objects {
         graph.as_ref().and_then(|graph| commit::generation(graph, id))
     }
 
-    /// Follows annotated tags to the object they name, at most 100,000 of them; the kind comes with it. `None` if an
-    /// object on the way is missing.
-    pub fn peel(&self, id: &oid) -> io::Result<Option<(ObjectId, gix_object::Kind)>> {
-        let (last, kind) = self.last_of_chain(id)?;
-        Ok(kind.map(|kind| (last, kind)))
-    }
-
-    /// What the annotated tag `id` says that it leads to, as [`Self::peel`] finds it, even if that is missing; `None` if
-    /// `id` is no tag.
-    pub fn tagged(&self, id: &oid) -> io::Result<Option<ObjectId>> {
-        let (last, _) = self.last_of_chain(id)?;
-        Ok((*last != *id).then_some(last))
-    }
-
-    /// The first object of the chain that begins with `id` that is no tag, and its kind; `None` if it is missing.
-    fn last_of_chain(&self, id: &oid) -> io::Result<(ObjectId, Option<gix_object::Kind>)> {
-        let mut current = id.to_owned();
-        let mut content = Vec::new();
-        let mut passed = Vec::new();
-        for _ in 0..TAGS_MAX {
-            match self.kind(&current)? {
-                Some(gix_object::Kind::Tag) => {}
-                kind => {
-                    self.remember_peeled(&passed, (current, kind));
-                    return Ok((current, kind));
-                }
-            }
-            let known = self.peeled.lock().unwrap_or_else(PoisonError::into_inner).get(&current).copied();
-            match known {
-                Some(target @ (_, Some(_))) => {
-                    self.remember_peeled(&passed, target);
-                    return Ok(target);
-                }
-                // it may have come since
-                Some((missing, None)) => {
-                    passed.push(current);
-                    current = missing;
-                    continue;
-                }
-                None => {}
-            }
-            if self.find(&current, &mut content)?.is_none() {
-                return Ok((current, None));
-            }
-            passed.push(current);
-            current = commit::tag_target(&content, current.kind()).ok_or_else(|| {
-                io::Error::new(io::ErrorKind::InvalidData, format!("bad tag object {current}"))
-            })?;
-        }
-        Err(io::Error::new(io::ErrorKind::InvalidData, format!("too many nested tags at {id}")))
-    }
-
-    /// Takes note that the tags in `passed` lead to `target`; one alone is not worth it.
-    fn remember_peeled(&self, passed: &[ObjectId], target: (ObjectId, Option<gix_object::Kind>)) {
-        let mut peeled = self.peeled.lock().unwrap_or_else(PoisonError::into_inner);
-        if !peeled.is_empty() || passed.len() > 1 {
-            let room = PEELED_MAX.saturating_sub(peeled.len());
-            peeled.extend(passed.iter().take(room).map(|tag| (*tag, target)));
-        }
-    }
-
-    /// The object that the tag `id` names; `None` if it is no tag, or one that cannot be read. `content` is a buffer.
-    pub fn tag_target(&self, id: &oid, content: &mut Vec<u8>) -> io::Result<Option<ObjectId>> {
-        Ok(match self.find(id, content)? {
-            Some(gix_object::Kind::Tag) => commit::tag_target(content, id.kind()),
-            Some(_) | None => None,
-        })
-    }
-
     /// Looks at the disk again, for packs that came since.
     pub fn refresh(&mut self) -> Result<(), Error> {
         self.look_again()
@@ -358,6 +282,9 @@ impl crate::pack::Bases for Objects {
     }
     fn contains(&self, id: &oid) -> bool {
         Self::contains(self, id)
+    }
+    fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
+        Self::kind(self, id)
     }
     fn stored_as(&self, id: &oid, entry: (crate::pack::source::Stored, u64), deflated: &[u8]) -> Option<u32> {
         self.packs.stored_as(id, entry, deflated, &self.stores)

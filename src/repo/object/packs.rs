@@ -169,7 +169,7 @@ impl Packs {
             }
         }
         drop(collector);
-        found.outside(is_here)
+        found.outside(&|id, _| is_here(id)).into_links()
     }
 
     /// The bitmaps of the packs of `stores`, as they were when this was asked first.

@@ -92,7 +92,7 @@ impl Objects {
     pub fn is_promised(&self, id: &oid) -> bool {
         let look = || {
             let links = self.packs.links_of_promisors(&self.stores, &|id| self.contains(id));
-            [links.commits, links.trees, links.blobs, links.others].into_iter().flatten().collect()
+            links.named().map(|(id, _)| id).collect()
         };
         self.promise.is_given && self.promise.named.get_or_init(look).contains(id)
     }

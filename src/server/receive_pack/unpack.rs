@@ -7,6 +7,7 @@ use bstr::BString;
 
 use super::quarantine::Quarantine;
 use super::{ReceivePack, Voice};
+use crate::pack::placement::Placement;
 use crate::pack::{self, Bases, Options, Received};
 use crate::progress::{Event, Progress};
 use crate::server::Error;
@@ -70,7 +71,8 @@ impl ReceivePack<'_> {
             shallow: &boundary,
         };
         let mut progress = Told { voice, is_quiet, percent: None, failure: None };
-        let received = pack::receive(input, &options, &mut progress);
+        let placement = Placement { is_strict: fsck.is_some(), ..Placement::default() };
+        let received = pack::receive_at(input, &options, &placement, &mut progress);
         if let Some(error) = progress.failure {
             return Err(error.into());
         }

@@ -1,0 +1,42 @@
+//! `index-pack`: what it reads and checks, and what it finds in its place already.
+
+use std::fs;
+
+use crate::index_pack::{fed, of_blobs, packs};
+use crate::support::{Format, Git, Run, Sandbox, sandbox::gitr_program};
+
+#[test]
+fn strict_and_fsck_objects_go_together() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let part = fs::read(twin.ours.join("part.pack")).unwrap();
+    for options in [
+        &["--strict", "--fsck-objects"][..],
+        &["--fsck-objects", "--strict"],
+        &["--strict", "--fsck-objects=missingEmail=warn"],
+        &["--strict=nosuch=warn", "--fsck-objects"],
+        &["--fsck-objects=nosuch=warn", "--strict"],
+        &["--strict=nosuch=warn", "--strict=missingEmail=warn"],
+    ] {
+        let programs =
+            [(gitr_program(), &twin.ours), (Git::reference().program.clone().into(), &twin.theirs)];
+        for (program, directory) in programs {
+            let mut command = sandbox.command(program);
+            command.args(["index-pack", "--stdin"]).args(options).current_dir(directory.join("new"));
+            let run = Run::with_input(&mut command, &part);
+            assert_eq!(run.status, 128, "{run:?}");
+            let names_a_rule = options.iter().any(|option| option.contains("nosuch"));
+            assert_eq!(run.complains_of("Unhandled message id: nosuch"), names_a_rule, "{run:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_is_verified_against_nothing() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    for options in [&["--verify"][..], &["--verify-stat"], &["--verify", "copy.pack"]] {
+        let arguments = [&["index-pack", "--stdin"], options].concat();
+        assert_eq!(fed(&sandbox, &twin, "new", &arguments, &of_blobs(1)).status, 128, "{options:?}");
+    }
+}
