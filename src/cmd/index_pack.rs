@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -92,7 +93,7 @@ impl Job {
         }
         let comparable = self.objects.as_ref().map(|objects| Comparable(objects));
         let known = comparable.as_ref();
-        let (id, is_whole) = if self.arguments.stdin {
+        let (id, is_whole, left) = if self.arguments.stdin {
             self.receive(known, &placement, meters)?
         } else {
             let examined = self.examine(known, &placement, meters)?;
@@ -101,7 +102,7 @@ impl Job {
                 return Ok(0);
             }
             examined.write(&placement, self.place.config().storage()?)?;
-            (examined.pack_id(), examined.links().is_empty())
+            (examined.pack_id(), examined.links().is_empty(), Vec::new())
         };
         let word = match (self.arguments.stdin, placement.made_keep.get()) {
             (false, _) => "",
@@ -109,30 +110,32 @@ impl Job {
             (true, true) => "keep\t",
         };
         ui::out(format!("{word}{id}").as_bytes())?;
+        ui::out_raw(&left)?;
         for missing in placement.missing_modules.into_iter().flat_map(RefCell::into_inner) {
             ui::out(missing.to_string().as_bytes())?;
         }
         Ok(u8::from(self.arguments.connected && !is_whole))
     }
 
-    /// Takes in the pack on standard input. Gives its id, and whether it refers to nothing else.
+    /// Takes in the pack on standard input. Gives its id, whether it refers to nothing else, and what was read beyond it,
+    /// which is for whoever reads our output.
     fn receive(
         &self,
         known: Option<&Comparable<'_>>,
         placement: &Placement,
         meters: &mut Meters,
-    ) -> Result<(ObjectId, bool), CommandError> {
+    ) -> Result<(ObjectId, bool, Vec<u8>), CommandError> {
         if let Some(path) = &placement.pack {
             check_new(path)?;
         }
         let header = self.arguments.pack_header.map(|header| header.to_vec()).unwrap_or_default();
         let input = io::Cursor::new(header).chain(io::stdin());
         let mut input = BufReader::with_capacity(READ_LEN, input);
-        let options = self.options(known)?;
+        let options = pack::Options { to_end: is_file(io::stdin()), ..self.options(known)? };
         let received = pack::receive_at(&mut input, &options, placement, meters)?;
         match received.stored {
             Stored::Pack { .. } | Stored::Loose | Stored::Nothing => {
-                Ok((received.pack_id, received.links.is_empty()))
+                Ok((received.pack_id, received.links.is_empty(), input.buffer().to_vec()))
             }
         }
     }
@@ -234,6 +237,12 @@ impl Job {
             Some(other) => Err(CommandError::fatal(format!("bad pack.indexVersion={other}"))),
         }
     }
+}
+
+/// Whether `input` is a file, and no pipe that may go on.
+fn is_file(input: impl AsFd) -> bool {
+    let file = input.as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// `pack.threads`.

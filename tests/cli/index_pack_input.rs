@@ -2,8 +2,36 @@
 
 use std::fs;
 
-use crate::index_pack::{fed, of_blobs, packs};
+use crate::index_pack::{fed, of_blobs, packs, same_files};
 use crate::support::{Format, Git, Run, Sandbox, sandbox::gitr_program};
+
+#[test]
+fn what_stands_behind_a_pack_in_a_pipe_is_passed_on() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let pack = of_blobs(1);
+    for rest in [&b""[..], b"more", b"a line\nand\0another"] {
+        let run = fed(&sandbox, &twin, "new", &["index-pack", "--stdin"], &[&pack, rest].concat());
+        assert!(run.success().stdout.ends_with(rest));
+    }
+}
+
+#[test]
+fn nothing_stands_behind_a_pack_in_a_file() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    twin.prepare(|directory| {
+        fs::write(directory.join("long"), [&of_blobs(1)[..], b"more"].concat()).unwrap()
+    });
+    let programs = [(gitr_program(), &twin.ours), (Git::reference().program.clone().into(), &twin.theirs)];
+    let [ours, theirs] = programs.map(|(program, directory)| {
+        let mut command = sandbox.command("sh");
+        command.args(["-c", "exec \"$0\" index-pack --stdin <../long"]).arg(program);
+        Run::of(command.current_dir(directory.join("new")))
+    });
+    assert_eq!((ours.status, &ours.stdout, &ours.stderr), (128, &theirs.stdout, &theirs.stderr), "{ours:?}");
+    same_files(&twin, "new");
+}
 
 #[test]
 fn strict_and_fsck_objects_go_together() {
