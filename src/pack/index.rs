@@ -168,16 +168,15 @@ impl Layout {
     }
 }
 
-/// Writes the `.idx` file of `layout`; otherwise as [`write_index`]. Version 1 has no place for offsets beyond 32 bits:
-/// a pack that has them gets version 2.
+/// Writes the `.idx` file of `layout`; otherwise as [`write_index`]. Version 1 has no place for offsets of 64 bits: a pack
+/// that is to have them gets version 2.
 pub(super) fn write_index_as(
     out: &mut dyn Write,
     layout: Layout,
     items: &dyn Items,
     pack: &oid,
 ) -> io::Result<ObjectId> {
-    let is_narrow = u32::try_from(items.offset_max()).is_ok();
-    if layout.version == 1 && is_narrow {
+    if layout.version == 1 && !layout.is_large(items.offset_max()) {
         return write_index_v1(out, items, pack);
     }
     write_index_v2(out, layout, items, pack)

@@ -26,7 +26,7 @@ pub(super) fn store_pack(
     placement: &Placement,
 ) -> Result<Stored, Error> {
     let names = placement.names(&options.objects.join("pack"), pack_id);
-    let indices = Indices::write(items, pack_id, (placement, options.storage), &names)?;
+    let mut indices = Indices::write(items, pack_id, (placement, options.storage), &names)?;
     file.sync(Component::Pack)?;
     let mut placed = Placed::new(options.storage);
     let kept = match &options.keep {
@@ -43,6 +43,8 @@ pub(super) fn store_pack(
     if placement.pack.is_some() || !(path.exists() && names.idx.exists()) {
         placed.rename(file, path.clone())?;
         indices.place(&mut placed, &names)?;
+    } else if !names.rev.exists() {
+        indices.place_rev(&mut placed, &names)?;
     }
     if options.storage.syncs(Component::Pack) {
         sync_directory(&directory_of(&path))?;
@@ -119,11 +121,16 @@ impl Indices {
         Ok(Self { rev, idx })
     }
 
-    fn place(self, placed: &mut Placed, names: &Names) -> Result<(), Error> {
-        if let Some(rev) = self.rev {
-            placed.rename(rev, names.rev.clone())?;
-        }
+    fn place(mut self, placed: &mut Placed, names: &Names) -> Result<(), Error> {
+        self.place_rev(placed, names)?;
         placed.rename(self.idx, names.idx.clone())
+    }
+
+    fn place_rev(&mut self, placed: &mut Placed, names: &Names) -> Result<(), Error> {
+        match self.rev.take() {
+            Some(rev) => placed.rename(rev, names.rev.clone()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -91,6 +91,7 @@ fn a_file_is_indexed_beside_it() {
             &["--keep", "--promisor=from there", "old.pack"],
             &["--index-version=1", "-o", "one.idx", "whole.pack"],
             &["--index-version=2,0x40", "-o", "large.idx", "whole.pack"],
+            &["--index-version=1,0x40", "-o", "narrow.idx", "whole.pack"],
             &["--threads=2", "--rev-index", "--max-input-size=1000000", "whole.pack"],
             &["--verify", "whole.pack"],
             &["--verify-stat", "whole.pack"],

@@ -68,3 +68,18 @@ fn a_stream_is_verified_against_nothing() {
         assert_eq!(fed(&sandbox, &twin, "new", &arguments, &of_blobs(1)).status, 128, "{options:?}");
     }
 }
+
+#[test]
+fn a_reverse_index_that_is_missing_is_made() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let whole = fs::read(twin.ours.join("whole.pack")).unwrap();
+    let name = fed(&sandbox, &twin, "new", &["index-pack", "--stdin"], &whole).line().replace("pack\t", "");
+    for missing in [&["rev"][..], &["idx"], &["idx", "rev"], &[]] {
+        for suffix in missing {
+            let name = format!("new/objects/pack/pack-{name}.{suffix}");
+            twin.prepare(|directory| fs::remove_file(directory.join(&name)).unwrap());
+        }
+        fed(&sandbox, &twin, "new", &["index-pack", "--stdin"], &whole).success();
+    }
+}
