@@ -1,7 +1,9 @@
 //! Loose objects: one file each, named by id (gitrepository-layout(5), "objects/[0-9a-f][0-9a-f]").
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::bufread::ZlibDecoder;
@@ -25,7 +27,7 @@ pub(super) struct LooseWriter {
 }
 
 impl LooseWriter {
-    /// Begins the object `id` of `kind` with `size` bytes below `objects`; `None` if it is there already.
+    /// Begins the object `id` of `kind` with `size` bytes below `objects`; `None` if it is there already, and new from now on.
     pub fn create(
         (objects, storage): (&Path, Storage),
         id: &oid,
@@ -33,7 +35,7 @@ impl LooseWriter {
         size: u64,
     ) -> Result<Option<Self>, Error> {
         let path = path_of(objects, id);
-        if path.exists() {
+        if freshen(&path) || path.exists() {
             return Ok(None);
         }
         let file = Temporary::create(path.parent().unwrap_or(objects), "tmp_obj_", storage)?;
@@ -98,6 +100,17 @@ pub fn write_loose(
         writer.finish()?;
     }
     Ok(id)
+}
+
+/// Whether the loose object `id` is below `objects` and taken for a new one from now on.
+pub(crate) fn freshen_loose(objects: &Path, id: &oid) -> bool {
+    freshen(&path_of(objects, id))
+}
+
+/// Lets the file at `path` be taken for one that has just been made: git prunes what is old. False if there is none, or its
+/// owner is somebody else.
+pub(crate) fn freshen(path: &Path) -> bool {
+    File::open(path).and_then(|file| file.set_modified(SystemTime::now())).is_ok()
 }
 
 /// The file of the loose object `id`.

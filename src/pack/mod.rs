@@ -61,6 +61,7 @@ mod worker;
 
 pub use gix_object::Kind;
 pub use loose::{Arrival, receive_loose, write_loose};
+pub(crate) use loose::{freshen, freshen_loose};
 pub use receive::{receive, receive_at};
 pub use special::{check_modules, check_objects};
 
@@ -70,6 +71,10 @@ pub trait Bases: Sync {
     fn find(&self, id: &oid, out: &mut Vec<u8>) -> io::Result<Option<Kind>>;
     /// Whether the object `id` exists.
     fn contains(&self, id: &oid) -> bool;
+    /// Whether the object `id` exists and is taken for a new one from now on, so that nobody prunes it.
+    fn freshen(&self, id: &oid) -> bool {
+        self.contains(id)
+    }
     /// The kind of the object `id`; `None` if there is no such object.
     fn kind(&self, id: &oid) -> io::Result<Option<Kind>> {
         self.find(id, &mut Vec::new())
@@ -100,6 +105,10 @@ impl Bases for Comparable<'_> {
 
     fn contains(&self, id: &oid) -> bool {
         self.0.contains(id)
+    }
+
+    fn freshen(&self, id: &oid) -> bool {
+        self.0.freshen(id)
     }
 
     fn kind(&self, id: &oid) -> io::Result<Option<Kind>> {

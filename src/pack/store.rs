@@ -135,7 +135,7 @@ impl Indices {
 }
 
 /// Writes the first `count` objects of the pack as loose objects, those first that others refer to. Objects that are
-/// there already are left as they are.
+/// there already are left as they are, but for their age.
 pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> Result<(), Error> {
     let mut inflater = Inflater::new();
     let mut content = Vec::new();
@@ -145,7 +145,7 @@ pub(super) fn store_loose(pack: Pack<'_>, count: u32, options: &Options<'_>) -> 
                 continue;
             }
             let Some(Object { id, base, .. }) = pack.table.object(index) else { continue };
-            if options.bases.is_some_and(|bases| bases.contains(&id)) {
+            if options.bases.is_some_and(|bases| bases.freshen(&id)) {
                 continue;
             }
             if base == NONE {

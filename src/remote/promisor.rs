@@ -100,6 +100,10 @@ impl Bases for PromisedBases<'_> {
         self.objects.contains(id)
     }
 
+    fn freshen(&self, id: &oid) -> bool {
+        self.objects.freshen(id)
+    }
+
     fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
         self.objects.kind(id)
     }

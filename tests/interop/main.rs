@@ -21,6 +21,7 @@ mod daemon_room;
 mod dumb;
 mod fetch;
 mod fetch_pack;
+mod freshen;
 mod helper;
 mod hostile;
 mod hostile_source;

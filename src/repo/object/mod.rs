@@ -283,6 +283,10 @@ impl crate::pack::Bases for Objects {
     fn contains(&self, id: &oid) -> bool {
         Self::contains(self, id)
     }
+    fn freshen(&self, id: &oid) -> bool {
+        let is_loose = |objects: &PathBuf| crate::pack::freshen_loose(objects, id);
+        self.packs.freshen(id, &self.stores) || self.stores.directories().iter().any(is_loose)
+    }
     fn kind(&self, id: &oid) -> io::Result<Option<gix_object::Kind>> {
         Self::kind(self, id)
     }

@@ -46,6 +46,8 @@ struct Slot {
     is_gone: AtomicBool,
     /// Whether a `.promisor` file is beside it; nothing until it was looked for.
     promisor: OnceLock<bool>,
+    /// Whether the pack is taken for a new one; nothing until somebody asked for that.
+    fresh: OnceLock<bool>,
 }
 
 impl Packs {
@@ -141,6 +143,13 @@ impl Packs {
         slot.and_then(|slot| slot.pack.get()?.clone()).ok_or_else(|| {
             io::Error::new(io::ErrorKind::NotFound, format!("no pack has the number {number}"))
         })
+    }
+
+    /// Whether `id` is in a pack that is taken for a new one from now on.
+    pub(super) fn freshen(&self, id: &oid, stores: &Stores) -> bool {
+        let known = |number: u32| self.known(stores).get(usize::try_from(number).ok()?).cloned();
+        let found = self.find(id, stores, |pack, number| pack.position(id).map(|_| number)).and_then(known);
+        found.is_some_and(|slot| slot.freshen())
     }
 
     /// Whether `id` is in a pack that a promisor sent.
@@ -263,7 +272,13 @@ struct Gone;
 
 impl Slot {
     fn new(index: PathBuf) -> Self {
-        Self { index, pack: OnceLock::new(), is_gone: AtomicBool::new(false), promisor: OnceLock::new() }
+        Self {
+            index,
+            pack: OnceLock::new(),
+            is_gone: AtomicBool::new(false),
+            promisor: OnceLock::new(),
+            fresh: OnceLock::new(),
+        }
     }
 
     /// The opened pack; `None` if it is broken or gone.
@@ -273,6 +288,12 @@ impl Slot {
 
     fn open(&self, object_hash: gix_hash::Kind) -> Option<Arc<Pack>> {
         Pack::open(&self.index, object_hash).map(Arc::new)
+    }
+
+    /// Lets the pack be taken for a new one. A cruft pack tells the age of each object by itself.
+    fn freshen(&self) -> bool {
+        let is_cruft = || self.index.with_extension("mtimes").exists();
+        *self.fresh.get_or_init(|| !is_cruft() && crate::pack::freshen(&self.index.with_extension("pack")))
     }
 
     fn is_from_promisor(&self) -> bool {
