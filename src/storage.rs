@@ -13,6 +13,30 @@ pub struct Storage {
     pub shared: Shared,
     /// Which files are synchronised to disk before they count.
     pub synced: Synced,
+    /// How hard loose objects are deflated.
+    pub loose_level: Level,
+}
+
+/// A level of zlib: git-config(1), `core.looseCompression`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(i8);
+
+impl Default for Level {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl Level {
+    /// The level `level`, which is that of zlib's choice if it is -1; `None` if there is none of that number.
+    pub fn new(level: i64) -> Option<Self> {
+        i8::try_from(level).ok().filter(|level| (-1..=9).contains(level)).map(Self)
+    }
+
+    /// From 0 to 9; `None` leaves it to zlib.
+    pub(crate) fn number(self) -> Option<u32> {
+        u32::try_from(self.0).ok()
+    }
 }
 
 /// Who may use the files of a repository: git-config(1), `core.sharedRepository`.

@@ -39,7 +39,8 @@ impl LooseWriter {
             return Ok(None);
         }
         let file = Temporary::create(path.parent().unwrap_or(objects), "tmp_obj_", storage)?;
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        let level = storage.loose_level.number().map_or_else(Compression::default, Compression::new);
+        let mut encoder = ZlibEncoder::new(Vec::new(), level);
         let header = encoder.write_all(&gix_object::encode::loose_header(kind, size));
         header.map_err(|source| file.error(source))?;
         let hasher = ObjectHasher::new(id.kind(), kind, size);

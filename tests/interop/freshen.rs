@@ -81,3 +81,36 @@ fn what_is_pushed_again_is_new() {
         assert!(ours.iter().any(|(is_old, _)| !is_old), "{what}");
     }
 }
+
+/// `core.looseCompression`, else `core.compression`.
+#[test]
+fn loose_objects_are_deflated_as_the_configuration_says() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.path("work.git");
+    build::empty(&sandbox, &work, Format::Sha1);
+    let mut command = sandbox.command(&Git::reference().program);
+    command.current_dir(&work).args(["hash-object", "-w", "--stdin"]);
+    let id = Run::with_input(&mut command, &vec![b'z'; 50_000]).success().line();
+    for (settings, is_long) in [
+        (&[][..], false),
+        (&["core.looseCompression=0"], true),
+        (&["core.compression=0"], true),
+        (&["core.compression=0", "core.looseCompression=-1"], false),
+    ] {
+        let [ours, theirs] = [gitr_program(), Git::reference().program.clone().into()].map(|program| {
+            let place = sandbox.path("place.git");
+            fs::remove_dir_all(&place).ok();
+            build::empty(&sandbox, &place, Format::Sha1);
+            for (key, value) in settings.iter().filter_map(|setting| setting.split_once('=')) {
+                sandbox.git(&place, &["config", key, value]).success();
+            }
+            let program = format!("{} receive-pack", program.to_string_lossy());
+            let place_text = place.display().to_string();
+            let refspec = format!("{id}:refs/tags/x");
+            sandbox.git(&work, &["push", "-q", "--receive-pack", &program, &place_text, &refspec]).success();
+            let file = place.join("objects").join(&id[..2]).join(&id[2..]);
+            fs::metadata(file).unwrap().len() > 50_000
+        });
+        assert_eq!((ours, theirs), (is_long, is_long), "{settings:?}");
+    }
+}

@@ -1,10 +1,11 @@
-//! What the configuration says of how files are stored: git-config(1), `core.sharedRepository` and `core.fsync`.
+//! What the configuration says of how files are stored: git-config(1), `core.sharedRepository`, `core.fsync` and
+//! `core.looseCompression`.
 
 use bstr::{BStr, ByteSlice};
 
 use super::value::boolean;
 use super::{Config, Error};
-use crate::storage::{Component, Shared, Storage, Synced};
+use crate::storage::{Component, Level, Shared, Storage, Synced};
 
 /// The way to synchronise files that is always taken, whichever of git's is asked for: it is the safest.
 const METHODS: [&str; 3] = ["fsync", "writeout-only", "batch"];
@@ -14,7 +15,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] in git's words if `core.sharedRepository` makes no sense.
+    /// [`Error::Config`] in git's words if `core.sharedRepository` or a level of zlib makes no sense.
     pub fn storage(&self) -> Result<Storage, Error> {
         let shared = match self.last("core.sharedRepository").map(|entry| &entry.value) {
             None => Shared::default(),
@@ -33,7 +34,18 @@ impl Config {
             }
             None => Synced::default(),
         };
-        Ok(Storage { shared, synced })
+        Ok(Storage { shared, synced, loose_level: self.loose_level()? })
+    }
+
+    /// `core.looseCompression`, else `core.compression`.
+    fn loose_level(&self) -> Result<Level, Error> {
+        for key in ["core.looseCompression", "core.compression"] {
+            if let Some(level) = self.integer(key)? {
+                let bad = || Error::Config(format!("bad zlib compression level {level}"));
+                return Level::new(level).ok_or_else(bad);
+            }
+        }
+        Ok(Level::default())
     }
 
     /// What git warns of in those values.
