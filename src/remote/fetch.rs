@@ -329,7 +329,7 @@ impl<'a> Fetch<'a> {
         if self.options.update_head_ok {
             return Ok(());
         }
-        let checked_out = self.repo.checked_out_branches()?;
+        let checked_out = self.repo.branches_in_use()?;
         if checked_out.is_empty() {
             return Ok(());
         }

@@ -313,6 +313,29 @@ fn patterns_pass_symbolic_refs_over() {
     }
 }
 
+/// git-rebase(1), `--update-refs`: the branches on the way move when all is done.
+#[test]
+fn a_branch_that_a_rebase_will_move_is_in_use() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.prepare(|client| {
+        let git = |arguments: &[&str]| sandbox.git(&client.join("copy"), arguments);
+        git(&["checkout", "-q", "-b", "top"]).success();
+        for name in ["low", "high"] {
+            git(&["commit", "-q", "--allow-empty", "-m", name]).success();
+            git(&["branch", name]).success();
+        }
+        git(&["commit", "-q", "--allow-empty", "-m", "top"]).success();
+        assert_eq!(git(&["rebase", "-q", "--update-refs", "--exec", "false", "main"]).status, 1);
+        git(&["worktree", "add", "-q", "../other", "main"]).success();
+    });
+    for branch in ["low", "high", "top", "main", "free"] {
+        twin.run("copy", &["fetch", "origin", &format!("+fresh:{branch}")]);
+        twin.run("other", &["fetch", "origin", &format!("+fresh:{branch}")]);
+    }
+    twin.same_state("copy");
+}
+
 /// git-receive-pack(1), "QUARANTINE ENVIRONMENT": what came may yet be refused, so that no ref may name it.
 #[test]
 fn no_ref_moves_inside_a_quarantine() {

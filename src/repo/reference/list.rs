@@ -68,19 +68,17 @@ impl Files {
         Ok(names)
     }
 
-    /// The branches that the work trees below `worktrees` have checked out.
-    pub(super) fn linked_branches(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
-        let mut branches = Vec::new();
-        let Ok(entries) = std::fs::read_dir(self.common_dir.join("worktrees")) else { return Ok(branches) };
-        for entry in entries.flatten() {
+    /// The git directories below `worktrees`, and where their work trees are.
+    pub(super) fn linked_work_trees(&self) -> Vec<(PathBuf, PathBuf)> {
+        let mut linked = Vec::new();
+        for entry in std::fs::read_dir(self.common_dir.join("worktrees")).into_iter().flatten().flatten() {
             let git_dir = entry.path();
             let Ok(link) = std::fs::read(git_dir.join("gitdir")) else { continue };
             let link = git_dir.join(link.trim_end().to_path_lossy());
             let top = link.parent().unwrap_or(&link).to_owned();
-            let files = Self { git_dir, ..self.clone() };
-            branches.extend(branches_of(&files)?.into_iter().map(|branch| (branch, top.clone())));
+            linked.push((git_dir, top));
         }
-        Ok(branches)
+        linked
     }
 }
 
@@ -100,6 +98,15 @@ pub(super) fn branches_of(files: &Files) -> Result<Vec<BString>, Error> {
         }
     }
     Ok(branches)
+}
+
+/// The branches that a rebase in `git_dir` will move when it is done: git-rebase(1), `--update-refs`. Seen in git 2.47.3: three
+/// lines for each, of which the first is the name.
+pub(super) fn rebased_branches_of(git_dir: &Path) -> Vec<BString> {
+    const LINES_OF_ONE: usize = 3;
+    let content = std::fs::read(git_dir.join("rebase-merge/update-refs")).unwrap_or_default();
+    let names = content.lines().step_by(LINES_OF_ONE).map(BString::from);
+    names.filter(|name| is_valid_name(name.as_ref())).collect()
 }
 
 /// Merges packed refs with the loose ones, which count more, and gives `take` each.

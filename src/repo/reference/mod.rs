@@ -178,14 +178,29 @@ impl Repository {
     /// A git directory that is not bare and stands apart does not say where its work tree is: then the directory is its own.
     pub fn checked_out_branches(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
         let mut branches = Vec::new();
+        for (git_dir, top) in self.work_trees()? {
+            let own = list::branches_of(&Files { git_dir, ..self.ref_files() })?;
+            branches.extend(own.into_iter().map(|branch| (branch, top.clone())));
+        }
+        Ok(branches)
+    }
+
+    /// As [`Self::checked_out_branches`], and those that a rebase will move when it is done: what a fetch must not move.
+    pub fn branches_in_use(&self) -> Result<Vec<(BString, PathBuf)>, Error> {
+        let mut branches = self.checked_out_branches()?;
+        for (git_dir, top) in self.work_trees()? {
+            let rebased = list::rebased_branches_of(&git_dir);
+            branches.extend(rebased.into_iter().map(|branch| (branch, top.clone())));
+        }
+        Ok(branches)
+    }
+
+    /// The git directories of this and all linked work trees, and the tops of these.
+    fn work_trees(&self) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
         let has_some = self.config.boolean("core.bare")? == Some(false);
         let apart = has_some.then(|| self.common_dir.clone());
-        if let Some(top) = self.main_work_tree()?.or(apart) {
-            let main = list::branches_of(&Files { git_dir: self.common_dir.clone(), ..self.ref_files() })?;
-            branches.extend(main.into_iter().map(|branch| (branch, top.clone())));
-        }
-        branches.extend(self.ref_files().linked_branches()?);
-        Ok(branches)
+        let main = self.main_work_tree()?.or(apart).map(|top| (self.common_dir.clone(), top));
+        Ok(main.into_iter().chain(self.ref_files().linked_work_trees()).collect())
     }
 
     /// Makes all of `edits` or none, with their reflogs, under git's lock files. Directory/file conflicts with loose and

@@ -619,7 +619,8 @@ fn checked_out_branches_are_found_in_all_work_trees() {
         storage: Storage::default(),
     };
     let top = pair.directory.path().join("linked").canonicalize().unwrap();
-    assert_eq!(files.linked_branches().unwrap(), [("refs/heads/side".into(), top)]);
+    assert_eq!(files.linked_work_trees(), [(files.git_dir.clone(), top)]);
+    assert_eq!(list::branches_of(&files).unwrap(), ["refs/heads/side"]);
     assert_eq!(
         list::branches_of(&Files { git_dir: common_dir.clone(), ..files.clone() }).unwrap(),
         ["refs/heads/main"]
