@@ -21,7 +21,7 @@ fn nothing_stands_behind_a_pack_in_a_file() {
     let sandbox = Sandbox::new();
     let twin = packs(&sandbox, Format::Sha1);
     twin.prepare(|directory| {
-        fs::write(directory.join("long"), [&of_blobs(1)[..], b"more"].concat()).unwrap()
+        fs::write(directory.join("long"), [&of_blobs(1)[..], b"more"].concat()).unwrap();
     });
     let programs = [(gitr_program(), &twin.ours), (Git::reference().program.clone().into(), &twin.theirs)];
     let [ours, theirs] = programs.map(|(program, directory)| {
