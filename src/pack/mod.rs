@@ -148,8 +148,8 @@ pub struct Options<'a> {
     pub threads: usize,
     /// The largest pack accepted, in bytes; 0 means any.
     pub size_max_bytes: u64,
-    /// The largest object that a delta may make, in bytes; 0 means any. The other bytes of an object come with the pack, but
-    /// a delta of some hundred bytes can make gigabytes.
+    /// The largest object that a delta may make, in bytes, and the largest that it may make it of, or be itself; 0 means any.
+    /// These are held in memory, and some hundred bytes can make gigabytes.
     pub made_len_max: u64,
     /// Whether bytes after the pack's trailer are an error. False where the stream goes on, as a bare v0 pipe may.
     pub to_end: bool,
@@ -284,14 +284,14 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
-    /// A delta makes more than [`Options::made_len_max`].
+    /// A delta makes more than [`Options::made_len_max`], is made for more, or is longer itself.
     #[error(
-        "pack has bad object at offset {offset}: delta makes {len} bytes, more than the {len_max} that are taken"
+        "pack has bad object at offset {offset}: delta needs {len} bytes, more than the {len_max} that are taken"
     )]
     DeltaTooLarge {
         /// Where the entry begins, in bytes from the start of the stream.
         offset: u64,
-        /// The bytes of what it makes, as it says itself.
+        /// The bytes of what is too large, as the pack says itself.
         len: u64,
         /// The limit.
         len_max: u64,

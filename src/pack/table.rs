@@ -111,7 +111,7 @@ pub(super) struct Table {
     pub deltas: u64,
     /// Where the last entry ends, in bytes.
     pub end: u64,
-    /// The largest object that a delta may make, in bytes; 0 means any.
+    /// The largest object that a delta may make, in bytes, and the largest base and delta; 0 means any.
     made_len_max: u64,
     /// The kept deltas, one behind the other.
     kept: Vec<u8>,
@@ -323,19 +323,25 @@ impl<'a> Pack<'a> {
         let delta = if let Some(kept) = self.table.kept(index) {
             kept
         } else {
+            self.check_size(index)?;
             self.inflate(index, inflater, buffer)?;
             buffer
         };
-        self.check_made(index, delta)?;
+        self.check_len(index, delta::result_size(delta).unwrap_or(0))?;
         delta::apply_noting(base, delta, out, note).map_err(|_| match self.table.entry(index) {
             Some(entry) => bad_object(entry.offset(), "failed to apply delta"),
             None => Error::BadPack("failed to apply delta".into()),
         })
     }
 
-    /// Refuses a delta that says that it makes more than is taken.
-    fn check_made(self, index: u32, delta: &[u8]) -> Result<(), Error> {
-        let (len, len_max) = (delta::result_size(delta).unwrap_or(0), self.table.made_len_max);
+    /// Refuses the entry `index`, a delta or the base of one, if it inflates to more than is taken.
+    pub fn check_size(self, index: u32) -> Result<(), Error> {
+        self.check_len(index, self.table.size(index))
+    }
+
+    /// Refuses the entry `index` if it needs `len` bytes, and that is more than is taken.
+    fn check_len(self, index: u32, len: u64) -> Result<(), Error> {
+        let len_max = self.table.made_len_max;
         match self.table.entry(index) {
             Some(entry) if len_max > 0 && len > len_max => {
                 Err(Error::DeltaTooLarge { offset: entry.offset(), len, len_max })

@@ -76,6 +76,7 @@ impl<'a> Worker<'a> {
         }
         let mut data = self.spares.take();
         self.copied.clear();
+        pack.check_size(entry)?;
         pack.inflate(entry, &mut self.inflater, &mut data.bytes)?;
         if self.naming.links.follows_copies(kind) {
             self.read_tree(entry, &mut data, &Starts::default())?;

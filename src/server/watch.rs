@@ -48,7 +48,7 @@ pub struct Limits {
     pub request_len: u64,
     /// How many times as long a request may become when it is inflated.
     pub inflation: u64,
-    /// Bytes of an object that a delta of a push makes; 0 means any.
+    /// Bytes of an object that a delta of a push makes, of its base and of the delta; 0 means any.
     pub made_len: u64,
 }
 

@@ -196,10 +196,37 @@ fn deltas_that_grow_beyond_measure_are_refused_and_counted() {
         let [report, text, _] = bands(&answer);
         assert_eq!(answer.status, 200);
         assert!(report.contains_str("abnormal exit"), "{report}");
-        assert!(text.contains_str("delta makes 268435456 bytes, more than the 20971520"), "{text}");
+        assert!(text.contains_str("delta needs 268435456 bytes, more than the 20971520"), "{text}");
         assert_nothing_left(&server);
         server.has_limited("delta-bytes", turn);
     }
+}
+
+#[test]
+fn deltas_and_their_bases_are_as_long_as_what_they_make_may_be() {
+    let mut server = Guarded::start(&["--enable-receive-pack=anybody", "--limit=delta-bytes=20m"]);
+    let zeros = vec![0; 32 << 20];
+    // both make one byte
+    let of_a_long_base = [size(32 << 20), size(1), vec![1, b'x']].concat();
+    let long = [size(1 << 20), size(1), zeros.clone()].concat();
+    let packs = [
+        Pack::new().blob(&zeros).delta(&zeros_id(32 << 20), &of_a_long_base),
+        Pack::new().blob(&zeros[..1 << 20]).delta(&zeros_id(1 << 20), &long),
+    ];
+    let command = format!("{NULL} {} refs/heads/bad", server.tip());
+    for (turn, pack) in (1..).zip(packs) {
+        let answer = push(server.port(), "project", command.as_bytes(), &pack.seal());
+        let [report, text, _] = bands(&answer);
+        assert!(report.contains_str("abnormal exit"), "{report}");
+        assert!(text.contains_str("delta needs 335544"), "{text}");
+        assert_nothing_left(&server);
+        server.has_limited("delta-bytes", turn);
+    }
+    // what no delta is made of may be as long as it likes
+    let blob = Pack::new().blob(&zeros).seal();
+    let command = format!("{NULL} {} refs/tags/large", gix_hash::ObjectId::from(zeros_id(32 << 20)));
+    let answer = push(server.port(), "project", command.as_bytes(), &blob);
+    assert!(bands(&answer)[0].contains_str("ok refs/tags/large"), "{answer:?}");
 }
 
 /// What the two files of a published collision begin with: M. Stevens and others, "The first collision for full SHA-1".
