@@ -134,7 +134,17 @@ fn tell(stdout: ChildStdout, answer: &mut dyn Answer, watch: &Watch) -> io::Resu
         }
     }
     let out = answer.head(&headers)?;
-    io::copy(&mut output, out)?;
+    loop {
+        let bytes = output.fill_buf()?;
+        let length = bytes.len();
+        if length == 0 {
+            break;
+        }
+        out.write_all(bytes)?;
+        // it may be all that the client hears for a while
+        out.flush()?;
+        output.consume(length);
+    }
     out.flush()?;
     Ok(headers.into_iter().find(|(name, _)| name == "Status").map(|(_, status)| status))
 }

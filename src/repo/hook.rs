@@ -2,8 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use super::config::display_name;
 use super::{Environment, Error, Repository};
@@ -15,7 +20,10 @@ const NO_EXECUTABLE_FORMAT: i32 = 8;
 /// Bytes of a hook's output that are passed on at once: as git does, so that the client sees them early.
 const HEARD_LEN_MAX: usize = 128;
 
-/// Takes in what a hook writes, as it comes.
+/// How long a hook says nothing before that is told as well.
+const SILENCE: Duration = Duration::from_millis(200);
+
+/// Takes in what a hook writes, as it comes, and an empty text each time it has written nothing for a while.
 pub type Hear<'a> = dyn FnMut(&[u8]) + 'a;
 
 /// An installed hook and what it runs in.
@@ -152,10 +160,10 @@ impl Hook {
         &self,
         arguments: &[&OsStr],
         input: &[u8],
-        hear: &mut dyn FnMut(&[u8]),
+        hear: &mut Hear<'_>,
     ) -> Result<ExitStatus, Error> {
         let failed = |source| Error::Io { action: "cannot exec", path: self.shown.clone(), source };
-        let (mut output, writer) = io::pipe().map_err(failed)?;
+        let (output, writer) = io::pipe().map_err(failed)?;
         let child = self.spawn_with(arguments, &|command| {
             command.stdout(writer.try_clone()?).stderr(writer.try_clone()?);
             Ok(())
@@ -166,7 +174,7 @@ impl Hook {
         let stdin = child.stdin.take();
         std::thread::scope(|scope| {
             scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
-            pass_on(&mut output, hear).map_err(failed)
+            pass_on(output, hear).map_err(failed)
         })?;
         let status = child.wait().map_err(failed)?;
         telemetry::child_ended(child.id(), status);
@@ -200,8 +208,8 @@ impl Hook {
         let stderr = child.stderr.take();
         let told = std::thread::scope(|scope| {
             let conversation = scope.spawn(move || talk(stdin, stdout));
-            if let (Some(mut stderr), Some(hear)) = (stderr, hear) {
-                pass_on(&mut stderr, hear).map_err(failed)?;
+            if let (Some(stderr), Some(hear)) = (stderr, hear) {
+                pass_on(stderr, hear).map_err(failed)?;
             }
             conversation.join().map_err(|_| failed(io::ErrorKind::BrokenPipe.into()))
         })?;
@@ -247,9 +255,20 @@ impl Hook {
 }
 
 /// Gives what comes out of `output` to `hear`, up to its end.
-fn pass_on(output: &mut dyn Read, hear: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+fn pass_on(mut output: impl Read + AsFd, hear: &mut Hear<'_>) -> io::Result<()> {
+    let silence = SILENCE.try_into().map_err(io::Error::other)?;
     let mut buffer = [0; HEARD_LEN_MAX];
     loop {
+        let ready = poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&silence));
+        match ready {
+            Ok(0) => {
+                hear(b"");
+                continue;
+            }
+            Ok(_) => {}
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
         match output.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(amount) => hear(buffer.get(..amount).unwrap_or_default()),

@@ -5,13 +5,14 @@
 //!                                 ── migrate ── update, one ref after the other ── report ── post-receive, post-update
 //! ```
 //!
-//! No object can be seen by others before `pre-receive` has agreed, and no ref moves to a commit whose history is not whole.
+//! No object can be seen by others before `pre-receive` has agreed, and no ref moves to a commit whose history is not whole,
+//! or for a client who was told that nothing came of it.
 
 use std::cell::OnceCell;
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bstr::{BString, ByteSlice};
 use gix_hash::ObjectId;
@@ -20,13 +21,13 @@ use self::certificate::{Nonce, Presented};
 use self::hooks::Hooks;
 use self::quarantine::Quarantine;
 use self::settings::Settings;
+use self::voice::Voice;
 use super::upload_pack::Conversation;
 use super::{Error, Served, Watch, server_info};
 use crate::protocol::Version;
 use crate::protocol::fetch::SideBand;
-use crate::protocol::pktline::{write_flush, write_line};
+use crate::protocol::pktline::write_line;
 use crate::protocol::push::{Command, RefReport, Report, Request, Rewritten};
-use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
 use crate::repo::{Objects, Repository};
 use crate::telemetry;
 
@@ -40,6 +41,7 @@ mod quarantine;
 mod settings;
 mod shallow;
 mod unpack;
+mod voice;
 mod work_tree;
 
 /// The service for one repository.
@@ -203,6 +205,15 @@ impl<'a> ReceivePack<'a> {
         self.receive(&request, certificate, input, out)
     }
 
+    /// Begins what cannot be taken back.
+    ///
+    /// # Errors
+    ///
+    /// If nobody waits for it any more: who was told that it takes too long, or is gone, is not to find it done.
+    fn commit(&self) -> Result<(), Error> {
+        if self.watch.commit() { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe).into()) }
+    }
+
     /// What is in a certificate.
     fn presented(&self, text: BString) -> Result<Presented<'_>, Error> {
         let is_stateful = self.conversation == Conversation::Stateful;
@@ -311,58 +322,4 @@ fn has(request: &Request, word: &str) -> bool {
 /// The value of the capability that begins with `key`.
 fn value<'r>(request: &'r Request, key: &str) -> Option<&'r [u8]> {
     request.capabilities.iter().find_map(|word| word.strip_prefix(key.as_bytes()))
-}
-
-/// What the client hears.
-struct Voice<'a> {
-    out: &'a mut (dyn Write + Send),
-    side_band: SideBand,
-    /// When the client last heard of us.
-    spoke: Instant,
-    /// `receive.keepAlive`: how long it hears nothing at most; `None` for as long as it takes.
-    keep_alive: Option<Duration>,
-}
-
-impl Voice<'_> {
-    /// Lets the client know that we are still there, if it has heard nothing for a while.
-    fn keep_alive(&mut self) -> Result<(), Error> {
-        if self.side_band == SideBand::None
-            || self.keep_alive.is_none_or(|limit| self.spoke.elapsed() < limit)
-        {
-            return Ok(());
-        }
-        self.spoke = Instant::now();
-        SidebandWriter::new(self.out, self.side_band).write_keepalive()?;
-        Ok(self.out.flush()?)
-    }
-
-    /// Says text that a person reads, at once. Without side-bands there is no way to.
-    fn tell(&mut self, text: &[u8]) -> Result<(), Error> {
-        self.spoke = Instant::now();
-        SidebandWriter::new(self.out, self.side_band).write_band(TEXT, text)?;
-        Ok(self.out.flush()?)
-    }
-
-    /// Says an `error: …` line.
-    fn error(&mut self, text: &str) -> Result<(), Error> {
-        self.tell(format!("error: {text}\n").as_bytes())
-    }
-
-    /// Says a `warning: …` line.
-    fn warning(&mut self, text: &str) -> Result<(), Error> {
-        self.tell(format!("warning: {text}\n").as_bytes())
-    }
-
-    fn report(&mut self, report: &Report, is_v2: bool) -> Result<(), Error> {
-        let bytes = if is_v2 { report.encode() } else { report.encode_v1() };
-        SidebandWriter::new(self.out, self.side_band).write_band(DATA, &bytes)?;
-        Ok(self.out.flush()?)
-    }
-
-    fn finish(self) -> Result<(), Error> {
-        if self.side_band != SideBand::None {
-            write_flush(self.out)?;
-        }
-        Ok(self.out.flush()?)
-    }
 }

@@ -21,6 +21,7 @@ pub const TARGET: &str = "gitr::request";
 pub struct Watch {
     limits: Limits,
     is_stopped: Arc<AtomicBool>,
+    is_committed: Mutex<bool>,
     account: Mutex<Account>,
 }
 
@@ -169,6 +170,22 @@ impl Watch {
         self.is_stopped.load(Ordering::Relaxed)
     }
 
+    /// Ends the work soon, unless it has begun what cannot be taken back; whether it ends.
+    pub fn give_up(&self) -> bool {
+        let is_committed = self.is_committed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_committed {
+            self.stop();
+        }
+        !*is_committed
+    }
+
+    /// Begins what cannot be taken back, unless the work is to end; whether it may be done.
+    pub(super) fn commit(&self) -> bool {
+        let mut is_committed = self.is_committed.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_committed |= !self.is_stopped();
+        *is_committed
+    }
+
     /// What is set once the work is to end.
     pub(super) fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_stopped)
@@ -288,6 +305,17 @@ mod tests {
         assert!(matches!(watch.fetch(&request), Err(Error::TooMuch(text)) if text.contains("deepen-nots")));
         assert_eq!(watch.account().limited, Some("deepen-nots"));
         assert_eq!(watch.account().deepen_nots, 2);
+    }
+
+    #[test]
+    fn what_is_given_up_begins_nothing_and_what_has_begun_is_not_given_up() {
+        let (given_up, begun) = (Watch::default(), Watch::default());
+        assert!(given_up.give_up() && given_up.is_stopped());
+        assert!(!given_up.commit());
+        assert!(begun.commit());
+        assert!(!begun.give_up() && !begun.is_stopped());
+        begun.stop();
+        assert!(begun.commit(), "what has begun goes on");
     }
 
     #[test]

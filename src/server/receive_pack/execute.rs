@@ -82,13 +82,15 @@ impl ReceivePack<'_> {
         let arrived = received
             .filter(|received| !matches!(received.stored, Stored::Nothing))
             .map(|received| Arrived { links: &received.links, old_tips: &old_tips });
-        if first_missing(&mut objects, &tips, &known, arrived).map_err(Error::object)?.is_none() {
+        let missing = voice.during(|| first_missing(&mut objects, &tips, &known, arrived));
+        if missing.map_err(Error::object)?.is_none() {
             return Ok(());
         }
         let mut ends = self.ends(request, quarantine)?;
         for row in rows.iter_mut().filter(|row| !row.command.new.is_null()) {
             let tip = [row.command.new];
-            let mut missing = first_missing(&mut objects, &tip, &known, None).map_err(Error::object)?;
+            let mut missing =
+                voice.during(|| first_missing(&mut objects, &tip, &known, None)).map_err(Error::object)?;
             if let (Some(_), Some(ends)) = (missing, &mut ends) {
                 missing = self.cut_off(row, ends, &mut objects, &known)?;
             }
@@ -165,6 +167,7 @@ impl ReceivePack<'_> {
     fn update_each(&self, rows: &mut [Row], hooks: &Hooks<'_>, voice: &mut Voice<'_>) -> Result<(), Error> {
         for row in rows.iter_mut().filter(|row| row.is_ours()) {
             let Some(edit) = self.attempt(row, hooks, voice)? else { continue };
+            self.commit()?;
             row.error = self.write_ends(&row.ends, voice)?;
             if row.error.is_some() {
                 continue;
@@ -195,6 +198,7 @@ impl ReceivePack<'_> {
             return Ok(());
         }
         let ends: Vec<ObjectId> = rows.iter().flat_map(|row| &row.ends).copied().collect();
+        self.commit()?;
         if let Some(reason) = self.write_ends(&ends, voice)? {
             fail_ours(rows, &reason.to_string());
         } else if let Err(error) = self.repo.update_refs(&edits) {

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitStatus;
+use std::time::Instant;
 
 use bstr::BString;
 use gix_hash::ObjectId;
@@ -115,12 +116,13 @@ impl<'a> Hooks<'a> {
         let Some(hook) = self.repo.hook(name)? else { return Ok(true) };
         let hook = hook.in_git_dir(&self.repo.git_dir, env);
         let mut failure = None;
+        voice.spoke = Instant::now();
         let status = if voice.side_band == SideBand::None {
             hook.run(arguments, input)
         } else {
             hook.run_heard(arguments, input, &mut |text| {
                 if failure.is_none() {
-                    failure = voice.tell(text).err();
+                    failure = voice.hear(text).err();
                 }
             })
         };

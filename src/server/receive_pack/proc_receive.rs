@@ -54,11 +54,12 @@ impl ReceivePack<'_> {
         let commands = rows.iter().filter(|row| is_handed(row)).map(|row| &row.command).collect();
         let told = Told { words, commands, options };
         let hook = hook.in_git_dir(&self.repo.git_dir, hooks.environment());
+        self.commit()?;
         let is_heard = voice.side_band != SideBand::None;
         let mut failure = None;
         let mut hear = |text: &[u8]| {
             if failure.is_none() {
-                failure = voice.tell(text).err();
+                failure = voice.hear(text).err();
             }
         };
         let talk = |stdin, stdout| converse(stdin, stdout, &told);

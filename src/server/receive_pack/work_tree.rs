@@ -42,6 +42,7 @@ impl ReceivePack<'_> {
             row.error = Some(NOT_UPDATED.into());
             return Ok(false);
         }
+        self.commit()?;
         let refusal = match self.take_along(&top, new, hooks, voice) {
             Err(error) if error.is_local() => {
                 voice.error(&error.to_string())?;
