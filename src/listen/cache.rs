@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::body::Headers;
 use super::job::Finish;
+use super::wait::Wait;
 use crate::server::Watch;
 
 pub(super) use key::{Key, key};
@@ -51,6 +52,8 @@ pub(super) struct Kept {
     changed: Condvar,
     /// Stops whoever makes it.
     pub watch: Arc<Watch>,
+    /// On whom its making waits.
+    pub making: Arc<Wait>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +103,7 @@ impl Cache {
             state: Mutex::default(),
             changed: Condvar::new(),
             watch: Arc::clone(watch),
+            making: Arc::default(),
         });
         entries.insert(key, Arc::clone(&kept));
         Ok(Part::Lead(Reading::new(&kept)))

@@ -18,6 +18,7 @@ use super::lists::{Copying, Known, List};
 use super::log::Ending;
 use super::refusal::Asked;
 use super::ticket::Report;
+use super::wait::Wait;
 use super::work::Place;
 use super::{Backend, Shared, git};
 use crate::repo::discover::local_git_dir;
@@ -55,11 +56,12 @@ pub(super) struct Job {
     /// All of the request, if its answer may be kept.
     pub whole: Option<Vec<u8>>,
     pub report: Arc<Report>,
+    pub wait: Arc<Wait>,
 }
 
 impl Job {
     pub(super) fn run(self, shared: &Arc<Shared>) {
-        let Self { place, task, input, mut outlet, makes_pack, mut whole, report } = self;
+        let Self { place, task, input, mut outlet, makes_pack, mut whole, report, wait } = self;
         let watch = Arc::clone(&outlet.watch);
         let list = whole.take_if(|_| outlet.packing == Packing::Short);
         if let Some(list) = list.and_then(|body| find_list(shared, key(&task, &body)?, &mut outlet)) {
@@ -78,6 +80,7 @@ impl Job {
                     reading
                 }
             };
+            wait.follow(&reading.0.making);
             let (finish, ending, reason) = follow(&reading, &mut outlet, &watch);
             watch.adopt(&reading.0.watch);
             report.set(ending, reason);
@@ -85,7 +88,12 @@ impl Job {
             let _sent_or_gone = outlet.finish(finish);
             return drop(place);
         }
-        let slot = makes_pack.then(|| Arc::new(shared.slots.slot(&watch)));
+        let slot = makes_pack.then(|| Arc::new(shared.slots.slot(&watch, &wait)));
+        if watch.is_stopped() {
+            // it has waited for nothing
+            return drop(place);
+        }
+        wait.works();
         outlet.slot.clone_from(&slot);
         let mut input = BufReader::with_capacity(65_536, Inlet::new(input, slot));
         let begun = Instant::now();
@@ -207,7 +215,12 @@ impl Maker {
             let ended = Ended(Arc::clone(&self.kept));
             let watch = Arc::clone(&self.kept.watch);
             self.task.site.watch = Arc::clone(&watch);
-            let slot = self.makes_pack.then(|| Arc::new(shared.slots.slot(&watch)));
+            let wait = &self.kept.making;
+            let slot = self.makes_pack.then(|| Arc::new(shared.slots.slot(&watch, wait)));
+            if watch.is_stopped() {
+                return;
+            }
+            wait.works();
             let mut outlet = Outlet::keep(Arc::clone(&self.kept));
             outlet.slot = slot;
             let begun = Instant::now();

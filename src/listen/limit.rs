@@ -22,7 +22,7 @@ pub enum Limit {
     BodyRate,
     /// Time in which a client takes nothing of its answer.
     WriteTime,
-    /// Time until the first byte of an answer.
+    /// Time until the first byte of an answer, while nobody but the worker is waited for.
     AnswerTime,
     /// Bytes of a request other than a push, inflated.
     RequestBytes,
@@ -42,7 +42,7 @@ pub enum Limit {
     Packs,
     /// Requests that wait for a worker; and as many whose passwords, or the page, wait for their turn.
     Queue,
-    /// Time that a request waits for a worker.
+    /// Time that a request waits for a worker, and as long for its turn to make a pack.
     QueueTime,
     /// Time that transfers have to end once the server is to stop.
     GraceTime,
@@ -86,7 +86,7 @@ const TABLE: [Row; 27] = {
         (L::PushTime, "push-time", Milliseconds, 600_000, "without a byte of a push"),
         (L::BodyRate, "body-rate", Bytes, 256, "a second, of a body that takes longer than ten"),
         (L::WriteTime, "write-time", Milliseconds, 60_000, "in which a client takes nothing"),
-        (L::AnswerTime, "answer-time", Milliseconds, 120_000, "until the first byte of an answer"),
+        (L::AnswerTime, "answer-time", Milliseconds, 120_000, "of work until the first byte of an answer"),
         (L::RequestBytes, "request-bytes", Bytes, 64 << 20, "an inflated request other than a push"),
         (L::Inflation, "inflation", Count, 100, "times as long as it came"),
         (L::Connections, "connections", Count, 1024, "connections"),
@@ -96,7 +96,7 @@ const TABLE: [Row; 27] = {
         (L::WorkersPerAddress, "workers-per-address", Count, 16, "of them for one client"),
         (L::Packs, "packs", Count, 0, "packs made at a time; 0: as many as processors"),
         (L::Queue, "queue", Count, 64, "requests that wait for a worker, or with a password"),
-        (L::QueueTime, "queue-time", Milliseconds, 30_000, "that they wait"),
+        (L::QueueTime, "queue-time", Milliseconds, 30_000, "that they wait, and again to make a pack"),
         (L::GraceTime, "grace-time", Milliseconds, 30_000, "for transfers to end when the server stops"),
         (L::Wants, "wants", Count, 65_536, "want lines of a request"),
         (L::Haves, "haves", Count, 262_144, "have lines of a request"),

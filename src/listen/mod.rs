@@ -57,6 +57,7 @@ mod slot;
 mod ticket;
 pub mod tls;
 mod turn;
+mod wait;
 mod watched;
 mod work;
 

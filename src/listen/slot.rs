@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::wait::Wait;
 use crate::server::Watch;
 
 /// Slots for those who compute.
@@ -27,6 +28,7 @@ pub(super) struct Slot {
     slots: Arc<Slots>,
     is_held: AtomicBool,
     watch: Arc<Watch>,
+    wait: Arc<Wait>,
 }
 
 /// How often one who waits for a slot looks whether the client is still there.
@@ -41,11 +43,16 @@ impl Slots {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot; there is none for work that was stopped.
-    pub(super) fn slot(self: &Arc<Self>, watch: &Arc<Watch>) -> Slot {
-        let slot =
-            Slot { slots: Arc::clone(self), is_held: AtomicBool::new(false), watch: Arc::clone(watch) };
+    /// Waits for a slot; there is none for work that was stopped. `wait` hears when it can begin.
+    pub(super) fn slot(self: &Arc<Self>, watch: &Arc<Watch>, wait: &Arc<Wait>) -> Slot {
+        let slot = Slot {
+            slots: Arc::clone(self),
+            is_held: AtomicBool::new(false),
+            watch: Arc::clone(watch),
+            wait: Arc::clone(wait),
+        };
         slot.take(|state| state.free > 0 && state.going_on == 0);
+        wait.works();
         slot
     }
 }
@@ -55,9 +62,11 @@ impl Slot {
     pub(super) fn without<T>(&self, wait: impl FnOnce() -> T) -> T {
         self.give();
         let done = wait();
+        self.wait.pauses();
         self.slots.lock().going_on += 1;
         self.take(|state| state.free > 0);
         self.slots.lock().going_on -= 1;
+        self.wait.works();
         self.slots.changed.notify_all();
         done
     }
@@ -100,11 +109,11 @@ mod tests {
     fn a_slot_is_free_while_its_holder_waits() {
         let slots = Arc::new(Slots::new(1));
         let watch = Arc::new(Watch::default());
-        let slot = slots.slot(&watch);
-        slot.without(|| drop(slots.slot(&Arc::default())));
+        let slot = slots.slot(&watch, &Arc::default());
+        slot.without(|| drop(slots.slot(&Arc::default(), &Arc::default())));
         watch.stop();
         // none is to be had, and nobody waits for it
-        drop(slots.slot(&watch));
+        drop(slots.slot(&watch, &Arc::default()));
         drop(slot);
         assert_eq!(slots.lock().free, 1);
     }
@@ -114,7 +123,7 @@ mod tests {
         let slots = Arc::new(Slots::new(1));
         let order = Mutex::new(Vec::new());
         let (client, taken) = mpsc::channel::<()>();
-        let old = slots.slot(&Arc::default());
+        let old = slots.slot(&Arc::default(), &Arc::default());
         std::thread::scope(|scope| {
             let (slots, order) = (&slots, &order);
             let going_on = scope.spawn(move || {
@@ -123,13 +132,13 @@ mod tests {
                 drop(old);
             });
             // the one that has it while the client takes its time
-            let other = slots.slot(&Arc::default());
+            let other = slots.slot(&Arc::default(), &Arc::default());
             client.send(()).unwrap();
             while slots.lock().going_on == 0 {
                 std::thread::yield_now();
             }
             scope.spawn(move || {
-                let _slot = slots.slot(&Arc::default());
+                let _slot = slots.slot(&Arc::default(), &Arc::default());
                 order.lock().unwrap().push("begins");
             });
             drop(other);

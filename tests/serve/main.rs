@@ -27,6 +27,7 @@ mod repack;
 mod slow;
 mod tls;
 mod trust;
+mod turns;
 
 use support::servers::serve::GitrServe;
 use support::{Format, Sandbox, build};

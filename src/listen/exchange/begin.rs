@@ -14,9 +14,10 @@ use crate::listen::body::{
     ANSWER_PIECES_MAX, End as _, Flow, Headers, Outgoing, Outlet, Packing, Piece, REQUEST_PIECES_MAX,
 };
 use crate::listen::job::{Job, TOO_SLOW};
-use crate::listen::limit::Limit;
+use crate::listen::limit::{Limit, Limits};
 use crate::listen::refusal::{Asked, Refusal, response};
 use crate::listen::ticket::Ticket;
+use crate::listen::wait::{Awaited, Wait};
 use crate::listen::work::Full;
 use crate::protocol::Service;
 use crate::server::upload_pack::version_asked;
@@ -67,17 +68,7 @@ pub(super) async fn work(
 ) -> Result<Begun, Refusal> {
     let limits = &shared.settings.limits;
     ticket.entry.version = version_asked(&task.site.env);
-    task.who.address = ticket.entry.address;
-    task.request.user = ticket.entry.user.as_deref().map(Into::into);
-    task.request.address = ticket.entry.address.map(|address| address.to_string().into());
-    for (name, value) in [("REMOTE_USER", &task.request.user), ("REMOTE_ADDR", &task.request.address)] {
-        match value {
-            Some(value) => task.site.env.set(name, value.to_string()),
-            None => task.site.env.remove(name),
-        }
-    }
-    http::introduce(&mut task.site.env, &task.request);
-    task.site.watch = Arc::clone(&ticket.watch);
+    introduce(&mut task, ticket);
     let is_push = task.asked == Asked::Rpc(Service::ReceivePack);
     let mut source =
         Source::new(body, limits, is_push, (Arc::clone(&ticket.received), Arc::clone(&ticket.watch)));
@@ -105,18 +96,65 @@ pub(super) async fn work(
     let may_keep = shared.cache.is_some() || outlet.packing == Packing::Short;
     let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
     let whole = may_keep.then(|| first.concat());
-    tokio::spawn(source.pump(first, sender));
-    let job = Job { place, task, input, outlet, makes_pack, whole, report: Arc::clone(&ticket.report) };
+    let wait = Arc::new(Wait::default());
+    tokio::spawn(source.pump(first, sender, Arc::clone(&wait)));
+    let (report, own) = (Arc::clone(&ticket.report), Arc::clone(&wait));
+    let job = Job { place, task, input, outlet, makes_pack, whole, report, wait: own };
     let own = Arc::clone(shared);
     tokio::task::spawn_blocking(move || job.run(&own));
-    match tokio::time::timeout(limits.time(Limit::AnswerTime), is_begun).await {
-        Ok(Ok(headers)) => Ok(Begun { headers, pieces, flow, is_head }),
-        Ok(Err(_)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error")),
-        Err(_) => {
-            ticket.watch.stop();
-            Err(Refusal::limited(StatusCode::GATEWAY_TIMEOUT, Limit::AnswerTime, "this takes too long"))
+    let headers = first_of(is_begun, &wait, (limits, &ticket.watch)).await?;
+    Ok(Begun { headers, pieces, flow, is_head })
+}
+
+/// Tells the services, and what they start, who asks.
+fn introduce(task: &mut Task, ticket: &Ticket) {
+    let entry = &ticket.entry;
+    task.who.address = entry.address;
+    task.request.user = entry.user.as_deref().map(Into::into);
+    task.request.address = entry.address.map(|address| address.to_string().into());
+    for (name, value) in [("REMOTE_USER", &task.request.user), ("REMOTE_ADDR", &task.request.address)] {
+        match value {
+            Some(value) => task.site.env.set(name, value.to_string()),
+            None => task.site.env.remove(name),
         }
     }
+    http::introduce(&mut task.site.env, &task.request);
+    task.site.watch = Arc::clone(&ticket.watch);
+}
+
+/// Waits for the head of an answer, as long as whoever is waited for may take. What has moved refs is waited for without a
+/// limit: who heard of a failure would hear what is not so.
+async fn first_of(
+    mut is_begun: oneshot::Receiver<Headers>,
+    wait: &Wait,
+    (limits, watch): (&Limits, &Watch),
+) -> Result<Headers, Refusal> {
+    let broken = |_| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal error");
+    let patience = limits.time(Limit::AnswerTime);
+    let limit = loop {
+        let (limit, left) = match wait.awaited() {
+            Awaited::Others => (Limit::AnswerTime, patience),
+            Awaited::Slot(since) => {
+                (Limit::QueueTime, limits.time(Limit::QueueTime).saturating_sub(since.elapsed()))
+            }
+            Awaited::Worker(since) => (Limit::AnswerTime, patience.saturating_sub(since.elapsed())),
+        };
+        if left.is_zero() {
+            break limit;
+        }
+        // whoever is waited for next has all of his time left then
+        if let Ok(head) = tokio::time::timeout(left.min(patience), &mut is_begun).await {
+            return head.map_err(broken);
+        }
+    };
+    if !watch.give_up() {
+        return is_begun.await.map_err(broken);
+    }
+    Err(if limit == Limit::QueueTime {
+        full(Full::Patience)
+    } else {
+        Refusal::limited(StatusCode::GATEWAY_TIMEOUT, limit, "this takes too long")
+    })
 }
 
 /// What a client hears that found no room.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use crate::listen::job::TOO_SLOW;
 use crate::listen::limit::{Limit, Limits};
+use crate::listen::wait::Wait;
 use crate::server::Watch;
 
 /// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
@@ -105,14 +106,23 @@ impl Source {
         }
     }
 
-    /// Hands all of it to a worker, for as long as that wants it.
-    pub(super) async fn pump(mut self, first: Vec<Bytes>, pieces: mpsc::Sender<io::Result<Bytes>>) {
+    /// Hands all of it to a worker, for as long as that wants it; `wait` hears whether the worker waits for more.
+    pub(super) async fn pump(
+        mut self,
+        first: Vec<Bytes>,
+        pieces: mpsc::Sender<io::Result<Bytes>>,
+        wait: Arc<Wait>,
+    ) {
         for piece in first {
             if pieces.send(Ok(piece)).await.is_err() {
                 return;
             }
         }
-        while let Some(piece) = self.next().await {
+        loop {
+            wait.asks();
+            let piece = self.next().await;
+            wait.hears();
+            let Some(piece) = piece else { return };
             let is_over = piece.is_err();
             if pieces.send(piece).await.is_err() || is_over {
                 return;
