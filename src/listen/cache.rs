@@ -61,6 +61,8 @@ struct State {
     headers: Option<Headers>,
     length: u64,
     end: Option<Finish>,
+    /// It says no, which is no answer to keep.
+    is_refused: bool,
     /// Clients who want it.
     readers: usize,
 }
@@ -137,7 +139,10 @@ impl Kept {
         let state = self.lock();
         let is_good = |headers: &Headers| headers.iter().all(|(name, _)| name != "Status");
         let is_refusal = state.headers.as_ref().is_some_and(|headers| !is_good(headers));
-        state.end == Some(Finish::Cut) || is_refusal || (state.end.is_none() && self.watch.is_stopped())
+        state.end == Some(Finish::Cut)
+            || is_refusal
+            || state.is_refused
+            || (state.end.is_none() && self.watch.is_stopped())
     }
 
     pub(super) fn set_headers(&self, headers: Headers) {
@@ -152,6 +157,15 @@ impl Kept {
         self.lock().length += bytes.len() as u64;
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// It says no: whoever has come by now hears it, and nobody else.
+    pub(super) fn refuse(&self) {
+        self.lock().is_refused = true;
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.lock().is_refused
     }
 
     pub(super) fn end(&self, finish: Finish) {
@@ -258,6 +272,24 @@ mod tests {
         assert!(matches!(cache.find([2; 32], &Arc::default()), Ok(Part::Lead(_))));
         *lead.0.failure.lock().unwrap() = Some(Instant::now());
         assert!(cache.find([3; 32], &Arc::default()).is_err(), "the disk is full");
+    }
+
+    #[test]
+    fn a_refusal_is_heard_by_those_who_wait_and_not_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::new(1 << 20, Duration::from_mins(1), directory.path().to_owned());
+        let Part::Lead(lead) = cache.find([1; 32], &Arc::default()).unwrap() else {
+            panic!("nobody was here before")
+        };
+        let Part::Follow(follower) = cache.find([1; 32], &Arc::default()).unwrap() else {
+            panic!("it is there")
+        };
+        lead.0.set_headers(Headers::new());
+        lead.0.append(b"ERR").unwrap();
+        lead.0.refuse();
+        lead.0.end(Finish::Whole);
+        assert_eq!(follower.next(0, &Watch::default()).unwrap().0, b"ERR");
+        assert!(matches!(cache.find([1; 32], &Arc::default()), Ok(Part::Lead(_))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One request and its answer.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bstr::{BString, ByteSlice as _};
@@ -128,8 +128,6 @@ pub(super) struct Task {
     pub asked: Asked,
     who: For,
     takes_gzip: bool,
-    /// Where the repository is said to be.
-    pub repository: PathBuf,
     /// What the repository is called that is found there: by that rules go.
     name: String,
     /// What else it is called, which rules have to allow as well.
@@ -180,7 +178,7 @@ fn admit(
         user: None,
         address: None,
     };
-    let place::Place { said: repository, found, name, alias } = place::Place::of(&request.path, root);
+    let place::Place { found, name, alias } = place::Place::of(&request.path, root);
     let who = For { address: None, repository: found, is_large: true };
     let takes_gzip = takes_gzip(&header(ACCEPT_ENCODING).to_string());
     let site = site(shared, parts, root);
@@ -191,7 +189,6 @@ fn admit(
         asked,
         who,
         takes_gzip,
-        repository,
         name,
         alias,
         is_push,

@@ -21,7 +21,6 @@ use super::ticket::Report;
 use super::wait::Wait;
 use super::work::Place;
 use super::{Backend, Shared, git};
-use crate::repo::discover::local_git_dir;
 use crate::server::http::{Outcome, Pushes};
 use crate::server::{self, Watch};
 
@@ -192,10 +191,8 @@ fn find_list(shared: &Shared, key: cache::Key, outlet: &mut Outlet) -> Option<Ar
 
 /// What the answer to such a request is kept under; `None` if it is not one to be kept.
 fn key(task: &Task, body: &[u8]) -> Option<cache::Key> {
-    let git_dir = local_git_dir(&task.repository)?.canonicalize().ok()?;
-    let is_inside = task.site.confined_to.as_ref().is_none_or(|root| git_dir.starts_with(root));
-    let version = task.site.env.get("GIT_PROTOCOL").and_then(|version| version.to_str()).unwrap_or_default();
-    cache::key(&git_dir, !task.site.exports_all, version, body).filter(|_| is_inside)
+    let repo = task.site.upload_pack_for(&task.request)?;
+    cache::key(&repo, &task.request, body)
 }
 
 /// Makes an answer that is kept, for all who ask for it.
@@ -224,7 +221,11 @@ impl Maker {
             let mut outlet = Outlet::keep(Arc::clone(&self.kept));
             outlet.slot = slot;
             let begun = Instant::now();
-            let (finish, ..) = serve(&shared, &self.task, &mut Cursor::new(self.body), &mut outlet);
+            let (finish, ending, _) = serve(&shared, &self.task, &mut Cursor::new(self.body), &mut outlet);
+            if ending != Ending::Done {
+                // those who wait hear it, and whoever comes later asks anew
+                self.kept.refuse();
+            }
             give_back_after(begun);
             // what cannot be kept is cut
             let _kept = outlet.finish(finish);
@@ -267,7 +268,7 @@ fn read_along(reading: &Reading, outlet: &mut Outlet, watch: &Watch) -> io::Resu
     loop {
         let (bytes, end) = reading.next(place, watch)?;
         if let Some(end) = end {
-            return Ok((end, is_refusal));
+            return Ok((end, is_refusal || reading.0.is_refused()));
         }
         place += bytes.len() as u64;
         out.write_all(&bytes)?;

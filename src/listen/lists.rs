@@ -19,7 +19,7 @@ const LIST_LEN_MAX: usize = 8 << 20;
 const LISTS_LEN_MAX: usize = 32 << 20;
 /// Lists that are known, kept or not.
 const LISTS_MAX: usize = 4096;
-/// How long one is good: a configuration outside of the repository, which hides refs, may change without a trace.
+/// How long one is kept, so that those of states that are over make room.
 const AGE_MAX: Duration = Duration::from_secs(10);
 
 /// The lists, the same for all connections.

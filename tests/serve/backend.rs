@@ -2,7 +2,7 @@
 
 use bstr::ByteSlice as _;
 
-use crate::client::{fetch, get, ls_refs, post};
+use crate::client::{fetch, get, ls_refs, packets, post};
 use crate::served;
 use crate::support::servers::free_port;
 use crate::support::{Serve as _, Stream};
@@ -46,6 +46,48 @@ fn what_was_asked_before_is_not_made_again_until_the_repository_changes() {
         let id = sandbox.git(&repository, &["rev-parse", "main"]).line();
         assert!(post(port, ls_refs()).body.contains_str(&id), "a list is never older than the refs");
         assert!(post(port, fetch(&id)).body.contains_str("PACK"));
+    }
+}
+
+#[test]
+fn nobody_spoils_what_others_get() {
+    let admin = free_port();
+    let (sandbox, server) = served(&["--pack-cache", &format!("--admin=127.0.0.1:{admin}")]);
+    let port = server.process.port;
+    let id = sandbox.git(&sandbox.path("served/project.git"), &["rev-parse", "main"]).line();
+    let good = fetch(&id);
+    let (begin, _) = good.split_at(good.len() - 4);
+    // who asks is no argument
+    for line in ["agent=x", "session-id=x"] {
+        let bad = [begin, &packets(&[line, "0000"])].concat();
+        let misses = || count(admin, "gitr_cache_total{result=\"miss\"}");
+        let before = misses();
+        // a repository that has just changed is too young
+        assert!((0..10_000).any(|_| post(port, &bad).body.contains_str("ERR ") && misses() > before));
+        assert!(post(port, &good).body.contains_str("PACK"), "{line}");
+    }
+    let hits = count(admin, "gitr_cache_total{result=\"hit\"}");
+    for _ in 0..2 {
+        assert!(post(port, fetch(&"1".repeat(40))).body.contains_str("not our ref"));
+    }
+    assert_eq!(count(admin, "gitr_cache_total{result=\"hit\"}"), hits, "a refusal is not kept");
+}
+
+#[test]
+fn what_the_configuration_forbids_is_not_served_because_it_was_kept() {
+    let admin = free_port();
+    let (sandbox, server) = served(&["--pack-cache", &format!("--admin=127.0.0.1:{admin}")]);
+    let port = server.process.port;
+    let (repository, included) = (sandbox.path("served/project.git"), sandbox.path("included"));
+    let id = sandbox.git(&repository, &["rev-parse", "main"]).line();
+    std::fs::write(&included, "").unwrap();
+    sandbox.git(&repository, &["config", "include.path", included.to_str().unwrap()]).success();
+    let hits = || count(admin, "gitr_cache_total{result=\"hit\"}");
+    assert!((0..10_000).any(|_| post(port, fetch(&id)).status == 200 && hits() > 0));
+    for (text, status) in [("", 200), ("[http]\n\tuploadpack = false\n", 403), ("", 200)] {
+        std::fs::write(&included, text).unwrap();
+        assert_eq!(post(port, fetch(&id)).status, status, "{text}");
+        assert_eq!(post(port, ls_refs()).status, status, "{text}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! What makes two requests the same: what they ask, and the state of the repository. That is told by the times of the
-//! directories and files that change with it ([`stamp`]); where those are too young to be told apart from a change that
+//! What makes two requests the same: what they ask, the configuration, and the state of the repository. That is told by the times
+//! of the directories and files that change with it ([`stamp`]); where those are too young to be told apart from a change that
 //! follows at once, nothing is kept.
 
 use std::fs::{self, Metadata};
@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use flate2::read::GzDecoder;
 
 use crate::protocol::pktline::{Packet, Reader};
+use crate::repo::Repository;
+use crate::server::http::Request;
 
 /// Directories below `refs/` that are looked at; a repository with more has its answers made anew each time.
 const DIRECTORIES_MAX: usize = 2_000;
@@ -21,26 +23,33 @@ const REQUEST_LEN_MAX: u64 = 4 << 20;
 /// What makes two requests the same: a hash.
 pub(in crate::listen) type Key = [u8; 32];
 
-/// What makes a request for a pack or a list the same as another: what it asks of which repository in which state. `None`
-/// if that cannot be told.
-pub(in crate::listen) fn key(
-    git_dir: &Path,
-    needs_export: bool,
-    version: &str,
-    request: &[u8],
-) -> Option<Key> {
+/// What makes a request for a pack or a list the same as another: what it asks of which repository in which state, with which
+/// configuration, wherever that stands. `None` if that cannot be told.
+pub(in crate::listen) fn key(repo: &Repository, request: &Request, body: &[u8]) -> Option<Key> {
+    let git_dir = repo.git_dir.canonicalize().ok()?;
+    let stamp = stamp(&git_dir, SystemTime::now().checked_sub(RACY)?)?;
     let mut hasher = gix_hash::hasher(gix_hash::Kind::Sha256);
-    hasher.update(git_dir.as_os_str().as_encoded_bytes());
-    hasher.update(b"\0");
-    hasher.update(version.as_bytes());
-    hasher.update(b"\0");
-    hasher.update(&stamp(git_dir, needs_export, SystemTime::now().checked_sub(RACY)?)?);
-    hasher.update(b"\0");
-    hasher.update(&plain(request)?);
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&bytes.len().to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(git_dir.as_os_str().as_encoded_bytes());
+    add(repo.env.get("GIT_PROTOCOL").unwrap_or_default().as_encoded_bytes());
+    add(&request.content_type);
+    add(&request.content_encoding);
+    add(&stamp);
+    add(&repo.config.fingerprint());
+    add(&plain(body)?);
     hasher.try_finalize().ok()?.as_slice().try_into().ok()
 }
 
-/// A request without what does not matter for its answer: who asks.
+/// What a packet is, in front of what it says.
+const FLUSH: u8 = 0;
+const DELIMITER: u8 = 1;
+const DATA: u8 = 2;
+
+/// A request without what does not matter for its answer: who asks. That is told in the lines in front of the arguments, and
+/// nowhere else; that it is told may matter.
 fn plain(request: &[u8]) -> Option<Vec<u8>> {
     let mut inflated = Vec::new();
     let bytes = if request.starts_with(&[0x1f, 0x8b]) {
@@ -51,16 +60,22 @@ fn plain(request: &[u8]) -> Option<Vec<u8>> {
     };
     let mut rest = bytes;
     let mut kept = Vec::new();
+    let mut is_preamble = true;
     while !rest.fill_buf().ok()?.is_empty() {
-        let packet = match Reader::new(&mut rest).read().ok()? {
-            Packet::Data(data) if data.starts_with(b"agent=") || data.starts_with(b"session-id=") => continue,
-            Packet::Data(data) => data.to_vec(),
-            Packet::Flush => b"0000".to_vec(),
-            Packet::Delimiter => b"0001".to_vec(),
+        let mut reader = Reader::new(&mut rest);
+        let (kind, data) = match reader.read().ok()? {
+            Packet::Data(data) => (DATA, data),
+            Packet::Flush => (FLUSH, &[][..]),
+            Packet::Delimiter => (DELIMITER, &[][..]),
             Packet::ResponseEnd => return None,
         };
-        kept.extend_from_slice(&packet.len().to_le_bytes());
-        kept.extend_from_slice(&packet);
+        is_preamble &= kind == DATA;
+        let names: [&[u8]; 2] = [b"agent=", b"session-id="];
+        let name = names.into_iter().find(|name| is_preamble && data.starts_with(name));
+        let data = name.unwrap_or(data);
+        kept.push(kind);
+        kept.extend_from_slice(&data.len().to_le_bytes());
+        kept.extend_from_slice(data);
     }
     Some(kept)
 }
@@ -77,9 +92,9 @@ const WATCHED: [&str; 8] = [
     "objects/info/alternates",
 ];
 
-/// What a repository is at this moment: where its refs, packs and configuration stand. `None` if it has just changed, is not
-/// to be served, or has too many directories. Nothing may have changed since `newest_allowed`.
-fn stamp(git_dir: &Path, needs_export: bool, newest_allowed: SystemTime) -> Option<Vec<u8>> {
+/// What a repository is at this moment: where its refs, packs and configuration stand. `None` if it has just changed or has
+/// too many directories. Nothing may have changed since `newest_allowed`.
+fn stamp(git_dir: &Path, newest_allowed: SystemTime) -> Option<Vec<u8>> {
     let mut stamp = Vec::new();
     let mut add = |data: &Metadata| {
         for number in [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()] {
@@ -89,9 +104,6 @@ fn stamp(git_dir: &Path, needs_export: bool, newest_allowed: SystemTime) -> Opti
         stamp.extend_from_slice(&data.len().to_le_bytes());
         data.modified().is_ok_and(|time| time < newest_allowed)
     };
-    if needs_export && !git_dir.join("git-daemon-export-ok").exists() {
-        return None;
-    }
     if git_dir.join("commondir").exists() {
         return None;
     }
@@ -160,16 +172,15 @@ mod tests {
     fn a_change_of_the_repository_is_seen() {
         let directory = repository();
         let git_dir = directory.path();
-        let before = stamp(git_dir, false, later()).unwrap();
-        assert_eq!(stamp(git_dir, false, later()).unwrap(), before);
-        assert_eq!(stamp(git_dir, true, later()), None, "it is not exported");
+        let before = stamp(git_dir, later()).unwrap();
+        assert_eq!(stamp(git_dir, later()).unwrap(), before);
         fs::write(git_dir.join("refs/heads/a/new"), "x").unwrap();
-        assert_eq!(stamp(git_dir, false, later()), None, "too young to be told from what follows");
+        assert_eq!(stamp(git_dir, later()), None, "too young to be told from what follows");
         age(&git_dir.join("refs/heads/a"));
-        assert_ne!(stamp(git_dir, false, later()).unwrap(), before);
+        assert_ne!(stamp(git_dir, later()).unwrap(), before);
         std::os::unix::fs::symlink("a", git_dir.join("refs/heads/link")).unwrap();
         age(&git_dir.join("refs/heads"));
-        assert_eq!(stamp(git_dir, false, later()), None, "what is behind a link is not looked at");
+        assert_eq!(stamp(git_dir, later()), None, "what is behind a link is not looked at");
     }
 
     #[test]
@@ -180,5 +191,20 @@ mod tests {
         assert_ne!(plain(one), plain(&one[..12]));
         assert_ne!(plain(b"0008want0000"), plain(b"0008want0001"));
         assert_eq!(plain(b"zzzz"), None);
+        let silent = b"0012command=fetch\n0001000awant \n0000";
+        assert_ne!(plain(one), plain(silent), "a server may want to be told, or not");
+    }
+
+    #[test]
+    fn what_looks_alike_is_told_apart() {
+        let asked = b"0012command=fetch\n0001000awant \n0000";
+        for other in [
+            &b"0012command=fetch\n0001000awant \n000bagent=x0000"[..],
+            b"0012command=fetch\n0001000awant \n0010session-id=x0000",
+            b"0012command=fetch\n00080001000awant \n0000",
+            b"0012command=fetch\n0001000awant \n00080000",
+        ] {
+            assert!(plain(other).is_some() && plain(other) != plain(asked), "{other:?}");
+        }
     }
 }

@@ -9,8 +9,6 @@ use crate::server::http::repository_of;
 /// The repository that a request is about.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// As the request has it.
-    pub said: PathBuf,
     /// Where it is: the directory of a bare one, else the top of its work tree.
     pub found: PathBuf,
     /// That, from the root on. Whatever name is used for a repository, it has this one.
@@ -22,16 +20,16 @@ pub(super) struct Place {
 impl Place {
     /// The one that `path` asks something of, which is below `root`.
     pub(super) fn of(path: &Path, root: &Path) -> Self {
-        let said = repository_of(path).or_else(|| path.parent()).unwrap_or(path).to_owned();
+        let said = repository_of(path).or_else(|| path.parent()).unwrap_or(path);
         // a name of none is as good as another
-        let (seen, git_dir) = local_place(&said).unwrap_or_else(|| (said.clone(), said.clone()));
+        let (seen, git_dir) = local_place(said).unwrap_or_else(|| (said.to_owned(), said.to_owned()));
         let seen = owner(&seen, root);
         // what is outside of the root has no name but that which leads there
         let real = common_dir(&git_dir).canonicalize().ok().filter(|real| real.starts_with(root));
         let found = real.map_or_else(|| seen.clone(), |real| owner(&real, root));
         let name = |place: &Path| place.strip_prefix(root).unwrap_or(place).to_string_lossy().into_owned();
         let alias = (seen != found).then(|| name(&seen));
-        Self { said, name: name(&found), found, alias }
+        Self { name: name(&found), found, alias }
     }
 }
 

@@ -259,6 +259,20 @@ impl Config {
         }
     }
 
+    /// What tells it from another configuration: all definitions, in their order.
+    pub(crate) fn fingerprint(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for entry in &self.entries {
+            let (key, value) = (entry.key(), entry.value.as_ref());
+            bytes.extend([u8::from(entry.scope.is_protected()), u8::from(value.is_some())]);
+            for word in [Some(&key), value].into_iter().flatten() {
+                bytes.extend_from_slice(&word.len().to_le_bytes());
+                bytes.extend_from_slice(word);
+            }
+        }
+        bytes
+    }
+
     /// The environment it was loaded in.
     pub(crate) fn environment(&self) -> &Environment {
         &self.env

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use super::{Refusal, Request, header, not_found};
+use super::{Refusal, Request, Site, header, not_found};
+use crate::protocol::Service;
+use crate::repo::Repository;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,16 @@ impl Route {
             }
             (false, _) => Err(Refusal::Status("400 Bad Request", Vec::new(), String::new())),
         }
+    }
+}
+
+impl Site {
+    /// The repository whose upload-pack answers `request`; `None` where the answer is another one.
+    pub(crate) fn upload_pack_for(&self, request: &Request) -> Option<Repository> {
+        let (directory, _) = Route::find(request).ok()?;
+        let repo = self.open(&directory).ok()?;
+        self.select(&repo, Service::UploadPack.name().into(), request).ok()?;
+        Some(repo)
     }
 }
 
