@@ -2,13 +2,13 @@
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 pub(super) use self::outgoing::{End, Outgoing};
 use super::cache::Kept;
@@ -39,17 +39,17 @@ pub(super) type Headers = Vec<(String, String)>;
 pub(super) struct Flow {
     put: AtomicU64,
     taken: AtomicU64,
-    is_over: AtomicBool,
+    /// Hears of the end, before or while it is waited for.
+    is_over: Notify,
 }
 
 impl Flow {
-    /// Waits until a client has taken nothing for so long though there was something; never comes back if the answer ends
-    /// before. HTTP/2 has windows of its own, so that the socket does not tell.
+    /// Waits until a client has taken nothing for so long though there was something, or the answer has ended; whether it
+    /// was the former. HTTP/2 has windows of its own, so that the socket does not tell.
     pub(super) async fn stalls(&self, patience: Duration) -> bool {
         let mut before = self.taken.load(Ordering::Relaxed);
         loop {
-            tokio::time::sleep(patience).await;
-            if self.is_over.load(Ordering::Relaxed) {
+            if tokio::time::timeout(patience, self.is_over.notified()).await.is_ok() {
                 return false;
             }
             let taken = self.taken.load(Ordering::Relaxed);
@@ -330,5 +330,32 @@ impl Write for Outlet {
         // Nobody waits to tell of progress, who may have memory and a slot meanwhile: it goes with what follows.
         let waits = self.head.is_none() && self.sink.is_full();
         if self.buffer.is_empty() || waits { Ok(()) } else { self.push() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl End for Nobody {
+        fn whole(&mut self) {}
+
+        fn cut(&mut self) {}
+    }
+
+    #[test]
+    fn nobody_watches_over_an_answer_that_has_ended() {
+        let flow = Arc::new(Flow::default());
+        let (_, pieces) = mpsc::channel(1);
+        drop(Outgoing::Piped { pieces, flow: Arc::clone(&flow), end: Box::new(Nobody) });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let _clock = runtime.enter();
+        let stalls = pin!(flow.stalls(Duration::from_hours(1)));
+        assert_eq!(stalls.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(false));
     }
 }

@@ -37,7 +37,7 @@ fn took(piece: Option<Piece>, flow: &Flow) -> Option<Piece> {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         if let Self::Piped { flow, .. } = self {
-            flow.is_over.store(true, Ordering::Relaxed);
+            flow.is_over.notify_one();
         }
     }
 }
