@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustls::ServerConfig;
@@ -39,8 +39,10 @@ pub(super) struct Certificates {
 
 struct Held {
     keys: Vec<Arc<CertifiedKey>>,
-    /// When the files had changed last.
+    /// When the files had changed last before they were read.
     changed: Vec<Option<SystemTime>>,
+    /// What was wrong with those that were not taken: it is told once, unless somebody asks for them anew.
+    complaint: Option<String>,
     looked: Instant,
 }
 
@@ -53,7 +55,9 @@ impl std::fmt::Debug for Certificates {
 impl Certificates {
     /// Reads them; the first is for clients that ask for no name, or for one that none is for.
     pub(super) fn load(files: Vec<Identity>, log: Arc<dyn Log>) -> io::Result<Arc<Self>> {
-        let held = Held { keys: read(&files)?, changed: changed(&files), looked: Instant::now() };
+        // what changes while it is read is read again
+        let changed = changed(&files);
+        let held = Held { keys: read(&files)?, changed, complaint: None, looked: Instant::now() };
         Ok(Arc::new(Self { files, log, held: Mutex::new(held) }))
     }
 
@@ -68,20 +72,35 @@ impl Certificates {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Reads them anew. Those that were good stay if the new ones are not.
+    /// Reads them anew. Those that were good stay if the new ones are not, until they are.
     pub(super) fn reload(&self) {
+        self.lock().complaint = None;
+        self.take_new();
+    }
+
+    fn take_new(&self) {
+        let changed = changed(&self.files);
         let new = read(&self.files);
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.changed = changed(&self.files);
+        let mut held = self.lock();
         match new {
-            Ok(keys) => held.keys = keys,
-            Err(error) => self.log.note(&format!("the certificates stay as they were: {error}")),
+            Ok(keys) => {
+                held.keys = keys;
+                held.changed = changed;
+                held.complaint = None;
+            }
+            Err(error) => {
+                let complaint = format!("the certificates stay as they were: {error}");
+                if held.complaint.as_ref() != Some(&complaint) {
+                    self.log.note(&complaint);
+                    held.complaint = Some(complaint);
+                }
+            }
         }
     }
 
     fn refresh(&self) {
         let is_new = {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut held = self.lock();
             if held.looked.elapsed() < LOOK {
                 return;
             }
@@ -89,15 +108,19 @@ impl Certificates {
             held.changed != changed(&self.files)
         };
         if is_new {
-            self.reload();
+            self.take_new();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.refresh();
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.lock();
         let named = hello.server_name().and_then(|name| held.keys.iter().find(|key| is_for(key, name)));
         named.or_else(|| held.keys.first()).cloned()
     }

@@ -1,6 +1,8 @@
 //! HTTPS and HTTP/2, with C git's and gitr's clients.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use bstr::ByteSlice as _;
 
@@ -12,6 +14,18 @@ use crate::support::{Format, Git, Run, Sandbox, Stream, build, sandbox};
 fn certificate(sandbox: &Sandbox, name: &str, file: &str) {
     let mut command = sandbox.command("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]);
+    command.arg("-keyout").arg(sandbox.path(format!("{file}.key")));
+    sign(command, sandbox, name, file);
+}
+
+/// Makes another with the key of `old`.
+fn renewal(sandbox: &Sandbox, name: &str, file: &str, old: &str) {
+    let mut command = sandbox.command("openssl");
+    command.args(["req", "-x509", "-key"]).arg(sandbox.path(format!("{old}.key")));
+    sign(command, sandbox, name, file);
+}
+
+fn sign(mut command: Command, sandbox: &Sandbox, name: &str, file: &str) {
     command.args([
         "-days",
         "10",
@@ -20,7 +34,6 @@ fn certificate(sandbox: &Sandbox, name: &str, file: &str) {
         "-addext",
         &format!("subjectAltName=DNS:{name}"),
     ]);
-    command.arg("-keyout").arg(sandbox.path(format!("{file}.key")));
     command.arg("-out").arg(sandbox.path(format!("{file}.pem")));
     Run::of(&mut command).success();
 }
@@ -113,5 +126,26 @@ fn each_name_has_its_certificate_and_new_ones_are_taken() {
     assert!(subject(&sandbox, port, "localhost").contains("localhost"));
     certificate(&sandbox, "new.test", "one");
     server.signal(rustix::process::Signal::HUP);
+    assert!((0..1000).any(|_| subject(&sandbox, port, "new.test").contains("new.test")));
+}
+
+/// The key is a pipe, so that the server is between two files when the first is renewed.
+#[test]
+fn a_certificate_that_is_renewed_while_it_is_read_is_read_again() {
+    let Some((sandbox, server, port)) = server() else { return };
+    let (key, kept) = (sandbox.path("one.key"), sandbox.path("kept.key"));
+    std::fs::rename(&key, &kept).unwrap();
+    renewal(&sandbox, "new.test", "new", "kept");
+    Run::of(sandbox.command("mkfifo").arg(&key)).success();
+    server.signal(rustix::process::Signal::HUP);
+    // it has read the certificate once it waits for the key
+    let mut pipe = std::fs::File::options().write(true).open(&key).unwrap();
+    std::fs::copy(sandbox.path("new.pem"), sandbox.path("one.pem")).unwrap();
+    pipe.write_all(&std::fs::read(&kept).unwrap()).unwrap();
+    drop(pipe);
+    // the key is as it was when that was over
+    let time = std::fs::metadata(&key).unwrap().modified().unwrap();
+    std::fs::File::open(&kept).unwrap().set_modified(time).unwrap();
+    std::fs::rename(&kept, &key).unwrap();
     assert!((0..1000).any(|_| subject(&sandbox, port, "new.test").contains("new.test")));
 }
