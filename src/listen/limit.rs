@@ -18,7 +18,7 @@ pub enum Limit {
     BodyTime,
     /// Time without a byte of a push.
     PushTime,
-    /// Bytes a second that the body of a request other than a push comes at, once ten seconds are over.
+    /// Bytes a second that the body of a request other than a push comes at, over each ten seconds of it.
     BodyRate,
     /// Time in which a client takes nothing of its answer.
     WriteTime,
@@ -44,6 +44,10 @@ pub enum Limit {
     Queue,
     /// Time that a request waits for a worker, and as long for its turn to make a pack.
     QueueTime,
+    /// Bytes of requests that wait for a worker.
+    QueueBytes,
+    /// Those of them from one address.
+    QueueBytesPerAddress,
     /// Time that transfers have to end once the server is to stop.
     GraceTime,
     /// `want` lines.
@@ -75,7 +79,7 @@ enum Unit {
 /// Limit, name, unit, value where none is given, explanation.
 type Row = (Limit, &'static str, Unit, u64, &'static str);
 
-const TABLE: [Row; 27] = {
+const TABLE: [Row; 29] = {
     use Limit as L;
     use Unit::{Bytes, Count, Milliseconds};
     [
@@ -84,7 +88,7 @@ const TABLE: [Row; 27] = {
         (L::IdleTime, "idle-time", Milliseconds, 60_000, "a connection without a request"),
         (L::BodyTime, "body-time", Milliseconds, 60_000, "without a byte of a request's body"),
         (L::PushTime, "push-time", Milliseconds, 600_000, "without a byte of a push"),
-        (L::BodyRate, "body-rate", Bytes, 256, "a second, of a body that takes longer than ten"),
+        (L::BodyRate, "body-rate", Bytes, 256, "a second, over each ten of a body"),
         (L::WriteTime, "write-time", Milliseconds, 60_000, "in which a client takes nothing"),
         (L::AnswerTime, "answer-time", Milliseconds, 120_000, "of work until the first byte of an answer"),
         (L::RequestBytes, "request-bytes", Bytes, 64 << 20, "an inflated request other than a push"),
@@ -97,6 +101,8 @@ const TABLE: [Row; 27] = {
         (L::Packs, "packs", Count, 0, "packs made at a time; 0: as many as processors"),
         (L::Queue, "queue", Count, 64, "requests that wait for a worker, or with a password"),
         (L::QueueTime, "queue-time", Milliseconds, 30_000, "that they wait, and again to make a pack"),
+        (L::QueueBytes, "queue-bytes", Bytes, 64 << 20, "of requests that wait"),
+        (L::QueueBytesPerAddress, "queue-bytes-per-address", Bytes, 16 << 20, "of them from one client"),
         (L::GraceTime, "grace-time", Milliseconds, 30_000, "for transfers to end when the server stops"),
         (L::Wants, "wants", Count, 65_536, "want lines of a request"),
         (L::Haves, "haves", Count, 262_144, "have lines of a request"),
@@ -162,7 +168,7 @@ impl Limit {
     }
 
     fn row(self) -> &'static Row {
-        static ROWS: [Row; 27] = TABLE;
+        static ROWS: [Row; 29] = TABLE;
         ROWS.iter().find(|row| row.0 == self).unwrap_or(&ROWS[0])
     }
 }

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::access::{Access, Files};
 use self::address::{Network, Socket};
+use self::budget::Budget;
 use self::cache::Cache;
 use self::connection::Doors;
 use self::limit::{Limit, Limits};
@@ -40,6 +41,7 @@ pub mod access;
 pub mod address;
 mod admin;
 mod body;
+mod budget;
 mod cache;
 mod connection;
 mod exchange;
@@ -202,6 +204,7 @@ struct Shared {
     lists: Arc<Lists>,
     pool: Arc<Pool>,
     slots: Arc<Slots>,
+    budget: Arc<Budget>,
     doors: Doors,
     metrics: Metrics,
     log: Arc<dyn Log>,
@@ -331,6 +334,7 @@ impl Shared {
             lists: Arc::default(),
             pool: Arc::new(Pool::new(limits)),
             slots: Arc::new(Slots::new(limits.packs())),
+            budget: Arc::new(Budget::new(limits)),
             doors: Doors::new(limits),
             metrics: Metrics::new(),
             log,

@@ -72,13 +72,17 @@ pub(super) async fn work(
     let is_push = task.asked == Asked::Rpc(Service::ReceivePack);
     let mut source =
         Source::new(body, limits, is_push, (Arc::clone(&ticket.received), Arc::clone(&ticket.watch)));
-    let first = if is_push { Vec::new() } else { source.first().await.map_err(|_| unread(&ticket.watch))? };
+    let mut share = shared.budget.share(ticket.entry.address);
+    let first = if is_push { Ok(Vec::new()) } else { source.first(&mut share).await }
+        .map_err(|_| unread(&ticket.watch))?;
     let is_list = is_list(&first);
     task.who.is_large = task.asked != Asked::Advertisement && !is_list;
     let queued = Instant::now();
     let place = shared.pool.place(task.who.clone()).await;
     ticket.entry.queued = queued.elapsed();
     let place = place.map_err(full)?;
+    // what workers have is theirs
+    drop(share);
     let is_head = task.request.method == "HEAD";
     let (head, is_begun) = oneshot::channel();
     let (answer, pieces) = mpsc::channel(ANSWER_PIECES_MAX);
@@ -175,7 +179,12 @@ fn is_list(first: &[Bytes]) -> bool {
 
 /// Why the body of a request is not read.
 fn unread(watch: &Watch) -> Refusal {
-    match watch.account().limited {
+    // it is counted with what is told of the request
+    match watch.account().limited.and_then(Limit::called) {
+        Some(Limit::QueueBytes | Limit::QueueBytesPerAddress) => {
+            let text = "too many requests: they take too much memory, please come again";
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, text).with("Retry-After", RETRY_AFTER)
+        }
         Some(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, TOO_SLOW),
         None => Refusal::new(StatusCode::BAD_REQUEST, "the request breaks off"),
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::mpsc;
 
+use crate::listen::budget::Share;
 use crate::listen::job::TOO_SLOW;
 use crate::listen::limit::{Limit, Limits};
 use crate::listen::wait::Wait;
@@ -16,8 +17,10 @@ use crate::server::Watch;
 
 /// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
 const FIRST_LEN: usize = 1 << 20;
-/// How long the body of a request may come as slowly as it wants to.
-const RATE_GRACE: Duration = Duration::from_secs(10);
+/// What a piece takes beside its bytes, at least.
+const PIECE_COST: usize = size_of::<Bytes>();
+/// How long a body may come slowly, if it makes up for that.
+const RATE_TIME: Duration = Duration::from_secs(10);
 
 /// The body of a request, as it comes.
 pub(super) struct Source {
@@ -25,9 +28,7 @@ pub(super) struct Source {
     received: Arc<AtomicU64>,
     watch: Arc<Watch>,
     stall: (Duration, Limit),
-    /// Bytes a second that it has to come at.
-    rate: u64,
-    waited: Duration,
+    rate: Rate,
     pub(super) is_over: bool,
 }
 
@@ -49,21 +50,25 @@ impl Source {
             received,
             watch,
             stall: (limits.time(stall), stall),
-            rate,
-            waited: Duration::ZERO,
+            rate: Rate { least: rate, waited: Duration::ZERO, bytes: 0 },
             is_over: false,
         }
     }
 
-    /// The beginning of a body, or all of it.
-    pub(super) async fn first(&mut self) -> io::Result<Vec<Bytes>> {
+    /// The beginning of a body, or all of it, as far as `share` has room for it.
+    pub(super) async fn first(&mut self, share: &mut Share) -> io::Result<Vec<Bytes>> {
         let mut first = Vec::new();
         let mut length = 0;
         while length < FIRST_LEN
             && let Some(piece) = self.next().await
         {
             let piece = piece?;
-            length += piece.len();
+            let cost = piece.len() + PIECE_COST;
+            if let Err(limit) = share.add(cost as u64) {
+                self.watch.limited(limit.name());
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            }
+            length += cost;
             first.push(piece);
         }
         Ok(first)
@@ -82,7 +87,7 @@ impl Source {
             let Ok(frame) = tokio::time::timeout(self.stall.0, frame).await else {
                 return Some(Err(too_slow(self.stall.1)));
             };
-            self.waited += begun.elapsed();
+            let waited = begun.elapsed();
             let Some(frame) = frame else {
                 self.is_over = true;
                 return None;
@@ -98,8 +103,8 @@ impl Source {
             // trailers are of no use
             let Ok(data) = data else { continue };
             let length = data.len() as u64;
-            let all = self.received.fetch_add(length, Ordering::Relaxed).saturating_add(length);
-            if self.waited > RATE_GRACE && all / self.waited.as_secs().max(1) < self.rate {
+            self.received.fetch_add(length, Ordering::Relaxed);
+            if !self.rate.is_kept(waited, length) {
                 return Some(Err(too_slow(Limit::BodyRate)));
             }
             return Some(Ok(data));
@@ -128,5 +133,43 @@ impl Source {
                 return;
             }
         }
+    }
+}
+
+/// How fast a body comes, over each [`RATE_TIME`] of it: what came fast once is no credit for ever.
+#[derive(Debug)]
+struct Rate {
+    /// Bytes a second that it has to come at.
+    least: u64,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Rate {
+    /// Takes note of a piece that was waited for so long; whether it all comes fast enough.
+    fn is_kept(&mut self, waited: Duration, length: u64) -> bool {
+        self.waited += waited;
+        self.bytes = self.bytes.saturating_add(length);
+        if self.waited < RATE_TIME {
+            return true;
+        }
+        let is_kept = self.bytes / self.waited.as_secs().max(1) >= self.least;
+        (self.waited, self.bytes) = (Duration::ZERO, 0);
+        is_kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_began_fast_may_not_trickle() {
+        let mut rate = Rate { least: 256, waited: Duration::ZERO, bytes: 0 };
+        assert!(rate.is_kept(Duration::from_secs(1), 1 << 20));
+        assert!(rate.is_kept(Duration::from_secs(9), 1), "slow for a while");
+        assert!((0..9).all(|_| rate.is_kept(Duration::from_secs(1), 100)));
+        assert!(!rate.is_kept(Duration::from_secs(1), 100));
+        assert!(rate.is_kept(Duration::from_mins(1), 60 * 256));
     }
 }
