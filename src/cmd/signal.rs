@@ -1,13 +1,17 @@
-//! SIGINT, SIGTERM and the like: what is half made goes away, programs that run at the same time are told, then the process ends by the same signal, so that a shell
-//! sees what it expects.
+//! SIGINT, SIGTERM and the like: what is half made goes away, programs that run at the same time are told, then the process ends
+//! by the same signal, so that a shell sees what it expects.
 
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, mpsc};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::{children, clone};
 use crate::remote::clone::{Destination, Made};
+
+/// How long somebody who reads no more can keep the process from ending.
+const TELL_TIME: Duration = Duration::from_millis(500);
 
 /// The signal that was caught, 0 if none.
 static CAUGHT: AtomicI32 = AtomicI32::new(0);
@@ -28,7 +32,7 @@ pub(super) fn guard(made: Made, is_stopped: Arc<AtomicBool>) -> std::io::Result<
     on_signal(move |signal| {
         // first: who sees that he is stopped ends the process
         if IS_CHECKING_OUT.load(Ordering::SeqCst) {
-            clone::checkout_failed();
+            tell(clone::checkout_failed);
         }
         is_stopped.store(true, Ordering::Relaxed);
         crate::repo::remove_temporaries();
@@ -39,6 +43,18 @@ pub(super) fn guard(made: Made, is_stopped: Arc<AtomicBool>) -> std::io::Result<
         }
         raise(signal);
     })
+}
+
+/// Lets `say` say something, unless nobody takes it.
+fn tell(say: fn()) {
+    let (done, told) = mpsc::channel();
+    let speaker = std::thread::Builder::new().name("words".into()).spawn(move || {
+        say();
+        done.send(())
+    });
+    if speaker.is_ok() {
+        let _told_or_late = told.recv_timeout(TELL_TIME);
+    }
 }
 
 /// Lets temporary files go when a signal comes, and ends the process by it.

@@ -35,6 +35,11 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> Kept<K, V, S> {
         self.small.peek(key).or_else(|| self.large.peek(key))
     }
 
+    /// Lets go of those that are larger than [`SMALL_MAX`].
+    pub(crate) fn forget_large(&mut self) {
+        self.large.clear();
+    }
+
     /// Keeps an object that takes `bytes`, instead of what else was kept for `key`; others go.
     pub(crate) fn put(&mut self, key: K, value: V, bytes: usize) {
         if bytes > SMALL_MAX {
@@ -64,6 +69,12 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> Generations<K, V, S> {
             young_bytes: 0,
             young_bytes_max: bytes / 2,
         }
+    }
+
+    fn clear(&mut self) {
+        self.young = HashMap::default();
+        self.old = HashMap::default();
+        self.young_bytes = 0;
     }
 
     fn is_empty(&self) -> bool {

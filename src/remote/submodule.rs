@@ -284,7 +284,6 @@ pub fn environment_of(env: &Environment) -> Environment {
     environment(env)
 }
 
-/// `submodule.fetchJobs` of the configuration, else of `.gitmodules`.
 /// `submodule.fetchJobs`, of the configuration, else of `modules`, which is `.gitmodules`.
 ///
 /// # Errors

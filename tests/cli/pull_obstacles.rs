@@ -109,6 +109,21 @@ fn what_was_forgotten_is_not_lost() {
     }
 }
 
+/// A directory that took the place of a file is in nobody's way if git knows what is in it.
+#[test]
+fn what_is_tracked_in_the_place_of_what_was_forgotten_stays() {
+    let sandbox = sandbox();
+    let twin = behind(&sandbox);
+    for (name, added) in [("copy0", true), ("copy1", false)] {
+        pull(&twin, &sandbox, name, &|copy| {
+            sandbox.git(copy, &["rm", "-q", "README"]).success();
+            write(copy, "README/x", "mine");
+            write(copy, "README/y", "mine");
+            sandbox.git(copy, &["add", if added { "README" } else { "README/x" }]).success();
+        });
+    }
+}
+
 /// Where no branch is yet, what is ignored stays too.
 #[test]
 fn an_unborn_branch_replaces_nothing() {

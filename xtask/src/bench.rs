@@ -152,7 +152,7 @@ struct Bench {
 
 impl Bench {
     fn new(source: &Path) -> Result<Self> {
-        let directory = PLACE.get().cloned().unwrap_or_else(target).join("bench");
+        let directory = PLACE.get().cloned().unwrap_or_else(target).join("gitr-bench");
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
         }

@@ -57,8 +57,10 @@ impl Clients {
         &'m self,
         mut inside: MutexGuard<'m, Vec<Arc<Client>>>,
     ) -> Option<MutexGuard<'m, Vec<Arc<Client>>>> {
-        let addresses: Vec<_> = inside.iter().map(|client| client.address).collect();
-        if let Some(client) = one_too_many(&addresses).and_then(|place| inside.get(place)) {
+        // one that was ended before may still take its time
+        let staying: Vec<_> = inside.iter().filter(|client| !client.watch.is_stopped()).collect();
+        let addresses: Vec<_> = staying.iter().map(|client| client.address).collect();
+        if let Some(client) = one_too_many(&addresses).and_then(|place| staying.get(place)) {
             client.end();
         }
         let until = Instant::now() + LEAVE_TIME;

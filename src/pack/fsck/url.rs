@@ -83,7 +83,7 @@ fn is_host(text: &[u8], may_be_empty: bool) -> bool {
     let digits = port.strip_prefix(b":").unwrap_or_default();
     let is_known = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(byte);
     let has_host = !text.is_empty() && !text.starts_with(b":");
-    (has_host || may_be_empty)
+    (has_host || may_be_empty && digits.is_empty())
         && host.iter().all(is_known)
         && digits.iter().all(u8::is_ascii_digit)
         && is_port(digits)

@@ -15,7 +15,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] in git's words if `core.sharedRepository` or a level of zlib makes no sense.
+    /// [`Error::Config`] in git's words if `core.sharedRepository` makes no sense.
     pub fn storage(&self) -> Result<Storage, Error> {
         let shared = match self.last("core.sharedRepository").map(|entry| &entry.value) {
             None => Shared::default(),
@@ -34,18 +34,16 @@ impl Config {
             }
             None => Synced::default(),
         };
-        Ok(Storage { shared, synced, loose_level: self.loose_level()? })
+        Ok(Storage { shared, synced, loose_level: self.loose_level() })
     }
 
-    /// `core.looseCompression`, else `core.compression`.
-    fn loose_level(&self) -> Result<Level, Error> {
-        for key in ["core.looseCompression", "core.compression"] {
-            if let Some(level) = self.integer(key)? {
-                let bad = || Error::Config(format!("bad zlib compression level {level}"));
-                return Level::new(level).ok_or_else(bad);
-            }
-        }
-        Ok(Level::default())
+    /// `core.looseCompression`, else `core.compression`. Levels that zlib does not have are refused by
+    /// [`check_core`](Self::check_core), where git looks at them.
+    fn loose_level(&self) -> Level {
+        let mut levels = ["core.looseCompression", "core.compression"]
+            .into_iter()
+            .filter_map(|key| self.integer(key).ok().flatten());
+        levels.next().and_then(Level::new).unwrap_or_default()
     }
 
     /// What git warns of in those values.

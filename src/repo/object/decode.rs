@@ -52,6 +52,11 @@ impl Decoder {
         }
     }
 
+    /// Lets the large objects go that are kept.
+    pub(super) fn forget_large(&mut self) {
+        self.cache.forget_large();
+    }
+
     /// Puts the object whose entry is at `offset` of `pack`, which has the number `number`, into `out`.
     pub(super) fn read(&mut self, pack: &Pack, number: u32, offset: u64, out: &mut Vec<u8>) -> Option<Kind> {
         let (kind, mut base) = match self.read_base(pack, number, offset, out)? {

@@ -103,6 +103,10 @@ impl Packs {
         let found = self.find(id, stores, read);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
+            // the next to work is the last that did
+            if let Some(below) = idle.last_mut() {
+                below.forget_large();
+            }
             idle.push(decoder);
         }
         found

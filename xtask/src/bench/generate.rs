@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::git::{git, hermetic};
 use super::{large, target};
 
-/// A repository for each bench: its name, and who writes it as a stream of git fast-import.
-const KINDS: [(&str, Writer); 5] =
-    [("history", history), ("files", files), ("blob", blob), ("blobs", blobs), ("refs", refs)];
+/// A repository for each bench: its name, which of its forms it is now, and who writes it as a stream of git fast-import.
+const KINDS: [(&str, u32, Writer); 5] =
+    [("history", 1, history), ("files", 1, files), ("blob", 1, blob), ("blobs", 1, blobs), ("refs", 2, refs)];
 
 type Writer = fn(&mut dyn Write) -> io::Result<()>;
 
@@ -38,9 +38,9 @@ const REFS: usize = 100_000;
 
 /// The repository of `kind`, made unless it is there from the last time; `None` if `kind` is the name of none.
 pub(super) fn repository(kind: &str) -> Result<Option<PathBuf>> {
-    let Some((_, write)) = KINDS.iter().find(|(name, _)| *name == kind) else { return Ok(None) };
+    let Some((_, form, write)) = KINDS.iter().find(|(name, ..)| *name == kind) else { return Ok(None) };
     let inputs = target().join("bench-inputs");
-    let done = inputs.join(format!("{kind}.git"));
+    let done = inputs.join(format!("{kind}-{form}.git"));
     if done.exists() {
         return Ok(Some(done));
     }

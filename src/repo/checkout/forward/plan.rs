@@ -58,11 +58,12 @@ impl Looker<'_> {
         // What was changed is told of already.
         let known = plan.removed.iter().chain(&plan.blocked.changed);
         let removed: HashSet<&BStr> = known.map(|path| path.as_bstr()).collect();
-        let mut way = Way { top: self.top, removed: &removed, excludes };
-        let mut obstacles = |paths: &[&BStr]| -> Vec<Obstacle> {
-            paths.iter().filter_map(|path| way.obstacle(path)).collect()
-        };
-        let (made, forgotten) = (obstacles(&unknown.made), obstacles(&unknown.forgotten));
+        let mut way = Way { top: self.top, removed: &removed, kept: HashSet::new(), excludes };
+        let made = way.obstacles(&unknown.made);
+        if !unknown.forgotten.is_empty() {
+            way.kept = plan.kept.iter().map(|entry| entry.path.as_bstr()).collect();
+        }
+        let forgotten = way.obstacles(&unknown.forgotten);
         for obstacle in made {
             match obstacle {
                 Obstacle::File(path) => plan.blocked.untracked.push(path),
@@ -140,10 +141,16 @@ struct Way<'a> {
     top: &'a Path,
     /// Files that are not there any more.
     removed: &'a HashSet<&'a BStr>,
+    /// Files that git knows and that stay.
+    kept: HashSet<&'a BStr>,
     excludes: Option<Excludes<'a>>,
 }
 
 impl Way<'_> {
+    fn obstacles(&mut self, paths: &[&BStr]) -> Vec<Obstacle> {
+        paths.iter().filter_map(|path| self.obstacle(path)).collect()
+    }
+
     /// What of the user's is at `path`, or above it, once the files `removed` are gone.
     fn obstacle(&mut self, path: &BStr) -> Option<Obstacle> {
         for end in path.find_iter(b"/") {
@@ -167,7 +174,7 @@ impl Way<'_> {
         if self.is_ignored(path.as_bstr()) { Obstacle::Ignored(vec![path]) } else { Obstacle::File(path) }
     }
 
-    /// What the directory `path` holds besides the files `removed`, if anything.
+    /// What the directory `path` holds besides the files `removed` and `kept`, if anything.
     fn directory(&mut self, path: &BStr) -> Option<Obstacle> {
         let mut ignored = Vec::new();
         let mut ahead = vec![path.to_owned()];
@@ -180,7 +187,8 @@ impl Way<'_> {
                 let inner = BString::from([directory.as_bytes(), b"/", &name].concat());
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => ahead.push(inner),
-                    Ok(_) if self.removed.contains(inner.as_bstr()) => {}
+                    Ok(_)
+                        if self.removed.contains(inner.as_bstr()) || self.kept.contains(inner.as_bstr()) => {}
                     Ok(_) if self.is_ignored(inner.as_bstr()) => ignored.push(inner),
                     Ok(_) | Err(_) => return blocked(),
                 }
