@@ -109,19 +109,24 @@ fn what_was_forgotten_is_not_lost() {
     }
 }
 
-/// A directory that took the place of a file is in nobody's way if git knows what is in it.
+/// A directory that took the place of a file is in nobody's way if git knows what is in it. (git 2.47.3 forgets that it knows.)
 #[test]
 fn what_is_tracked_in_the_place_of_what_was_forgotten_stays() {
     let sandbox = sandbox();
     let twin = behind(&sandbox);
-    for (name, added) in [("copy0", true), ("copy1", false)] {
-        pull(&twin, &sandbox, name, &|copy| {
-            sandbox.git(copy, &["rm", "-q", "README"]).success();
-            write(copy, "README/x", "mine");
-            write(copy, "README/y", "mine");
-            sandbox.git(copy, &["add", if added { "README" } else { "README/x" }]).success();
-        });
-    }
+    let replace = |copy: &Path, added: &str| {
+        sandbox.git(copy, &["rm", "-q", "README"]).success();
+        write(copy, "README/x", "mine");
+        write(copy, "README/y", "mine");
+        sandbox.git(copy, &["add", added]).success();
+    };
+    pull(&twin, &sandbox, "copy0", &|copy| replace(copy, "README/x"));
+    twin.prepare(|client| {
+        replace(&build::copy(&sandbox, &client.join("copy"), &client.join("copy1")), "README")
+    });
+    assert_eq!(twin.run("copy1", &["pull"]).status, 0);
+    let tracked = sandbox.git(&twin.ours.join("copy1"), &["ls-files", "README"]).success();
+    assert_eq!(tracked.stdout, "README/x\nREADME/y\n");
 }
 
 /// Where no branch is yet, what is ignored stays too.
