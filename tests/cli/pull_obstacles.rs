@@ -122,7 +122,7 @@ fn what_is_tracked_in_the_place_of_what_was_forgotten_stays() {
     };
     pull(&twin, &sandbox, "copy0", &|copy| replace(copy, "README/x"));
     twin.prepare(|client| {
-        replace(&build::copy(&sandbox, &client.join("copy"), &client.join("copy1")), "README")
+        replace(&build::copy(&sandbox, &client.join("copy"), &client.join("copy1")), "README");
     });
     assert_eq!(twin.run("copy1", &["pull"]).status, 0);
     let tracked = sandbox.git(&twin.ours.join("copy1"), &["ls-files", "README"]).success();
