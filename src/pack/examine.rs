@@ -11,7 +11,6 @@ use super::held::Held;
 use super::index::{self, Items, Layout};
 use super::placement::Placement;
 use super::receive::{Known, look_through};
-use super::sorted::Sorted;
 use super::table::{Entry, NONE, Table};
 use super::{Error, Links, Options, map, store};
 use crate::progress::Progress;
@@ -30,12 +29,16 @@ pub fn examine<'a>(
     let held = Held::There(file, path.to_owned());
     let known = look_through(&mut &bytes[..], held, (options, placement), progress)?;
     known.check_collisions(options)?;
-    let items = Sorted::new(&known.table);
-    let links = known.links(&items, (options, placement))?;
-    if placement.is_strict {
-        items.check_unique()?;
-    }
-    drop(items);
+    let links = if known.has_links() || placement.is_strict {
+        let items = known.sorted_items();
+        let links = known.links(&items, (options, placement))?;
+        if placement.is_strict {
+            items.check_unique()?;
+        }
+        links
+    } else {
+        Links::default()
+    };
     Ok(Examined { known, links })
 }
 

@@ -194,13 +194,18 @@ impl Known<'_> {
         collision::check(pack, self.count, bases)
     }
 
+    /// Whether it was looked for what the objects refer to.
+    pub fn has_links(&self) -> bool {
+        self.found.is_asked_for
+    }
+
     /// What the pack's objects, which are `items`, refer to outside of it, if that is as it has to be.
     pub fn links(
         &self,
         items: &Sorted<'_>,
         (options, placement): (&Options<'_>, &Placement),
     ) -> Result<Links, Error> {
-        if !self.found.is_asked_for {
+        if !self.has_links() {
             return Ok(Links::default());
         }
         let fanout = Fanout::new(items);

@@ -1,8 +1,7 @@
 //! What refspecs make of an advertisement.
 
 use super::*;
-use crate::remote::config::Tags;
-use crate::remote::fetch::FollowHead;
+use crate::repo::Config;
 
 fn id(digit: u8) -> ObjectId {
     ObjectId::from_hex(&[digit; 40]).unwrap()
@@ -22,24 +21,8 @@ fn refs() -> Vec<Ref> {
 fn remote(refspecs: &[&str]) -> Remote {
     Remote {
         name: Some("origin".into()),
-        urls: vec!["x".into()],
         fetch: refspecs.iter().map(|text| Refspec::parse_fetch((*text).into()).unwrap()).collect(),
-        tags: Tags::Follow,
-        prune: false,
-        prune_tags: false,
-        push_urls: vec!["x".into()],
-        push: Vec::new(),
-        mirror: false,
-        upload_pack: None,
-        receive_pack: None,
-        promisor: false,
-        filter: None,
-        vcs: None,
-        skip_fetch_all: false,
-        server_options: Vec::new(),
-        follow_head: FollowHead::default(),
-        negotiation_tips: Vec::new(),
-        negotiation_include: Vec::new(),
+        ..Remote::of_url(&Config::default(), "x".into())
     }
 }
 
