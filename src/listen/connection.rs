@@ -1,10 +1,9 @@
 //! Connections: how many there may be, what is spoken on them, how they end.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -15,8 +14,9 @@ use hyper_util::server::graceful::Watcher;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 
+use super::budget::{Share, Spent};
 use super::exchange::respond;
-use super::limit::{Limit, Limits};
+use super::limit::Limit;
 use super::watched::{Activity, Rewound, Watched};
 use super::{Role, Shared, admin};
 
@@ -47,70 +47,18 @@ pub(super) struct Peer {
     pub role: Role,
 }
 
-/// Counts connections.
-#[derive(Debug)]
-pub(super) struct Doors {
-    inside: Mutex<(usize, HashMap<IpAddr, usize>)>,
-    most: usize,
-    most_of_address: usize,
-}
-
-/// One connection that is counted, until it is dropped.
+/// One connection, counted until it is dropped.
 struct Inside {
     shared: Arc<Shared>,
-    /// `None`: of no address that is counted.
-    address: Option<IpAddr>,
-    role: Role,
-}
-
-impl Doors {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self {
-            inside: Mutex::default(),
-            most: limits.count(Limit::Connections),
-            most_of_address: limits.count(Limit::ConnectionsPerAddress),
-        }
-    }
-
-    fn enter(&self, address: Option<IpAddr>) -> Result<(), Limit> {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, by_address) = &mut *inside;
-        if *all >= self.most {
-            return Err(Limit::Connections);
-        }
-        if let Some(address) = address {
-            let count = by_address.entry(address).or_default();
-            if *count >= self.most_of_address {
-                return Err(Limit::ConnectionsPerAddress);
-            }
-            *count += 1;
-        }
-        *all += 1;
-        Ok(())
-    }
-
-    fn leave(&self, address: Option<IpAddr>) {
-        let mut inside = self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, by_address) = &mut *inside;
-        *all = all.saturating_sub(1);
-        if let Some(address) = address
-            && let Some(count) = by_address.get_mut(&address)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                by_address.remove(&address);
-            }
-        }
-    }
+    /// `None` for those who look after the server.
+    counted: Option<Share>,
 }
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        if self.role == Role::Admin {
-            return;
+        if self.counted.is_some() {
+            self.shared.metrics.connections.dec();
         }
-        self.shared.doors.leave(self.address);
-        self.shared.metrics.connections.dec();
     }
 }
 
@@ -159,23 +107,23 @@ async fn pause(shared: &Shared, error: &io::Error) {
 fn enter(shared: &Arc<Shared>, Peer { address, role }: Peer) -> Option<Inside> {
     if role == Role::Admin {
         // who looks after a server that is full has to get in
-        return Some(Inside { shared: Arc::clone(shared), address: None, role });
+        return Some(Inside { shared: Arc::clone(shared), counted: None });
     }
     // behind a proxy there are many
     let address = address.filter(|address| !shared.settings.proxies.trust(Some(*address)));
-    match shared.doors.enter(address) {
+    let mut share = shared.doors.share(address);
+    let limit = match share.add(1) {
         Ok(()) => {
             shared.metrics.connections.inc();
-            Some(Inside { shared: Arc::clone(shared), address, role })
+            return Some(Inside { shared: Arc::clone(shared), counted: Some(share) });
         }
-        Err(limit) => {
-            shared.metrics.limited(limit);
-            None
-        }
-    }
+        Err(Spent::All) => Limit::Connections,
+        Err(Spent::OfAddress) => Limit::ConnectionsPerAddress,
+    };
+    shared.metrics.limited(limit);
+    None
 }
 
-/// Lets a connection go its way.
 fn begin<S>(inside: Inside, stream: S, peer: Peer)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,

@@ -25,7 +25,6 @@ use self::access::{Access, Files};
 use self::address::{Network, Socket};
 use self::budget::Budget;
 use self::cache::Cache;
-use self::connection::Doors;
 use self::limit::{Limit, Limits};
 use self::lists::Lists;
 use self::log::Log;
@@ -204,8 +203,10 @@ struct Shared {
     lists: Arc<Lists>,
     pool: Arc<Pool>,
     slots: Arc<Slots>,
+    /// Of bytes of requests that wait.
     budget: Arc<Budget>,
-    doors: Doors,
+    /// Of connections.
+    doors: Arc<Budget>,
     metrics: Metrics,
     log: Arc<dyn Log>,
     is_draining: AtomicBool,
@@ -334,8 +335,8 @@ impl Shared {
             lists: Arc::default(),
             pool: Arc::new(Pool::new(limits)),
             slots: Arc::new(Slots::new(limits.packs())),
-            budget: Arc::new(Budget::new(limits)),
-            doors: Doors::new(limits),
+            budget: Budget::new(limits.get(Limit::QueueBytes), limits.get(Limit::QueueBytesPerAddress)),
+            doors: Budget::new(limits.get(Limit::Connections), limits.get(Limit::ConnectionsPerAddress)),
             metrics: Metrics::new(),
             log,
             is_draining: AtomicBool::new(false),

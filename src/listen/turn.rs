@@ -1,26 +1,25 @@
 //! Turns at what requests need before they get a place for work, or beside it: passwords are hashed and pages are made by few
 //! at a time, so that all the rest goes on meanwhile. A turn lasts until the work is done, whether its client waits or not.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::budget::{Budget, Share};
 use super::limit::{Limit, Limits};
 use super::work::Full;
 
 /// One address may fill so much of the queue: a part of this size.
-const ADDRESS_SHARE: usize = 2;
+const ADDRESS_SHARE: u64 = 2;
 
 /// Who works and who waits.
 #[derive(Debug)]
 pub(super) struct Turns {
     free: Arc<Semaphore>,
-    inside: Arc<Mutex<Inside>>,
-    most: usize,
-    most_of_address: usize,
+    /// All that work or wait.
+    inside: Arc<Budget>,
     patience: Duration,
 }
 
@@ -28,32 +27,19 @@ pub(super) struct Turns {
 #[derive(Debug)]
 pub(super) struct Turn {
     _permit: OwnedSemaphorePermit,
-    _counted: Counted,
-}
-
-/// All that work or wait.
-#[derive(Debug, Default)]
-struct Inside {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-}
-
-/// One of them, until it is dropped.
-#[derive(Debug)]
-struct Counted {
-    inside: Arc<Mutex<Inside>>,
-    address: Option<IpAddr>,
+    _counted: Share,
 }
 
 impl Turns {
     /// Turns for `at_a_time`, with the queue that requests have.
     pub(super) fn new(at_a_time: usize, limits: &Limits) -> Self {
-        let queue = limits.count(Limit::Queue);
+        let (queue, working) = (limits.get(Limit::Queue), at_a_time as u64);
         Self {
             free: Arc::new(Semaphore::new(at_a_time)),
-            inside: Arc::default(),
-            most: queue.saturating_add(at_a_time),
-            most_of_address: (queue / ADDRESS_SHARE).saturating_add(at_a_time),
+            inside: Budget::new(
+                queue.saturating_add(working),
+                (queue / ADDRESS_SHARE).saturating_add(working),
+            ),
             patience: limits.time(Limit::QueueTime),
         }
     }
@@ -67,40 +53,11 @@ impl Turns {
         Ok(Turn { _permit: permit, _counted: counted })
     }
 
-    fn enter(&self, address: Option<IpAddr>) -> Result<Counted, Full> {
-        let mut inside = lock(&self.inside);
-        if inside.all >= self.most {
-            return Err(Full::Queue);
-        }
-        if let Some(address) = address {
-            let count = inside.by_address.entry(address).or_default();
-            if *count >= self.most_of_address {
-                return Err(Full::Queue);
-            }
-            *count += 1;
-        }
-        inside.all += 1;
-        Ok(Counted { inside: Arc::clone(&self.inside), address })
+    fn enter(&self, address: Option<IpAddr>) -> Result<Share, Full> {
+        let mut share = self.inside.share(address);
+        share.add(1).map_err(|_| Full::Queue)?;
+        Ok(share)
     }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut inside = lock(&self.inside);
-        inside.all = inside.all.saturating_sub(1);
-        if let Some(address) = self.address
-            && let Some(count) = inside.by_address.get_mut(&address)
-        {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                inside.by_address.remove(&address);
-            }
-        }
-    }
-}
-
-fn lock(inside: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
-    inside.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -114,7 +71,7 @@ mod tests {
         Turns::new(at_a_time, &limits)
     }
 
-    fn enter(turns: &Turns, last: u8) -> Result<Counted, Full> {
+    fn enter(turns: &Turns, last: u8) -> Result<Share, Full> {
         turns.enter(Some([192, 0, 2, last].into()))
     }
 
@@ -130,8 +87,7 @@ mod tests {
         let others = [enter(&turns, 2).unwrap(), turns.enter(None).unwrap()];
         assert_eq!(enter(&turns, 3).err(), Some(Full::Queue), "now it is full for all");
         drop((few, others));
-        assert_eq!(lock(&turns.inside).all, 0);
-        assert!(lock(&turns.inside).by_address.is_empty());
+        assert_eq!(turns.inside.count(), 0);
         assert!(enter(&turns, 1).is_ok());
     }
 
@@ -148,7 +104,7 @@ mod tests {
                 assert!(polled.await, "the only turn is taken");
                 assert_eq!(turns.turn(None).await.err(), Some(Full::Queue));
             }
-            assert_eq!(lock(&turns.inside).all, 1);
+            assert_eq!(turns.inside.count(), 1);
             // what is done elsewhere keeps its turn until it is over
             let worker = std::thread::spawn(move || drop(working));
             worker.join().unwrap();
@@ -165,6 +121,6 @@ mod tests {
             let _working = turns.turn(None).await.unwrap();
             assert_eq!(turns.turn(None).await.err(), Some(Full::Patience));
         });
-        assert_eq!(lock(&turns.inside).all, 0);
+        assert_eq!(turns.inside.count(), 0);
     }
 }

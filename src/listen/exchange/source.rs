@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::mpsc;
 
-use crate::listen::budget::Share;
+use crate::listen::budget::{Share, Spent};
 use crate::listen::job::TOO_SLOW;
 use crate::listen::limit::{Limit, Limits};
 use crate::listen::wait::Wait;
@@ -64,7 +64,11 @@ impl Source {
         {
             let piece = piece?;
             let cost = piece.len() + PIECE_COST;
-            if let Err(limit) = share.add(cost as u64) {
+            if let Err(spent) = share.add(cost as u64) {
+                let limit = match spent {
+                    Spent::All => Limit::QueueBytes,
+                    Spent::OfAddress => Limit::QueueBytesPerAddress,
+                };
                 self.watch.limited(limit.name());
                 return Err(io::ErrorKind::QuotaExceeded.into());
             }
