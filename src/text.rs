@@ -1,5 +1,7 @@
 //! Ids and ref names as text, for whoever reads or writes a hundred thousand of them: what the crates for it do, in a
-//! fraction of the steps. And the values of the configuration, for whoever has one.
+//! fraction of the steps. And the values of the configuration and its URLs, for whoever has one.
+
+pub(crate) mod url;
 
 use bstr::{BStr, ByteSlice as _};
 use gix_hash::ObjectId;

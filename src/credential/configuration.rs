@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::description::{decode, is_true};
-use super::urlmatch::Normal;
 use super::{Description, Error};
+use crate::text::url::Normal;
 
 /// What configuration and environment say about credentials.
 #[derive(Debug, Clone, Default)]

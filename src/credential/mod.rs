@@ -14,7 +14,6 @@ mod helper;
 mod prompt;
 #[cfg(unix)]
 mod terminal;
-pub(crate) mod urlmatch;
 
 pub use configuration::{Configuration, Entry};
 pub use description::{Capabilities, Description, Listener, Speaker};

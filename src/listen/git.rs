@@ -141,8 +141,10 @@ fn tell(stdout: ChildStdout, answer: &mut dyn Answer, watch: &Watch) -> io::Resu
             break;
         }
         out.write_all(bytes)?;
-        // it may be all that the client hears for a while
-        out.flush()?;
+        if length < output.capacity() {
+            // it may be all that the client hears for a while
+            out.flush()?;
+        }
         output.consume(length);
     }
     out.flush()?;

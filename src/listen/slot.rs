@@ -43,7 +43,7 @@ impl Slots {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a slot; there is none for work that was stopped. `wait` hears when it can begin.
+    /// Waits for a slot; there is none for work that was stopped. `wait` hears of it when the work pauses and goes on.
     pub(super) fn slot(self: &Arc<Self>, watch: &Arc<Watch>, wait: &Arc<Wait>) -> Slot {
         let slot = Slot {
             slots: Arc::clone(self),
@@ -52,7 +52,6 @@ impl Slots {
             wait: Arc::clone(wait),
         };
         slot.take(|state| state.free > 0 && state.going_on == 0);
-        wait.works();
         slot
     }
 }

@@ -3,7 +3,7 @@
 use bstr::{BStr, ByteSlice};
 
 use super::Url;
-use crate::credential::urlmatch::Normal;
+use crate::text::url::Normal;
 
 /// A URL in whose host and path stars stand for anything that does not leave them. Different spellings of one URL match
 /// alike, and users and passwords do not count.

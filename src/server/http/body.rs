@@ -157,7 +157,9 @@ impl<'a> Ahead<'a> {
     }
 
     fn advance(&mut self) -> io::Result<()> {
-        let mut piece = vec![0; PIECE_LEN];
+        // its room serves again
+        let mut piece = std::mem::take(&mut self.given);
+        piece.resize(PIECE_LEN, 0);
         let length = self.inner.read(&mut piece).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => {
                 io::Error::other("request ended in the middle of the gzip stream")

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use bstr::{BString, ByteSlice as _};
 
 use super::super::{Entry, Error, Settings};
-use crate::credential::urlmatch::{Fit, Normal};
 use crate::text;
+use crate::text::url::{Fit, Normal};
 
 /// The entries of section `http` that hold for one URL, weaker ones before those that beat them.
 pub(super) struct Matching {
