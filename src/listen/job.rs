@@ -169,7 +169,7 @@ fn find(shared: &Shared, task: &Task, body: &[u8]) -> Option<Part> {
         shared.metrics.cache("bypass");
         return None;
     };
-    let watch = Arc::new(Watch::new(shared.settings.limits.of_request()));
+    let watch = Arc::new(shared.watch());
     let part = cache.find(key, &watch).ok()?;
     shared.metrics.cache(if matches!(part, Part::Lead(_)) { "miss" } else { "hit" });
     Some(part)

@@ -33,8 +33,10 @@ use self::slot::Slots;
 use self::tls::{Certificates, Identity};
 use self::turn::Turns;
 use self::work::Pool;
+use crate::pack::produce::KnownDeltas;
 use crate::repo::Environment;
 use crate::repo::config::Override;
+use crate::server::Watch;
 
 pub mod access;
 pub mod address;
@@ -66,6 +68,8 @@ mod work;
 const WAITERS: usize = 2;
 /// Threads that do other blocking work than requests: passwords, pages and names of hosts.
 const SIDE_WORKERS: usize = 8;
+/// Memory for deltas that were made for one client, in bytes: of git.git, those of some ten thousand commits.
+const KNOWN_BYTES: usize = 16 << 20;
 /// How long workers have after their clients were cut off.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -201,6 +205,8 @@ struct Shared {
     tls: Option<TlsAcceptor>,
     cache: Option<Cache>,
     lists: Arc<Lists>,
+    /// Deltas that were made.
+    known: Arc<KnownDeltas>,
     pool: Arc<Pool>,
     slots: Arc<Slots>,
     /// Of bytes of requests that wait.
@@ -309,6 +315,11 @@ impl Server {
 }
 
 impl Shared {
+    /// Watches a new request.
+    fn watch(&self) -> Watch {
+        Watch::new(self.settings.limits.of_request()).knowing(Arc::clone(&self.known))
+    }
+
     fn new(settings: Settings, log: Arc<dyn Log>) -> io::Result<Self> {
         let named = |path: &Path, error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -333,6 +344,7 @@ impl Shared {
                 .as_ref()
                 .map(|keeping| Cache::new(keeping.bytes_max, keeping.age_max, keeping.directory.clone())),
             lists: Arc::default(),
+            known: Arc::new(KnownDeltas::new(KNOWN_BYTES)),
             pool: Arc::new(Pool::new(limits)),
             slots: Arc::new(Slots::new(limits.packs())),
             budget: Budget::new(limits.get(Limit::QueueBytes), limits.get(Limit::QueueBytesPerAddress)),

@@ -44,7 +44,7 @@ impl Ticket {
         shared.metrics.active.inc();
         Self {
             entry,
-            watch: Arc::new(Watch::new(shared.settings.limits.of_request())),
+            watch: Arc::new(shared.watch()),
             received: Arc::default(),
             sent: Arc::default(),
             report: Arc::default(),

@@ -117,6 +117,12 @@ impl Inflater {
         }
     }
 
+    /// Inflates the beginning of `input` into `out`, as far as that goes; gives how many bytes there are.
+    pub fn prefix(&mut self, input: &[u8], out: &mut [u8]) -> Result<usize, InflateError> {
+        self.begin(out.len() as u64);
+        Ok(self.decoder.decompress(input, out, false)?.output.len())
+    }
+
     /// Inflates the whole of `input`, which is to make `size` bytes, piece by piece into `sink`.
     pub fn inflate_with<E: From<InflateError>>(
         &mut self,

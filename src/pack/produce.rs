@@ -39,6 +39,7 @@ use crate::storage::Storage;
 
 mod copy;
 mod deflate;
+mod known;
 mod list;
 mod reuse;
 mod search;
@@ -47,6 +48,8 @@ mod stream;
 mod turned;
 mod window;
 mod write;
+
+pub use known::{KnownDeltas, KnownHere};
 
 /// How a pack is to be made. The defaults are git's.
 #[derive(Debug, Clone)]
@@ -71,6 +74,8 @@ pub struct Settings {
     pub delta_cache_bytes: u64,
     /// What is taken from packs as it is.
     pub reuse: Reuse,
+    /// Deltas that were made before and are kept, and where those go that are made now.
+    pub known: Option<KnownHere>,
 }
 
 /// What is taken from packs as it is: `git pack-objects --no-reuse-delta` and `--no-reuse-object`.

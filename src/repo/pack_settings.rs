@@ -63,6 +63,7 @@ pub fn pack_settings(
             Some(bytes) => bytes,
         },
         reuse: Reuse::All,
+        known: None,
     })
 }
 

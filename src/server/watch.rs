@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bstr::{BString, ByteSlice};
 
 use super::{Error, harmless};
-use crate::pack::produce::Produced;
+use crate::pack::produce::{KnownDeltas, Produced};
 use crate::protocol::fetch::Request;
 use crate::protocol::ls_refs::{self, Preamble};
 use crate::telemetry;
@@ -20,6 +20,7 @@ pub const TARGET: &str = "gitr::request";
 #[derive(Debug, Default)]
 pub struct Watch {
     limits: Limits,
+    known: Option<Arc<KnownDeltas>>,
     is_stopped: Arc<AtomicBool>,
     is_committed: Mutex<bool>,
     account: Mutex<Account>,
@@ -153,6 +154,17 @@ impl Watch {
     /// Watches a request that may ask for so much.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
+    }
+
+    /// Deltas that are kept from one request to the next.
+    #[must_use]
+    pub fn knowing(self, known: Arc<KnownDeltas>) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Those deltas.
+    pub(super) fn known(&self) -> Option<&Arc<KnownDeltas>> {
+        self.known.as_ref()
     }
 
     /// What the request may ask for.

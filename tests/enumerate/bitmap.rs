@@ -54,6 +54,7 @@ pub(super) fn settings(object_hash: gix_hash::Kind, ofs_delta: bool) -> Settings
         threads: 2,
         delta_cache_bytes: 1 << 28,
         reuse: Reuse::All,
+        known: None,
     }
 }
 

@@ -26,6 +26,7 @@ fn settings(hash: gix_hash::Kind) -> Settings {
         threads: 2,
         delta_cache_bytes: 256 * 1024 * 1024,
         reuse: Reuse::All,
+        known: None,
     }
 }
 

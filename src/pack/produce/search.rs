@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub(super) struct Found {
     /// The bytes of the delta.
     pub len: usize,
     /// Its zlib stream, unless there was no room for it: then the delta is made again when it is written.
-    pub deflated: Option<Box<[u8]>>,
+    pub deflated: Option<Arc<[u8]>>,
 }
 
 /// When the search for a delta ends.
@@ -227,7 +228,7 @@ impl Work<'_> {
         if !is_kept {
             let _before = self.cached_bytes.fetch_sub(len, Ordering::Relaxed);
         }
-        Found { target, base, len: delta.len(), deflated: is_kept.then(|| stream.into_boxed_slice()) }
+        Found { target, base, len: delta.len(), deflated: is_kept.then(|| stream.into()) }
     }
 }
 

@@ -10,10 +10,12 @@ use std::sync::Arc;
 use super::super::Error;
 use super::super::delta::{Copied, Instruction, of_shared, replay, result_size};
 use super::super::entry::{Content, HEADER_LEN_MAX, Header};
+use super::super::enumerate::Object;
 use super::super::inflate::Inflater;
 use super::super::meter::Meter;
 use super::super::source::{Entries, Source};
 use super::deflate::Deflater;
+use super::known::Known;
 use super::list::{Form, List, NONE, content};
 use super::search::Found;
 use super::{Reuse, Settings};
@@ -153,9 +155,29 @@ impl<'a> Turner<'a> {
         Self { list, packs, inflater, deflater, kept_bytes: 0, content, delta }
     }
 
-    /// The delta to `target`; `None` if it is not worth it, or something cannot be read: whoever needs that finds out.
+    /// The delta to `target`, made now or before; `None` if it is not worth it, or something cannot be read: whoever needs that
+    /// finds out.
     fn turn(&mut self, target: u32, way: &Way) -> Option<Found> {
         let object = self.list.objects.get(target as usize)?;
+        let base = self.list.objects.get(way.base as usize)?;
+        let known = self.packs.settings.known.as_ref();
+        let before = known.and_then(|known| known.get(object.id, base.id));
+        let made = if let Some(made) = before {
+            made
+        } else {
+            let made = self.make(target, object, way)?;
+            if let Some(known) = known {
+                known.put(object.id, base.id, made.clone());
+            }
+            made
+        };
+        let Known::Delta(len, deflated) = made else { return None };
+        self.kept_bytes += deflated.len() as u64;
+        Some(Found { target, base: way.base, len, deflated: Some(deflated) })
+    }
+
+    /// Makes that delta; `None` if something cannot be read.
+    fn make(&mut self, target: u32, object: &Object, way: &Way) -> Option<Known> {
         let size = self.list.entries.get(target as usize)?.size;
         let (base_size, mut shared) = self.shared(way, size)?;
         content(self.packs.source, object, &mut self.content).ok()?;
@@ -165,13 +187,11 @@ impl<'a> Turner<'a> {
         of_shared(base_size, &mut shared, &self.content, &mut self.delta);
         // as in the search, what is half as long as the object is hardly smaller when both are deflated
         if self.delta.len() >= self.content.len() / 2 {
-            return None;
+            return Some(Known::Worthless);
         }
         let mut deflated = Vec::new();
         self.deflater.deflate(&self.delta, &mut deflated);
-        self.kept_bytes += deflated.len() as u64;
-        let len = self.delta.len();
-        Some(Found { target, base: way.base, len, deflated: Some(deflated.into_boxed_slice()) })
+        Some(Known::Delta(self.delta.len(), deflated.into()))
     }
 
     /// The size of the base, and what of it is in the object of `size` bytes where the way ends: `at` tells where in that,

@@ -1,5 +1,5 @@
-//! Whether the checksum at the end of a file holds: bitmaps have nothing else by which a turned bit could be seen, and it
-//! would leave objects out of packs.
+//! Whether the checksum at the end of a file holds: bitmaps and the order of entries have nothing else by which a turned bit
+//! could be seen, and it would leave objects out of packs.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};

@@ -24,6 +24,9 @@ const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// Memory for large objects that are kept, in bytes.
 const LARGE_BYTES: usize = 32 * 1024 * 1024;
 
+/// The bytes of the two sizes that a delta begins with: gitformat-pack(5), seven bits of 64 in each.
+const DELTA_SIZES_MAX: usize = 20;
+
 /// More links than git makes (`pack.depth` is at most 4095).
 const CHAIN_MAX: usize = 4_096;
 
@@ -77,6 +80,17 @@ impl Decoder {
         out.clear();
         out.extend_from_slice(&base);
         Some(kind)
+    }
+
+    /// What the object is whose entry is at `offset` of `pack`, and its size in bytes.
+    pub(super) fn header(&mut self, pack: &Pack, offset: u64) -> Option<(Kind, u64)> {
+        let (header, stream_offset) = pack.entry_header(offset)?;
+        if let Content::Object(kind) = header.content {
+            return Some((kind, header.size));
+        }
+        let mut sizes = [0; DELTA_SIZES_MAX];
+        let len = self.inflate.prefix(pack.bytes_from(stream_offset)?, &mut sizes).ok()?;
+        Some((pack.kind_at(offset)?, delta::result_size(sizes.get(..len)?).ok()?))
     }
 
     /// Reads the nearest object that is kept or whole, and leaves the deltas that follow in the chain. What no delta is based

@@ -30,6 +30,7 @@ mod directory;
 mod entries;
 mod find;
 mod holders;
+mod order;
 mod pack;
 mod packs;
 mod prefix;
@@ -145,7 +146,9 @@ impl Objects {
 
     /// Whether `id` exists; what is on disk now is looked at once, not again for each miss.
     pub fn contains(&self, id: &oid) -> bool {
-        id.is_empty_tree() || self.stores.with(|handles| handles.iter().any(|handle| handle.contains(id)))
+        id.is_empty_tree()
+            || self.packs.contain(id, &self.stores)
+            || self.stores.with(|handles| handles.iter().any(|handle| handle.contains(id)))
     }
 
     /// Kind and content of `id`; `None` if there is no such object.
@@ -167,7 +170,15 @@ impl Objects {
         if id.is_empty_tree() {
             return Ok(Some(gix_object::Kind::Tree));
         }
-        self.find_or_bring(id, || Ok(self.stores.look_up(|handle| handle.header(id))?.map(|(kind, _)| kind)))
+        self.find_or_bring(id, || Ok(self.header_here(id)?.map(|(kind, _)| kind)))
+    }
+
+    /// What `id` is, and its size in bytes; `None` if it is not here.
+    fn header_here(&self, id: &oid) -> io::Result<Option<(gix_object::Kind, u64)>> {
+        match self.packs.header(id, &self.stores) {
+            Some(header) => Ok(Some(header)),
+            None => self.stores.look_up(|handle| handle.header(id)),
+        }
     }
 
     /// The commit `id`, from the commit-graph where it is there; `None` if there is no such object or it is no commit.

@@ -1,23 +1,20 @@
 //! One pack with its `.idx` and `.rev` files (gitformat-pack(5)), read entry by entry.
 
 use std::cmp;
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{self, AtomicUsize};
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
-use super::bitmap;
+use super::order::Order;
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
 use crate::pack::map;
 use crate::pack::source::{Location, Stored};
 
-/// The bytes before the table of a `.rev` file: signature, version, hash function.
-const REVERSE_HEADER_LEN: usize = 12;
 /// Guesses of where an id stands before its place is found by halving. Of half a million objects four do as a rule.
 const GUESSES_MAX: u32 = 8;
 /// Ids of the index for one row of the [`Fan`], on the average.
@@ -40,9 +37,7 @@ pub(super) struct Pack {
     fan: OnceLock<Fan>,
     /// How many ids were asked for before there was a fan.
     asked: AtomicUsize,
-    order: OnceLock<Order>,
-    /// The place of each object of the index in that order.
-    ranks: OnceLock<Vec<u32>>,
+    order: Order,
     /// Bytes that were read since the map was let go.
     read_bytes: AtomicUsize,
 }
@@ -54,9 +49,6 @@ struct Fan {
     /// Where the first id of each row stands, and of the one behind the last.
     rows: Vec<u32>,
 }
-
-/// The objects of a pack in the order of their entries, each by its position in the index.
-struct Order(Vec<u32>);
 
 /// An entry between its neighbours.
 struct Entry {
@@ -78,8 +70,7 @@ impl Pack {
             data,
             fan: OnceLock::new(),
             asked: AtomicUsize::new(0),
-            order: OnceLock::new(),
-            ranks: OnceLock::new(),
+            order: Order::default(),
             read_bytes: AtomicUsize::new(0),
         })
     }
@@ -136,9 +127,9 @@ impl Pack {
 
     /// Takes note that so many bytes were read where they are mapped, and lets them go where they have become many.
     pub(super) fn was_read(&self, bytes: usize) {
-        let before = self.read_bytes.fetch_add(bytes.max(PAGE_LEN), Ordering::Relaxed);
+        let before = self.read_bytes.fetch_add(bytes.max(PAGE_LEN), atomic::Ordering::Relaxed);
         if before >= READ_BYTES_MAX {
-            self.read_bytes.store(0, Ordering::Relaxed);
+            self.read_bytes.store(0, atomic::Ordering::Relaxed);
             map::let_go(&self.data);
         }
     }
@@ -194,7 +185,7 @@ impl Pack {
     /// a dozen. Where the guesses fail, as they do for ids that were chosen, gix-pack halves.
     pub(super) fn position(&self, id: &oid) -> Option<u32> {
         let fan = self.fan.get().or_else(|| {
-            let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+            let asked = self.asked.fetch_add(1, atomic::Ordering::Relaxed);
             (asked > self.len() as usize / ASKED_PART)
                 .then(|| self.fan.get_or_init(|| Fan::read(&self.index)))
         });
@@ -247,19 +238,17 @@ impl Pack {
 
     /// The place in the order of entries of the object at `position` of the index.
     pub(super) fn rank_at(&self, position: u32) -> Option<u32> {
-        let ranks = self.ranks.get_or_init(|| bitmap::inverse(self.order()));
-        ranks.get(position as usize).copied().filter(|rank| *rank < self.len())
+        self.order.rank_at(&self.index, position)
     }
 
     /// Where the object stands in the index whose entry has the place `rank`.
     pub(super) fn position_of(&self, rank: u32) -> Option<u32> {
-        self.order().get(rank as usize).copied()
+        self.order.position_of(&self.index, rank)
     }
 
     /// The place of the entry that begins at `offset`; `None` if none does.
     pub(super) fn rank_of(&self, offset: u64) -> Option<u32> {
-        let offset_of = |position: &u32| self.index.pack_offset_at_index(*position);
-        u32::try_from(self.order().binary_search_by_key(&offset, offset_of).ok()?).ok()
+        self.order.rank_of(&self.index, offset)
     }
 
     /// Where the last entry ends.
@@ -286,11 +275,6 @@ impl Pack {
     fn end_of(&self, rank: u32) -> u64 {
         let next = rank.checked_add(1).and_then(|next| self.position_of(next));
         next.map_or(self.data.pack_end() as u64, |position| self.index.pack_offset_at_index(position))
-    }
-
-    fn order(&self) -> &[u32] {
-        let Order(positions) = self.order.get_or_init(|| Order::read(&self.index));
-        positions
     }
 
     /// The header of the entry from `offset` to `end`, and its length in bytes.
@@ -346,38 +330,4 @@ impl Fan {
 fn row_of(id: &oid, shift: u32) -> usize {
     let head = id.as_bytes().first_chunk().map_or(0, |head| u32::from_be_bytes(*head));
     head.checked_shr(shift).unwrap_or(0) as usize
-}
-
-impl Order {
-    /// From the `.rev` file beside `index`, or from the offsets if there is none that fits.
-    fn read(index: &gix_pack::index::File) -> Self {
-        Self::from_file(index).unwrap_or_else(|| {
-            let mut positions: Vec<u32> = (0..index.num_objects()).collect();
-            positions.sort_by_cached_key(|position| index.pack_offset_at_index(*position));
-            Self(positions)
-        })
-    }
-
-    /// gitformat-pack(5), "pack-*.rev files".
-    fn from_file(index: &gix_pack::index::File) -> Option<Self> {
-        let bytes = fs::read(index.path().with_extension("rev")).ok()?;
-        let hash = index.object_hash();
-        let (rest, _own_checksum) = bytes.split_at_checked(bytes.len().checked_sub(hash.len_in_bytes())?)?;
-        let (rest, pack) = rest.split_at_checked(rest.len().checked_sub(hash.len_in_bytes())?)?;
-        let (header, table) = rest.split_at_checked(REVERSE_HEADER_LEN)?;
-        let (table, []) = table.as_chunks::<4>() else { return None };
-        let function: [u8; 4] = match hash {
-            gix_hash::Kind::Sha1 => [0, 0, 0, 1],
-            _ => [0, 0, 0, 2],
-        };
-        let fits = header.strip_prefix(b"RIDX\0\0\0\x01") == Some(&function)
-            && pack == index.pack_checksum().as_slice()
-            && table.len() == usize::try_from(index.num_objects()).ok()?;
-        let positions: Vec<u32> = table.iter().map(|position| u32::from_be_bytes(*position)).collect();
-        // beyond the table the index may not be asked; another lie would make a bitmap tell of other objects
-        let fits = fits
-            && positions.iter().all(|position| *position < index.num_objects())
-            && positions.is_sorted_by_key(|position| index.pack_offset_at_index(*position));
-        fits.then_some(Self(positions))
-    }
 }

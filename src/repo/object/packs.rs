@@ -25,6 +25,9 @@ use crate::pack::source::{Bitmaps, Location, Stored};
 /// Decoders that wait for the next thread, each with its cache; more than these are dropped after use.
 const IDLE_MAX: usize = 16;
 
+/// More packs are not asked one after the other for what gix-odb knows as well.
+const FEW: usize = 16;
+
 /// All packs of a database.
 pub(super) struct Packs {
     object_hash: gix_hash::Kind,
@@ -97,10 +100,35 @@ impl Packs {
 
     /// Puts the object `id` into `out`; `None` if it is in no pack, or for some reason cannot be read here.
     pub(super) fn read(&self, id: &oid, stores: &Stores, out: &mut Vec<u8>) -> Option<Kind> {
+        self.decode(|decoder| {
+            self.find(id, stores, |pack, number| decoder.read(pack, number, pack.offset_of(id)?, out))
+        })
+    }
+
+    /// What the object `id` is, and its size in bytes; `None` if it is in no pack, there are many, or for some reason it cannot
+    /// be read here.
+    pub(super) fn header(&self, id: &oid, stores: &Stores) -> Option<(Kind, u64)> {
+        if !self.are_few(stores) {
+            return None;
+        }
+        self.decode(|decoder| self.find(id, stores, |pack, _| decoder.header(pack, pack.offset_of(id)?)))
+    }
+
+    /// Whether `id` is in a pack; also false where there are many.
+    pub(super) fn contain(&self, id: &oid, stores: &Stores) -> bool {
+        self.are_few(stores) && self.find(id, stores, |pack, _| pack.position(id)).is_some()
+    }
+
+    /// Whether to ask one after the other takes no longer than to ask a multi-pack-index.
+    fn are_few(&self, stores: &Stores) -> bool {
+        self.known(stores).len() <= FEW
+    }
+
+    /// Lets `work` have a decoder.
+    fn decode<T>(&self, work: impl FnOnce(&mut Decoder) -> T) -> T {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut decoder = idle.unwrap_or_else(Decoder::new);
-        let read = |pack: &Pack, number| decoder.read(pack, number, pack.offset_of(id)?, out);
-        let found = self.find(id, stores, read);
+        let found = work(&mut decoder);
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_MAX {
             // the next to work is the last that did

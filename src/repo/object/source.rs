@@ -21,7 +21,7 @@ impl Source for Objects {
         if id.is_empty_tree() {
             return Ok(Some((Kind::Tree, 0)));
         }
-        self.stores.look_up(|handle| handle.header(id))
+        self.header_here(id)
     }
 
     fn commit(&self, id: &oid) -> io::Result<Option<Commit>> {

@@ -383,6 +383,28 @@ fn entries_are_where_git_says_they_are() {
         let reverse = index.with_extension("rev");
         std::fs::rename(&reverse, top.join("away")).unwrap();
         check_entries(&open(top), &listing);
+        // rows that are swapped, the same, or of no object, the first as well as the last
+        let whole = std::fs::read(top.join("away")).unwrap();
+        let rows = (whole.len() - 12) / 4 - id(top, "HEAD").as_slice().len() / 2;
+        let lies: [fn(&mut [u8]); 4] = [
+            |rows| rows.rotate_left(4),
+            |rows| rows.copy_within(..4, 4),
+            |rows| rows.fill(0),
+            |rows| rows.fill(0xff),
+        ];
+        for (lie, begin) in lies.iter().flat_map(|lie| [(lie, 0), (lie, rows / 2), (lie, rows - 3)]) {
+            let mut bytes = whole.clone();
+            lie(&mut bytes[12 + 4 * begin..][..12]);
+            std::fs::write(&reverse, bytes).unwrap();
+            check_entries(&open(top), &listing);
+            // a bit stands for the object that it stands for, whichever is asked for first
+            let ids: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').next()).collect();
+            for hex in ids.iter().filter_map(|hex| ObjectId::from_hex(hex.as_bytes()).ok()) {
+                let objects = open(top);
+                let (pack, place) = objects.entry_place(&hex).unwrap().unwrap();
+                assert_eq!(objects.entries(pack).unwrap().unwrap().id(place), Some(hex));
+            }
+        }
         // one of another pack is no help either
         std::fs::write(&reverse, b"RIDX\0\0\0\x01\0\0\0\x01").unwrap();
         check_entries(&open(top), &listing);
@@ -584,4 +606,48 @@ fn what_packs_of_promisors_name_was_promised() {
     let tip = id(top, "main");
     assert!(objects.is_from_promisor(&tip) && !objects.is_from_promisor(&file));
     assert!(objects.is_promised(&file) && !objects.is_promised(&file.kind().null()));
+}
+
+/// Who lacks the same as another gets the same delta, which is not made again.
+#[test]
+fn a_delta_is_made_once_for_all_who_lack_it() {
+    use crate::pack::enumerate::{Wanted, enumerate};
+    use crate::pack::produce::{KnownDeltas, Reuse, Settings, produce};
+    let directory = repository("sha1");
+    let top = directory.path();
+    for number in 0..4 {
+        let lines = (0..2_000).map(|line| format!("{}\n", line * if line == number { 7 } else { 1 }));
+        std::fs::write(top.join("long"), lines.chain(["new\n".repeat(number)]).collect::<String>()).unwrap();
+        git(top, &["add", "long"]);
+        git(top, &["commit", "-q", "-m", "c"]);
+    }
+    git(top, &["repack", "-adfbq"]);
+    let known = Arc::new(KnownDeltas::new(1 << 20));
+    let settings = |objects: &str, is_known: bool| Settings {
+        object_hash: gix_hash::Kind::Sha1,
+        window: 10,
+        depth: 50,
+        window_memory_bytes: 0,
+        compression: -1,
+        ofs_delta: true,
+        big_file_threshold_bytes: 1 << 29,
+        threads: 1,
+        delta_cache_bytes: 1 << 28,
+        reuse: Reuse::All,
+        known: is_known.then(|| known.of(Path::new(objects))),
+    };
+    let pack = |settings: &Settings| {
+        let objects = open(top);
+        let (wants, haves) = (vec![id(top, "HEAD")], vec![id(top, "HEAD~2")]);
+        let wanted = Wanted { wants, haves, thin: true, ..Wanted::default() };
+        let found = enumerate(&objects, &wanted, &mut crate::progress::Discard).unwrap();
+        let mut pack = Vec::new();
+        produce(&objects, found, settings, &mut pack, &mut crate::progress::Discard).unwrap();
+        pack
+    };
+    let alone = pack(&settings("objects", false));
+    assert!(alone.len() < 1_000, "{} bytes: the file is sent whole", alone.len());
+    assert_eq!((pack(&settings("objects", true)), known.found()), (alone.clone(), 0));
+    assert_eq!((pack(&settings("objects", true)), known.found()), (alone.clone(), 1));
+    assert_eq!((pack(&settings("others", true)), known.found()), (alone, 1));
 }

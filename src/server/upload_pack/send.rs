@@ -65,7 +65,8 @@ impl UploadPack<'_> {
             return self.make_by_hook(hook.as_bstr(), &job, bands);
         }
         let mut progress = Told::new(bands, !job.features.no_progress, &self.watch);
-        let settings = pack_settings(self.repo, job.features.ofs_delta, &mut progress)?;
+        let mut settings = pack_settings(self.repo, job.features.ofs_delta, &mut progress)?;
+        settings.known = self.watch.known().map(|known| known.of(&self.repo.objects_dir));
         let elsewhere = self.settings.elsewhere.blobs(self.repo)?;
         let source = source(self.repo, &job.boundary)?.stopped_by(self.watch.stop_flag());
         let includes_tags = job.features.include_tag;

@@ -19,8 +19,8 @@ const CROWD: usize = 50;
 /// Operations of a turn that are over soon, and of one that moves everything.
 const MANY: usize = 20;
 const FEW: usize = 2;
-/// Commits that the clients lack who come again.
-const BEHIND: u32 = 100;
+/// Commits that the clients lack who come again, some more and some less.
+const BEHIND: usize = 100;
 
 impl Bench {
     /// Rows of a repository of some size.
@@ -35,7 +35,7 @@ impl Bench {
                 Request::command(name, "ls-refs", &LISTING, &[]),
                 Request::command(name, "fetch", &PLAIN, &everything),
             ];
-            let load = Load { requests, times: FEW, at_once: 1 };
+            let load = Load { rows: vec![requests], times: FEW, at_once: 1 };
             compare_fronts(&format!("serve: clone, {title}"), TURNS_WHOLE, &fronts, &load)?;
         }
         let head = said_by_git(&self.source, &["rev-parse", "HEAD"])?;
@@ -45,7 +45,7 @@ impl Bench {
             Request::command("source.git", "ls-refs", &LISTING, &[]),
             Request::command("source.git", "fetch", &PLAIN, &shallow),
         ];
-        let load = Load { requests, times: CROWD, at_once: CROWD };
+        let load = Load { rows: vec![requests], times: CROWD, at_once: CROWD };
         compare_fronts(&format!("serve: {CROWD} shallow clones"), TURNS_WHOLE, &fronts, &load)?;
         self.serve_news(&fronts, &head)?;
         serve_nothing(&fronts)
@@ -55,7 +55,12 @@ impl Bench {
     pub(super) fn serve_refs(&self) -> Result<()> {
         let Some(fronts) = self.fronts()? else { return Ok(()) };
         let requests = vec![Request::command("source.git", "ls-refs", &LISTING, &[])];
-        compare_fronts("serve: ls-refs", TURNS, &fronts, &Load { requests, times: MANY, at_once: 1 })?;
+        compare_fronts(
+            "serve: ls-refs",
+            TURNS,
+            &fronts,
+            &Load { rows: vec![requests], times: MANY, at_once: 1 },
+        )?;
         self.serve_changing(&fronts)?;
         serve_nothing(&fronts)
     }
@@ -66,7 +71,7 @@ impl Bench {
         let place = self.directory.join(&name);
         link(&self.source, &place)?;
         let requests = vec![Request::command(&name, "ls-refs", &LISTING, &[])];
-        let load = Load { requests, times: 1, at_once: 1 };
+        let load = Load { rows: vec![requests], times: 1, at_once: 1 };
         let mut number = 0;
         compare("serve: ls-refs, one new", (2 * TURNS, program::c_gits()), |program| {
             number += 1;
@@ -79,18 +84,24 @@ impl Bench {
     /// A fetch of what has come since [`BEHIND`] commits.
     fn serve_news(&self, fronts: &[Front], head: &str) -> Result<()> {
         let title = format!("serve: fetch {BEHIND} commits");
-        let Ok(base) = said_by_git(&self.source, &["rev-parse", "-q", "--verify", &format!("HEAD~{BEHIND}")])
-        else {
+        // no two clients have been away for as long
+        let bases = (BEHIND - MANY / 2..BEHIND + MANY / 2).map(|behind| {
+            said_by_git(&self.source, &["rev-parse", "-q", "--verify", &format!("HEAD~{behind}")])
+        });
+        let Ok(bases) = bases.collect::<Result<Vec<_>>>() else {
             say(&format!("| {title} | the history is shorter | | | | | |"));
             return Ok(());
         };
-        let news = [format!("want {head}"), format!("have {base}"), "done".to_owned()];
-        let requests = vec![
-            Request::greeting("source.git"),
-            Request::command("source.git", "ls-refs", &LISTING, &[]),
-            Request::command("source.git", "fetch", &PLAIN, &news),
-        ];
-        compare_fronts(&title, TURNS, fronts, &Load { requests, times: MANY, at_once: 1 })
+        let requests = |base: String| {
+            let news = [format!("want {head}"), format!("have {base}"), "done".to_owned()];
+            vec![
+                Request::greeting("source.git"),
+                Request::command("source.git", "ls-refs", &LISTING, &[]),
+                Request::command("source.git", "fetch", &PLAIN, &news),
+            ]
+        };
+        let rows = bases.into_iter().map(requests).collect();
+        compare_fronts(&title, TURNS, fronts, &Load { rows, times: MANY, at_once: 1 })
     }
 
     /// A server for each program; `None` if there is nothing to compare gitr with.
@@ -121,7 +132,7 @@ const PLAIN: [&str; 3] = ["thin-pack", "no-progress", "ofs-delta"];
 fn serve_nothing(fronts: &[Front]) -> Result<()> {
     let requests =
         vec![Request::greeting("source.git"), Request::command("source.git", "ls-refs", &MIRRORED, &[])];
-    let load = Load { requests, times: MANY, at_once: 1 };
+    let load = Load { rows: vec![requests], times: MANY, at_once: 1 };
     compare_fronts("serve: fetch nothing", TURNS, fronts, &load)
 }
 

@@ -12,7 +12,8 @@ use crate::bench::rows::packet;
 
 /// Operations, each of which is a row of requests.
 pub(super) struct Load {
-    pub(super) requests: Vec<Request>,
+    /// The rows, which take turns.
+    pub(super) rows: Vec<Vec<Request>>,
     /// How many.
     pub(super) times: usize,
     /// How many of them at the same time.
@@ -81,18 +82,20 @@ impl Load {
         let next = AtomicUsize::new(0);
         let seen = Mutex::new(Seen::default());
         let ask = || -> Result<()> {
-            while next.fetch_add(1, Ordering::SeqCst) < self.times {
+            loop {
+                let number = next.fetch_add(1, Ordering::SeqCst);
+                let row = self.rows.get(number % self.rows.len().max(1)).filter(|_| number < self.times);
+                let Some(requests) = row else { return Ok(()) };
                 let begin = Instant::now();
                 let mut received = 0;
-                for request in &self.requests {
+                for request in requests {
                     received += request.send(port)?;
                 }
                 let mut seen = seen.lock().map_err(|_| anyhow!("another client has failed"))?;
                 seen.seconds.push(begin.elapsed().as_secs_f64());
                 seen.received += received;
-                seen.sent += self.requests.iter().map(|request| request.0.len()).sum::<usize>();
+                seen.sent += requests.iter().map(|request| request.0.len()).sum::<usize>();
             }
-            Ok(())
         };
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..self.at_once).map(|_| scope.spawn(ask)).collect();
