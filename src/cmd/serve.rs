@@ -16,6 +16,7 @@ use crate::listen::address::{Address, Network, Socket};
 use crate::listen::limit::Limit;
 use crate::listen::tls::Identity;
 use crate::listen::{Backend, Keeping, Proxies, Pushing, Role, Server, Settings};
+use crate::pack::produce::KnownDeltas;
 
 mod limits;
 mod log;
@@ -49,6 +50,7 @@ const SPEC: Spec = Spec {
         "pack-cache",
         "pack-cache-time",
         "pack-cache-dir",
+        "delta-cache",
         "backend",
         "admin",
         "root",
@@ -115,6 +117,9 @@ struct Arguments {
     /// where answers are kept, instead of in the directory for temporary files
     #[arg(long = "pack-cache-dir", value_name = "directory")]
     pack_cache_dir: Option<PathBuf>,
+    /// memory for deltas that the next client may lack as well, 32m if not said
+    #[arg(long = "delta-cache", value_name = "size")]
+    delta_cache: Option<String>,
     /// who answers: gitr, or C git's http-backend
     #[arg(long, value_name = "(gitr|git)")]
     backend: Option<String>,
@@ -245,6 +250,7 @@ fn settings(values: &Arguments, context: Context) -> Result<Settings, CommandErr
         has_page: values.status_page,
         backend: backend(values.backend.as_deref())?,
         cache: keeping(values, &context)?,
+        delta_cache_bytes: delta_cache(values.delta_cache.as_deref())?,
         hosts: values.vhost.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
         proxies: proxies(&values.trust_proxy)?,
         identities: identities(values)?,
@@ -330,6 +336,12 @@ fn keeping(values: &Arguments, context: &Context) -> Result<Option<Keeping>, Com
         age_max: Duration::from_millis(Limit::IdleTime.parse(time).ok_or_else(|| bad(time))?),
         directory: values.pack_cache_dir.clone().unwrap_or_else(temporary),
     }))
+}
+
+fn delta_cache(said: Option<&str>) -> Result<usize, CommandError> {
+    let Some(text) = said else { return Ok(KnownDeltas::BYTES) };
+    let bytes = Limit::RequestBytes.parse(text).and_then(|bytes| usize::try_from(bytes).ok());
+    bytes.ok_or_else(|| CommandError::fatal(format!("bad value '{text}' for the cache of deltas")))
 }
 
 fn imitates(compat: Option<&str>) -> Result<bool, CommandError> {

@@ -68,8 +68,6 @@ mod work;
 const WAITERS: usize = 2;
 /// Threads that do other blocking work than requests: passwords, pages and names of hosts.
 const SIDE_WORKERS: usize = 8;
-/// Memory for deltas that were made for one client, in bytes: of git.git, those of some ten thousand commits.
-const KNOWN_BYTES: usize = 16 << 20;
 /// How long workers have after their clients were cut off.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -104,6 +102,8 @@ pub struct Settings {
     pub backend: Backend,
     /// Where answers are kept for whoever asks the same; nowhere if it is not set.
     pub cache: Option<Keeping>,
+    /// Memory for deltas that are kept for the next client.
+    pub delta_cache_bytes: usize,
     /// The certificates of secure sockets.
     pub identities: Vec<Identity>,
 }
@@ -344,7 +344,7 @@ impl Shared {
                 .as_ref()
                 .map(|keeping| Cache::new(keeping.bytes_max, keeping.age_max, keeping.directory.clone())),
             lists: Arc::default(),
-            known: Arc::new(KnownDeltas::new(KNOWN_BYTES)),
+            known: Arc::new(KnownDeltas::new(settings.delta_cache_bytes)),
             pool: Arc::new(Pool::new(limits)),
             slots: Arc::new(Slots::new(limits.packs())),
             budget: Budget::new(limits.get(Limit::QueueBytes), limits.get(Limit::QueueBytesPerAddress)),

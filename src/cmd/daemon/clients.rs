@@ -5,6 +5,7 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::pack::produce::KnownDeltas;
 use crate::server::Watch;
 
 /// How long a newcomer waits for a place, as in git 2.47.3.
@@ -16,6 +17,8 @@ pub(super) struct Clients {
     inside: Mutex<Vec<Arc<Client>>>,
     left: Condvar,
     most: usize,
+    /// Deltas that were made for one, for the next.
+    known: Arc<KnownDeltas>,
 }
 
 /// One of them.
@@ -37,13 +40,18 @@ pub(super) struct Place {
 impl Clients {
     /// Places for `most`.
     pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { inside: Mutex::default(), left: Condvar::new(), most })
+        let known = Arc::new(KnownDeltas::new(KnownDeltas::BYTES));
+        Arc::new(Self { inside: Mutex::default(), left: Condvar::new(), most, known })
     }
 
     /// Gives a client a place, for which another one may have to go; `None` if there is none.
     pub(super) fn enter(self: &Arc<Self>, stream: TcpStream, address: IpAddr) -> Option<Place> {
         let address = address.to_canonical();
-        let client = Arc::new(Client { stream, address, watch: Arc::default() });
+        let client = Arc::new(Client {
+            stream,
+            address,
+            watch: Arc::new(Watch::default().knowing(Arc::clone(&self.known))),
+        });
         let mut inside = self.lock();
         if inside.len() >= self.most {
             inside = self.make_room(inside)?;

@@ -139,7 +139,8 @@ impl List {
         Some(Location { pack, offset, stream_len, content, size })
     }
 
-    fn id(&self, index: u32) -> Option<&ObjectId> {
+    /// The id of the object at `index`.
+    pub fn id(&self, index: u32) -> Option<&ObjectId> {
         self.objects.get(index as usize).map(|object| &object.id)
     }
 

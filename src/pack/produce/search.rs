@@ -18,9 +18,10 @@ use super::super::source::Source;
 use super::super::{Error, map};
 use super::Settings;
 use super::deflate::Deflater;
+use super::known::Known;
 use super::list::{Entry, Form, List, NONE, header};
 use super::turned::turn;
-use super::window::Window;
+use super::window::{Delta, Window};
 use crate::progress::{Event, Progress};
 
 /// Objects smaller than this are not worth a delta, in bytes; as seen in git 2.47.3.
@@ -48,7 +49,7 @@ pub(super) struct Found {
 }
 
 /// When the search for a delta ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Effort {
     /// When all of the window was tried.
     Best,
@@ -219,16 +220,28 @@ impl Work<'_> {
     }
 
     /// Deflates a delta, and keeps it if there is room.
-    fn keep(&self, (target, base): (u32, u32), delta: &[u8], deflater: &mut Deflater) -> Found {
-        let mut stream = Vec::new();
-        deflater.deflate(delta, &mut stream);
-        let len = stream.len() as u64;
-        let before = self.cached_bytes.fetch_add(len, Ordering::Relaxed);
-        let is_kept = before + len <= self.settings.delta_cache_bytes;
+    fn keep(&self, (target, base): (u32, u32), delta: Delta<'_>, deflater: &mut Deflater) -> Found {
+        let (len, zlib) = match delta {
+            Delta::Known(len, zlib) => (len, zlib),
+            Delta::New(delta, question) => {
+                let mut stream = Vec::new();
+                deflater.deflate(delta, &mut stream);
+                let zlib = Arc::from(stream);
+                if let (Some(known), Some(question), Some(base)) =
+                    (&self.settings.known, question, self.list.id(base))
+                {
+                    known.put(question, Known::Delta(*base, delta.len(), Arc::clone(&zlib)));
+                }
+                (delta.len(), zlib)
+            }
+        };
+        let bytes = zlib.len() as u64;
+        let before = self.cached_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let is_kept = before + bytes <= self.settings.delta_cache_bytes;
         if !is_kept {
-            let _before = self.cached_bytes.fetch_sub(len, Ordering::Relaxed);
+            let _before = self.cached_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
-        Found { target, base, len: delta.len(), deflated: is_kept.then(|| stream.into()) }
+        Found { target, base, len, deflated: is_kept.then_some(zlib) }
     }
 }
 

@@ -161,23 +161,23 @@ impl<'a> Turner<'a> {
         let object = self.list.objects.get(target as usize)?;
         let base = self.list.objects.get(way.base as usize)?;
         let known = self.packs.settings.known.as_ref();
-        let before = known.and_then(|known| known.get(object.id, base.id));
-        let made = if let Some(made) = before {
+        let known = known.map(|known| (known, known.question(("turned", object.id, base.id))));
+        let made = if let Some(made) = known.and_then(|(known, question)| known.get(question)) {
             made
         } else {
-            let made = self.make(target, object, way)?;
-            if let Some(known) = known {
-                known.put(object.id, base.id, made.clone());
+            let made = self.make(target, (object, base), way)?;
+            if let Some((known, question)) = known {
+                known.put(question, made.clone());
             }
             made
         };
-        let Known::Delta(len, deflated) = made else { return None };
+        let Known::Delta(_, len, deflated) = made else { return None };
         self.kept_bytes += deflated.len() as u64;
         Some(Found { target, base: way.base, len, deflated: Some(deflated) })
     }
 
     /// Makes that delta; `None` if something cannot be read.
-    fn make(&mut self, target: u32, object: &Object, way: &Way) -> Option<Known> {
+    fn make(&mut self, target: u32, (object, base): (&Object, &Object), way: &Way) -> Option<Known> {
         let size = self.list.entries.get(target as usize)?.size;
         let (base_size, mut shared) = self.shared(way, size)?;
         content(self.packs.source, object, &mut self.content).ok()?;
@@ -191,7 +191,7 @@ impl<'a> Turner<'a> {
         }
         let mut deflated = Vec::new();
         self.deflater.deflate(&self.delta, &mut deflated);
-        Some(Known::Delta(self.delta.len(), deflated.into()))
+        Some(Known::Delta(base.id, self.delta.len(), deflated.into()))
     }
 
     /// The size of the base, and what of it is in the object of `size` bytes where the way ends: `at` tells where in that,

@@ -1,10 +1,12 @@
 //! The window of objects that the next one is compared with.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::super::Error;
 use super::super::delta::{self, Index};
 use super::Reuse;
+use super::known::{Known, Question};
 use super::list::{Form, content};
 use super::search::{Effort, Work};
 
@@ -25,6 +27,22 @@ pub(super) struct Window<'a> {
     spare: Vec<u8>,
 }
 
+/// A delta.
+pub(super) enum Delta<'a> {
+    /// One that was made now, and what it answers.
+    New(&'a [u8], Option<Question>),
+    /// One that was made before: how many bytes it has, and its zlib stream.
+    Known(usize, Arc<[u8]>),
+}
+
+/// What was found out before.
+enum Answer {
+    /// No delta is worth it.
+    Whole,
+    /// The place of the base in the window, how many bytes the delta has, and its zlib stream.
+    Delta(usize, usize, Arc<[u8]>),
+}
+
 /// An object in the window.
 struct Slot {
     index: u32,
@@ -43,14 +61,20 @@ impl<'a> Window<'a> {
 
     /// Moves the object `index` into the window. If it is sent, gives the best delta to it from one that is there, and what
     /// it is based on.
-    pub fn slide(&mut self, index: u32) -> Result<Option<(u32, &[u8])>, Error> {
+    pub fn slide(&mut self, index: u32) -> Result<Option<(u32, Delta<'_>)>, Error> {
         let work = self.work;
         let Some(entry) = work.list.entries.get(index as usize) else { return Ok(None) };
         let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
         let content = std::mem::take(&mut self.spare);
         let mut target = Slot { index, size, depth: 0, content, blocks: None };
         target.content.clear();
-        let best = if work.list.is_sent(index) { self.best_base(&mut target)? } else { None };
+        let question = if work.list.is_sent(index) { self.question(&target) } else { None };
+        let known = question.and_then(|question| self.known(question));
+        let best = match &known {
+            Some(Answer::Delta(at, ..)) => Some(*at),
+            None if work.list.is_sent(index) => self.best_base(&mut target)?,
+            Some(Answer::Whole) | None => None,
+        };
         let mut found = None;
         if let Some(at) = best
             && let Some(base) = self.slots.remove(at)
@@ -63,7 +87,44 @@ impl<'a> Window<'a> {
         if target.depth < work.settings.depth {
             self.push(target);
         }
-        Ok(found.map(|base| (base, &*self.best)))
+        let Some(base) = found else {
+            if let (Some(all), Some(question), None) = (&work.settings.known, question, &known)
+                && !work.is_stopped()
+            {
+                all.put(question, Known::Worthless);
+            }
+            return Ok(None);
+        };
+        let delta = match known {
+            Some(Answer::Delta(_, len, deflated)) => Delta::Known(len, deflated),
+            Some(Answer::Whole) | None => Delta::New(&self.best, question),
+        };
+        Ok(Some((base, delta)))
+    }
+
+    /// Which delta is the best: all that this depends on. Where the window is bounded by memory it depends on what was needed
+    /// before.
+    fn question(&self, target: &Slot) -> Option<Question> {
+        let work = self.work;
+        let known = work.settings.known.as_ref().filter(|_| work.settings.window_memory_bytes == 0)?;
+        let neighbours = self
+            .slots
+            .iter()
+            .map(|base| (work.list.id(base.index), base.depth, is_worth_trying(work, target, base)));
+        let height = work.heights.get(target.index as usize);
+        let settings = (work.settings.depth, work.settings.compression, work.effort);
+        Some(known.question((work.list.id(target.index), height, settings, neighbours.collect::<Vec<_>>())))
+    }
+
+    /// What is known of that.
+    fn known(&self, question: Question) -> Option<Answer> {
+        match self.work.settings.known.as_ref()?.get(question)? {
+            Known::Worthless => Some(Answer::Whole),
+            Known::Delta(base, len, deflated) => {
+                let at = self.slots.iter().position(|slot| self.work.list.id(slot.index) == Some(&base))?;
+                Some(Answer::Delta(at, len, deflated))
+            }
+        }
     }
 
     /// The place of the best base for `target`; the delta is in `self.best`.

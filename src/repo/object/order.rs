@@ -1,8 +1,6 @@
 //! The order of a pack's entries: gitformat-pack(5), "pack-*.rev files".
 
 use std::cmp;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,14 +19,16 @@ const ASKED_MIN: usize = 100;
 
 /// The objects of a pack, each by its position in the index, in the order of their entries.
 ///
-/// Whoever asks for few rows gets them from the file as they are needed, if its checksum holds. Whoever asks for many gets all of
-/// it, compared with the index.
+/// It is what the file says, if its checksum holds, else what follows from the offsets. Whoever asks for few rows of the file
+/// gets them as they are needed, each compared with the index; whoever asks for many gets all of them, compared once. Where the
+/// two disagree, one of them is broken, and nothing is told.
 #[derive(Default)]
 pub(super) struct Order {
     table: OnceLock<Option<Table>>,
     /// How often somebody asked before all of it was read.
     asked: AtomicUsize,
-    positions: OnceLock<Vec<u32>>,
+    /// Nothing where the file and the index disagree.
+    positions: OnceLock<Option<Vec<u32>>>,
     /// The place of each object of the index in that order.
     ranks: OnceLock<Vec<u32>>,
 }
@@ -36,20 +36,19 @@ pub(super) struct Order {
 impl Order {
     /// Where the object stands in `index` whose entry has the place `rank`.
     pub(super) fn position_of(&self, index: &File, rank: u32) -> Option<u32> {
-        if rank >= index.num_objects() {
-            return None;
+        match self.whole(index) {
+            Some(positions) => positions.get(rank as usize).copied(),
+            None => self.table(index)?.position_of(index, rank),
         }
-        let row = self.table(index).and_then(|table| table.position_of(index, rank));
-        row.or_else(|| self.positions(index).get(rank as usize).copied())
     }
 
     /// The place of the entry that begins at `offset`; `None` if none does.
     pub(super) fn rank_of(&self, index: &File, offset: u64) -> Option<u32> {
-        let found = self.table(index).and_then(|table| table.rank_of(index, offset));
-        found.or_else(|| {
-            let offset_of = |position: &u32| index.pack_offset_at_index(*position);
-            u32::try_from(self.positions(index).binary_search_by_key(&offset, offset_of).ok()?).ok()
-        })
+        let offset_of = |position: &u32| index.pack_offset_at_index(*position);
+        match self.whole(index) {
+            Some(positions) => u32::try_from(positions.binary_search_by_key(&offset, offset_of).ok()?).ok(),
+            None => self.table(index)?.rank_of(index, offset),
+        }
     }
 
     /// The place in the order of entries of the object at `position` of `index`.
@@ -57,56 +56,50 @@ impl Order {
         if position >= index.num_objects() {
             return None;
         }
-        let found =
-            self.table(index).and_then(|table| table.rank_of(index, index.pack_offset_at_index(position)));
-        found.or_else(|| {
-            let ranks = self.ranks.get_or_init(|| bitmap::inverse(self.positions(index)));
-            ranks.get(position as usize).copied().filter(|rank| *rank < index.num_objects())
-        })
-    }
-
-    /// The table of the file, as long as few rows were asked for.
-    fn table(&self, index: &File) -> Option<&Table> {
-        if self.positions.get().is_some()
-            || self.asked.fetch_add(1, Ordering::Relaxed)
-                >= ASKED_MIN + index.num_objects() as usize / ASKED_PART
-        {
-            return None;
+        match self.whole(index) {
+            Some(positions) => {
+                let ranks = self.ranks.get_or_init(|| bitmap::inverse(positions));
+                ranks.get(position as usize).copied().filter(|rank| *rank < index.num_objects())
+            }
+            None => self.table(index)?.rank_of(index, index.pack_offset_at_index(position)),
         }
-        self.table.get_or_init(|| Table::open(index, &path(index))).as_ref()
     }
 
-    /// All of it: from the file, or from the offsets if there is none that holds.
-    fn positions(&self, index: &File) -> &[u32] {
-        self.positions.get_or_init(|| {
-            // read, not mapped: it would count as memory twice
-            let bytes = fs::read(path(index)).ok();
-            let table = bytes.and_then(|bytes| Table::new(index, Box::new(bytes)));
-            table.and_then(|table| table.positions(index)).unwrap_or_else(|| {
-                let mut positions: Vec<u32> = (0..index.num_objects()).collect();
-                positions.sort_by_cached_key(|position| index.pack_offset_at_index(*position));
-                positions
-            })
-        })
+    /// All of it, unless it is to be had by rows.
+    fn whole(&self, index: &File) -> Option<&[u32]> {
+        let positions = self.positions.get().or_else(|| {
+            let table = self.table(index);
+            let is_spared = table.is_some()
+                && self.asked.fetch_add(1, Ordering::Relaxed)
+                    < ASKED_MIN + index.num_objects() as usize / ASKED_PART;
+            (!is_spared).then(|| self.positions.get_or_init(|| positions(index, table)))
+        });
+        positions.and_then(Option::as_deref)
+    }
+
+    fn table(&self, index: &File) -> Option<&Table> {
+        self.table.get_or_init(|| Table::open(index)).as_ref()
     }
 }
 
-/// Where the order of the entries that `index` tells of is written down.
-fn path(index: &File) -> PathBuf {
-    index.path().with_extension("rev")
+/// All of the order: as `table` says, or from the offsets if there is none.
+fn positions(index: &File, table: Option<&Table>) -> Option<Vec<u32>> {
+    if let Some(table) = table {
+        return table.positions(index);
+    }
+    let mut positions: Vec<u32> = (0..index.num_objects()).collect();
+    positions.sort_by_cached_key(|position| index.pack_offset_at_index(*position));
+    Some(positions)
 }
 
 /// A `.rev` file.
 struct Table(Box<dyn AsRef<[u8]> + Send + Sync>);
 
 impl Table {
-    fn open(index: &File, path: &Path) -> Option<Self> {
-        let table = Self::new(index, map::map_stored(path).ok()?)?;
-        checksum::hold(path, index.object_hash()).ok().map(|()| table)
-    }
-
-    /// `bytes`, if they are of the pack of `index`; what the rows say is not looked at.
-    fn new(index: &File, bytes: Box<dyn AsRef<[u8]> + Send + Sync>) -> Option<Self> {
+    /// The file beside `index`, if it is of the same pack and as it was written.
+    fn open(index: &File) -> Option<Self> {
+        let path = index.path().with_extension("rev");
+        let bytes = map::map_stored(&path).ok()?;
         let all = (*bytes).as_ref();
         let hash = index.object_hash();
         let (rest, _own_checksum) = all.split_at_checked(all.len().checked_sub(hash.len_in_bytes())?)?;
@@ -119,7 +112,7 @@ impl Table {
         let fits = header.strip_prefix(b"RIDX\0\0\0\x01") == Some(&function)
             && pack == index.pack_checksum().as_slice()
             && table.len() == usize::try_from(index.num_objects()).ok()?.checked_mul(4)?;
-        fits.then_some(Self(bytes))
+        (fits && checksum::hold(&path, hash).is_ok()).then_some(Self(bytes))
     }
 
     fn rows(&self, index: &File) -> &[[u8; 4]] {
@@ -127,8 +120,7 @@ impl Table {
         table.as_chunks().0.get(..index.num_objects() as usize).unwrap_or_default()
     }
 
-    /// All rows; `None` if they are not in order: beyond the table the index may not be asked, and another lie would make a
-    /// bitmap tell of other objects.
+    /// All rows; `None` if the entries of some are not in order.
     fn positions(&self, index: &File) -> Option<Vec<u32>> {
         let positions: Vec<u32> = self.rows(index).iter().map(|row| u32::from_be_bytes(*row)).collect();
         let fits = positions.iter().all(|position| *position < index.num_objects())
@@ -136,9 +128,13 @@ impl Table {
         fits.then_some(positions)
     }
 
-    /// The row `rank`.
+    /// The row `rank`, if its entry begins behind that of the row before and in front of that of the next.
     fn position_of(&self, index: &File, rank: u32) -> Option<u32> {
-        self.row(index, rank).map(|(position, _)| position)
+        let (position, offset) = self.row(index, rank)?;
+        let follows = rank == 0 || self.row(index, rank - 1).is_some_and(|(_, before)| before < offset);
+        let is_followed = rank + 1 == index.num_objects()
+            || self.row(index, rank + 1).is_some_and(|(_, behind)| behind > offset);
+        (follows && is_followed).then_some(position)
     }
 
     /// The row whose entry begins at `offset`.
@@ -148,7 +144,7 @@ impl Table {
             let middle = low + (high - low) / 2;
             match self.row(index, middle)?.1.cmp(&offset) {
                 cmp::Ordering::Less => low = middle + 1,
-                cmp::Ordering::Equal => return Some(middle),
+                cmp::Ordering::Equal => return self.position_of(index, middle).map(|_| middle),
                 cmp::Ordering::Greater => high = middle,
             }
         }

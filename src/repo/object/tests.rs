@@ -400,7 +400,7 @@ fn entries_are_where_git_says_they_are() {
             // a bit stands for the object that it stands for, whichever is asked for first
             let ids: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').next()).collect();
             for hex in ids.iter().filter_map(|hex| ObjectId::from_hex(hex.as_bytes()).ok()) {
-                let objects = open(top);
+                let objects = Objects::open_for_test(top.join(".git/objects"), hex.kind());
                 let (pack, place) = objects.entry_place(&hex).unwrap().unwrap();
                 assert_eq!(objects.entries(pack).unwrap().unwrap().id(place), Some(hex));
             }
@@ -608,7 +608,8 @@ fn what_packs_of_promisors_name_was_promised() {
     assert!(objects.is_promised(&file) && !objects.is_promised(&file.kind().null()));
 }
 
-/// Who lacks the same as another gets the same delta, which is not made again.
+/// Who lacks the same as another gets the same pack, for which no delta is made again: turned ones where the receiver has a
+/// version of the file, others where it has nothing.
 #[test]
 fn a_delta_is_made_once_for_all_who_lack_it() {
     use crate::pack::enumerate::{Wanted, enumerate};
@@ -616,9 +617,14 @@ fn a_delta_is_made_once_for_all_who_lack_it() {
     let directory = repository("sha1");
     let top = directory.path();
     for number in 0..4 {
-        let lines = (0..2_000).map(|line| format!("{}\n", line * if line == number { 7 } else { 1 }));
-        std::fs::write(top.join("long"), lines.chain(["new\n".repeat(number)]).collect::<String>()).unwrap();
-        git(top, &["add", "long"]);
+        for name in 0..3 {
+            let lines =
+                (0..2_000).map(|line| format!("{}\n", line * if line == number { 7 + name } else { 1 }));
+            let text = lines.chain(["new\n".repeat(number)]).collect::<String>();
+            std::fs::create_dir_all(top.join(format!("d{name}"))).unwrap();
+            std::fs::write(top.join(format!("d{name}/long")), text).unwrap();
+        }
+        git(top, &["add", "."]);
         git(top, &["commit", "-q", "-m", "c"]);
     }
     git(top, &["repack", "-adfbq"]);
@@ -636,18 +642,28 @@ fn a_delta_is_made_once_for_all_who_lack_it() {
         reuse: Reuse::All,
         known: is_known.then(|| known.of(Path::new(objects))),
     };
-    let pack = |settings: &Settings| {
-        let objects = open(top);
-        let (wants, haves) = (vec![id(top, "HEAD")], vec![id(top, "HEAD~2")]);
-        let wanted = Wanted { wants, haves, thin: true, ..Wanted::default() };
+    let pack = |haves: &[ObjectId], boundary: Vec<ObjectId>, settings: &Settings| {
+        let main =
+            Places { main: top.join(".git/objects"), extra: Vec::new(), object_hash: gix_hash::Kind::Sha1 };
+        let objects = Objects::open(main, boundary, true).unwrap();
+        let wanted =
+            Wanted { wants: vec![id(top, "HEAD~1")], haves: haves.to_vec(), thin: true, ..Wanted::default() };
         let found = enumerate(&objects, &wanted, &mut crate::progress::Discard).unwrap();
         let mut pack = Vec::new();
         produce(&objects, found, settings, &mut pack, &mut crate::progress::Discard).unwrap();
         pack
     };
-    let alone = pack(&settings("objects", false));
-    assert!(alone.len() < 1_000, "{} bytes: the file is sent whole", alone.len());
-    assert_eq!((pack(&settings("objects", true)), known.found()), (alone.clone(), 0));
-    assert_eq!((pack(&settings("objects", true)), known.found()), (alone.clone(), 1));
-    assert_eq!((pack(&settings("others", true)), known.found()), (alone, 1));
+    for (haves, boundary, at_least) in
+        [(vec![id(top, "HEAD~3")], Vec::new(), 3), (Vec::new(), vec![id(top, "HEAD~1")], 2)]
+    {
+        let alone = pack(&haves, boundary.clone(), &settings("objects", false));
+        let before = known.found();
+        assert!(pack(&haves, boundary.clone(), &settings("objects", true)) == alone);
+        assert_eq!(known.found(), before);
+        assert!(pack(&haves, boundary.clone(), &settings("objects", true)) == alone);
+        let after = known.found();
+        assert!(after >= before + at_least, "{before} {after}");
+        assert!(pack(&haves, boundary.clone(), &settings("others", true)) == alone);
+        assert_eq!(known.found(), after);
+    }
 }

@@ -39,14 +39,7 @@ impl Bench {
             compare_fronts(&format!("serve: clone, {title}"), TURNS_WHOLE, &fronts, &load)?;
         }
         let head = said_by_git(&self.source, &["rev-parse", "HEAD"])?;
-        let shallow = ["deepen 1".to_owned(), format!("want {head}"), "done".to_owned()];
-        let requests = vec![
-            Request::greeting("source.git"),
-            Request::command("source.git", "ls-refs", &LISTING, &[]),
-            Request::command("source.git", "fetch", &PLAIN, &shallow),
-        ];
-        let load = Load { rows: vec![requests], times: CROWD, at_once: CROWD };
-        compare_fronts(&format!("serve: {CROWD} shallow clones"), TURNS_WHOLE, &fronts, &load)?;
+        self.serve_shallow(&fronts)?;
         self.serve_news(&fronts, &head)?;
         serve_nothing(&fronts)
     }
@@ -79,6 +72,26 @@ impl Bench {
             git(&place, &["pack-refs", "--all"])?;
             front_of(fronts, program).map_or_else(|| Ok(Figures::default()), |front| front.bear(&load))
         })
+    }
+
+    /// Clones of one commit each, which come at once: of the same, and of one after the other.
+    fn serve_shallow(&self, fronts: &[Front]) -> Result<()> {
+        let latest = said_by_git(&self.source, &["rev-list", &format!("--max-count={CROWD}"), "HEAD"])?;
+        let requests = |commit: &str| {
+            let shallow = ["deepen 1".to_owned(), format!("want {commit}"), "done".to_owned()];
+            vec![
+                Request::greeting("source.git"),
+                Request::command("source.git", "ls-refs", &LISTING, &[]),
+                Request::command("source.git", "fetch", &PLAIN, &shallow),
+            ]
+        };
+        for (which, count) in [("one commit", 1), ("as many commits", CROWD)] {
+            let rows = latest.lines().take(count).map(requests).collect();
+            let load = Load { rows, times: CROWD, at_once: CROWD };
+            let title = format!("serve: {CROWD} shallow clones of {which}");
+            compare_fronts(&title, TURNS_WHOLE, fronts, &load)?;
+        }
+        Ok(())
     }
 
     /// A fetch of what has come since [`BEHIND`] commits.
