@@ -67,7 +67,8 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         return Err(CommandError::silent(1).with_error("failed to initialize sparse-checkout"));
     }
     let submodules = Submodules::new(&parsed, &with_settings, &options)?;
-    options.config.extend(submodules.settings(&config)?);
+    let of_submodules = submodules.settings(&config)?;
+    options.config.extend(of_submodules.into_iter().map(|(key, value)| (key, Some(value))));
     signal::guard(destination.made(), std::sync::Arc::clone(&context.is_stopped))?;
     let mut meters = context.meters(&config, show);
     let clone = Clone::new(source.as_bstr(), &destination, &options, &context.env, &context.overrides)?;

@@ -51,6 +51,7 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
         return Err(misuse());
     }
     let repo = context.repository()?;
+    repo.config.check_core()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let arguments = Arguments::parse(words)?;
     let mut options = arguments.options(&repo)?;

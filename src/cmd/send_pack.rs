@@ -108,6 +108,7 @@ struct Arguments {
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let repo = context.repository()?;
+    repo.config.check_core()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let values = &parsed.values;
     let misuse = || CommandError::usage(arguments::usage_of::<Arguments>(&SPEC));

@@ -74,7 +74,7 @@ impl<'a> Clone<'a> {
         overrides: &'a [Override],
     ) -> Result<Self, Error> {
         let mut all = overrides.to_vec();
-        all.extend(options.config.iter().map(|(key, value)| (key.clone(), Some(value.clone()))));
+        all.extend_from_slice(&options.config);
         let config = configuration(env, &all, options).map_err(|error| match error {
             // what is to be written is read first: then it is not the command line that cannot be understood
             crate::repo::Error::ConfigEntry { reason, .. } if Config::load(env, overrides, None).is_ok() => {

@@ -135,7 +135,7 @@ fn the_configuration_is_read_as_git_reads_it() {
 /// What git refuses of section `core` before it does anything, and what it takes.
 #[test]
 fn the_core_is_read_before_anything_is_done() {
-    const SETTINGS: [(&str, i32); 24] = [
+    const SETTINGS: [(&str, i32); 28] = [
         ("core.autocrlf=x", 128),
         ("core.autocrlf=INPUT", 0),
         ("core.safecrlf=x", 128),
@@ -160,6 +160,10 @@ fn the_core_is_read_before_anything_is_done() {
         ("core.protectNTFS=x", 128),
         ("core.quotePath=x", 128),
         ("core.preloadIndex=x", 128),
+        ("push.default=x", 128),
+        ("push.default=Simple", 128),
+        ("push.default=tracking", 0),
+        ("push.default", 128),
     ];
     let sandbox = crate::sandbox();
     let twin = behind(&sandbox);
@@ -169,10 +173,19 @@ fn the_core_is_read_before_anything_is_done() {
         let run = twin.run("", &["-c", setting, "clone", "-q", &source, &name]);
         assert_eq!(run.status, status, "{run:?}");
         twin.run("", &["clone", "-q", "--config", setting, &source, &format!("{name}-config")]);
-        for words in [&["fetch"][..], &["pull", "-q", "--ff-only"], &["push", "-q", "--dry-run"]] {
+        for words in [
+            &["fetch"][..],
+            &["pull", "-q", "--ff-only"],
+            &["push", "-q", "--dry-run"],
+            &["pack-objects", "--stdout"],
+            &["fetch-pack", "-q", &source, "refs/heads/main"],
+        ] {
             twin.run("copy", &[&["-c", setting], words].concat());
         }
         twin.same_state("copy");
+    }
+    for setting in ["core.autocrlf=x", "push.default=x"] {
+        twin.run("copy", &["-c", setting, "index-pack", "--stdin"]);
     }
 }
 

@@ -3,13 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use bstr::BString;
-
 use super::format;
 use crate::cmd::arguments::Parsed;
 use crate::cmd::transfer::{bytes, deepen, filter, helper_options, ip_version};
 use crate::cmd::{CommandError, Context, Show, key_and_value, ui};
 use crate::remote::clone::{Local, Options, Reference};
+use crate::repo::config::Override;
 use crate::repo::{Config, RefFormat};
 use crate::transport;
 
@@ -192,19 +191,14 @@ pub(super) fn options(
 }
 
 /// `--config`: keys and values.
-fn settings(values: &Arguments) -> Vec<(BString, BString)> {
-    let split = |text: &OsString| {
-        let (key, value) = key_and_value(&bytes(text));
-        (key, value.unwrap_or_else(|| "true".into()))
-    };
-    values.config.iter().map(split).collect()
+fn settings(values: &Arguments) -> Vec<Override> {
+    values.config.iter().map(|text| key_and_value(&bytes(text))).collect()
 }
 
 /// `config` with what `--config` adds, as the new repository will have it: what stands in front of the command counts more. It
 /// holds for `clone.*` alone, as in git 2.47.3; what makes no sense is told of when it is to be written.
 pub(super) fn with_settings(config: &Config, values: &Arguments, context: &Context) -> Config {
-    let settings = settings(values).into_iter().map(|(key, value)| (key, Some(value)));
-    let all: Vec<_> = settings.chain(context.overrides.iter().cloned()).collect();
+    let all = [settings(values), context.overrides.clone()].concat();
     Config::load(&context.env, &all, None).unwrap_or_else(|_| config.clone())
 }
 

@@ -7,6 +7,7 @@ use bstr::BString;
 use super::Reference;
 use crate::protocol::fetch::Deepen;
 use crate::repo::RefFormat;
+use crate::repo::config::Override;
 use crate::transport;
 
 /// What the user asked for.
@@ -36,8 +37,8 @@ pub struct Options {
     pub bundle_uri: Option<BString>,
     /// The name of the remote.
     pub origin: BString,
-    /// Configuration to write, in order (`--config`).
-    pub config: Vec<(BString, BString)>,
+    /// Configuration to write, in order (`--config`); what has no value is true.
+    pub config: Vec<Override>,
     /// Whether a path may be linked or copied.
     pub local: Local,
     /// Only the files at the top are checked out.

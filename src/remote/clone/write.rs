@@ -28,7 +28,7 @@ impl Clone<'_> {
             .options
             .config
             .iter()
-            .map(|(key, value)| Change::Add(canonical(key), value.clone()))
+            .map(|(key, value)| Change::Add(canonical(key), value.clone().unwrap_or_else(|| "true".into())))
             .collect();
         if changes.is_empty() {
             return Ok(repo);

@@ -8,7 +8,6 @@ use super::source::{Found, LocalRefs};
 use crate::remote::config::{default_name, exists};
 use crate::remote::{Error, Remote};
 use crate::repo::Repository;
-use crate::repo::config::Scope;
 
 /// The refspecs that `options` and the configuration give.
 ///
@@ -75,36 +74,15 @@ enum Default {
 
 impl Default {
     fn from_config(repo: &Repository) -> Result<Self, Error> {
-        let Some(value) = repo.config.string("push.default") else { return Ok(Self::Simple) };
-        match value.as_slice() {
-            b"nothing" => Ok(Self::Nothing),
-            b"matching" => Ok(Self::Matching),
-            b"current" => Ok(Self::Current),
+        repo.config.check_push_default()?;
+        Ok(match repo.config.string("push.default").unwrap_or_default().as_slice() {
+            b"nothing" => Self::Nothing,
+            b"matching" => Self::Matching,
+            b"current" => Self::Current,
             // git-config(1): `tracking` is the old name.
-            b"upstream" | b"tracking" => Ok(Self::Upstream),
-            b"simple" => Ok(Self::Simple),
-            _ => Err(Self::malformed(repo, value.as_bstr())),
-        }
-    }
-
-    fn malformed(repo: &Repository, value: &BStr) -> Error {
-        let reason = format!(
-            "malformed value for push.default: {value}\n\
-             error: must be one of nothing, matching, simple, upstream or current"
-        );
-        let message = match repo.config.scope("push.default") {
-            Some(Scope::Command) => "unable to parse 'push.default' from command-line config",
-            Some(Scope::System | Scope::Global | Scope::Local | Scope::Worktree) | None => {
-                let origin = repo.config.origin("push.default");
-                let (file, line) = origin.unwrap_or_default();
-                return crate::repo::Error::ConfigEntry {
-                    reason,
-                    message: format!("bad config variable 'push.default' in file '{file}' at line {line}"),
-                }
-                .into();
-            }
-        };
-        crate::repo::Error::ConfigEntry { reason, message: message.into() }.into()
+            b"upstream" | b"tracking" => Self::Upstream,
+            _ => Self::Simple,
+        })
     }
 }
 

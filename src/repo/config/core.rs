@@ -1,4 +1,4 @@
-//! The values of section `core` that git reads before a command begins: git-config(1).
+//! The values of section `core`, and `push.default`, that git reads before a command begins: git-config(1).
 
 use std::ops::RangeInclusive;
 
@@ -40,6 +40,9 @@ const ABBREVIATION_MIN: i64 = 4;
 /// zlib's levels of compression, and its choice: git-config(1), `core.compression`.
 const LEVELS: RangeInclusive<i64> = -1..=9;
 
+/// The values of `push.default`: git-config(1). `tracking` is an old name of `upstream`.
+const PUSH_DEFAULTS: [&str; 6] = ["nothing", "current", "upstream", "tracking", "simple", "matching"];
+
 impl Config {
     /// Refuses the first definition that git refuses as soon as it reads its configuration, and that would otherwise be noticed
     /// in a checkout, or not at all.
@@ -75,7 +78,27 @@ impl Config {
                 return Err(Error::Config(text));
             }
         }
-        NUMBERS.iter().try_for_each(|key| self.integer(key).map(drop))
+        NUMBERS.iter().try_for_each(|key| self.integer(key).map(drop))?;
+        self.check_push_default()
+    }
+
+    /// Refuses the first definition of `push.default` that says nothing, also if a later one holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ConfigEntry`] in git's words, with the place.
+    pub fn check_push_default(&self) -> Result<(), Error> {
+        for entry in self.all("push.default") {
+            let Some(value) = &entry.value else { return Err(entry.stands_alone()) };
+            if !PUSH_DEFAULTS.iter().any(|known| value == known) {
+                let reason = format!(
+                    "malformed value for push.default: {value}\n\
+                     error: must be one of nothing, matching, simple, upstream or current"
+                );
+                return Err(Error::ConfigEntry { reason, message: entry.refusal() });
+            }
+        }
+        Ok(())
     }
 }
 
