@@ -122,11 +122,12 @@ pub(super) fn parse<A: Args + FromArgMatches>(
         ui::out(usage.as_bytes())?;
         return Err(CommandError::silent(129));
     }
+    let longs = longs(&command);
     let command = with_negatives(command, spec).mut_args(with_any_value);
     let may_stand_alone = |argument: &&Arg| argument.is_require_equals_set();
     let optional = command.get_arguments().filter(may_stand_alone).map(|argument| argument.get_id().clone());
     let optional = optional.collect();
-    let complain = |error| translate(&error, arguments, &usage);
+    let complain = |error| complain(&error, arguments, (&longs, spec), &usage);
     let matches = command.try_get_matches_from(with_plain_end(arguments)).map_err(complain)?;
     let values = A::from_arg_matches(&matches).map_err(complain)?;
     Ok(Parsed { values, matches, optional })
@@ -252,7 +253,58 @@ fn usage_line(spec: &Spec, argument: &Arg) -> String {
     format!("{line}{help}\n")
 }
 
-/// clap's complaint in git's words.
+/// The long options in the order of the usage, hidden ones and the second names of some too.
+fn longs(command: &Command) -> Vec<String> {
+    let names = command.get_arguments().filter_map(Arg::get_long_and_visible_aliases);
+    names.flatten().map(ToOwned::to_owned).collect()
+}
+
+/// The last two of the options `longs` that the shortened `word` may mean, if it may mean more than one. Seen in git 2.47.3: an
+/// option that is itself negative has an opposite of two negations, and what is no more than `no-` means each option twice.
+fn ambiguity(longs: &[String], spec: &Spec, word: &str) -> Option<(String, String)> {
+    let mut meant = Vec::new();
+    for long in longs {
+        if long.starts_with(word) {
+            meant.push(format!("--{long}"));
+            continue;
+        }
+        if spec.plain.contains(&long.as_str()) {
+            continue;
+        }
+        let is_opposite = [
+            "no-".starts_with(word),
+            word.strip_prefix("no-").is_some_and(|rest| long.starts_with(rest)),
+            long.strip_prefix("no-").is_some_and(|positive| positive.starts_with(word)),
+        ];
+        meant.extend(is_opposite.into_iter().filter(|is_meant| *is_meant).map(|_| format!("--no-{long}")));
+    }
+    let last = meant.pop()?;
+    Some((meant.pop()?, last))
+}
+
+/// clap's complaint in git's words. Seen in git 2.47.3: the usage that follows an ambiguous option is printed on stdout.
+fn complain(
+    error: &clap::Error,
+    arguments: &[OsString],
+    (longs, spec): (&[String], &Spec),
+    usage: &str,
+) -> CommandError {
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) if error.kind() == ErrorKind::UnknownArgument => option,
+        Some(_) | None => return translate(error, arguments, usage),
+    };
+    let Some(name) = option.strip_prefix("--") else { return translate(error, arguments, usage) };
+    let typed = as_typed(arguments, option).trim_start_matches('-');
+    let Some((one, other)) = ambiguity(longs, spec, name) else {
+        return CommandError::bad_option(format!("unknown option `{typed}'\n{usage}"));
+    };
+    ui::message("error", format!("ambiguous option: {typed} (could be {one} or {other})").as_str().into());
+    match ui::out(usage.as_bytes()) {
+        Ok(()) => CommandError::silent(129),
+        Err(error) => error.into(),
+    }
+}
+
 fn translate(error: &clap::Error, arguments: &[OsString], usage: &str) -> CommandError {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
@@ -275,6 +327,12 @@ fn translate(error: &clap::Error, arguments: &[OsString], usage: &str) -> Comman
         ErrorKind::ValueValidation => CommandError::bad_option(format!("{quoted} expects a numerical value")),
         _ => CommandError::usage(format!("{}{usage}", error.render())),
     }
+}
+
+/// The word of `arguments` that gives `option`, with its value if that is part of it.
+fn as_typed<'a>(arguments: &'a [OsString], option: &'a str) -> &'a str {
+    let gives = |word: &&str| word.split('=').next() == Some(option);
+    arguments.iter().filter_map(|argument| argument.to_str()).find(gives).unwrap_or(option)
 }
 
 /// The last letter of the last word, if that is one of short options.

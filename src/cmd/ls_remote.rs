@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(short, long)]
     quiet: bool,
     /// path of git-upload-pack on the remote host
-    #[arg(long = "upload-pack", alias = "exec", value_name = "exec")]
+    #[arg(long = "upload-pack", visible_alias = "exec", value_name = "exec")]
     upload_pack: Option<OsString>,
     /// limit to tags
     #[arg(short, long)]

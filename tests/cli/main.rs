@@ -84,6 +84,50 @@ fn a_misused_command_returns_129() {
     for number in ["abc", "1k", "", "0x2"] {
         misused(&twin, &["fetch", &format!("--deepen={number}")]);
     }
+    misused(&twin, &["fetch", "--nosuch=1"]);
+}
+
+#[test]
+fn an_option_that_is_shortened_too_much_returns_129() {
+    const SHORTENED: [&[&str]; 27] = [
+        &["clone", "--c"],
+        &["clone", "--n"],
+        &["clone", "--no-c"],
+        &["clone", "--re=x"],
+        &["clone", "--t"],
+        &["fetch", "--auto"],
+        &["fetch", "--n"],
+        &["fetch", "--neg"],
+        &["fetch", "--no-"],
+        &["fetch", "--no-re"],
+        &["fetch", "--p=1"],
+        &["fetch", "--pru"],
+        &["fetch", "--re"],
+        &["fetch", "--u"],
+        &["ls-remote", "--e"],
+        &["ls-remote", "--s"],
+        &["pull", "--al"],
+        &["pull", "--f"],
+        &["pull", "--no-"],
+        &["pull", "--no-r"],
+        &["pull", "--v"],
+        &["push", "--f"],
+        &["push", "--no-v"],
+        &["push", "--v"],
+        &["remote", "add", "--m"],
+        &["send-pack", "--f"],
+        &["send-pack", "--no-s"],
+    ];
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    for words in SHORTENED {
+        let (ours, theirs) = (twin.gitr("copy", words), twin.git("copy", words));
+        assert_eq!((theirs.status, ours.status), (129, 129), "{ours:?}\n== git\n{theirs:?}");
+        assert_eq!(ours.stderr, theirs.stderr);
+        assert_eq!(ours.stdout.lines().next(), theirs.stdout.lines().next());
+    }
+    let source = sandbox.path("served/project.git").display().to_string();
+    twin.done("", &["clone", "-q", "--rec", "--no-recu", &source, "new"]);
 }
 
 #[test]

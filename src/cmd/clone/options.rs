@@ -51,8 +51,9 @@ pub(super) struct Arguments {
     #[arg(long)]
     pub(super) dissociate: bool,
     /// initialize submodules in the clone
-    #[arg(long = "recurse-submodules", value_name = "pathspec", num_args = 0..=1, require_equals = true,
-          default_missing_value = ".")]
+    // what may be shortened to its other name too is no less clear for that
+    #[arg(long = "recurse-submodules", aliases = ["rec", "recu", "recur", "recurs"], value_name = "pathspec",
+          num_args = 0..=1, require_equals = true, default_missing_value = ".")]
     pub(super) recurse_submodules: Vec<OsString>,
     /// alias of --recurse-submodules
     #[arg(long, value_name = "pathspec", num_args = 0..=1, require_equals = true, default_missing_value = ".")]

@@ -113,6 +113,12 @@ pub(super) struct Arguments {
     /// re-fetch without negotiating common commits
     #[arg(long)]
     pub(super) refetch: bool,
+    /// What paths in messages begin with; a fetch gives it to the fetches of its submodules.
+    #[arg(long = "submodule-prefix", hide = true)]
+    pub(super) submodule_prefix: Option<OsString>,
+    /// What holds of submodules where nothing else is said; a fetch gives it to the fetches of its submodules.
+    #[arg(long = "recurse-submodules-default", hide = true)]
+    pub(super) recurse_submodules_default: Option<OsString>,
     /// accept refs that update .git/shallow
     #[arg(long = "update-shallow")]
     update_shallow: bool,
@@ -128,12 +134,12 @@ pub(super) struct Arguments {
     /// use IPv6 addresses only
     #[arg(short = '6', long)]
     pub(super) ipv6: bool,
-    /// report that we have only objects reachable from this object
-    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision")]
-    pub(super) negotiation_tip: Vec<OsString>,
     /// ensure this ref is always sent as a negotiation have
     #[arg(long = "negotiation-include", value_name = "revision")]
     negotiation_include: Vec<OsString>,
+    /// report that we have only objects reachable from this object
+    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision")]
+    pub(super) negotiation_tip: Vec<OsString>,
     /// do not fetch a packfile; instead, print ancestors of negotiation tips
     #[arg(long = "negotiate-only")]
     pub(super) negotiate_only: bool,
@@ -155,12 +161,6 @@ pub(super) struct Arguments {
     /// accept refspecs from stdin
     #[arg(long)]
     pub(super) stdin: bool,
-    /// What paths in messages begin with; a fetch gives it to the fetches of its submodules.
-    #[arg(long = "submodule-prefix", hide = true)]
-    pub(super) submodule_prefix: Option<OsString>,
-    /// What holds of submodules where nothing else is said; a fetch gives it to the fetches of its submodules.
-    #[arg(long = "recurse-submodules-default", hide = true)]
-    pub(super) recurse_submodules_default: Option<OsString>,
     #[arg(hide = true)]
     pub(super) operands: Vec<OsString>,
 }

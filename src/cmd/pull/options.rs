@@ -100,7 +100,7 @@ pub(super) struct Arguments {
     /// create a single commit instead of doing a merge
     #[arg(long, help_heading = MERGING)]
     pub(super) squash: bool,
-    #[arg(long, help = "perform a commit if the merge succeeds (default)", help_heading = MERGING)]
+    #[arg(long, aliases = ["co", "com"], help = "perform a commit if the merge succeeds (default)", help_heading = MERGING)]
     commit: bool,
     /// edit message before committing
     #[arg(long, help_heading = MERGING)]
