@@ -83,6 +83,87 @@ fn ignored_files_are_in_nobodys_way() {
     twin.same("users");
 }
 
+/// Two clones that are behind by a commit that makes directories of files and files of directories.
+fn turned(sandbox: &Sandbox) -> Twin<'_> {
+    let (source, work) = (sandbox.path("served/project.git"), sandbox.path("work"));
+    let git = |arguments: &[&str]| drop(sandbox.git(&work, arguments).success());
+    sandbox.git(&sandbox.path(""), &["clone".as_ref(), "-q".as_ref(), source.as_os_str(), work.as_os_str()]);
+    for path in ["file", "other", "gone", "changed", "dir/a", "dir/sub/b", "deep/x"] {
+        write(&work, path, "ours");
+    }
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "before"]);
+    git(&["push", "-q"]);
+    let twin = clones(sandbox);
+    git(&["rm", "-qr", "file", "other", "gone", "dir", "deep"]);
+    for path in ["file/in", "file/deep/er", "other/a", "other/b", "changed", "dir", "deep", "made", "new/one"]
+    {
+        write(&work, path, "theirs");
+    }
+    git(&["add", "."]);
+    git(&["commit", "-q", "-m", "turned"]);
+    git(&["push", "-q"]);
+    twin
+}
+
+/// Where a file becomes a directory or the other way round, something is told once, and nothing of what is below it.
+#[test]
+fn what_is_in_the_way_of_another_kind_is_told_once() {
+    const ROWS: [(&[&str], &[&str], Files); 31] = [
+        // a directory where a file becomes one, or goes, or changes
+        (&["file"], &[], &[("file/x", "mine")]),
+        (&["file"], &[], &[("file/in", "mine")]),
+        (&["file"], &[], &[("file/in/x", "mine")]),
+        (&["file"], &[], &[("file/deep", "mine")]),
+        (&["file"], &[], &[("file/deep/er/x", "mine"), ("made/x", "mine"), ("new", "mine")]),
+        (&["file"], &[], &[("file/x", "mine"), (EXCLUDE, "x")]),
+        (&["file"], &[], &[("file/x", "mine"), (EXCLUDE, "file")]),
+        (&["file", "other"], &[], &[("file/x", "mine"), ("other/a", "mine"), ("other/b", "mine")]),
+        (&["gone"], &[], &[("gone/x", "mine")]),
+        (&["gone"], &[], &[("gone/x", "mine"), (EXCLUDE, "x")]),
+        (&["changed"], &[], &[("changed/x", "mine")]),
+        (&["file"], &[], &[("file/x", "mine"), ("other", "mine"), ("made", "mine")]),
+        // a file where a directory becomes one
+        (&["dir"], &[], &[("dir", "mine")]),
+        (&["dir"], &[], &[("dir", "mine"), (EXCLUDE, "dir")]),
+        (&["dir/sub"], &[], &[("dir/sub", "mine")]),
+        (&["dir/sub"], &[], &[("dir/sub", "mine"), (EXCLUDE, "sub")]),
+        (&["dir", "deep/x"], &[], &[("dir", "mine")]),
+        // what is in a directory that becomes a file
+        (&[], &[], &[("dir/a", "mine"), ("dir/sub/b", "mine")]),
+        (&[], &[], &[("dir/a", "mine"), ("dir/x", "mine"), ("deep/x", "mine")]),
+        (&[], &[], &[("dir/sub/b", "mine"), ("dir/x", "mine"), (EXCLUDE, "x")]),
+        (&[], &[], &[("dir/x", "mine"), (EXCLUDE, "x")]),
+        (&["dir/a"], &[], &[("dir/a/x", "mine")]),
+        (&["dir/a"], &[], &[("dir/a/x", "mine"), ("deep/y", "mine")]),
+        (&["dir/a"], &[], &[("dir/x", "mine")]),
+        // what was taken out of the index
+        (&[], &["file"], &[]),
+        (&["file"], &["file"], &[("file/in", "mine")]),
+        (&["file"], &["file"], &[("file/x", "mine"), (EXCLUDE, "x")]),
+        (&[], &["dir/a"], &[]),
+        (&[], &["dir/a", "dir/sub/b"], &[("dir/x", "mine"), ("made", "mine")]),
+        (&["dir"], &["dir/a", "dir/sub/b"], &[("dir", "mine")]),
+        (&[], &["file", "other", "deep/x"], &[("changed", "mine")]),
+    ];
+    let sandbox = sandbox();
+    let twin = turned(&sandbox);
+    for (number, (removed, forgotten, files)) in ROWS.into_iter().enumerate() {
+        pull(&twin, &sandbox, &format!("copy{number}"), &|copy| {
+            if !forgotten.is_empty() {
+                sandbox.git(copy, &[&["rm", "-q", "--cached"], forgotten].concat()).success();
+            }
+            for path in removed {
+                let path = copy.join(path);
+                if path.is_dir() { fs::remove_dir_all(path).unwrap() } else { fs::remove_file(path).unwrap() }
+            }
+            for (path, text) in files {
+                write(copy, path, text);
+            }
+        });
+    }
+}
+
 /// What the user took out of the index alone: if the new commit does not have it either, it would be no one's.
 #[test]
 fn what_was_forgotten_is_not_lost() {

@@ -1,6 +1,6 @@
 //! What is to be done with each path, and what of the user's would be lost by it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,29 @@ pub(super) struct Plan {
 /// What is in the way of a file.
 enum Obstacle {
     File(BString),
-    Directory(BString),
-    /// Files that nobody will miss.
+    /// A file that nobody will miss.
+    Ignored(BString),
+    Directory(Inside),
+}
+
+/// What a directory holds besides what git knows.
+enum Inside {
+    /// Files that somebody will miss.
+    Missed,
+    /// Files that nobody will miss, or none.
     Ignored(Vec<BString>),
+}
+
+/// What was found out about a path.
+enum Finding {
+    /// The user changed it.
+    Changed,
+    /// The user put a directory in the place of a file that goes, with what git does not know in it.
+    Covered,
+    /// This is where it is to be made.
+    Made(Obstacle),
+    /// The old commit has it, and neither the index nor the new one, and this is there.
+    Forgotten(Obstacle),
 }
 
 /// The paths that may meet what git does not know.
@@ -39,6 +59,8 @@ struct Unknown<'a> {
     made: Vec<&'a BStr>,
     /// Those that the old commit has and neither the index nor the new one.
     forgotten: Vec<&'a BStr>,
+    /// Files that were changed, and that are to go.
+    going: Vec<&'a BStr>,
 }
 
 impl Looker<'_> {
@@ -59,27 +81,16 @@ impl Looker<'_> {
         let known = plan.removed.iter().chain(&plan.blocked.changed);
         let removed: HashSet<&BStr> = known.map(|path| path.as_bstr()).collect();
         let mut way = Way { top: self.top, removed: &removed, kept: HashSet::new(), excludes };
-        let made = way.obstacles(&unknown.made);
+        let mut findings: BTreeMap<BString, Finding> = BTreeMap::new();
+        findings.extend(plan.blocked.changed.iter().map(|path| (path.clone(), Finding::Changed)));
+        let covered = unknown.going.iter().filter(|path| way.is_covered(path));
+        findings.extend(covered.map(|path| (BString::from(*path), Finding::Covered)));
+        findings.extend(way.obstacles(&unknown.made, Finding::Made));
         if !unknown.forgotten.is_empty() {
             way.kept = plan.kept.iter().map(|entry| entry.path.as_bstr()).collect();
         }
-        let forgotten = way.obstacles(&unknown.forgotten);
-        for obstacle in made {
-            match obstacle {
-                Obstacle::File(path) => plan.blocked.untracked.push(path),
-                Obstacle::Directory(path) => plan.blocked.directories.push(path),
-                Obstacle::Ignored(paths) => plan.replaced.extend(paths),
-            }
-        }
-        for obstacle in forgotten {
-            match obstacle {
-                // told of already
-                Obstacle::File(path) if plan.blocked.untracked.contains(&path) => {}
-                Obstacle::File(path) => plan.blocked.forgotten.push(path),
-                Obstacle::Directory(path) => plan.blocked.directories.push(path),
-                Obstacle::Ignored(_) => {}
-            }
-        }
+        findings.extend(way.obstacles(&unknown.forgotten, Finding::Forgotten));
+        (plan.blocked, plan.replaced) = told(&findings);
         Ok(plan)
     }
 
@@ -109,6 +120,9 @@ impl Looker<'_> {
             (None, Some(_)) if row.old.is_none() => unknown.made.push(path),
             (Some(_) | None, _) => {
                 plan.blocked.changed.push(path.to_owned());
+                if row.new.is_none() && row.index.map(id) == row.old.map(id) {
+                    unknown.going.push(path);
+                }
                 return Ok(());
             }
         }
@@ -136,6 +150,57 @@ impl Looker<'_> {
     }
 }
 
+/// What of `findings` is told, and which files are replaced. Seen in git 2.47.3: where something is told of a path, nothing below
+/// it is looked at, and of a directory that a file replaces the first change is enough.
+fn told(findings: &BTreeMap<BString, Finding>) -> (Blocked, Vec<BString>) {
+    let (mut blocked, mut replaced) = (Blocked::default(), Vec::new());
+    let mut ends: HashSet<&BStr> = HashSet::new();
+    for (path, finding) in findings {
+        if above(path.as_bstr()).any(|above| ends.contains(above)) {
+            continue;
+        }
+        match finding {
+            Finding::Changed => blocked.changed.push(path.clone()),
+            Finding::Covered | Finding::Forgotten(Obstacle::Directory(Inside::Missed)) => {
+                blocked.directories.push(path.clone());
+            }
+            Finding::Made(Obstacle::File(file)) => blocked.untracked.push(file.clone()),
+            Finding::Made(Obstacle::Directory(inside)) => match (first_change(findings, path), inside) {
+                (Some(change), _) => blocked.changed.push(change),
+                (None, Inside::Missed) => blocked.directories.push(path.clone()),
+                (None, Inside::Ignored(files)) => {
+                    replaced.extend_from_slice(files);
+                    continue;
+                }
+            },
+            Finding::Forgotten(Obstacle::File(file)) => blocked.forgotten.push(file.clone()),
+            Finding::Made(Obstacle::Ignored(file)) => {
+                replaced.push(file.clone());
+                continue;
+            }
+            Finding::Forgotten(Obstacle::Ignored(_) | Obstacle::Directory(Inside::Ignored(_))) => continue,
+        }
+        ends.insert(path.as_bstr());
+    }
+    let Blocked { untracked, forgotten, .. } = &mut blocked;
+    // told of already
+    forgotten.retain(|path| !untracked.contains(path));
+    (blocked, replaced)
+}
+
+/// The first change that was found below `directory`.
+fn first_change(findings: &BTreeMap<BString, Finding>, directory: &BString) -> Option<BString> {
+    let start = BString::from([directory.as_bytes(), b"/"].concat());
+    let below = findings.range::<BString, _>(&start..).take_while(|(path, _)| path.starts_with(&start));
+    let mut changes = below.filter(|(_, finding)| matches!(finding, Finding::Changed | Finding::Covered));
+    changes.next().map(|(path, _)| path.clone())
+}
+
+/// The directories that `path` is in, the outermost first.
+fn above(path: &BStr) -> impl Iterator<Item = &BStr> {
+    path.find_iter(b"/").filter_map(|end| path.get(..end)).map(ByteSlice::as_bstr)
+}
+
 /// Looks for what is in the way.
 struct Way<'a> {
     top: &'a Path,
@@ -147,14 +212,20 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    fn obstacles(&mut self, paths: &[&BStr]) -> Vec<Obstacle> {
-        paths.iter().filter_map(|path| self.obstacle(path)).collect()
+    /// The obstacles of those of `paths` that have any, as `finding`s.
+    fn obstacles(
+        &mut self,
+        paths: &[&BStr],
+        finding: impl Fn(Obstacle) -> Finding,
+    ) -> Vec<(BString, Finding)> {
+        let found =
+            paths.iter().filter_map(|path| Some((BString::from(*path), finding(self.obstacle(path)?))));
+        found.collect()
     }
 
     /// What of the user's is at `path`, or above it, once the files `removed` are gone.
     fn obstacle(&mut self, path: &BStr) -> Option<Obstacle> {
-        for end in path.find_iter(b"/") {
-            let above = path.get(..end)?.as_bstr();
+        for above in above(path) {
             match fs::symlink_metadata(self.full(above)) {
                 Ok(metadata) if metadata.is_dir() => {}
                 Ok(_) if self.removed.contains(above) => return None,
@@ -163,7 +234,7 @@ impl Way<'_> {
             }
         }
         match fs::symlink_metadata(self.full(path)) {
-            Ok(metadata) if metadata.is_dir() => self.directory(path),
+            Ok(metadata) if metadata.is_dir() => Some(Obstacle::Directory(self.directory(path))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Ok(_) | Err(_) => Some(self.file(path)),
         }
@@ -171,18 +242,23 @@ impl Way<'_> {
 
     fn file(&mut self, path: &BStr) -> Obstacle {
         let path = path.to_owned();
-        if self.is_ignored(path.as_bstr()) { Obstacle::Ignored(vec![path]) } else { Obstacle::File(path) }
+        if self.is_ignored(path.as_bstr()) { Obstacle::Ignored(path) } else { Obstacle::File(path) }
     }
 
-    /// What the directory `path` holds besides the files `removed` and `kept`, if anything.
-    fn directory(&mut self, path: &BStr) -> Option<Obstacle> {
+    /// Whether a directory is at `path` whose files somebody will miss.
+    fn is_covered(&mut self, path: &BStr) -> bool {
+        let is_directory = fs::symlink_metadata(self.full(path)).is_ok_and(|metadata| metadata.is_dir());
+        is_directory && matches!(self.directory(path), Inside::Missed)
+    }
+
+    /// What the directory `path` holds besides the files `removed` and `kept`.
+    fn directory(&mut self, path: &BStr) -> Inside {
         let mut ignored = Vec::new();
         let mut ahead = vec![path.to_owned()];
-        let blocked = || Some(Obstacle::Directory(path.to_owned()));
         while let Some(directory) = ahead.pop() {
-            let Ok(entries) = fs::read_dir(self.full(directory.as_bstr())) else { return blocked() };
+            let Ok(entries) = fs::read_dir(self.full(directory.as_bstr())) else { return Inside::Missed };
             for entry in entries {
-                let Ok(entry) = entry else { return blocked() };
+                let Ok(entry) = entry else { return Inside::Missed };
                 let name = entry.file_name().into_encoded_bytes();
                 let inner = BString::from([directory.as_bytes(), b"/", &name].concat());
                 match entry.file_type() {
@@ -190,11 +266,11 @@ impl Way<'_> {
                     Ok(_)
                         if self.removed.contains(inner.as_bstr()) || self.kept.contains(inner.as_bstr()) => {}
                     Ok(_) if self.is_ignored(inner.as_bstr()) => ignored.push(inner),
-                    Ok(_) | Err(_) => return blocked(),
+                    Ok(_) | Err(_) => return Inside::Missed,
                 }
             }
         }
-        (!ignored.is_empty()).then_some(Obstacle::Ignored(ignored))
+        Inside::Ignored(ignored)
     }
 
     fn full(&self, path: &BStr) -> PathBuf {
