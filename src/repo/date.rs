@@ -1,4 +1,4 @@
-//! Dates as people write them.
+//! Dates as people write them and as they are shown.
 
 /// Seconds since 1970 of a date in any form that `--shallow-since` and the like take: ISO 8601, RFC 2822, `2 weeks ago`.
 /// A day alone means the present time of that day, and dots stand for spaces, as git has it. `None` if it cannot be
@@ -24,6 +24,69 @@ pub fn parse_date(text: &str) -> Option<i64> {
 fn day_alone(text: &str) -> Option<jiff::civil::Date> {
     let [year, month, day] = <[&str; 3]>::try_from(text.split('-').collect::<Vec<_>>()).ok()?;
     jiff::civil::Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
+}
+
+/// A date of a commit or tag, with its zone.
+#[derive(Debug, Clone, Copy)]
+pub struct Date(gix_date::Time);
+
+/// How a date is written: git-log(1), `--date`.
+#[derive(Debug, Clone, Copy)]
+pub struct DateFormat {
+    layout: gix_date::time::Format,
+    /// In the zone of this machine.
+    is_local: bool,
+}
+
+impl Date {
+    /// Reads what stands behind the name in the head of an object: seconds and zone.
+    pub fn of_header(text: &str) -> Option<Self> {
+        gix_date::parse_header(text).map(Self)
+    }
+
+    /// Seconds since 1970.
+    pub fn seconds(self) -> i64 {
+        self.0.seconds
+    }
+
+    /// The date as text.
+    pub fn written(mut self, format: DateFormat) -> String {
+        if format.is_local {
+            let here = jiff::Timestamp::from_second(self.0.seconds)
+                .map(|moment| moment.to_zoned(jiff::tz::TimeZone::system()).offset().seconds());
+            self.0.offset = here.unwrap_or(self.0.offset);
+        }
+        self.0.format(format.layout).unwrap_or_default()
+    }
+}
+
+impl DateFormat {
+    /// What `name` means; `None` for ways to write that change with time or are made of parts, which are not known here.
+    ///
+    /// # Errors
+    ///
+    /// In git's words for a name that is none.
+    pub fn parse(name: &str) -> Result<Option<Self>, String> {
+        use gix_date::time::format;
+        let (plain, is_local) = match name.strip_suffix("-local") {
+            Some(plain) => (plain, true),
+            None => (name, false),
+        };
+        let layout = match plain {
+            "iso" | "iso8601" => format::ISO8601.into(),
+            "iso-strict" | "iso8601-strict" => format::ISO8601_STRICT.into(),
+            "short" => format::SHORT.into(),
+            "rfc" | "rfc2822" => format::GIT_RFC2822.into(),
+            "default" | "local" => format::DEFAULT.into(),
+            "raw" => format::RAW,
+            "unix" => format::UNIX,
+            "relative" | "human" => return Ok(None),
+            other if other.starts_with("format:") || other.starts_with("format-local:") => return Ok(None),
+            "format" => return Err(format!("date format missing colon separator: {name}")),
+            _ => return Err(format!("unknown date format {name}")),
+        };
+        Ok(Some(Self { layout, is_local: is_local || plain == "local" }))
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod index_pack;
 mod index_pack_input;
 mod legacy;
 mod lfs;
+mod ls_remote;
 mod many;
 mod modules;
 mod newer;

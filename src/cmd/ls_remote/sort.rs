@@ -6,6 +6,7 @@ use bstr::{BString, ByteSlice};
 
 use super::Row;
 use crate::cmd::CommandError;
+use crate::repo::date::{Date, DateFormat};
 use crate::repo::{Config, Repository};
 
 /// One `--sort` key.
@@ -15,14 +16,38 @@ pub(super) struct Key {
     is_reversed: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Field {
     Name,
     /// Names as version numbers.
     Version,
+    /// What an object is or holds.
+    Object(Fact),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fact {
     Id,
     Kind,
-    Date,
+    Size,
+    Date(Whose, Option<DateFormat>),
+}
+
+/// Whose date.
+#[derive(Debug, Clone, Copy)]
+enum Whose {
+    Author,
+    Committer,
+    Tagger,
+    /// The committer's or the tagger's.
+    Creator,
+}
+
+/// What rows are compared by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Value {
+    Number(i64),
+    Text(BString),
 }
 
 /// Parses the keys; `has_objects` tells whether objects can be looked at.
@@ -37,19 +62,47 @@ fn parse_one(text: &str, has_objects: bool) -> Result<Key, CommandError> {
         .find_map(|prefix| name.strip_prefix(prefix))
         .map_or((false, name), |name| (true, name));
     let field = match name {
+        "" => return Err(CommandError::fatal("malformed field name: ")),
         "refname" if is_version => Field::Version,
         "refname" => Field::Name,
-        "objectname" => Field::Id,
-        "objecttype" => Field::Kind,
-        "committerdate" | "creatordate" | "authordate" | "taggerdate" => Field::Date,
-        other => return Err(CommandError::fatal(format!("unknown field name: {other}"))),
+        name => Field::Object(parse_fact(name, has_objects)?),
     };
-    if matches!(field, Field::Kind | Field::Date) && !has_objects {
+    Ok(Key { field, is_reversed })
+}
+
+/// What a key that needs objects means.
+fn parse_fact(name: &str, has_objects: bool) -> Result<Fact, CommandError> {
+    let (field, argument) = match name.split_once(':') {
+        Some((field, argument)) => (field, Some(argument)),
+        None => (name, None),
+    };
+    let whose = match field {
+        "authordate" => Some(Whose::Author),
+        "committerdate" => Some(Whose::Committer),
+        "taggerdate" => Some(Whose::Tagger),
+        "creatordate" => Some(Whose::Creator),
+        "objectname" | "objecttype" | "objectsize" => None,
+        _ => return Err(CommandError::fatal(format!("unknown field name: {name}"))),
+    };
+    if !has_objects {
         return Err(CommandError::fatal(format!(
             "not a git repository, but the field '{name}' requires access to object data"
         )));
     }
-    Ok(Key { field, is_reversed })
+    if let Some(whose) = whose {
+        let format = argument.map(DateFormat::parse).transpose().map_err(CommandError::fatal)?;
+        return Ok(Fact::Date(whose, format.flatten()));
+    }
+    let unrecognised =
+        |argument| Err(CommandError::fatal(format!("unrecognized %({field}) argument: {argument}")));
+    match (field, argument.filter(|argument| !argument.is_empty())) {
+        // shortened ids stand in the same order
+        ("objectname", None | Some("short")) => Ok(Fact::Id),
+        ("objectsize", None) => Ok(Fact::Size),
+        ("objectname" | "objectsize", Some(argument)) => unrecognised(argument),
+        (_, None) => Ok(Fact::Kind),
+        (_, Some(_)) => Err(CommandError::fatal(format!("%({field}) does not take arguments"))),
+    }
 }
 
 /// Sorts `rows`; the first key given last counts most, as in git.
@@ -63,52 +116,88 @@ pub(super) fn sort(
         return Ok(());
     }
     let suffixes = config.strings("versionsort.suffix");
-    let facts = facts(rows, keys, repo)?;
-    let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by(|one, other| {
-        let compared = keys.iter().rev().map(|key| {
-            let ordering = compare(key.field, (rows, &facts), *one, *other, &suffixes);
+    let facts: Vec<Fact> = keys.iter().filter_map(Key::fact).collect();
+    let values = match repo.filter(|_| !facts.is_empty()) {
+        Some(repo) => values(rows, &facts, repo)?,
+        None => vec![Vec::new(); rows.len()],
+    };
+    let mut order: Vec<(&Row, Vec<Value>)> = rows.iter().zip(values).collect();
+    order.sort_by(|(one, values), (other, others)| {
+        let mut facts = values.iter().zip(others).map(|(value, other)| value.cmp(other));
+        let compared = keys.iter().map(|key| {
+            let ordering = match key.field {
+                Field::Name => one.name.cmp(&other.name),
+                Field::Version => compare_versions(&one.name, &other.name, &suffixes),
+                Field::Object(_) => facts.next().unwrap_or(Ordering::Equal),
+            };
             if key.is_reversed { ordering.reverse() } else { ordering }
         });
-        let by_name = || rows.get(*one).map(|row| &row.name).cmp(&rows.get(*other).map(|row| &row.name));
-        compared.fold(Ordering::Equal, Ordering::then).then_with(by_name)
+        // the last key counts most
+        let by_keys = compared.fold(Ordering::Equal, |earlier, later| later.then(earlier));
+        by_keys.then_with(|| one.name.cmp(&other.name))
     });
-    let sorted: Vec<Row> = order.iter().filter_map(|index| rows.get(*index).cloned()).collect();
+    let sorted: Vec<Row> = order.into_iter().map(|(row, _)| row.clone()).collect();
     rows.clone_from_slice(&sorted);
     Ok(())
 }
 
-/// Kind and date of each row's object, where a key asks for them.
-fn facts(rows: &[Row], keys: &[Key], repo: Option<&Repository>) -> Result<Vec<(BString, i64)>, CommandError> {
-    let needs_objects = keys.iter().any(|key| matches!(key.field, Field::Kind | Field::Date));
-    let Some(repo) = repo.filter(|_| needs_objects) else {
-        return Ok(vec![(BString::default(), 0); rows.len()]);
-    };
-    let mut objects = repo.objects()?;
-    rows.iter()
-        .map(|row| {
-            let missing = || CommandError::fatal(format!("missing object {} for {}", row.id, row.name));
-            let kind = objects.kind(&row.id)?.ok_or_else(missing)?;
-            let date = objects.commit(&row.id)?.map_or(0, |commit| commit.date);
-            Ok((BString::from(kind.as_bytes()), date))
-        })
-        .collect()
+impl Key {
+    fn fact(&self) -> Option<Fact> {
+        match self.field {
+            Field::Object(fact) => Some(fact),
+            Field::Name | Field::Version => None,
+        }
+    }
 }
 
-fn compare(
-    field: Field,
-    (rows, facts): (&[Row], &[(BString, i64)]),
-    one: usize,
-    other: usize,
-    suffixes: &[BString],
-) -> Ordering {
-    let (Some(a), Some(b)) = (rows.get(one), rows.get(other)) else { return Ordering::Equal };
-    match field {
-        Field::Name => a.name.cmp(&b.name),
-        Field::Version => compare_versions(&a.name, &b.name, suffixes),
-        Field::Id => a.id.cmp(&b.id),
-        Field::Kind => facts.get(one).map(|fact| &fact.0).cmp(&facts.get(other).map(|fact| &fact.0)),
-        Field::Date => facts.get(one).map(|fact| fact.1).cmp(&facts.get(other).map(|fact| fact.1)),
+/// For each row, each of the `facts` about its object.
+fn values(rows: &[Row], facts: &[Fact], repo: &Repository) -> Result<Vec<Vec<Value>>, CommandError> {
+    let objects = repo.objects()?;
+    let mut content = Vec::new();
+    // an id is known without its object
+    let is_read = facts.iter().any(|fact| !matches!(fact, Fact::Id));
+    let mut of_row = |row: &Row| {
+        content.clear();
+        let missing = || CommandError::fatal(format!("missing object {} for {}", row.id, row.name));
+        let kind = if is_read {
+            let kind = objects.find(&row.id, &mut content)?.ok_or_else(missing)?;
+            BString::from(kind.as_bytes())
+        } else {
+            BString::default()
+        };
+        let value = |fact: &Fact| match *fact {
+            Fact::Id => Value::Text(row.id.as_bytes().into()),
+            Fact::Kind => Value::Text(kind.clone()),
+            Fact::Size => Value::Number(i64::try_from(content.len()).unwrap_or(i64::MAX)),
+            Fact::Date(whose, format) => {
+                let has_dates = kind == "commit" || kind == "tag";
+                let date = if has_dates { whose.date(&content) } else { None };
+                match format {
+                    None => Value::Number(date.map_or(0, Date::seconds)),
+                    Some(format) => {
+                        Value::Text(date.map(|date| date.written(format)).unwrap_or_default().into())
+                    }
+                }
+            }
+        };
+        Ok(facts.iter().map(value).collect())
+    };
+    rows.iter().map(&mut of_row).collect()
+}
+
+impl Whose {
+    /// The date in the head of a commit or tag; `None` if it has none of this kind.
+    fn date(self, content: &[u8]) -> Option<Date> {
+        let names: &[&[u8]] = match self {
+            Self::Author => &[b"author "],
+            Self::Committer => &[b"committer "],
+            Self::Tagger => &[b"tagger "],
+            Self::Creator => &[b"committer ", b"tagger "],
+        };
+        let mut head = content.lines().take_while(|line| !line.is_empty());
+        let line = head.find(|line| names.iter().any(|name| line.starts_with(name)))?;
+        let (_, date) = line.rsplit_once_str("> ")?;
+        Date::of_header(date.to_str().ok()?)
     }
 }
 
