@@ -358,6 +358,27 @@ fn the_head_of_a_remote_is_set() {
 }
 
 #[test]
+fn a_head_of_a_remote_that_cannot_be_set_is_explained() {
+    const HEAD: &str = "refs/remotes/origin/HEAD";
+    for (before, after) in [
+        (format!("> .git/{HEAD}.lock"), format!("< .git/{HEAD}.lock")),
+        (format!("> .git/{HEAD} garbage"), format!("< .git/{HEAD}")),
+        (
+            format!("! symbolic-ref -d {HEAD}\n! update-ref {HEAD}/x main"),
+            format!("! update-ref -d {HEAD}/x"),
+        ),
+    ] {
+        play(&format!(
+            "{before}
+             = remote set-head origin -a
+             = remote set-head origin topic
+             = remote set-head -d origin
+             {after}"
+        ));
+    }
+}
+
+#[test]
 fn a_remote_is_shown() {
     play(
         "= remote show origin

@@ -8,9 +8,9 @@ use super::usage;
 use crate::cmd::arguments::{self, Parsed, Spec};
 use crate::cmd::transfer::bytes;
 use crate::cmd::{CommandError, Context, ui};
-use crate::remote::Remote;
 use crate::remote::configure::{delete_head, set_head};
-use crate::repo::Repository;
+use crate::remote::{Error, Remote};
+use crate::repo::{self, Repository};
 
 const SPEC: Spec = Spec {
     name: "remote set-head",
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
             }
             Ok(code)
         }
-        [name] if delete && !auto => Ok(remove(&repo, name.as_bstr())),
+        [name] if delete && !auto => remove(&repo, name.as_bstr()),
         [..] => Err(usage::<Arguments>(&SPEC)),
     }
 }
@@ -71,23 +71,30 @@ fn ask(repo: &Repository, name: &BString, context: &Context) -> Result<Option<BS
 
 fn set(repo: &Repository, name: &BStr, branch: &BStr) -> Result<u8, CommandError> {
     let tracking = format!("refs/remotes/{name}/{branch}");
-    let fail = |text: String| {
-        ui::message("error", text.as_bytes().as_bstr());
-        Ok(1)
-    };
     if repo.resolve_ref(tracking.as_bytes().as_bstr())?.is_none() {
-        return fail(format!("Not a valid ref: {tracking}"));
+        ui::message("error", format!("Not a valid ref: {tracking}").as_bytes().as_bstr());
+        return Ok(1);
     }
     match set_head(repo, name, branch, "remote set-head") {
         Ok(()) => Ok(0),
-        Err(_) => fail(format!("Could not setup refs/remotes/{name}/HEAD")),
+        Err(error) => failed(error, &format!("Could not setup refs/remotes/{name}/HEAD")),
     }
 }
 
-fn remove(repo: &Repository, name: &BStr) -> u8 {
-    let Err(error) = delete_head(repo, name) else { return 0 };
-    for text in [error.to_string(), format!("Could not delete refs/remotes/{name}/HEAD")] {
+fn remove(repo: &Repository, name: &BStr) -> Result<u8, CommandError> {
+    match delete_head(repo, name) {
+        Ok(()) => Ok(0),
+        Err(error) => failed(error, &format!("Could not delete refs/remotes/{name}/HEAD")),
+    }
+}
+
+/// Tells why `HEAD` is as it was, and what follows from that. A hook that refuses ends the command at once.
+fn failed(error: Error, consequence: &str) -> Result<u8, CommandError> {
+    if matches!(error, Error::Repo(repo::Error::RefusedByHook)) {
+        return Err(error.into());
+    }
+    for text in [&error.to_string(), consequence] {
         ui::message("error", text.as_bytes().as_bstr());
     }
-    1
+    Ok(1)
 }
