@@ -101,6 +101,10 @@ pub(super) enum Ended {
 pub(super) trait Work {
     /// The next program; `None` if there is none now. It is asked again when one has ended.
     fn next(&mut self) -> Result<Option<Job>, CommandError>;
+    /// Lines to show behind what has been shown, where [`Self::next`] had something to tell and no program to tell it in front of.
+    fn left_over(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
     /// Takes note of how the program ended that was the `number`th of [`Self::next`]; gives lines to show behind what it
     /// printed on its standard error.
     fn ended(&mut self, number: usize, ended: Ended) -> Vec<u8>;
@@ -130,9 +134,11 @@ fn run_all(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
     let mut done = Output::default();
     let mut started = 0;
     loop {
-        while running.len() < jobs_max
-            && let Some(job) = work.next()?
-        {
+        while running.len() < jobs_max {
+            let Some(job) = work.next()? else {
+                done.stderr.extend(work.left_over());
+                break;
+            };
             let number = started;
             started += 1;
             match Running::start(job, number, &sender) {
@@ -143,11 +149,8 @@ fn run_all(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
                 }
             }
         }
-        if shown.is_none() {
-            done.show()?;
-            shown = running.keys().next().copied();
-        }
-        let Some(first) = shown else { return Ok(()) };
+        shown = shown.or_else(|| running.keys().next().copied());
+        let Some(first) = shown else { return done.show() };
         if let Some(child) = running.get_mut(&first) {
             child.output.show()?;
         }
@@ -163,7 +166,8 @@ fn run_all(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
                 child.output.stderr.extend(work.ended(message.number, ended));
                 if shown == Some(message.number) {
                     child.output.show()?;
-                    shown = None;
+                    done.show()?;
+                    shown = running.keys().next().copied();
                 } else {
                     done.stdout.append(&mut child.output.stdout);
                     done.stderr.append(&mut child.output.stderr);

@@ -158,7 +158,8 @@ impl<'a> Superproject<'a> {
         walk::are_reachable(&mut objects, &change.ids, &ids_below(&submodule, "refs/")?)
     }
 
-    /// What is to be done: first for the submodules in the index, then for those that the index does not have.
+    /// What is to be done: first for the submodules in the index, then for those that the index does not have, or that were not
+    /// to be reached there.
     pub fn steps(&self) -> Result<Vec<Step>, Error> {
         let mut steps = Vec::new();
         let mut seen: Vec<BString> = Vec::new();
@@ -166,17 +167,19 @@ impl<'a> Superproject<'a> {
             let is_populated = self.directory(path.as_bstr()).join(".git").exists();
             let known = self.name_of(path.as_bstr());
             let Some(name) = known.clone().or_else(|| is_populated.then(|| path.clone())) else { continue };
-            let recurse = self.recurse(known.as_ref())?;
+            let recurse = self.recurse(known.as_ref(), self.modules)?;
             let default = match recurse {
                 Recurse::Yes => Recurse::Yes,
-                Recurse::OnDemand if self.changed.iter().any(|change| change.name == name) => {
+                Recurse::OnDemand
+                    if known.is_some() && self.changed.iter().any(|change| change.name == name) =>
+                {
                     Recurse::OnDemand
                 }
                 Recurse::OnDemand | Recurse::No => continue,
             };
-            seen.push(name.clone());
             match self.git_dir(path.as_bstr(), name.as_bstr())? {
                 Some(git_dir) => {
+                    seen.push(name.clone());
                     steps.push(Step::Fetch(Submodule { name, path, git_dir, default, commit: None }));
                 }
                 None if is_empty(&self.directory(path.as_bstr())) => {}
@@ -192,9 +195,11 @@ impl<'a> Superproject<'a> {
         Ok(steps)
     }
 
-    /// What is done about a submodule that the index does not have; nothing if it is left alone.
+    /// What is done about a submodule that the index does not have; nothing if it is left alone. What counts is `.gitmodules` of
+    /// the commit that has it.
     fn step_of(&self, change: &Changed) -> Result<Option<Step>, Error> {
-        let default = match self.recurse(Some(&change.name))? {
+        let modules = declared::of_revision(self.repo, &change.commit.to_string())?;
+        let default = match self.recurse(Some(&change.name), &modules.config)? {
             Recurse::No => return Ok(None),
             recurse => recurse,
         };
@@ -233,14 +238,14 @@ impl<'a> Superproject<'a> {
         jobs(&self.repo.config, self.modules)
     }
 
-    /// What holds for the submodule `name`, if it has one.
-    fn recurse(&self, name: Option<&BString>) -> Result<Recurse, Error> {
+    /// What holds for the submodule `name`, if it has one, where `modules` is what `.gitmodules` says.
+    fn recurse(&self, name: Option<&BString>, modules: &Config) -> Result<Recurse, Error> {
         if let Some(choice) = self.choice {
             return Ok(choice);
         }
         let Some(name) = name else { return Ok(self.default) };
         let key = format!("submodule.{name}.fetchRecurseSubmodules");
-        match self.repo.config.string(&key).or_else(|| self.modules.string(&key)) {
+        match self.repo.config.string(&key).or_else(|| modules.string(&key)) {
             Some(value) => Recurse::parse(value.as_bstr(), &key),
             None => Ok(self.default),
         }

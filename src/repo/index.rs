@@ -44,6 +44,22 @@ impl Repository {
         Ok(links)
     }
 
+    /// The blob that the index has at `path`; of a conflict the first stage counts. What a shared index (`core.splitIndex`) has is
+    /// not looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for what is no index.
+    pub fn indexed_blob(&self, path: &BStr) -> Result<Option<ObjectId>, Error> {
+        let mut found = None;
+        read(&self.index_path(), self.object_hash, &mut |entry| {
+            if found.is_none() && !entry.is_gitlink && entry.path == path {
+                found = Some(entry.id);
+            }
+        })?;
+        Ok(found)
+    }
+
     /// The blobs that the index of this work tree names, and those of all others if that is wished for, and the trees that
     /// they are known to make; in no order, some of them twice. What a shared index (`core.splitIndex`) names is among
     /// them. That an object is here is not looked at.

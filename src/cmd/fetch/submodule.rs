@@ -100,6 +100,7 @@ impl Run<'_> {
             again: VecDeque::new(),
             started: Vec::new(),
             inherited: self.inherited_by_submodules(remote),
+            lines: Vec::new(),
             failed: Vec::new(),
             code: 0,
         };
@@ -131,6 +132,8 @@ struct Fetches<'a> {
     /// What was started, and whether that was for single commits.
     started: Vec<(Submodule, bool)>,
     inherited: Vec<&'static str>,
+    /// Lines about submodules that are not to be reached, which stand in front of what comes next.
+    lines: Vec<u8>,
     failed: Vec<BString>,
     code: u8,
 }
@@ -140,17 +143,17 @@ impl Work for Fetches<'_> {
         while let Some(step) = self.steps.pop_front() {
             match step {
                 Step::Inaccessible(line) => {
-                    ui::safe_note(line.as_bytes());
+                    self.tell(&line);
                     self.code = 1;
                 }
                 Step::Unknown { path, commit } => {
                     let commit = self.shortened(&commit)?;
-                    let line = format!("Could not access submodule '{path}' at commit {commit}");
-                    ui::safe_note(line.as_bytes());
+                    self.tell(&format!("Could not access submodule '{path}' at commit {commit}"));
                 }
                 Step::Fetch(submodule) => {
                     let command = self.command(&submodule)?;
-                    let said = self.announcement(&submodule)?;
+                    let announcement = self.announcement(&submodule)?;
+                    let said = [std::mem::take(&mut self.lines), announcement].concat();
                     self.started.push((submodule, false));
                     return Ok(Some(Job { command, said }));
                 }
@@ -161,7 +164,11 @@ impl Work for Fetches<'_> {
         command.arg(&*self.superproject.remote_of(&submodule)?.to_os_str_lossy());
         command.args(commits.iter().map(ToString::to_string));
         self.started.push((submodule, true));
-        Ok(Some(Job { command, said: Vec::new() }))
+        Ok(Some(Job { command, said: std::mem::take(&mut self.lines) }))
+    }
+
+    fn left_over(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.lines)
     }
 
     fn ended(&mut self, number: usize, ended: Ended) -> Vec<u8> {
@@ -185,6 +192,11 @@ impl Work for Fetches<'_> {
 }
 
 impl Fetches<'_> {
+    fn tell(&mut self, line: &str) {
+        self.lines.extend_from_slice(&ui::harmless(line.into()));
+        self.lines.push(b'\n');
+    }
+
     /// The fetch of `submodule`, but for a remote and commits.
     fn command(&self, submodule: &Submodule) -> Result<Command, CommandError> {
         let program = self.run.context.own_command()?.get_program().to_owned();

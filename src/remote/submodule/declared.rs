@@ -1,10 +1,14 @@
 //! What `.gitmodules` says of submodules, as far as it can be trusted. gitmodules(5).
 
 use bstr::{BStr, BString, ByteSlice};
+use gix_hash::oid;
 use gix_object::Kind;
 
 use crate::remote::Error;
 use crate::repo::{Config, Repository};
+
+/// What the file is called.
+const NAME: &str = ".gitmodules";
 
 /// `submodule.<name>.update`: how a submodule comes to the commit that the superproject names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,28 +146,45 @@ pub struct Found {
     pub complaint: Option<String>,
 }
 
-/// `.gitmodules` of the work tree, else of `HEAD`; empty where there is none.
+/// `.gitmodules` of the work tree, else of the index, else of `HEAD`; empty where there is none.
 ///
 /// # Errors
 ///
 /// If it cannot be read, or is no configuration in the work tree.
 pub fn read(repo: &Repository) -> Result<Found, Error> {
     let Some(top) = &repo.work_tree else { return Ok(Found::default()) };
-    let file = top.join(".gitmodules");
-    if file.exists() {
+    let file = top.join(NAME);
+    // a symbolic link to nothing says nothing
+    if file.symlink_metadata().is_ok() {
         let name = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
         return Ok(Found { config: Config::from_file(&file, &name, &repo.env)?, complaint: None });
     }
-    // what is missing says nothing, and the fetch may bring it
-    let Ok(Some(id)) = repo.resolve_revision("HEAD:.gitmodules".into()) else {
-        return Ok(Found::default());
-    };
+    match repo.indexed_blob(NAME.into())? {
+        Some(id) => of_blob(repo, &id),
+        None => of_revision(repo, "HEAD"),
+    }
+}
+
+/// `.gitmodules` of the commit `revision`; empty where it has none.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn of_revision(repo: &Repository, revision: &str) -> Result<Found, Error> {
+    match repo.resolve_revision(format!("{revision}:{NAME}").as_str().into()) {
+        Ok(Some(id)) => of_blob(repo, &id),
+        // what is missing says nothing, and the fetch may bring it
+        Ok(None) | Err(_) => Ok(Found::default()),
+    }
+}
+
+fn of_blob(repo: &Repository, id: &oid) -> Result<Found, Error> {
     let mut content = Vec::new();
-    let found = repo.objects()?.find(&id, &mut content);
+    let found = repo.objects()?.find(id, &mut content);
     if found.map_err(|error| crate::repo::Error::Object(error.to_string()))? != Some(Kind::Blob) {
         return Ok(Found::default());
     }
-    match Config::from_blob(&content, &id, &repo.env) {
+    match Config::from_blob(&content, id, &repo.env) {
         Ok(config) => Ok(Found { config, complaint: None }),
         Err(error) => Ok(Found { complaint: Some(error.to_string()), ..Found::default() }),
     }

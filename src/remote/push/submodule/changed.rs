@@ -218,13 +218,17 @@ impl Finder<'_> {
         Ok(found.filter(|entry| entry.mode.is_blob()).map(|entry| entry.oid.to_owned()))
     }
 
-    /// What `.gitmodules` of the work tree says, else that of `HEAD`: paths by names.
+    /// What `.gitmodules` of the work tree says, else that of the index, else that of `HEAD`: paths by names.
     fn modules_now(&mut self) -> Result<BTreeMap<BString, BString>, Error> {
         if let Ok(content) = std::fs::read(directory(self.repo, MODULES.as_bstr())) {
             return modules(self.repo, &content);
         }
-        let Some(head) = self.repo.resolve_ref("HEAD".into())? else { return Ok(BTreeMap::new()) };
-        match self.modules_of(&head)? {
+        let indexed = self.repo.indexed_blob(MODULES.into())?;
+        let found = match (indexed, self.repo.resolve_ref("HEAD".into())?) {
+            (None, Some(head)) => self.modules_of(&head)?,
+            (indexed, _) => indexed,
+        };
+        match found {
             Some(blob) => modules(self.repo, &self.read(&blob, Kind::Blob)?),
             None => Ok(BTreeMap::new()),
         }
