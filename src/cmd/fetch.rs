@@ -57,6 +57,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&options::SPEC, arguments)?;
     let repo = context.repository()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     repo.config.check_values(&VALUED)?;
     BOOLEANS.iter().try_for_each(|key| repo.config.boolean(key).map(drop))?;
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;

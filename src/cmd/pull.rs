@@ -35,6 +35,7 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
     options::check_cleanup(&parsed)?;
     let repo = context.repository()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     let Some(work_tree) = &repo.work_tree else {
         return Err(CommandError::fatal("this operation must be run in a work tree"));
     };

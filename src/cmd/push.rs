@@ -125,6 +125,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let repo = context.repository()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let values = &parsed.values;
     options::check_kinds(values)?;

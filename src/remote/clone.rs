@@ -136,6 +136,7 @@ impl<'a> Clone<'a> {
         if self.options.dissociate {
             borrow::dissociate(&cloned.repo, &fetch::tips_of(&cloned.repo)?, progress)?;
         }
+        cloned.repo.config.check_index()?;
         guard.keep();
         Ok(cloned)
     }

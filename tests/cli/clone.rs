@@ -1,7 +1,9 @@
 //! How `clone` understands where to clone from and where to.
 
-use super::sandbox;
-use super::support::Twin;
+use std::path::Path;
+
+use super::support::{Stream, Twin, build};
+use super::{clones, sandbox};
 
 #[test]
 fn a_path_is_remembered_as_it_was_given() {
@@ -30,7 +32,7 @@ fn the_git_directory_can_be_elsewhere() {
     let twin = Twin::new(&sandbox, 2, Vec::new());
     twin.done("", &["clone", "--separate-git-dir", "real", "../served/project.git", "copy"]);
     twin.same("copy");
-    let link = |client: &std::path::Path| std::fs::read_to_string(client.join("copy/.git")).unwrap();
+    let link = |client: &Path| std::fs::read_to_string(client.join("copy/.git")).unwrap();
     assert_eq!(link(&twin.ours), format!("gitdir: {}\n", twin.ours.join("real").display()));
     twin.done("", &["clone", "-q", "copy/.git", "again"]);
     assert_eq!(twin.run("", &["clone", "--separate-git-dir", "real", "again", "third"]).status, 128);
@@ -84,11 +86,11 @@ fn the_work_tree_can_be_elsewhere() {
     let twin = Twin::new(&sandbox, 2, Vec::new());
     twin.done("", &["clone", "../served/project.git", "copy"]);
     for file in ["copy/config", "copy/HEAD"] {
-        let read = |client: &std::path::Path| std::fs::read_to_string(client.join(file)).unwrap();
+        let read = |client: &Path| std::fs::read_to_string(client.join(file)).unwrap();
         let theirs = read(&twin.theirs).replace("/theirs/", "/ours/");
         assert_eq!(read(&twin.ours), theirs);
     }
-    let files = |client: &std::path::Path| {
+    let files = |client: &Path| {
         let entries = std::fs::read_dir(client.join("tree")).unwrap();
         let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         names.sort();
@@ -117,4 +119,76 @@ fn a_shallow_source_is_rejected_on_demand() {
     twin.same("copy");
     twin.done("", &["clone", "--reject-shallow", "--depth=1", &format!("file://{source}"), "deep"]);
     twin.same("deep");
+}
+
+/// The version of the index in `directory`, and whether it goes without a checksum.
+fn index_layout(directory: &Path) -> (Option<u8>, bool) {
+    let index = std::fs::read(directory.join(".git/index")).unwrap();
+    (index.get(7).copied(), index.ends_with(&[0; 20]))
+}
+
+/// A new index is as the configuration wants it; one that is there keeps its version.
+#[test]
+fn an_index_is_written_as_the_configuration_wants_it() {
+    const SETTINGS: [&[&str]; 9] = [
+        &[],
+        &["index.version=4"],
+        &["index.version=3"],
+        &["index.skipHash=true"],
+        &["feature.manyFiles=true"],
+        &["feature.manyFiles=true", "index.skipHash=false"],
+        &["feature.manyFiles=true", "index.version=2"],
+        &["feature.manyFiles=false", "index.version=4"],
+        &["core.untrackedCache=true"],
+    ];
+    let mut sandbox = sandbox();
+    let source = sandbox.path("served/project.git");
+    let url = source.display().to_string();
+    let settings = SETTINGS.map(|settings| settings.iter().flat_map(|setting| ["-c", setting]).collect());
+    let settings: [Vec<&str>; SETTINGS.len()] = settings;
+    {
+        let twin = Twin::new(&sandbox, 2, Vec::new());
+        for (number, settings) in settings.iter().enumerate() {
+            for (kind, option) in [("plain", "--no-bare"), ("sparse", "--sparse")] {
+                let name = format!("{kind}{number}");
+                twin.done("", &[settings, &["clone", "-q", option, &url, &name][..]].concat());
+                let layout = index_layout(&twin.ours.join(&name));
+                assert_eq!(layout, index_layout(&twin.theirs.join(&name)), "{settings:?}");
+                twin.same(&name);
+            }
+        }
+        let mut stream = Stream::onto("main");
+        stream.commit("main", 100).file("new/deep", "new\n").file("dir1/added", "added\n");
+        stream.import(&sandbox, &source);
+        for (number, settings) in settings.iter().enumerate() {
+            for from in [0, 4] {
+                let name = format!("pulled{from}{number}");
+                twin.prepare(|client| {
+                    drop(build::copy(&sandbox, &client.join(format!("plain{from}")), &client.join(&name)));
+                });
+                twin.done(&name, &[settings, &["pull", "-q"][..]].concat());
+                let layout = index_layout(&twin.ours.join(&name));
+                assert_eq!(layout, index_layout(&twin.theirs.join(&name)), "{settings:?}");
+                twin.same(&name);
+            }
+        }
+    }
+    sandbox.set("GIT_INDEX_VERSION", "4");
+    let twin = Twin::new(&sandbox, 2, Vec::new());
+    twin.done("", &["-c", "index.version=2", "clone", "-q", &url, "told"]);
+    assert_eq!(index_layout(&twin.ours.join("told")), index_layout(&twin.theirs.join("told")));
+    twin.same("told");
+}
+
+#[test]
+fn settings_of_the_index_that_make_no_sense_end_everything() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    let url = sandbox.path("served/project.git").display().to_string();
+    for setting in ["feature.manyFiles=x", "index.skipHash=x", "index.version=x"] {
+        for words in [&["fetch"][..], &["pull"], &["push", "--dry-run"], &["clone", "-q", &url, "new"]] {
+            assert_eq!(twin.run("copy", &[&["-c", setting], words].concat()).status, 128);
+        }
+        twin.same_state("copy");
+    }
 }

@@ -38,6 +38,7 @@ impl Repository {
         let Some(index) = read::read(&index_path, self.object_hash)? else {
             return Ok(Some(Uncommitted::Special));
         };
+        let index = index.entries;
         let objects = Objects::at(self.objects_dir.clone(), self.object_hash)?;
         let listing = match tree::list(&objects, tree, options.protection) {
             Ok(listing) => listing,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use gix_filter::eol::{AutoCrlf, Mode};
 
+use super::index::Layout;
 use super::{Driver, Options, PARALLEL_FROM, Protection, SPARSE_FILE, SPARSE_TOP, Surroundings};
 use crate::repo::{Error, Repository};
 
@@ -38,7 +39,21 @@ impl Repository {
             top_only: self.is_sparse_at_top()?,
             workers: self.count_or("checkout.workers", 0)?,
             parallel_from: self.count_or("checkout.thresholdForParallelism", PARALLEL_FROM)?,
+            index: self.index_layout()?,
         })
+    }
+
+    /// How an index is written that is new: `GIT_INDEX_VERSION`, `index.version` and `index.skipHash`, and `feature.manyFiles`,
+    /// which sets both.
+    fn index_layout(&self) -> Result<Layout, Error> {
+        let is_large = self.config.boolean("feature.manyFiles")?.unwrap_or(false);
+        let skips_hash = self.config.boolean("index.skipHash")?.unwrap_or(is_large);
+        let configured = self.config.integer("index.version")?.unwrap_or(if is_large { 4 } else { 2 });
+        let version = match self.env.get("GIT_INDEX_VERSION") {
+            Some(version) => version.to_str().and_then(|version| version.parse().ok()).unwrap_or_default(),
+            None => configured,
+        };
+        Ok(Layout { shortens_paths: version == 4, skips_hash })
     }
 
     /// Where filters run. `GIT_DIR` is set where they could not find the repository by themselves.

@@ -14,7 +14,7 @@ use gix_hash::{ObjectId, oid};
 
 use super::filter::Filters;
 use super::ignore::Excludes;
-use super::index::{self, Entry, Mode, Stat, read};
+use super::index::{self, Entry, Layout, Mode, Stat, read};
 use super::looker::Looker;
 use super::tree::Listing;
 use super::write::{self, How};
@@ -110,7 +110,7 @@ pub struct Forward<'a> {
     lock: gix_lock::File,
     old: Listing,
     new: Listing,
-    index: Vec<Entry>,
+    index: read::Plain,
 }
 
 impl<'a> Forward<'a> {
@@ -126,7 +126,7 @@ impl<'a> Forward<'a> {
         };
         let (old, new) = (list(from)?, list(to)?);
         let Some(index) = read::read(&index_path, place.object_hash)? else { return Ok(None) };
-        let rows = rows(&old.entries, &new.entries, &index);
+        let rows = rows(&old.entries, &new.entries, &index.entries);
         let is_left = |row: &Row<'_>| if row.stays() { row.index.is_some() } else { row.new.is_some() };
         let left = rows.iter().filter(|(_, row)| is_left(row)).map(|(path, _)| BString::from(*path));
         let left: Vec<BString> = left.collect();
@@ -145,6 +145,9 @@ impl<'a> Forward<'a> {
         let Self { place, options, objects, lock, old, new, index } = self;
         let index_path = place.git_dir.join("index");
         let written_at = fs::metadata(&index_path).ok().map(|metadata| Stat::new(&metadata).mtime);
+        let shortens_paths = index.shortens_paths.unwrap_or(options.index.shortens_paths);
+        let layout = Layout { shortens_paths, ..options.index };
+        let index = index.entries;
         let filters = Filters::new(&options, &index, Source::FilesThenTree(place.work_tree))?;
         let mut looker = Looker { top: place.work_tree, objects: &objects, filters, written_at, progress };
         let excludes = Excludes::new(place.work_tree, &options);
@@ -177,7 +180,7 @@ impl<'a> Forward<'a> {
             let directories = if is_new { &new.directories[..] } else { &[] };
             index::write(
                 (lock, place.storage),
-                &index::encode(&kept, directories, place.object_hash)?,
+                &index::encode(&kept, directories, place.object_hash, layout)?,
                 &index_path,
             )?;
         }

@@ -1,4 +1,4 @@
-//! The index of a fresh checkout, gitformat-index(5) version 2, or 3 if the checkout is sparse.
+//! The index of a fresh checkout, gitformat-index(5) version 2, or 3 if the checkout is sparse, or 4 where that is wished.
 //!
 //! Written here, not by gix-index, since that cannot write a cache tree: without one the first `git status` and
 //! `git commit` have to build all trees anew.
@@ -54,6 +54,15 @@ impl Mode {
             Self::Gitlink => 0o160_000,
         }
     }
+}
+
+/// How an index is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Paths say what they do not share with the one before: version 4.
+    pub shortens_paths: bool,
+    /// Zeros stand for the checksum at the end (`index.skipHash`).
+    pub skips_hash: bool,
 }
 
 /// What the index remembers of a file, to see whether it changed; each number is cut to 32 bits.
@@ -149,16 +158,38 @@ pub fn write(
 }
 
 /// The bytes of an index of sorted `entries`, with a cache tree of `directories` if there are any.
-pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind) -> Result<Vec<u8>, Error> {
+pub fn encode(
+    entries: &[Entry],
+    directories: &[Directory],
+    kind: gix_hash::Kind,
+    layout: Layout,
+) -> Result<Vec<u8>, Error> {
     let count =
         u32::try_from(entries.len()).map_err(|_| Error::Refused("too many index entries".to_owned()))?;
-    // Only version 3 has room for the flag of a file that is left out.
-    let version = if entries.iter().any(|entry| entry.is_skipped) { 3_u32 } else { 2 };
+    let version = if layout.shortens_paths {
+        4_u32
+    } else if entries.iter().any(|entry| entry.is_skipped) {
+        // Version 2 has no room for the flag of a file that is left out.
+        3
+    } else {
+        2
+    };
     let mut out = b"DIRC".to_vec();
     out.extend_from_slice(&version.to_be_bytes());
     out.extend_from_slice(&count.to_be_bytes());
+    let mut previous: &[u8] = b"";
     for entry in entries {
-        encode_entry(entry, &mut out);
+        let start = out.len();
+        encode_head(entry, &mut out);
+        if layout.shortens_paths {
+            encode_rest(previous, &entry.path, &mut out);
+            previous = &entry.path;
+        } else {
+            // one to eight zero bytes make it a multiple of eight bytes long
+            out.extend_from_slice(&entry.path);
+            let len = out.len() - start;
+            out.resize(start + (len + 8) / 8 * 8, 0);
+        }
     }
     let cache_tree = encode_cache_tree(directories);
     if let Ok(size) = u32::try_from(cache_tree.len())
@@ -168,22 +199,25 @@ pub fn encode(entries: &[Entry], directories: &[Directory], kind: gix_hash::Kind
         out.extend_from_slice(&size.to_be_bytes());
         out.extend_from_slice(&cache_tree);
     }
-    let mut hasher = gix_hash::hasher(kind);
-    hasher.update(&out);
-    let trailer = hasher.try_finalize().map_err(|error| Error::Object(error.to_string()))?;
+    let trailer = if layout.skips_hash {
+        ObjectId::null(kind)
+    } else {
+        let mut hasher = gix_hash::hasher(kind);
+        hasher.update(&out);
+        hasher.try_finalize().map_err(|error| Error::Object(error.to_string()))?
+    };
     out.extend_from_slice(trailer.as_slice());
     Ok(out)
 }
 
-/// Entries end with one to eight zero bytes and are a multiple of eight bytes long.
-fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
+/// What stands in front of the path of an entry.
+fn encode_head(entry: &Entry, out: &mut Vec<u8>) {
     /// A path of this length or longer ends at its zero byte.
     const NAME_LENGTH_MAX: u16 = 0xFFF;
     /// There are two more bytes of flags.
     const EXTENDED: u16 = 0x4000;
     /// Among these.
     const SKIP_WORKTREE: u16 = 0x4000;
-    let start = out.len();
     let Stat { ctime, mtime, device_inode, owner, size } = entry.stat;
     let mode = entry.mode.bits();
     let numbers =
@@ -199,9 +233,26 @@ fn encode_entry(entry: &Entry, out: &mut Vec<u8>) {
     } else {
         out.extend_from_slice(&flags.to_be_bytes());
     }
-    out.extend_from_slice(&entry.path);
-    let len = out.len() - start;
-    out.resize(start + (len + 8) / 8 * 8, 0);
+}
+
+/// How many bytes of `previous` are not those of `path`, as offsets in packs are written, and what follows instead, with a zero
+/// byte.
+fn encode_rest(previous: &[u8], path: &[u8], out: &mut Vec<u8>) {
+    let shared = previous.iter().zip(path).take_while(|(one, other)| one == other).count();
+    let mut removed = previous.len() - shared;
+    let mut bytes = vec![low_bits(removed)];
+    while removed > 0x7F {
+        removed = (removed >> 7) - 1;
+        bytes.push(low_bits(removed) | 0x80);
+    }
+    out.extend(bytes.into_iter().rev());
+    out.extend_from_slice(path.get(shared..).unwrap_or_default());
+    out.push(0);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
+fn low_bits(number: usize) -> u8 {
+    (number & 0x7F) as u8
 }
 
 /// The content of the TREE extension: directories before what they hold, those in one directory by length of name, then
@@ -248,11 +299,11 @@ mod tests {
                 stat: Stat::default(),
                 is_skipped: false,
             };
-            let mut out = b"DIRC\0\0\0\x02\0\0\0\x01".to_vec();
-            encode_entry(&entry, &mut out);
-            assert_eq!((out.len() - 12) % 8, 0);
-            assert_eq!(out.last(), Some(&0));
-            assert!(out.len() - 12 - 62 - len <= 8);
+            let out = encode(&[entry], &[], gix_hash::Kind::Sha1, Layout::default()).unwrap();
+            let padded = out.len() - 12 - 20;
+            assert_eq!(padded % 8, 0);
+            assert_eq!(out.get(12 + padded - 1), Some(&0));
+            assert!(padded - 62 - len <= 8);
         }
     }
 

@@ -119,6 +119,8 @@ pub struct Options {
     pub workers: usize,
     /// With fewer files than this there is one thread (`checkout.thresholdForParallelism`).
     pub parallel_from: usize,
+    /// How the index is written (`index.version` and `index.skipHash`).
+    pub index: index::Layout,
 }
 
 /// `checkout.thresholdForParallelism` where it is not set.
@@ -147,6 +149,7 @@ impl Default for Options {
             top_only: false,
             workers: 0,
             parallel_from: PARALLEL_FROM,
+            index: index::Layout::default(),
         }
     }
 }
@@ -262,7 +265,8 @@ pub fn checkout(
     };
     let outcome = write::write(place, &objects, how, &mut listing.entries, progress)?;
     if outcome.is_complete() {
-        let content = index::encode(&listing.entries, &listing.directories, place.object_hash)?;
+        let content =
+            index::encode(&listing.entries, &listing.directories, place.object_hash, options.index)?;
         index::write((lock, place.storage), &content, &index_path)?;
     }
     Ok(outcome)

@@ -82,6 +82,18 @@ impl Config {
         self.check_push_default()
     }
 
+    /// Refuses what git refuses as soon as it reads an index.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] in git's words.
+    pub fn check_index(&self) -> Result<(), Error> {
+        for key in ["feature.manyFiles", "index.skipHash"] {
+            self.boolean(key)?;
+        }
+        self.integer("index.version").map(drop)
+    }
+
     /// Refuses the first definition of `push.default` that says nothing, also if a later one holds.
     ///
     /// # Errors

@@ -14,13 +14,22 @@ const NUMBERS_LEN: usize = 40;
 const FLAGS_SPECIAL: u16 = 0xF000;
 const FLAG_EXTENDED: u16 = 0x4000;
 
+/// An index.
+#[derive(Debug, Default)]
+pub struct Plain {
+    /// What it has.
+    pub entries: Vec<Entry>,
+    /// Whether it is of version 4; `None` if it was not there.
+    pub shortens_paths: Option<bool>,
+}
+
 /// Reads the index at `path`; one that is not there is empty. `None` if it holds what would be lost if only its entries
 /// were written again: conflicts, flags, a sparse or split index.
-pub fn read(path: &Path, kind: gix_hash::Kind) -> Result<Option<Vec<Entry>>, Error> {
+pub fn read(path: &Path, kind: gix_hash::Kind) -> Result<Option<Plain>, Error> {
     let failed = |source| Error::Io { action: "unable to read", path: path.to_owned(), source };
     let data = match std::fs::read(path) {
         Ok(data) => data,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(Plain::default())),
         Err(error) => return Err(failed(error)),
     };
     decode(&data, kind).ok_or_else(|| Error::Object("index file corrupt".to_owned()))
@@ -28,7 +37,7 @@ pub fn read(path: &Path, kind: gix_hash::Kind) -> Result<Option<Vec<Entry>>, Err
 
 /// What the index `data` holds; the outer `None` says that it is broken, the inner one that it is no plain one.
 #[expect(clippy::option_option, reason = "broken and special are two things")]
-pub fn decode(data: &[u8], kind: gix_hash::Kind) -> Option<Option<Vec<Entry>>> {
+pub fn decode(data: &[u8], kind: gix_hash::Kind) -> Option<Option<Plain>> {
     let (content, trailer) = data.split_at_checked(data.len().checked_sub(kind.len_in_bytes())?)?;
     let trailer = ObjectId::try_from(trailer).ok()?;
     if !trailer.is_null() {
@@ -60,7 +69,8 @@ pub fn decode(data: &[u8], kind: gix_hash::Kind) -> Option<Option<Vec<Entry>>> {
     // of a split index, which one of the extensions tells of, this need not be true
     let is_sorted = entries.is_sorted_by(|one, next| one.path < next.path);
     let is_named = entries.iter().all(|entry| !entry.path.is_empty());
-    (is_sorted && is_named).then_some(Some(entries))
+    let shortens_paths = Some(reader.version == 4);
+    (is_sorted && is_named).then_some(Some(Plain { entries, shortens_paths }))
 }
 
 struct Reader<'a> {
@@ -149,7 +159,7 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::encode;
+    use super::super::{Layout, encode};
     use super::*;
 
     fn entry(path: &str) -> Entry {
@@ -161,22 +171,31 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again_and_nothing_else() {
         let kind = gix_hash::Kind::Sha1;
-        let entries: Vec<Entry> =
-            ["a", "b/c", "b/cdefghi", "long/enough/to/need/another/line"].map(entry).into();
-        let data = encode(&entries, &[], kind).unwrap();
-        let found = decode(&data, kind).unwrap().unwrap();
+        let long = format!("long/{}", "enough/to/need/two/bytes/".repeat(700));
+        let names = ["a", "b/c", "b/cdefghi", "long/enough/to/need/another/line", &long, "z"];
+        let entries: Vec<Entry> = names.map(entry).into();
         let rows = |entries: &[Entry]| {
             let row = |entry: &Entry| (entry.path.clone(), entry.mode, entry.id, entry.stat);
             entries.iter().map(row).collect::<Vec<_>>()
         };
-        assert_eq!(rows(&found), rows(&entries));
-        for len in 0..data.len() {
-            assert!(decode(&data[..len], kind).is_none(), "cut at {len}");
-        }
-        for at in 0..data.len() {
-            let mut broken = data.clone();
-            broken[at] ^= 1;
-            assert!(decode(&broken, kind).is_none(), "changed at {at}");
+        for shortens_paths in [false, true] {
+            let layout = Layout { shortens_paths, skips_hash: false };
+            let data = encode(&entries, &[], kind, layout).unwrap();
+            let found = decode(&data, kind).unwrap().unwrap();
+            assert_eq!(rows(&found.entries), rows(&entries));
+            assert_eq!(found.shortens_paths, Some(shortens_paths));
+            let data = encode(&entries[..4], &[], kind, layout).unwrap();
+            for len in 0..data.len() {
+                assert!(decode(&data[..len], kind).is_none(), "cut at {len}");
+            }
+            for at in 0..data.len() {
+                let mut broken = data.clone();
+                broken[at] ^= 1;
+                assert!(decode(&broken, kind).is_none(), "changed at {at}");
+            }
+            let unchecked = encode(&entries, &[], kind, Layout { skips_hash: true, ..layout }).unwrap();
+            assert!(unchecked.ends_with(&[0; 20]));
+            assert!(decode(&unchecked, kind).unwrap().is_some());
         }
     }
 }
