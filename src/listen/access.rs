@@ -16,6 +16,7 @@ use self::token::Tokens;
 
 pub(super) mod forward;
 mod htpasswd;
+mod place;
 mod rule;
 mod token;
 

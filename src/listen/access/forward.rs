@@ -23,6 +23,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 use super::Deed;
+use super::place::Place;
 
 /// How long the service may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,8 +33,7 @@ const USERS: [&str; 3] = ["x-forwarded-user", "remote-user", "x-auth-request-use
 /// The service.
 #[derive(Debug, Clone)]
 pub(in super::super) struct Forward {
-    host: String,
-    port: u16,
+    place: Place,
     target: String,
 }
 
@@ -94,7 +94,7 @@ impl Forward {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        Ok(Self { host, port: url.port_or_known_default().unwrap_or(80), target })
+        Ok(Self { place: Place::new(host, url.port_or_known_default().unwrap_or(80)), target })
     }
 
     /// Asks; an error is the text for the log.
@@ -107,8 +107,14 @@ impl Forward {
 
     async fn converse(&self, question: Question) -> Result<Decision, String> {
         let failed = |error: &dyn std::error::Error| format!("the service that decides: {error}");
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port)).await.map_err(|error| failed(&error))?;
+        let addresses = self.place.addresses().await.map_err(|error| failed(&error))?;
+        let stream = match TcpStream::connect(&*addresses).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.place.forget().await;
+                return Err(failed(&error));
+            }
+        };
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         let spoken = tokio::spawn(connection);
@@ -133,7 +139,7 @@ impl Forward {
 
     fn request(&self, question: Question) -> Result<Request<Nothing>, hyper::http::Error> {
         let mut request = Request::get(&self.target)
-            .header(HOST, format!("{}:{}", self.host, self.port))
+            .header(HOST, format!("{}:{}", self.place.host, self.place.port))
             .header("X-Gitr-Access", question.deed.word())
             // as bytes, since a path has letters of all kinds
             .header("X-Gitr-Path", question.path.as_bytes())
@@ -163,7 +169,7 @@ mod tests {
     fn a_service_has_a_plain_url() {
         let forward = Forward::parse("http://[::1]:81/check?x=1").unwrap();
         assert_eq!(
-            (forward.host.as_str(), forward.port, forward.target.as_str()),
+            (forward.place.host.as_str(), forward.place.port, forward.target.as_str()),
             ("[::1]", 81, "/check?x=1")
         );
         assert!(Forward::parse("https://example.com/").is_err());
