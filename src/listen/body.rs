@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub(super) use self::outgoing::{End, Outgoing};
+pub(super) use self::outgoing::{End, Outgoing, Piped};
 use super::cache::Kept;
 use super::job::Finish;
 use super::lists::{Copying, List};
@@ -335,8 +335,10 @@ impl Write for Outlet {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::pin::{Pin, pin};
     use std::task::{Context, Poll, Waker};
+
+    use hyper::body::Body as _;
 
     use super::*;
 
@@ -352,10 +354,26 @@ mod tests {
     fn nobody_watches_over_an_answer_that_has_ended() {
         let flow = Arc::new(Flow::default());
         let (_, pieces) = mpsc::channel(1);
-        drop(Outgoing::Piped { pieces, flow: Arc::clone(&flow), end: Box::new(Nobody) });
+        let (_reader, reading) = oneshot::channel();
+        let end = Box::new(Nobody);
+        drop(Outgoing::Piped(Piped { pieces, flow: Arc::clone(&flow), end, reading, is_made: false }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _clock = runtime.enter();
         let stalls = pin!(flow.stalls(Duration::from_hours(1)));
         assert_eq!(stalls.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(false));
+    }
+
+    /// Or the client would wait: it has yet to say that this was its last byte.
+    #[test]
+    fn an_answer_does_not_end_before_its_request() {
+        let (maker, pieces) = mpsc::channel(1);
+        let (reader, reading) = oneshot::channel();
+        let (flow, end) = (Arc::default(), Box::new(Nobody));
+        let mut answer = Outgoing::Piped(Piped { pieces, flow, end, reading, is_made: false });
+        let context = &mut Context::from_waker(Waker::noop());
+        maker.try_send(Piece::End).unwrap();
+        assert!(Pin::new(&mut answer).poll_frame(context).is_pending());
+        drop(reader);
+        assert!(matches!(Pin::new(&mut answer).poll_frame(context), Poll::Ready(None)));
     }
 }

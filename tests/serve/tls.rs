@@ -105,6 +105,32 @@ fn clients_clone_fetch_and_push_in_both_versions_of_http() {
     server.wait_for("\"POST /project.git/git-upload-pack HTTP/1.1\" 200");
 }
 
+/// The answer comes while the client is still sending: it hears it all the same.
+#[test]
+fn a_push_that_is_refused_early_hears_why() {
+    let Some((sandbox, _server, port)) = server() else { return };
+    let authority = format!("http.sslCAInfo={}", sandbox.path("one.pem").display());
+    let gitr = Git { program: sandbox::gitr_program().into(), ..Git::reference().clone() };
+    let repository = sandbox.path("served/project.git");
+    sandbox.git(&repository, &["config", "receive.maxInputSize", "1000"]).success();
+    let work = sandbox.path("work");
+    sandbox.git(&sandbox.path(""), &["clone", "-q", "served/project.git", "work"]).success();
+    let mut stream = Stream::onto("main");
+    stream.commit("main", 300).file("large.bin", build::noise(8 << 20));
+    stream.import(&sandbox, &work);
+    let url = format!("https://localhost:{port}/project.git");
+    for client in Git::all().iter().chain([&gitr]) {
+        for version in ["HTTP/2", "HTTP/1.1"] {
+            let http = format!("http.version={version}");
+            let words = ["-c", &authority, "-c", &http, "push", "-q", &url, "main:refs/heads/new"];
+            let run = sandbox.git_of(client, &work, &words);
+            assert_eq!(run.status, 1, "{run:?}");
+            assert!(run.complains_of("pack exceeds maximum allowed size"), "{version}: {run:?}");
+            assert!(run.complains_of("[remote rejected]"), "{version}: {run:?}");
+        }
+    }
+}
+
 /// The subject of the certificate that a client gets who asks for `name`.
 fn subject(sandbox: &Sandbox, port: u16, name: &str) -> String {
     let mut command = sandbox.command("openssl");

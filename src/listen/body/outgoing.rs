@@ -1,5 +1,7 @@
 //! The body of an answer, as it goes to the socket.
 
+use std::convert::Infallible;
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{Flow, Piece};
 
@@ -16,9 +18,43 @@ pub(in crate::listen) enum Outgoing {
     /// All of it is here.
     Whole(Bytes),
     /// A worker makes it; what is held is told when the body is over or nobody wants it any more.
-    Piped { pieces: mpsc::Receiver<Piece>, flow: Arc<Flow>, end: Box<dyn End> },
+    Piped(Piped),
     /// It is over.
     Done,
+}
+
+/// An answer that a worker makes.
+pub(in crate::listen) struct Piped {
+    pub pieces: mpsc::Receiver<Piece>,
+    pub flow: Arc<Flow>,
+    pub end: Box<dyn End>,
+    /// Ends once the request is read: a client of HTTP/2 may not have said yet that this was all of it, and curl 7.88 waits for
+    /// ever if the answer is over before.
+    pub reading: oneshot::Receiver<Infallible>,
+    /// All pieces have been taken.
+    pub is_made: bool,
+}
+
+impl Piped {
+    /// The next piece, and whether it is the last one.
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Option<io::Result<Frame<Bytes>>>, bool)> {
+        if !self.is_made {
+            let piece = ready!(self.pieces.poll_recv(context));
+            self.flow.taken.fetch_add(1, Ordering::Relaxed);
+            match piece {
+                Some(Piece::Data(bytes)) => return Poll::Ready((Some(Ok(Frame::data(bytes))), false)),
+                Some(Piece::End) => self.is_made = true,
+                None => {
+                    self.end.cut();
+                    return Poll::Ready((Some(Err(io::ErrorKind::UnexpectedEof.into())), true));
+                }
+            }
+        }
+        // nothing is ever said but that it is over
+        let _over = ready!(Pin::new(&mut self.reading).poll(context));
+        self.end.whole();
+        Poll::Ready((None, true))
+    }
 }
 
 /// Hears how a body ends; dropped without a word, the client is gone.
@@ -29,15 +65,10 @@ pub(in crate::listen) trait End: Send {
     fn cut(&mut self);
 }
 
-fn took(piece: Option<Piece>, flow: &Flow) -> Option<Piece> {
-    flow.taken.fetch_add(1, Ordering::Relaxed);
-    piece
-}
-
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        if let Self::Piped { flow, .. } = self {
-            flow.is_over.notify_one();
+        if let Self::Piped(piped) = self {
+            piped.flow.is_over.notify_one();
         }
     }
 }
@@ -53,17 +84,7 @@ impl Body for Outgoing {
         let (next, is_over) = match &mut *self {
             Self::Done => (None, true),
             Self::Whole(bytes) => (Some(Ok(Frame::data(std::mem::take(bytes)))), true),
-            Self::Piped { pieces, end, flow } => match took(ready!(pieces.poll_recv(context)), flow) {
-                Some(Piece::Data(bytes)) => (Some(Ok(Frame::data(bytes))), false),
-                Some(Piece::End) => {
-                    end.whole();
-                    (None, true)
-                }
-                None => {
-                    end.cut();
-                    (Some(Err(io::ErrorKind::UnexpectedEof.into())), true)
-                }
-            },
+            Self::Piped(piped) => ready!(piped.poll_next(context)),
         };
         if is_over {
             // what is replaced is dropped, and tells of it
@@ -76,7 +97,7 @@ impl Body for Outgoing {
         match self {
             Self::Done => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Piped { .. } => false,
+            Self::Piped(_) => false,
         }
     }
 
@@ -84,7 +105,7 @@ impl Body for Outgoing {
         match self {
             Self::Done => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Piped { .. } => SizeHint::default(),
+            Self::Piped(_) => SizeHint::default(),
         }
     }
 }

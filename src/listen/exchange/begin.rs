@@ -1,5 +1,6 @@
 //! From a request that may be made to the head of its answer: a place, a worker, and who is waited for how long.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use super::Task;
 use super::source::Source;
 use crate::listen::Shared;
 use crate::listen::body::{
-    ANSWER_PIECES_MAX, End as _, Flow, Headers, Outgoing, Outlet, Packing, Piece, REQUEST_PIECES_MAX,
+    ANSWER_PIECES_MAX, End as _, Flow, Headers, Outgoing, Outlet, Packing, Piece, Piped, REQUEST_PIECES_MAX,
 };
 use crate::listen::job::{Job, TOO_SLOW};
 use crate::listen::limit::{Limit, Limits};
@@ -31,6 +32,7 @@ pub(super) struct Begun {
     headers: Headers,
     pieces: mpsc::Receiver<Piece>,
     flow: Arc<Flow>,
+    reading: oneshot::Receiver<Infallible>,
     is_head: bool,
 }
 
@@ -45,7 +47,7 @@ impl Begun {
             ticket.whole();
             return response(status, &headers, Outgoing::Done);
         }
-        let Self { pieces, flow, .. } = self;
+        let Self { pieces, flow, reading, .. } = self;
         let patience = ticket.shared.settings.limits.time(Limit::WriteTime);
         let (own, watch, activity) =
             (Arc::clone(&flow), Arc::clone(&ticket.watch), ticket.ongoing.activity());
@@ -55,7 +57,11 @@ impl Begun {
                 activity.abort();
             }
         });
-        response(status, &headers, Outgoing::Piped { pieces, flow, end: Box::new(ticket) })
+        response(
+            status,
+            &headers,
+            Outgoing::Piped(Piped { pieces, flow, end: Box::new(ticket), reading, is_made: false }),
+        )
     }
 }
 
@@ -101,13 +107,14 @@ pub(super) async fn work(
     let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
     let whole = may_keep.then(|| first.concat());
     let wait = Arc::new(Wait::default());
-    tokio::spawn(source.pump(first, sender, Arc::clone(&wait)));
+    let (reader, reading) = oneshot::channel();
+    tokio::spawn(source.pump(first, (sender, reader), Arc::clone(&wait)));
     let (report, own) = (Arc::clone(&ticket.report), Arc::clone(&wait));
     let job = Job { place, task, input, outlet, makes_pack, whole, report, wait: own };
     let own = Arc::clone(shared);
     tokio::task::spawn_blocking(move || job.run(&own));
     let headers = first_of(is_begun, &wait, (limits, &ticket.watch)).await?;
-    Ok(Begun { headers, pieces, flow, is_head })
+    Ok(Begun { headers, pieces, flow, reading, is_head })
 }
 
 /// Tells the services, and what they start, who asks.

@@ -1,5 +1,6 @@
 //! The body of a request, read by the clock.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::listen::budget::{Share, Spent};
 use crate::listen::job::TOO_SLOW;
@@ -22,6 +23,10 @@ const PIECE_COST: usize = size_of::<Bytes>();
 /// How long a body may come slowly, if it makes up for that.
 const RATE_TIME: Duration = Duration::from_secs(10);
 
+/// Bytes of a push that are read though nobody wants them any more. Clients of HTTP/2 that are told to stop do not hear why:
+/// curl 7.88 takes it for an error of the connection.
+const UNWANTED_LEN_MAX: u64 = 1 << 30;
+
 /// The body of a request, as it comes.
 pub(super) struct Source {
     body: Incoming,
@@ -29,6 +34,7 @@ pub(super) struct Source {
     watch: Arc<Watch>,
     stall: (Duration, Limit),
     rate: Rate,
+    is_push: bool,
     pub(super) is_over: bool,
 }
 
@@ -51,6 +57,7 @@ impl Source {
             watch,
             stall: (limits.time(stall), stall),
             rate: Rate { least: rate, waited: Duration::ZERO, bytes: 0 },
+            is_push,
             is_over: false,
         }
     }
@@ -115,11 +122,12 @@ impl Source {
         }
     }
 
-    /// Hands all of it to a worker, for as long as that wants it; `wait` hears whether the worker waits for more.
+    /// Hands all of it to a worker, for as long as that wants it; `wait` hears whether the worker waits for more. The rest of a
+    /// push that was answered early is for nobody. The second sender is dropped once nothing more is read.
     pub(super) async fn pump(
         mut self,
         first: Vec<Bytes>,
-        pieces: mpsc::Sender<io::Result<Bytes>>,
+        (pieces, _reader): (mpsc::Sender<io::Result<Bytes>>, oneshot::Sender<Infallible>),
         wait: Arc<Wait>,
     ) {
         for piece in first {
@@ -133,9 +141,23 @@ impl Source {
             wait.hears();
             let Some(piece) = piece else { return };
             let is_over = piece.is_err();
-            if pieces.send(piece).await.is_err() || is_over {
+            let is_wanted = pieces.send(piece).await.is_ok();
+            if is_over {
                 return;
             }
+            if !is_wanted {
+                return self.pass_over().await;
+            }
+        }
+    }
+
+    /// Reads the rest of a push.
+    async fn pass_over(&mut self) {
+        let mut left = if self.is_push { UNWANTED_LEN_MAX } else { 0 };
+        while left > 0
+            && let Some(Ok(piece)) = self.next().await
+        {
+            left = left.saturating_sub(piece.len() as u64);
         }
     }
 }
