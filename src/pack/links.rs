@@ -207,12 +207,16 @@ impl<'a> Collector<'a> {
         if self.found.boundary.contains(commit) {
             return Some(());
         }
+        let mut read_len = "tree \n".len() + self.hash.len_in_hex();
         for token in tokens {
             // What follows the parents is of no interest here, even if it is malformed.
             let Ok(commit::ref_iter::Token::Parent { id }) = token else { break };
             self.add_id(Named::Commit, id);
+            read_len += "parent \n".len() + self.hash.len_in_hex();
         }
-        Some(())
+        // but a parent that cannot be read is no history: git says "bad parents in commit"
+        let rest = content.get(read_len..).unwrap_or_default();
+        (!rest.starts_with(b"parent ")).then_some(())
     }
 
     fn collect_tag(&mut self, content: &[u8]) -> Option<()> {
@@ -333,6 +337,21 @@ mod tests {
         let content = format!("tree {}\nparent {}\nparent {}\n\nno author", id(1), id(2), id(3));
         let links = links(&[(Kind::Commit, content.as_bytes())]).unwrap();
         assert_eq!((links.trees, links.commits), (vec![id(1)], vec![id(2), id(3)]));
+    }
+
+    #[test]
+    fn a_parent_that_is_no_id_is_not_passed_over() {
+        for (line, is_read) in [
+            ("parent xyz", false),
+            ("parent ", false),
+            (&format!("parent {}x", id(2)), false),
+            (&format!("parent {}\nparent x", id(2)), false),
+            ("parent", true),
+            ("parents", true),
+        ] {
+            let content = format!("tree {}\n{line}\nauthor", id(1));
+            assert_eq!(links(&[(Kind::Commit, content.as_bytes())]).is_ok(), is_read, "{line}");
+        }
     }
 
     #[test]
