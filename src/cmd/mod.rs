@@ -30,6 +30,7 @@ mod fetch_pack;
 mod global;
 mod http_backend;
 mod index_pack;
+mod index_version;
 mod installed;
 mod ls_remote;
 #[cfg(feature = "otlp")]

@@ -146,6 +146,26 @@ fn the_same_objects_are_packed() {
     }
 }
 
+/// As strtoul(3) reads them.
+#[test]
+fn the_numbers_of_a_layout_are_those_of_c() {
+    let sandbox = Sandbox::new();
+    let twin = copies(&sandbox, Format::Sha1);
+    for (layout, version) in [("0", 1), ("", 1), (" +1", 1), ("4294967298", 2), ("2,0X10", 2), ("2,  020", 2)]
+    {
+        // git does not put another index in the place of one
+        let (base, layout) = (format!("made{layout}"), format!("--index-version={layout}"));
+        let arguments = ["-q", "--all", "--max-pack-size=0", &layout, &base];
+        let runs = both(&sandbox, &twin, &arguments, "");
+        for (run, place) in runs.iter().zip([&twin.ours, &twin.theirs]) {
+            assert_eq!((run.status, run.stderr.as_bstr()), (0, "".into()), "{run:?}");
+            let index = std::fs::read(place.join("copy").join(format!("{base}-{}.idx", run.line()))).unwrap();
+            let is_first = !index.starts_with(b"\xfftOc");
+            assert_eq!(is_first, version == 1, "{run:?}");
+        }
+    }
+}
+
 /// How many objects are in a pack on standard output.
 fn count(run: &Run) -> u32 {
     assert_eq!(run.status, 0, "{run:?}");
@@ -302,6 +322,12 @@ fn what_makes_no_sense_is_refused_in_git_s_words() {
         (&["--stdin-packs", "--filter=blob:none", "--stdout"], ""),
         (&["--missing=foo", "--stdout"], ""),
         (&["--index-version=3", "x"], ""),
+        (&["--index-version=9", "--stdout"], ""),
+        (&["--index-version=258", "x"], ""),
+        (&["--index-version=-1", "x"], ""),
+        (&["--index-version=2,", "x"], ""),
+        (&["--index-version=2,0x", "--stdout"], ""),
+        (&["--stdout", "--filter=blob:limit=x"], ""),
         (&["--index-version=2,zz", "x"], ""),
         (&["--index-version=2,0x80000000", "x"], ""),
         (&["--compression=10", "--stdout"], ""),
@@ -322,6 +348,12 @@ fn what_makes_no_sense_is_refused_in_git_s_words() {
         let words = |run: &Run| (run.status, twin.anonymous(&run.stderr));
         assert_eq!(words(&ours), words(&theirs), "{arguments:?} {input}");
         assert_eq!(theirs.status, 128);
+    }
+    for arguments in [&["--max-pack-size=-1", "x"], &["--max-pack-size=1x", "x"]] {
+        let [ours, theirs] = both(&sandbox, &twin, arguments, "");
+        let words = |run: &Run| (run.status, run.stderr.lines().next().map(<[u8]>::to_vec));
+        assert_eq!(words(&ours), words(&theirs), "{arguments:?}");
+        assert_eq!(theirs.status, 129);
     }
     let [ours, theirs] = both(&sandbox, &twin, &["--depth=5000", "--all", "-q", "made"], "");
     assert_eq!(ours.stderr.as_bstr(), theirs.stderr.as_bstr());

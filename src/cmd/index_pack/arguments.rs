@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use bstr::{BString, ByteSlice};
 
 use crate::cmd::CommandError;
+use crate::cmd::index_version::layout;
 use crate::pack::entry::PACK_HEADER_LEN;
 use crate::pack::fsck::Rules;
 use crate::pack::index::Layout;
@@ -121,7 +122,7 @@ impl Arguments {
         match name {
             b"--threads" => self.threads = Some(text.parse().map_err(|_| misuse())?),
             b"--max-input-size" => self.input_size_max_bytes = leading_number(text),
-            b"--index-version" => self.layout = Some(layout(text).ok_or_else(bad)?),
+            b"--index-version" => self.layout = Some(layout(text, true).map_err(|_| bad())?),
             b"--pack_header" => self.pack_header = Some(pack_header(text).ok_or_else(bad)?),
             b"--object-format" => {
                 let unknown = || CommandError::fatal(format!("unknown hash algorithm '{text}'"));
@@ -172,25 +173,6 @@ fn misuse() -> CommandError {
 fn leading_number(text: &str) -> u64 {
     let digits = text.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
     digits.parse().unwrap_or(0)
-}
-
-/// `<version>[,<offset>]`
-fn layout(text: &str) -> Option<Layout> {
-    let (version, offset) =
-        text.split_once(',').map_or((text, None), |(version, rest)| (version, Some(rest)));
-    let version = version.parse().ok().filter(|version| (1..=2).contains(version))?;
-    let mut layout = Layout { version, ..Layout::default() };
-    if let Some(offset) = offset {
-        let above = match offset.strip_prefix("0x") {
-            Some(digits) => u64::from_str_radix(digits, 16).ok()?,
-            None => offset.parse().ok()?,
-        };
-        if above >= 1 << 31 {
-            return None;
-        }
-        layout.large_above = above;
-    }
-    Some(layout)
 }
 
 /// `<version>,<objects>`

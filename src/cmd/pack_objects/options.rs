@@ -2,8 +2,12 @@
 
 use std::ffi::OsString;
 
+use bstr::BString;
+
 use crate::cmd::CommandError;
 use crate::cmd::arguments::{self, Spec};
+use crate::cmd::index_version::{self, Misread};
+use crate::pack::enumerate::FilterSpec;
 use crate::pack::index::Layout;
 use crate::pack::produce::Settings;
 use crate::progress::{Event, Progress};
@@ -37,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long = "index-version", value_name = "version>[,<offset>]")]
     pub(super) index_version: Option<String>,
     /// maximum size of each output pack file
-    #[arg(long = "max-pack-size", value_name = "n")]
+    #[arg(long = "max-pack-size", value_name = "n", allow_hyphen_values = true)]
     max_pack_size: Option<String>,
     /// ignore borrowed objects from alternate object store
     #[arg(long)]
@@ -165,6 +169,13 @@ impl Arguments {
             (true | false, _) => return Err(CommandError::usage(arguments::usage_of::<Self>(&SPEC))),
         };
         let to_stdout = matches!(goal, Goal::Stdout);
+        self.index_version.as_deref().map(layout).transpose()?;
+        let filters: Vec<BString> = self.filter.iter().map(|text| text.as_str().into()).collect();
+        FilterSpec::combined(&filters).map_err(CommandError::fatal)?;
+        let limits_size = match &self.max_pack_size {
+            Some(text) => unsigned("max-pack-size", text)? != 0,
+            None => false,
+        };
         let missing = self
             .missing
             .as_deref()
@@ -177,12 +188,10 @@ impl Arguments {
                 "cannot use --filter with --stdin-packs".to_owned()
             }
             () if self.thin && !to_stdout => "--thin cannot be used to build an indexable pack".to_owned(),
-            () if self.max_pack_size.is_some() && to_stdout => {
+            () if limits_size && to_stdout => {
                 "--max-pack-size cannot be used to build a pack for transfer".to_owned()
             }
-            () if self.max_pack_size.is_some() => {
-                "--max-pack-size is not supported: one pack is made".to_owned()
-            }
+            () if limits_size => "--max-pack-size is not supported: one pack is made".to_owned(),
             () => match missing {
                 Some(action) => format!("invalid value for '--missing': '{action}'"),
                 None => return Ok(goal),
@@ -231,11 +240,7 @@ impl Arguments {
             settings.threads = usize::try_from(threads).unwrap_or(0);
         }
         if let Some(text) = &self.window_memory {
-            let value = integer(text.as_bytes().into()).ok();
-            let bytes = value.and_then(|value| u64::try_from(value).ok());
-            settings.window_memory_bytes = bytes.ok_or_else(|| {
-                CommandError::bad_option("option `window-memory' expects a non-negative integer value with an optional k/m/g suffix")
-            })?;
+            settings.window_memory_bytes = unsigned("window-memory", text)?;
         }
         if let Some(level) = self.compression {
             let level = i32::try_from(level).ok().filter(|level| (-1..=9).contains(level));
@@ -247,22 +252,22 @@ impl Arguments {
     }
 }
 
+/// The value of the option `name`, a number of bytes.
+fn unsigned(name: &str, text: &str) -> Result<u64, CommandError> {
+    let value = integer(text.as_bytes().into()).ok();
+    value.and_then(|value| u64::try_from(value).ok()).ok_or_else(|| {
+        CommandError::bad_option(format!(
+            "option `{name}' expects a non-negative integer value with an optional k/m/g suffix"
+        ))
+    })
+}
+
 /// Reads `<version>[,<offset>]`.
 pub(super) fn layout(text: &str) -> Result<Layout, CommandError> {
-    let bad = || CommandError::fatal(format!("bad index version '{text}'"));
-    let (version, offset) = match text.split_once(',') {
-        Some((version, offset)) => (version, Some(offset)),
-        None => (text, None),
-    };
-    let version: u8 = version.parse().map_err(|_| bad())?;
-    if !(1..=2).contains(&version) {
-        return Err(CommandError::fatal(format!("unsupported index version {version}")));
-    }
-    let Some(offset) = offset else { return Ok(Layout { version, ..Layout::default() }) };
-    let parsed = match offset.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16),
-        None => offset.parse(),
-    };
-    let large_above = parsed.ok().filter(|offset| *offset < 1 << 31).ok_or_else(bad)?;
-    Ok(Layout { version, large_above })
+    index_version::layout(text, false).map_err(|misread| {
+        CommandError::fatal(match misread {
+            Misread::Version(version) => format!("unsupported index version {version}"),
+            Misread::Number => format!("bad index version '{text}'"),
+        })
+    })
 }
