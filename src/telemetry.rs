@@ -118,12 +118,12 @@ fn is_on() -> bool {
 }
 
 #[cfg(unix)]
-fn code(status: ExitStatus) -> i32 {
+pub(crate) fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt as _;
     status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or_default())
 }
 
 #[cfg(not(unix))]
-fn code(status: ExitStatus) -> i32 {
+pub(crate) fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or(SIGNALLED)
 }

@@ -212,11 +212,11 @@ impl Run<'_> {
         let mut meters = self.context.meters(&self.repo.config, self.show);
         let mut decided = push.connect(&mut meters)?.decide(&mut meters)?;
         if !options.no_verify
-            && let Some(path) = self.repo.ignored_hook("pre-push")?
+            && let Some(text) = self.repo.ignored_hook("pre-push")?
         {
-            self.reporter.ignored_hook(&path)?;
+            self.reporter.ignored_hook(&text);
         }
-        if let Err(error) = decided.ask_hook(&mut meters) {
+        if let Err(error) = decided.ask_hook() {
             decided.close();
             return Err(error);
         }

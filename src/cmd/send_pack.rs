@@ -138,7 +138,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     drop(meters);
     let outcome = match sent {
         Err(Error::NotPushed { told }) => {
-            print_told(&told, ui::has_advice(&context.env).then_some(&Paint::default()));
+            print_told(&told, context.env.has_advice().then_some(&Paint::default()));
             return Ok(REJECTED);
         }
         Err(Error::Told(error)) if matches!(*error, Error::NotPushed { .. }) => return Ok(NOTHING_IN_COMMON),

@@ -159,12 +159,6 @@ pub fn error_in(paint: &Paint, text: &[u8]) {
     raw(&painted);
 }
 
-/// Whether hints are wanted at all: `GIT_ADVICE`, which `--no-advice` sets.
-pub fn has_advice(env: &Environment) -> bool {
-    let wish = env.get("GIT_ADVICE").map(|wish| wish.to_string_lossy().to_ascii_lowercase());
-    !matches!(wish.as_deref(), Some("0" | "false" | "no" | "off" | ""))
-}
-
 /// `hint: …`, a line each.
 pub fn hint(text: &str) {
     hint_in(&Paint::default(), text.as_bytes().as_bstr());

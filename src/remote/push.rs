@@ -286,7 +286,7 @@ impl Decided<'_> {
     /// # Errors
     ///
     /// [`Error::HookDeclined`]; the push is to be ended by [`Self::close`] then.
-    pub fn ask_hook(&mut self, progress: &mut dyn Progress) -> Result<(), Error> {
+    pub fn ask_hook(&mut self) -> Result<(), Error> {
         let Push { repo, remote, url, options } = &self.push;
         if self.is_asked || options.no_verify {
             return Ok(());
@@ -295,7 +295,7 @@ impl Decided<'_> {
         // The hook is not told of what goes in a mirror because it is not here (seen in git 2.47.3).
         let is_told = |row: &&RefUpdate| !options.mirror || options.prune || row.source.is_some();
         let rows: Vec<RefUpdate> = self.rows.iter().filter(is_told).cloned().collect();
-        hook::ask(repo, remote, url.as_bstr(), &rows, progress)
+        hook::ask(repo, remote, url.as_bstr(), &rows)
     }
 
     /// Asks the hook, then the far side, sends the objects, and moves our tracking branches.
@@ -304,7 +304,7 @@ impl Decided<'_> {
     ///
     /// [`Error::HookDeclined`]; what [`send_pack::send_pack`] says if the far side has reported nothing.
     pub fn send(mut self, progress: &mut dyn Progress) -> Result<Outcome, Error> {
-        if let Err(error) = self.ask_hook(progress) {
+        if let Err(error) = self.ask_hook() {
             return Err(end_unsent(self.far, error, progress));
         }
         let more_haves = match &self.far {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::config::{Dirs, Override, to_path};
+use super::hook::Hooks;
 use super::{Config, Environment, Error, Repository, format, owner};
 
 /// The largest `.git` file that is read, in bytes.
@@ -138,6 +139,7 @@ fn open(
         config,
         env: env.clone(),
         promisor: None,
+        hooks: Hooks::default(),
     })
 }
 

@@ -54,6 +54,12 @@ impl Environment {
         self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
+    /// Whether hints are wanted at all: `GIT_ADVICE`, which `--no-advice` sets.
+    pub fn has_advice(&self) -> bool {
+        let wish = self.get("GIT_ADVICE").map(|wish| wish.to_string_lossy().to_ascii_lowercase());
+        !matches!(wish.as_deref(), Some("0" | "false" | "no" | "off" | ""))
+    }
+
     /// A variable that git reads as a boolean: `true`, `yes`, `on` or a number other than 0, in any case.
     pub fn is_true(&self, name: &str) -> bool {
         self.boolean(name).is_ok_and(|value| value == Some(true))

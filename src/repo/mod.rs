@@ -73,6 +73,8 @@ pub struct Repository {
     pub env: Environment,
     /// Who brings what a filter left out when it is read; nobody unless somebody is put here.
     pub promisor: Option<Arc<dyn object::Promisor>>,
+    /// Who runs its hooks.
+    pub hooks: hook::Hooks,
 }
 
 /// What can go wrong with a repository, sorted by whose fault it is. The messages are git's.

@@ -118,6 +118,7 @@ mod tests {
             config,
             env,
             promisor: None,
+            hooks: crate::repo::hook::Hooks::default(),
         }
     }
 

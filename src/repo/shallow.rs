@@ -110,6 +110,7 @@ mod tests {
             config: Config::default(),
             env: Environment::default(),
             promisor: None,
+            hooks: crate::repo::hook::Hooks::default(),
         }
     }
 

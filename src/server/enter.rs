@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use crate::repo::config::Override;
 use crate::repo::discover::local_git_dir;
+use crate::repo::hook::RunBy;
 use crate::repo::{Environment, Repository};
 
 /// The file that says that everybody may have a repository: git-daemon(1), git-http-backend(1).
@@ -37,7 +38,9 @@ pub fn enter(
     for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"] {
         env.remove(name);
     }
-    Ok(Repository::open(&git_dir, None, overrides, &env)?)
+    let mut repo = Repository::open(&git_dir, None, overrides, &env)?;
+    repo.hooks.run_by = RunBy::Server;
+    Ok(repo)
 }
 
 /// Whether the owner of `repo` lets everybody have it.

@@ -15,6 +15,7 @@ mod fetch;
 mod filter;
 mod folding;
 mod hidden;
+mod hooks;
 mod index_pack;
 mod index_pack_input;
 mod legacy;

@@ -45,6 +45,7 @@ mod serve_fsck;
 mod serve_pair;
 mod serve_push;
 mod serve_push_shallow;
+mod serve_raw;
 mod serve_signed;
 mod serve_transport;
 mod serve_words;

@@ -18,10 +18,7 @@ pub(super) fn run_hook(cloned: &Cloned) -> Result<u8, CommandError> {
     let old = gix_hash::ObjectId::null(cloned.repo.object_hash).to_string();
     let new = head.to_string();
     let arguments = [old.as_str(), &new, "1"].map(OsStr::new);
-    // git names the directory here, although the hook runs where it would find it
-    let git_dir = std::path::absolute(&cloned.repo.git_dir).unwrap_or_else(|_| cloned.repo.git_dir.clone());
-    let status = hook.naming(&git_dir).with_output_to_stderr().run(&arguments, b"")?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Ok(hook.run(&arguments, b""))
 }
 
 /// What `--recurse-submodules` and its relatives ask for.

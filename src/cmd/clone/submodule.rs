@@ -346,7 +346,7 @@ impl Update<'_> {
                 let is_wanted = self.context.config().ok().and_then(|config| {
                     config.boolean("advice.submoduleAlternateErrorStrategyDie").ok().flatten()
                 });
-                if ui::has_advice(&self.context.env) && is_wanted != Some(false) {
+                if self.context.env.has_advice() && is_wanted != Some(false) {
                     for line in advice.lines() {
                         text.extend_from_slice(format!("hint: {line}\n").as_bytes());
                     }

@@ -72,7 +72,7 @@ impl Run<'_> {
             format!("'HEAD' at '{name}' is '{theirs}', but we have {ours} locally.").as_bytes().as_bstr(),
         );
         let config = &self.repo.config;
-        if config.boolean("advice.fetchRemoteHEADWarn")?.unwrap_or(true) && ui::has_advice(&self.repo.env) {
+        if config.boolean("advice.fetchRemoteHEADWarn")?.unwrap_or(true) && self.repo.env.has_advice() {
             for line in [
                 &*format!("Run 'git remote set-head {name} {theirs}' to follow the change, or set"),
                 &format!("'remote.{name}.followRemoteHEAD' configuration option to a different value"),
@@ -91,7 +91,7 @@ impl Run<'_> {
         /// As in git 2.47.3.
         const LONG_SECONDS: f64 = 10.0;
         let is_wanted = self.repo.config.boolean("advice.fetchShowForcedUpdates")?.unwrap_or(true)
-            && ui::has_advice(&self.repo.env);
+            && self.repo.env.has_advice();
         if !is_wanted || (outcome.updates.is_empty() && outcome.unchanged_count == 0) {
             return Ok(());
         }

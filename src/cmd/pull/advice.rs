@@ -22,7 +22,7 @@ pub(super) fn need_to_choose() {
 /// What to do where a fast-forward alone was allowed, unless `advice.diverging` is off.
 pub(super) fn diverging(repo: &Repository) -> Result<(), CommandError> {
     let wish = repo.config.boolean("advice.diverging")?;
-    if wish == Some(false) || !ui::has_advice(&repo.env) {
+    if wish == Some(false) || !repo.env.has_advice() {
         return Ok(());
     }
     ui::hint(

@@ -97,7 +97,7 @@ impl Pull<'_> {
                     self.show_changes(old, new)?;
                 }
                 if let Some(hook) = self.repo.hook("post-merge")? {
-                    hook.run(&["0".as_ref()], b"")?;
+                    let _nobody_waits_for_its_opinion = hook.run(&["0".as_ref()], b"");
                 }
                 pull::forget_merge(self.repo)?;
                 Ok(Some(0))

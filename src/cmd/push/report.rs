@@ -62,7 +62,7 @@ impl<'a> Reporter<'a> {
             error: paint("push", "error", "red")?,
             hint: paint("advice", "hint", "yellow")?,
         };
-        Ok(Self { repo, show, is_porcelain, paints, has_advice: ui::has_advice(&context.env) })
+        Ok(Self { repo, show, is_porcelain, paints, has_advice: context.env.has_advice() })
     }
 
     /// Tells of the end of a push to `url`, which has no rows if it broke before the far side said anything of them;
@@ -132,17 +132,9 @@ impl<'a> Reporter<'a> {
         Ok(Verdict::Failed)
     }
 
-    /// Tells that the file at `path` is not executable and thus no hook.
-    pub(super) fn ignored_hook(&self, path: &std::path::Path) -> Result<(), Error> {
-        if self.has_advice && self.repo.config.boolean("advice.ignoredHook")? != Some(false) {
-            let text = format!(
-                "The '{}' hook was ignored because it's not set as executable.\n\
-                 You can disable this warning with `git config advice.ignoredHook false`.",
-                path.display()
-            );
-            ui::hint_in(&self.paints.hint, text.as_bytes().as_bstr());
-        }
-        Ok(())
+    /// Tells `text`, which is of a file that is no hook.
+    pub(super) fn ignored_hook(&self, text: &str) {
+        ui::hint_in(&self.paints.hint, text.as_bytes().as_bstr());
     }
 
     /// `error: failed to push some refs to '<url>'`.

@@ -6,6 +6,7 @@ use super::plan::{Head, Plan};
 use super::{Clone, Cloned};
 use crate::remote::{Error, upstream};
 use crate::repo::config::{Change, canonical};
+use crate::repo::hook::RunBy;
 use crate::repo::{Edit, Expected, RefFormat, Repository, Target, init};
 use crate::transport::Url;
 
@@ -23,7 +24,8 @@ impl Clone<'_> {
             template: self.options.template.clone(),
             overrides: self.overrides.to_vec(),
         };
-        let repo = Repository::init(&init, self.env)?;
+        let mut repo = Repository::init(&init, self.env)?;
+        repo.hooks.run_by = RunBy::Clone;
         let changes: Vec<Change> = self
             .options
             .config
@@ -55,7 +57,10 @@ impl Clone<'_> {
     }
 
     pub(super) fn reopen(&self, repo: &Repository) -> Result<Repository, Error> {
-        Ok(Repository::open(&repo.git_dir, repo.work_tree.as_deref(), self.overrides, self.env)?)
+        let mut reopened =
+            Repository::open(&repo.git_dir, repo.work_tree.as_deref(), self.overrides, self.env)?;
+        reopened.hooks = repo.hooks.clone();
+        Ok(reopened)
     }
 
     pub(super) fn write_remote_config(&self, repo: &Repository, plan: &Plan) -> Result<(), Error> {

@@ -3,7 +3,6 @@
 use bstr::{BStr, ByteSlice};
 
 use super::{RefUpdate, Status};
-use crate::progress::{Event, Progress};
 use crate::remote::{Error, Remote};
 use crate::repo::Repository;
 
@@ -12,27 +11,12 @@ use crate::repo::Repository;
 /// # Errors
 ///
 /// [`Error::HookDeclined`].
-pub(super) fn ask(
-    repo: &Repository,
-    remote: &Remote,
-    url: &BStr,
-    rows: &[RefUpdate],
-    progress: &mut dyn Progress,
-) -> Result<(), Error> {
+pub(super) fn ask(repo: &Repository, remote: &Remote, url: &BStr, rows: &[RefUpdate]) -> Result<(), Error> {
     let Some(hook) = repo.hook("pre-push")? else { return Ok(()) };
     let name = remote.name.as_ref().map_or(url, |name| name.as_bstr());
-    let status = hook.run(&[&*name.to_os_str_lossy(), &*url.to_os_str_lossy()], &input(rows))?;
-    if status.success() {
-        return Ok(());
-    }
-    #[cfg(unix)]
-    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        let text = format!("{} died of signal {signal}", hook.shown_path().display());
-        if progress.report(Event::Error(&text)).is_break() {
-            return Err(Error::Interrupted);
-        }
-    }
-    Err(Error::HookDeclined)
+    let hook = hook.with_our_output();
+    let code = hook.run(&[&*name.to_os_str_lossy(), &*url.to_os_str_lossy()], &input(rows));
+    if code == 0 { Ok(()) } else { Err(Error::HookDeclined) }
 }
 
 /// `<local ref> <local id> <remote ref> <remote id>` for each. It is not told of refs that stay as they are or are

@@ -81,13 +81,12 @@ fn detach(repo: &Repository, commit: &ObjectId) -> Result<(), Error> {
 ///
 /// # Errors
 ///
-/// If it cannot be started.
+/// If `core.hooksPath` cannot be expanded.
 pub fn run_hook(repo: &Repository, old: &ObjectId, new: &ObjectId) -> Result<u8, Error> {
     let Some(hook) = repo.hook("post-checkout")? else { return Ok(0) };
     let (old, new) = (old.to_string(), new.to_string());
     let arguments = [old.as_str(), &new, "1"].map(OsStr::new);
-    let status = hook.with_output_to_stderr().run(&arguments, b"")?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    Ok(hook.run(&arguments, b""))
 }
 
 fn unreadable(error: std::io::Error) -> Error {

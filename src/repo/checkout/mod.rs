@@ -212,8 +212,7 @@ impl Repository {
     pub fn tell_index_changed(&self) -> Result<(), Error> {
         let Some(hook) = self.hook("post-index-change")? else { return Ok(()) };
         // the work tree has changed too, and no entry is skipped that was not
-        let _nobody_waits_for_its_opinion =
-            hook.with_output_to_stderr().run(&["1".as_ref(), "0".as_ref()], b"")?;
+        let _nobody_waits_for_its_opinion = hook.run(&["1".as_ref(), "0".as_ref()], b"");
         Ok(())
     }
 

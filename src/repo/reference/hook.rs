@@ -21,8 +21,8 @@ impl Hook {
 
     /// Runs the hook with `input`; whether it agrees. Only [`State::Prepared`] can be refused.
     pub(super) fn run(&self, state: State, input: &[u8]) -> Result<(), Error> {
-        let status = self.0.run(&[state.name().as_ref()], input)?;
-        if state == State::Prepared && !status.success() {
+        let code = self.0.run(&[state.name().as_ref()], input);
+        if state == State::Prepared && code != 0 {
             return Err(Error::RefusedByHook);
         }
         Ok(())

@@ -83,13 +83,7 @@ impl Pair {
             lock_timeout: Duration::ZERO,
             packed_timeout: Duration::ZERO,
             committer: COMMITTER.into(),
-            hook: crate::repo::hook::Hook::find(
-                &hooks.join(Hook::NAME),
-                &self.git_dir(),
-                Some(&work_tree),
-                &env,
-            )
-            .map(Hook),
+            hook: crate::repo::hook::Hook::in_directory(&hooks.join(Hook::NAME), &work_tree, &env).map(Hook),
             objects: Objects::open_for_test(self.git_dir().join("objects"), self.first.kind()),
         }
     }

@@ -4,7 +4,6 @@ use std::cell::OnceCell;
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitStatus;
 use std::time::Instant;
 
 use bstr::BString;
@@ -14,7 +13,7 @@ use super::certificate::Presented;
 use super::{Row, Voice};
 use crate::protocol::fetch::SideBand;
 use crate::protocol::push::Command;
-use crate::repo::{self, Environment, Repository, TemporaryFile};
+use crate::repo::{Environment, Repository, TemporaryFile};
 use crate::server::Error;
 
 /// What the hooks run in.
@@ -114,10 +113,10 @@ impl<'a> Hooks<'a> {
         voice: &mut Voice<'_>,
     ) -> Result<bool, Error> {
         let Some(hook) = self.repo.hook(name)? else { return Ok(true) };
-        let hook = hook.in_git_dir(&self.repo.git_dir, env);
+        let hook = hook.within(env);
         let mut failure = None;
         voice.spoke = Instant::now();
-        let status = if voice.side_band == SideBand::None {
+        let code = if voice.side_band == SideBand::None {
             hook.run(arguments, input)
         } else {
             hook.run_heard(arguments, input, &mut |text| {
@@ -129,7 +128,7 @@ impl<'a> Hooks<'a> {
         if let Some(error) = failure {
             return Err(error);
         }
-        agrees(status, voice)
+        Ok(code == 0)
     }
 
     /// `env`, which tells of the push options and of the certificate.
@@ -144,14 +143,6 @@ impl<'a> Hooks<'a> {
             }
         }
         Ok(env)
-    }
-}
-
-/// Whether a hook that ended so agrees; why it could not be started is told.
-pub(super) fn agrees(status: Result<ExitStatus, repo::Error>, voice: &mut Voice<'_>) -> Result<bool, Error> {
-    match status {
-        Ok(status) => Ok(status.success()),
-        Err(error) => voice.error(&error.to_string()).map(|()| false),
     }
 }
 

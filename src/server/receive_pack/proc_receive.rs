@@ -53,7 +53,7 @@ impl ReceivePack<'_> {
         words.extend(options.is_some().then_some("push-options"));
         let commands = rows.iter().filter(|row| is_handed(row)).map(|row| &row.command).collect();
         let told = Told { words, commands, options };
-        let hook = hook.in_git_dir(&self.repo.git_dir, hooks.environment());
+        let hook = hook.within(hooks.environment());
         self.commit()?;
         let is_heard = voice.side_band != SideBand::None;
         let mut failure = None;
@@ -64,20 +64,16 @@ impl ReceivePack<'_> {
         };
         let talk = |stdin, stdout| converse(stdin, stdout, &told);
         let hear: &mut Hear<'_> = &mut hear;
-        let outcome = hook.run_talking(talk, is_heard.then_some(hear));
+        let (heard, code) = hook.run_talking(talk, is_heard.then_some(hear));
         if let Some(error) = failure {
             return Err(error);
         }
-        let (heard, status) = match outcome {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                voice.error(&error.to_string())?;
-                fail(rows, FAILED);
-                return Ok(false);
-            }
+        let Some(heard) = heard else {
+            fail(rows, FAILED);
+            return Ok(false);
         };
         let statements = match heard {
-            Ok(statements) if statements.is_empty() && !status.success() => {
+            Ok(statements) if statements.is_empty() && code != 0 => {
                 Err("proc-receive exited abnormally".to_owned())
             }
             heard => heard.map_err(|error| error.to_string()),
@@ -94,7 +90,7 @@ impl ReceivePack<'_> {
         if !complaints.is_empty() {
             voice.error(&complaints.join("\n"))?;
         }
-        Ok(status.success()
+        Ok(code == 0
             && complaints.is_empty()
             && rows.iter().all(|row| row.by != By::Hook || row.error.is_none()))
     }

@@ -21,6 +21,9 @@ const UNPACK_OBJECTS: &str = "unpack-objects";
 /// All that it says of a pack that is too large; index-pack also says what would not be.
 const TOO_LARGE: &str = "pack exceeds maximum allowed size";
 
+/// What index-pack says of a pack whose checksum is another one.
+const MISMATCH: &str = "pack is corrupted (SHA1 mismatch)";
+
 /// Why there is no pack.
 pub(super) enum Failure {
     /// The report says so.
@@ -83,8 +86,13 @@ impl ReceivePack<'_> {
                     self.watch.limited("delta-bytes");
                 }
                 let reason = error.to_string();
-                let is_plain = program == UNPACK_OBJECTS && reason.starts_with(TOO_LARGE);
-                Err(refused(if is_plain { TOO_LARGE } else { &reason }, program, voice)?)
+                let reason = match &*reason {
+                    reason if program != UNPACK_OBJECTS => reason,
+                    reason if reason.starts_with(TOO_LARGE) => TOO_LARGE,
+                    MISMATCH => "final sha1 did not match",
+                    reason => reason,
+                };
+                Err(refused(reason, program, voice)?)
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::protocol::fetch::SideBand;
 use crate::protocol::pktline::write_flush;
 use crate::protocol::push::Report;
 use crate::protocol::sideband::{DATA, SidebandWriter, TEXT};
+use crate::repo::hook::aside;
 use crate::server::Error;
 
 /// How often it is looked during long work whether the client has heard nothing for a while.
@@ -71,8 +72,12 @@ impl Voice<'_> {
         self.tell(text)
     }
 
-    /// Says text that a person reads, at once. Without side-bands there is no way to.
+    /// Says text that a person reads, at once. Without side-bands it is for those who run us, as in git 2.47.3.
     pub(super) fn tell(&mut self, text: &[u8]) -> Result<(), Error> {
+        if self.side_band == SideBand::None {
+            aside(text);
+            return Ok(());
+        }
         self.spoke = Instant::now();
         SidebandWriter::new(self.out, self.side_band).write_band(TEXT, text)?;
         Ok(self.out.flush()?)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, ByteSlice};
 use gix_hash::ObjectId;
 
-use super::hooks::{Hooks, agrees};
+use super::hooks::Hooks;
 use super::settings::Deny;
 use super::{ReceivePack, Row, Voice};
 use crate::progress::Discard;
@@ -76,9 +76,9 @@ impl ReceivePack<'_> {
         let Some(hook) = self.repo.hook("push-to-checkout")? else { return update(&place, new, voice) };
         let mut env = hooks.environment();
         env.set("GIT_WORK_TREE", absolute(top));
-        let hook = hook.in_git_dir(&self.repo.git_dir, env).naming(&absolute(&place.git_dir));
-        let is_welcome = agrees(hook.run(&[new.to_string().as_ref()], b""), voice)?;
-        Ok((!is_welcome).then_some("push-to-checkout hook declined"))
+        let hook = hook.within(env).naming(&absolute(&place.git_dir));
+        let code = hook.run(&[new.to_string().as_ref()], b"");
+        Ok((code != 0).then_some("push-to-checkout hook declined"))
     }
 }
 
