@@ -16,7 +16,7 @@ use crate::listen::address::{Address, Network, Socket};
 use crate::listen::limit::Limit;
 use crate::listen::tls::Identity;
 use crate::listen::{Backend, Keeping, Proxies, Pushing, Role, Server, Settings};
-use crate::pack::produce::KnownDeltas;
+use crate::server::KnownDeltas;
 
 mod limits;
 mod log;

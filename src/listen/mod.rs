@@ -33,10 +33,9 @@ use self::slot::Slots;
 use self::tls::{Certificates, Identity};
 use self::turn::Turns;
 use self::work::Pool;
-use crate::pack::produce::KnownDeltas;
 use crate::repo::Environment;
 use crate::repo::config::Override;
-use crate::server::Watch;
+use crate::server::{KnownDeltas, Watch};
 
 pub mod access;
 pub mod address;

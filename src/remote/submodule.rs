@@ -170,8 +170,10 @@ impl<'a> Superproject<'a> {
             let recurse = self.recurse(known.as_ref(), self.modules)?;
             let default = match recurse {
                 Recurse::Yes => Recurse::Yes,
+                // what nobody declares is left alone unless somebody asks for all that has changed
                 Recurse::OnDemand
-                    if known.is_some() && self.changed.iter().any(|change| change.name == name) =>
+                    if (known.is_some() || self.choice.is_some())
+                        && self.changed.iter().any(|change| change.name == name) =>
                 {
                     Recurse::OnDemand
                 }
@@ -199,8 +201,11 @@ impl<'a> Superproject<'a> {
     /// the commit that has it.
     fn step_of(&self, change: &Changed) -> Result<Option<Step>, Error> {
         let modules = declared::of_revision(self.repo, &change.commit.to_string())?;
+        let path = format!("submodule.{}.path", change.name);
+        let is_declared = modules.config.string(&path).is_some();
         let default = match self.recurse(Some(&change.name), &modules.config)? {
             Recurse::No => return Ok(None),
+            Recurse::OnDemand if !is_declared && self.choice.is_none() => return Ok(None),
             recurse => recurse,
         };
         let Changed { name, path, commit, .. } = change.clone();

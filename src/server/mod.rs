@@ -22,6 +22,7 @@ pub mod upload_pack;
 pub mod watch;
 
 pub(crate) use crate::pack::map::give_back;
+pub use crate::pack::produce::KnownDeltas;
 pub use receive_pack::ReceivePack;
 pub use refs::Served;
 pub use upload_pack::UploadPack;

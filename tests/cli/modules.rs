@@ -115,12 +115,13 @@ fn gitmodules_is_read_where_it_is() {
         &["config", "-f", ".gitmodules", "--rename-section", "submodule.a", "submodule.z"];
     const FORGET: &[&str] = &["config", "-f", ".gitmodules", "--unset", "submodule.a.path"];
     const BREAK: &[&str] = &["config", "-f", ".gitmodules", "submodule.fetchJobs", "-1"];
+    const DROP: &[&str] = &["config", "-f", ".gitmodules", "--remove-section", "submodule.a"];
     const ADD: &[&str] = &["add", ".gitmodules"];
     const COMMIT: &[&str] = &["commit", "-q", "-m", "x"];
     const RESET: &[&str] = &["reset", "-q", "HEAD~", ".gitmodules"];
     const OUT: &[&str] = &["rm", "-q", "--cached", ".gitmodules"];
     /// What is done, and whether the file is removed after it.
-    const ROWS: [(&[&[&str]], bool); 10] = [
+    const ROWS: [(&[&[&str]], bool); 12] = [
         (&[SKIP], false),
         (&[SKIP, ADD], true),
         (&[SKIP, ADD, COMMIT, RESET], true),
@@ -131,6 +132,8 @@ fn gitmodules_is_read_where_it_is() {
         (&[RENAME, ADD], true),
         (&[FORGET, ADD], true),
         (&[BREAK, ADD], true),
+        (&[DROP], false),
+        (&[DROP, ADD], true),
     ];
     let sandbox = sandbox();
     let twin = nested(&sandbox);
@@ -143,7 +146,11 @@ fn gitmodules_is_read_where_it_is() {
                 fs::remove_file(copy.join(".gitmodules")).unwrap();
             }
         };
-        let options: [&[&str]; 2] = [&["--jobs=1"], &["--jobs=1", "--recurse-submodules"]];
+        let options: [&[&str]; 3] = [
+            &["--jobs=1"],
+            &["--jobs=1", "--recurse-submodules"],
+            &["--jobs=1", "--recurse-submodules=on-demand"],
+        ];
         fetch(&twin, &sandbox, &number.to_string(), &options, &prepare);
     }
     let to_nothing = |copy: &Path| {
@@ -151,6 +158,33 @@ fn gitmodules_is_read_where_it_is() {
         std::os::unix::fs::symlink("nosuch", copy.join(".gitmodules")).unwrap();
     };
     fetch(&twin, &sandbox, "link", &[&["--jobs=1"]], &to_nothing);
+}
+
+/// A submodule that no `.gitmodules` names is told by its path, if somebody asks for such.
+#[test]
+fn a_submodule_that_is_not_declared_is_fetched_where_it_is() {
+    const DROP: &[&str] = &["config", "-f", ".gitmodules", "--remove-section", "submodule.a"];
+    let sandbox = sandbox();
+    let twin = nested(&sandbox);
+    let super_directory = sandbox.path("served/super");
+    let more = |words: &[&str]| drop(sandbox.git(&super_directory, words).success());
+    more(&["rm", "-q", "--cached", ".gitmodules"]);
+    more(&["commit", "-q", "--amend", "-m", "dropped"]);
+    for (number, is_dropped) in [true, false].into_iter().enumerate() {
+        let prepare = |copy: &Path| {
+            if is_dropped {
+                sandbox.git(copy, DROP).success();
+                sandbox.git(copy, &["config", "--unset", "submodule.a.url"]).success();
+            }
+        };
+        let options: [&[&str]; 4] = [
+            &["--jobs=1"],
+            &["--jobs=1", "--recurse-submodules"],
+            &["--jobs=1", "--recurse-submodules=on-demand"],
+            &["--jobs=1", "--recurse-submodules=no"],
+        ];
+        fetch(&twin, &sandbox, &number.to_string(), &options, &prepare);
+    }
 }
 
 /// Lines about them stand in front of what the next one shows, whichever ends first.

@@ -5,8 +5,7 @@ use std::net::{IpAddr, Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::pack::produce::KnownDeltas;
-use crate::server::Watch;
+use crate::server::{KnownDeltas, Watch};
 
 /// How long a newcomer waits for a place, as in git 2.47.3.
 const LEAVE_TIME: Duration = Duration::from_secs(1);
