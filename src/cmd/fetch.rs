@@ -55,7 +55,7 @@ fn fetch_bundles(
 /// Runs `gitr fetch`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&options::SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     repo.config.check_core()?;
     repo.config.check_index()?;
     repo.config.check_values(&VALUED)?;

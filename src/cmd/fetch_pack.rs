@@ -50,7 +50,7 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
     if words == ["-h"] {
         return Err(misuse());
     }
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     repo.config.check_core()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let arguments = Arguments::parse(words)?;

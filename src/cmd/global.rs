@@ -36,6 +36,18 @@ pub(super) struct Globals {
     pub(super) bare: bool,
 }
 
+impl Globals {
+    /// The same, with names of directories that hold wherever we go.
+    pub(super) fn bound(mut self) -> Self {
+        for name in ["GIT_DIR", "GIT_WORK_TREE"] {
+            if let Some(path) = self.env.path(name) {
+                self.env.set(name, anywhere(path));
+            }
+        }
+        Self { git_dir: self.git_dir.map(anywhere), work_tree: self.work_tree.map(anywhere), ..self }
+    }
+}
+
 /// Options that mean nothing to a transport and that tools put in front of every command.
 const IGNORED: [&str; 9] = [
     "-p",
@@ -140,6 +152,11 @@ fn value_of<'a>(option: &str, value: Option<&'a OsString>) -> Result<&'a OsStr, 
         };
         CommandError::usage(format!("{text}\n{}", usage()))
     })
+}
+
+/// `path` so that it means the same wherever we go; what is not there is told as it was written.
+fn anywhere(path: PathBuf) -> PathBuf {
+    if path.exists() { std::path::absolute(&path).unwrap_or(path) } else { path }
 }
 
 fn change_directory(directory: &OsStr) -> Result<(), CommandError> {

@@ -100,7 +100,8 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
     if let Ok(program) = std::env::current_exe() {
         globals.env.set(OWN_PROGRAM, program);
     }
-    let context = Context::new(globals);
+    // a clone goes nowhere, and tells of its directories as they were named
+    let context = Context::new(if command == "clone" { globals } else { globals.bound() });
     match command.as_str() {
         "bundle" => bundle::run(&arguments, context),
         "clone" => clone::run(&arguments, context),
@@ -178,6 +179,13 @@ impl Context {
     /// The repository we are in; an error if there is none.
     pub(crate) fn repository(&self) -> Result<Repository, CommandError> {
         self.made_ready(self.discover()??)
+    }
+
+    /// The repository we are in, entered at its top.
+    pub(crate) fn repository_entered(&self) -> Result<Repository, CommandError> {
+        let repo = self.repository()?;
+        enter(&repo)?;
+        Ok(repo)
     }
 
     /// Looks for the repository; the outer error is that of a place where nobody can look.
@@ -270,6 +278,19 @@ impl Context {
             remote_paints: ui::RemotePaints::new(&terminal, config),
         };
         Meters::new(terminal, settings, Arc::clone(&self.is_stopped))
+    }
+}
+
+/// Goes to the top of the work tree that we are in, where a relative path of a remote begins, on the command line too.
+pub(crate) fn enter(repo: &Repository) -> Result<(), CommandError> {
+    // one that submodules name may have dots in it
+    let top = repo.work_tree.as_ref().and_then(|top| top.canonicalize().ok());
+    let is_below =
+        |top: &PathBuf| std::env::current_dir().is_ok_and(|here| here.starts_with(top) && here != *top);
+    match top.filter(is_below) {
+        Some(top) => std::env::set_current_dir(&top)
+            .map_err(|error| CommandError::fatal(format!("cannot chdir to '{}': {error}", top.display()))),
+        None => Ok(()),
     }
 }
 

@@ -36,16 +36,10 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
     let repo = context.repository()?;
     repo.config.check_core()?;
     repo.config.check_index()?;
-    let Some(work_tree) = &repo.work_tree else {
+    if repo.work_tree.is_none() {
         return Err(CommandError::fatal("this operation must be run in a work tree"));
-    };
-    if context.git_dir.is_none() && context.env.get("GIT_DIR").is_none() {
-        // as git: a path on the command line begins at the top
-        let entered = std::env::set_current_dir(work_tree);
-        entered.map_err(|error| {
-            CommandError::fatal(format!("cannot chdir to '{}': {error}", work_tree.display()))
-        })?;
     }
+    super::enter(&repo)?;
     if context.env.get("GIT_REFLOG_ACTION").is_none() {
         let action = reflog_action("pull", &context.env, arguments);
         context.env.set("GIT_REFLOG_ACTION", action.to_os_str_lossy());

@@ -123,7 +123,7 @@ struct Arguments {
 /// Runs `gitr push`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     repo.config.check_core()?;
     repo.config.check_index()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;

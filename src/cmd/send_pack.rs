@@ -107,7 +107,7 @@ struct Arguments {
 /// Runs `gitr send-pack`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     repo.config.check_core()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let values = &parsed.values;

@@ -382,3 +382,53 @@ fn no_ref_moves_inside_a_quarantine() {
         assert!(!twin.ours.join("never").exists());
     }
 }
+
+/// A relative path begins at the top of the work tree, wherever in it a command runs.
+#[test]
+fn a_relative_path_begins_at_the_top() {
+    let sandbox = crate::sandbox();
+    let twin = behind(&sandbox);
+    twin.prepare(|client| {
+        let (copy, far) = (client.join("copy"), client.join("far.git"));
+        let served = sandbox.path("served/project.git");
+        sandbox.git(client, &["clone", "-q", "--bare", &served.display().to_string(), "far.git"]).success();
+        sandbox.git(&copy, &["config", "remote.origin.url", "../far.git"]).success();
+        sandbox.git(&far, &["branch", "more", "main"]).success();
+        std::fs::create_dir_all(copy.join("below/it")).unwrap();
+    });
+    for words in [
+        &["fetch"][..],
+        &["fetch", "../far.git", "main"],
+        &["fetch", "../../../far.git", "main"],
+        &["push", "origin", "HEAD:one"],
+        &["push", "../far.git", "HEAD:refs/heads/two"],
+        &["ls-remote"],
+        &["ls-remote", "../far.git"],
+        &["pull", "--ff-only"],
+        &["remote", "show", "origin"],
+        &["remote", "update"],
+        &["remote", "add", "-f", "other", "../far.git"],
+        &["remote", "set-head", "other", "-a"],
+        &["remote", "prune", "other"],
+        &["fetch-pack", "../far.git", "main"],
+        &["send-pack", "../far.git", "HEAD:refs/heads/three"],
+        &["bundle", "create", "../new.bundle", "HEAD"],
+        &["fetch", "below/new.bundle", "HEAD"],
+        &["ls-remote", "below/new.bundle"],
+    ] {
+        twin.run("copy/below/it", words);
+        twin.run("copy", &[&["-C", "below/it"], words].concat());
+        // the fetches that git starts for these begin elsewhere then
+        if words.first() != Some(&"remote") {
+            twin.run("copy/below", &[&["--git-dir=../.git", "--work-tree=.."], words].concat());
+        }
+        twin.run("copy/.git", words);
+    }
+    twin.prepare(|client| {
+        for bundle in ["copy/new.bundle", "copy/below/new.bundle"] {
+            std::fs::remove_file(client.join(bundle)).unwrap();
+        }
+    });
+    twin.same_state("copy");
+    twin.same_state("far.git");
+}

@@ -53,7 +53,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         let text = "specifying branches to track makes sense only with fetch mirrors";
         return Err(CommandError::fatal(text));
     }
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     let new = New {
         name: bytes(name),
         url: bytes(url),

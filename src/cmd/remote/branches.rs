@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         let usage = arguments::usage_of::<Arguments>(&SPEC);
         return Err(CommandError::bad_option(format!("no remote specified\n{usage}")));
     };
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     crate::remote::Remote::in_repository(&repo, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), "")?;
     let kept = if parsed.values.add { Kept::All } else { Kept::None };

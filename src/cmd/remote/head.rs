@@ -33,7 +33,7 @@ struct Arguments {
 /// Runs `gitr remote set-head`.
 pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     let operands: Vec<BString> = parsed.values.operands.iter().map(bytes).collect();
     let Arguments { auto, delete, .. } = parsed.values;
     match operands.as_slice() {

@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     if names.is_empty() {
         return Err(usage::<Arguments>(&SPEC));
     }
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     let mut code = 0;
     for name in &names {
         code |= prune(&repo, name.as_bstr(), parsed.values.dry_run, &context)?;

@@ -39,7 +39,7 @@ pub(super) fn rename(arguments: &[OsString], context: Context) -> Result<u8, Com
     let parsed: Parsed<RenameArguments> = arguments::parse(&RENAME, arguments)?;
     let operands: Vec<BString> = parsed.values.operands.iter().map(bytes).collect();
     let [old, new] = operands.as_slice() else { return Err(usage::<RenameArguments>(&RENAME)) };
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     Remote::from_config(&repo.config, old.as_bstr())?;
     let is_configured = repo.config.is_of_repository("remote", old.as_bstr());
     if old == new && !is_configured && configure::migrate(&repo, old.as_bstr())? {
@@ -74,7 +74,7 @@ pub(super) fn remove(arguments: &[OsString], context: Context) -> Result<u8, Com
     let parsed: Parsed<RemoveArguments> = arguments::parse(&REMOVE, arguments)?;
     let operands: Vec<BString> = parsed.values.operands.iter().map(bytes).collect();
     let [name] = operands.as_slice() else { return Err(usage::<RemoveArguments>(&REMOVE)) };
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     Remote::from_config(&repo.config, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), ":")?;
     warn_repeated(&repo)?;

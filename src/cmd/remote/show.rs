@@ -33,7 +33,7 @@ struct Arguments {
 /// Runs `gitr remote show`.
 pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     if parsed.values.operands.is_empty() {
         list(&repo.config, is_verbose)?;
         return Ok(0);

@@ -23,7 +23,7 @@ struct Arguments {
 /// Runs `gitr remote update`. Whatever goes wrong, the code is that of `git fetch` as a child: 1 in place of 128.
 pub(super) fn run(arguments: &[OsString], context: Context, is_verbose: bool) -> Result<u8, CommandError> {
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     let mut words: Vec<OsString> = Vec::new();
     match parsed.choice("prune") {
         Some(true) => words.push("--prune".into()),

@@ -57,7 +57,7 @@ struct SetArguments {
 pub(super) fn get(arguments: &[OsString], context: Context) -> Result<u8, CommandError> {
     let parsed: Parsed<GetArguments> = arguments::parse(&GET, arguments)?;
     let [name] = parsed.values.operands.as_slice() else { return Err(usage::<GetArguments>(&GET)) };
-    let (repo, name) = (context.repository()?, bytes(name));
+    let (repo, name) = (context.repository_entered()?, bytes(name));
     let remote = Remote::in_repository(&repo, name.as_bstr())?;
     check_exists(&repo, name.as_bstr(), "")?;
     let urls = if parsed.values.push { &remote.push_urls } else { &remote.urls };
@@ -83,7 +83,7 @@ pub(super) fn set(arguments: &[OsString], context: Context) -> Result<u8, Comman
         }
         [..] => return Err(usage::<SetArguments>(&SET)),
     };
-    let repo = context.repository()?;
+    let repo = context.repository_entered()?;
     Remote::in_repository(&repo, name)?;
     check_exists(&repo, name, "")?;
     let kind = if values.push { UrlKind::Push } else { UrlKind::Fetch };
