@@ -110,7 +110,9 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> Generations<K, V, S> {
             self.old.clear();
         }
         self.young_bytes += bytes;
-        self.young.insert(key, (value, bytes));
+        if let Some((_, before)) = self.young.insert(key, (value, bytes)) {
+            self.young_bytes -= before;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use gix_hash::ObjectId;
 use super::super::kept::{Kept, SMALL_MAX};
 
 /// The memory that a delta takes beside its bytes.
-const ROW_BYTES: usize = 128;
+const ROW_BYTES: usize = 256;
 
 /// The deltas of a process.
 pub struct KnownDeltas {

@@ -92,6 +92,7 @@ struct Way {
 }
 
 /// A delta on disk.
+#[derive(Hash)]
 struct Link {
     /// Where its zlib stream begins.
     at: u64,
@@ -160,8 +161,15 @@ impl<'a> Turner<'a> {
     fn turn(&mut self, target: u32, way: &Way) -> Option<Found> {
         let object = self.list.objects.get(target as usize)?;
         let base = self.list.objects.get(way.base as usize)?;
+        // on disk others may lie between the two after a repack
+        let trailer = self.packs.entries(way.pack)?.trailer();
         let known = self.packs.settings.known.as_ref();
-        let known = known.map(|known| (known, known.question(("turned", object.id, base.id))));
+        let known = known.map(|known| {
+            (
+                known,
+                known.question((object.id, base.id, self.packs.settings.compression, trailer, &way.links)),
+            )
+        });
         let made = if let Some(made) = known.and_then(|(known, question)| known.get(question)) {
             made
         } else {

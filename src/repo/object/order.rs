@@ -21,7 +21,7 @@ const ASKED_MIN: usize = 100;
 ///
 /// It is what the file says, if its checksum holds, else what follows from the offsets. Whoever asks for few rows of the file
 /// gets them as they are needed, each compared with the index; whoever asks for many gets all of them, compared once. Where the
-/// two disagree, one of them is broken, and nothing is told.
+/// two disagree, one of them is broken: what it says of such an entry is not told.
 #[derive(Default)]
 pub(super) struct Order {
     table: OnceLock<Option<Table>>,

@@ -80,7 +80,7 @@ impl Pack {
     pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
         let position = self.position(id)?;
         let offset = self.index.pack_offset_at_index(position);
-        let end = self.end_of(self.rank_at(position)?);
+        let end = self.end_of(self.rank_at(position)?)?;
         let (header, header_len) = self.header(offset, end)?;
         let content = match header.content {
             Content::Object(kind) => Stored::Whole(kind),
@@ -272,9 +272,12 @@ impl Pack {
     }
 
     /// Where the entry of the place `rank` ends.
-    fn end_of(&self, rank: u32) -> u64 {
-        let next = rank.checked_add(1).and_then(|next| self.position_of(next));
-        next.map_or(self.data.pack_end() as u64, |position| self.index.pack_offset_at_index(position))
+    fn end_of(&self, rank: u32) -> Option<u64> {
+        let next = rank.checked_add(1)?;
+        if next == self.len() {
+            return Some(self.data.pack_end() as u64);
+        }
+        Some(self.index.pack_offset_at_index(self.position_of(next)?))
     }
 
     /// The header of the entry from `offset` to `end`, and its length in bytes.
@@ -288,7 +291,7 @@ impl Pack {
     /// The entry that begins at `offset`; `None` if none does.
     fn entry_at(&self, offset: u64) -> Option<Entry> {
         let rank = self.rank_of(offset)?;
-        Some(Entry { position: self.position_of(rank)?, end: self.end_of(rank) })
+        Some(Entry { position: self.position_of(rank)?, end: self.end_of(rank)? })
     }
 
     fn broken(&self, what: &str, location: &Location) -> io::Error {

@@ -39,6 +39,8 @@ pub(super) struct Packs {
     idle: Mutex<Vec<Decoder>>,
     /// What was found when somebody asked for bitmaps first.
     bitmaps: OnceLock<Bitmaps>,
+    /// Whether there are few, when somebody asked first.
+    few: OnceLock<bool>,
 }
 
 /// One `.idx` file; it is opened with its pack when it is asked first.
@@ -61,6 +63,7 @@ impl Packs {
             recent: AtomicUsize::new(0),
             idle: Mutex::default(),
             bitmaps: OnceLock::new(),
+            few: OnceLock::new(),
         }
     }
 
@@ -121,7 +124,10 @@ impl Packs {
 
     /// Whether to ask one after the other takes no longer than to ask a multi-pack-index.
     fn are_few(&self, stores: &Stores) -> bool {
-        self.known(stores).len() <= FEW
+        *self.few.get_or_init(|| {
+            let has_index = |objects: &PathBuf| objects.join("pack/multi-pack-index").exists();
+            !stores.directories().iter().any(has_index) && self.known(stores).len() <= FEW
+        })
     }
 
     /// Lets `work` have a decoder.
