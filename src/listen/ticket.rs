@@ -22,6 +22,7 @@ pub(super) struct Ticket {
     pub report: Arc<Report>,
     begun: Instant,
     ending: Option<Ending>,
+    is_told: bool,
     pub ongoing: Ongoing,
 }
 
@@ -50,6 +51,7 @@ impl Ticket {
             report: Arc::default(),
             begun: Instant::now(),
             ending: None,
+            is_told: false,
             ongoing,
             shared: Arc::clone(shared),
         }
@@ -72,6 +74,7 @@ impl Ticket {
 impl End for Ticket {
     fn whole(&mut self) {
         self.ending = Some(Ending::Done);
+        self.tell();
     }
 
     fn cut(&mut self) {
@@ -81,6 +84,16 @@ impl End for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        self.tell();
+    }
+}
+
+impl Ticket {
+    /// It is logged and counted: what is read after its answer is no work.
+    pub(super) fn tell(&mut self) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
         let report = self.report.take();
         if self.ending.is_none() {
             self.watch.stop();

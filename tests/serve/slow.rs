@@ -1,6 +1,6 @@
 //! Clients that take their time, with slowhttptest and without it.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use bstr::ByteSlice as _;
@@ -174,4 +174,30 @@ fn slowloris_keeps_nobody_out() {
         assert!(counted >= 25, "{kind}: {counted}\n{}", server.metrics());
         server.is_as_before();
     }
+}
+
+/// Nobody works on what comes after the answer, and it may be anything.
+#[test]
+fn a_push_that_goes_on_after_its_answer_is_let_go() {
+    let mut server = Guarded::start(&["--enable-receive-pack=anybody", "--limit=body-time=300ms"]);
+    let said = head("Transfer-Encoding: chunked").replace("upload-pack", "receive-pack");
+    let command = format!("{} {} refs/heads/x\0report-status", "0".repeat(40), "1".repeat(40));
+    let body = format!("{:04x}{command}0000{}", command.len() + 4, "no pack at all".repeat(10));
+    let mut client = begun(server.port(), &said, format!("{:x}\r\n{body}\r\n", body.len()));
+    client.0.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    let mut heard = Vec::new();
+    let is_over = (0..200).any(|_| {
+        let is_gone = client.0.write_all(b"1\r\ny\r\n").is_err();
+        let mut room = [0; 4096];
+        match client.0.read(&mut room) {
+            Ok(length) => {
+                heard.extend_from_slice(&room[..length]);
+                is_gone || length == 0
+            }
+            Err(error) => is_gone || error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    });
+    assert!(heard.contains_str("unpack "), "{:?}", heard.as_bstr());
+    assert!(is_over);
+    server.is_as_before();
 }

@@ -43,7 +43,10 @@ impl Piped {
             self.flow.taken.fetch_add(1, Ordering::Relaxed);
             match piece {
                 Some(Piece::Data(bytes)) => return Poll::Ready((Some(Ok(Frame::data(bytes))), false)),
-                Some(Piece::End) => self.is_made = true,
+                Some(Piece::End) => {
+                    self.is_made = true;
+                    self.end.whole();
+                }
                 None => {
                     self.end.cut();
                     return Poll::Ready((Some(Err(io::ErrorKind::UnexpectedEof.into())), true));
@@ -52,7 +55,6 @@ impl Piped {
         }
         // nothing is ever said but that it is over
         let _over = ready!(Pin::new(&mut self.reading).poll(context));
-        self.end.whole();
         Poll::Ready((None, true))
     }
 }

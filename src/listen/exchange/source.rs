@@ -2,9 +2,10 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -34,6 +35,8 @@ pub(super) struct Source {
     watch: Arc<Watch>,
     stall: (Duration, Limit),
     rate: Rate,
+    /// How long, and at how many bytes a second, what nobody wants may come.
+    unwanted: (Duration, u64),
     is_push: bool,
     pub(super) is_over: bool,
 }
@@ -45,18 +48,16 @@ impl Source {
         is_push: bool,
         (received, watch): (Arc<AtomicU64>, Arc<Watch>),
     ) -> Self {
-        let (stall, rate) = match is_push {
-            // a client may search for deltas while it pushes
-            true => (Limit::PushTime, 0),
-            false if limits.get(Limit::BodyRate) == u64::MAX => (Limit::BodyTime, 0),
-            false => (Limit::BodyTime, limits.get(Limit::BodyRate)),
-        };
+        let least = Some(limits.get(Limit::BodyRate)).filter(|rate| *rate != u64::MAX).unwrap_or(0);
+        // a client may search for deltas while it pushes
+        let (stall, rate) = if is_push { (Limit::PushTime, 0) } else { (Limit::BodyTime, least) };
         Self {
             body,
             received,
             watch,
             stall: (limits.time(stall), stall),
             rate: Rate { least: rate, waited: Duration::ZERO, bytes: 0 },
+            unwanted: (limits.time(Limit::BodyTime), least),
             is_push,
             is_over: false,
         }
@@ -137,8 +138,9 @@ impl Source {
         }
         loop {
             wait.asks();
-            let piece = self.next().await;
+            let piece = self.next_wanted(&pieces).await;
             wait.hears();
+            let Wanted::Next(piece) = piece else { return self.pass_over().await };
             let Some(piece) = piece else { return };
             let is_over = piece.is_err();
             let is_wanted = pieces.send(piece).await.is_ok();
@@ -151,15 +153,41 @@ impl Source {
         }
     }
 
-    /// Reads the rest of a push.
+    /// The next piece, unless it is of a push and there is nobody left who wants it.
+    async fn next_wanted(&mut self, pieces: &mpsc::Sender<io::Result<Bytes>>) -> Wanted {
+        let is_push = self.is_push;
+        let (mut next, mut closed) = (pin!(self.next()), pin!(pieces.closed()));
+        std::future::poll_fn(|context| match next.as_mut().poll(context) {
+            Poll::Ready(piece) => Poll::Ready(Wanted::Next(piece)),
+            Poll::Pending if is_push => closed.as_mut().poll(context).map(|()| Wanted::Nothing),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Reads the rest of a push: no worker is held meanwhile, so that it may take no longer than other bodies may pause.
     async fn pass_over(&mut self) {
+        let (time, least) = self.unwanted;
+        self.rate = Rate { least, waited: Duration::ZERO, bytes: 0 };
         let mut left = if self.is_push { UNWANTED_LEN_MAX } else { 0 };
-        while left > 0
-            && let Some(Ok(piece)) = self.next().await
-        {
-            left = left.saturating_sub(piece.len() as u64);
+        let over = async {
+            while left > 0
+                && let Some(Ok(piece)) = self.next().await
+            {
+                // also frames with nothing in them come to an end
+                left = left.saturating_sub(piece.len().max(1) as u64);
+            }
+        };
+        if tokio::time::timeout(time, over).await.is_err() {
+            self.watch.limited(Limit::BodyTime.name());
         }
     }
+}
+
+/// What a worker is waited for with.
+enum Wanted {
+    Next(Option<io::Result<Bytes>>),
+    Nothing,
 }
 
 /// How fast a body comes, over each [`RATE_TIME`] of it: what came fast once is no credit for ever.
