@@ -305,6 +305,7 @@ fn complain(
     }
 }
 
+/// clap's other complaints in git's words, as far as git has such.
 fn translate(error: &clap::Error, arguments: &[OsString], usage: &str) -> CommandError {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),

@@ -44,8 +44,8 @@ const LEVELS: RangeInclusive<i64> = -1..=9;
 const PUSH_DEFAULTS: [&str; 6] = ["nothing", "current", "upstream", "tracking", "simple", "matching"];
 
 impl Config {
-    /// Refuses the first definition that git refuses as soon as it reads its configuration, and that would otherwise be noticed
-    /// in a checkout, or not at all.
+    /// Refuses part of what git refuses as soon as it reads its configuration: what would otherwise be noticed in a checkout, or not
+    /// at all.
     ///
     /// # Errors
     ///
