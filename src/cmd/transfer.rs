@@ -58,6 +58,8 @@ pub(super) fn abbreviation(repo: &Repository, objects: &Objects) -> Result<usize
         Some(b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
         Some(_) => {
             let len = repo.config.integer("core.abbrev")?.and_then(|len| usize::try_from(len).ok());
+            // no id is longer
+            let len = len.map(|len| len.min(repo.object_hash.len_in_hex()));
             Ok(len.unwrap_or(LEN_MIN).max(LEN_MIN))
         }
     }

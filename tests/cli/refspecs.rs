@@ -135,7 +135,7 @@ fn the_configuration_is_read_as_git_reads_it() {
 /// What git refuses of section `core` before it does anything, and what it takes.
 #[test]
 fn the_core_is_read_before_anything_is_done() {
-    const SETTINGS: [(&str, i32); 28] = [
+    const SETTINGS: [(&str, i32); 30] = [
         ("core.autocrlf=x", 128),
         ("core.autocrlf=INPUT", 0),
         ("core.safecrlf=x", 128),
@@ -151,6 +151,8 @@ fn the_core_is_read_before_anything_is_done() {
         ("core.logAllRefUpdates=x", 128),
         ("core.logAllRefUpdates=ALWAYS", 0),
         ("core.abbrev=3", 128),
+        ("core.abbrev=99999999999", 128),
+        ("core.abbrev=2147483647", 0),
         ("core.compression=99", 128),
         ("core.looseCompression=-2", 128),
         ("core.looseCompression=-1", 0),

@@ -121,6 +121,11 @@ fn check_range(entry: &Entry, value: &BStr) -> Result<(), Error> {
         let refuse = || Error::Config(format!("bad zlib compression level {number}"));
         return LEVELS.contains(&number).then_some(()).ok_or_else(refuse);
     }
+    if i32::try_from(number).is_err() {
+        return Err(Error::Config(format!(
+            "bad numeric config value '{value}' for 'core.abbrev': out of range"
+        )));
+    }
     if number < ABBREVIATION_MIN {
         let reason = format!("abbrev length out of range: {number}");
         return Err(Error::ConfigEntry { reason, message: entry.refusal() });
