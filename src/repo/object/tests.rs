@@ -383,8 +383,26 @@ fn entries_are_where_git_says_they_are() {
         let reverse = index.with_extension("rev");
         std::fs::rename(&reverse, top.join("away")).unwrap();
         check_entries(&open(top), &listing);
+        // one of another pack is no help either
+        std::fs::write(&reverse, b"RIDX\0\0\0\x01\0\0\0\x01").unwrap();
+        check_entries(&open(top), &listing);
+    }
+}
+
+/// A `.rev` file that is broken is no help, and of one that lies nothing is believed that is not so.
+#[test]
+fn an_order_of_entries_is_compared_with_the_index() {
+    for object_format in ["sha1", "sha256"] {
+        let directory = repository(object_format);
+        let top = directory.path();
+        commit_long_file(top);
+        git(top, &["repack", "-adq"]);
+        let index = indices(top).pop().unwrap();
+        let listing = git(top, &["verify-pack", "-v", index.to_str().unwrap()]);
+        let reverse = index.with_extension("rev");
+        let whole = std::fs::read(&reverse).unwrap();
+        std::fs::remove_file(&reverse).unwrap();
         // rows that are swapped, the same, or of no object, the first as well as the last
-        let whole = std::fs::read(top.join("away")).unwrap();
         let object_hash = id(top, "HEAD").kind();
         let objects = open(top);
         let truth: Vec<_> = listing
@@ -425,6 +443,123 @@ fn entries_are_where_git_says_they_are() {
                 assert!(objects.find(&hex, &mut Vec::new()).unwrap().is_some());
             }
             assert!(told < ids.len(), "the lie is not noticed");
+        }
+    }
+}
+
+#[test]
+fn every_link_of_a_chain_of_large_objects_is_kept() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    for number in 0..5 {
+        let lines = (0..200_000).map(|line| format!("{}\n", line * if line == number { 7 } else { 1 }));
+        std::fs::write(top.join("large"), lines.collect::<String>()).unwrap();
+        git(top, &["add", "large"]);
+        git(top, &["commit", "-q", "-m", "c"]);
+    }
+    git(top, &["repack", "-adfq", "--depth=10"]);
+    let versions: Vec<_> = (0..5).map(|age| id(top, &format!("HEAD~{age}:large"))).collect();
+    let objects = open(top);
+    let whole: Vec<_> = versions.iter().map(|id| content(&objects, id)).collect();
+    let places: Vec<_> = versions.iter().map(|id| objects.locate(id).unwrap().unwrap()).collect();
+    let is_base = |of: &Location, at: u64| of.content == Stored::OffsetDelta(at);
+    let last = places.iter().position(|place| !places.iter().any(|other| is_base(other, place.offset)));
+    let base = places.iter().find(|place| matches!(place.content, Stored::Whole(_))).unwrap();
+    // once what others are made of is lost, they are made of what was kept
+    let objects = open(top);
+    assert_eq!(content(&objects, &versions[last.unwrap()]), whole[last.unwrap()]);
+    let pack = indices(top)[0].with_extension("pack");
+    let mut permissions = std::fs::metadata(&pack).unwrap().permissions();
+    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o644);
+    std::fs::set_permissions(&pack, permissions).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&pack).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 99], base.offset).unwrap();
+    for (id, whole) in versions.iter().zip(&whole) {
+        assert!(content(&objects, id) == *whole, "{id}");
+    }
+}
+
+#[test]
+fn a_broken_entry_is_not_copied() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    std::fs::write(top.join(".git/objects/pack/pack-broken.idx"), "broken").unwrap();
+    let tip = id(top, "HEAD");
+    let location = open(top).locate(&tip).unwrap().unwrap();
+    let pack = indices(top).into_iter().map(|index| index.with_extension("pack")).find(|pack| pack.exists());
+    let pack = pack.unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[usize::try_from(location.offset).unwrap() + 10] ^= 1;
+    std::fs::remove_file(&pack).unwrap();
+    std::fs::write(&pack, bytes).unwrap();
+    let objects = open(top);
+    let location = objects.locate(&tip).unwrap().unwrap();
+    let error = entry(&objects, &location).unwrap_err();
+    assert!(error.to_string().starts_with("bad CRC of the entry at offset"), "{error}");
+}
+
+#[test]
+fn places_outlive_a_repack_and_new_packs_are_found() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    let old = id(top, "HEAD");
+    let mut objects = open(top);
+    assert_eq!(objects.locate(&ObjectId::null(old.kind())).unwrap(), None);
+    let location = objects.locate(&old).unwrap().unwrap();
+    let unasked = open(top);
+    std::fs::write(top.join("file"), "new").unwrap();
+    git(top, &["commit", "-qam", "new"]);
+    assert_eq!(unasked.locate(&id(top, "HEAD")).unwrap(), None);
+    let before = entry(&objects, &location).unwrap();
+
+    git(top, &["commit", "-q", "--amend", "-m", "newer"]);
+    git(top, &["repack", "-adq"]);
+    let after = entry(&objects, &location).unwrap();
+    assert_eq!(before, after);
+    assert!(unasked.locate(&old).unwrap().is_some());
+    objects.refresh().unwrap();
+    let new = objects.locate(&id(top, "HEAD")).unwrap().unwrap();
+    assert_ne!(new.pack, location.pack);
+}
+
+#[test]
+fn a_pack_that_is_gone_before_it_was_opened_is_replaced() {
+    let directory = repository("sha1");
+    let top = directory.path();
+    git(top, &["repack", "-adq"]);
+    let old = id(top, "HEAD");
+    std::fs::write(top.join("file"), "new").unwrap();
+    git(top, &["commit", "-qam", "new"]);
+    git(top, &["repack", "-dq"]);
+    let objects = open(top);
+    let number_of = |id: &oid| objects.locate(id).unwrap().map(|location| location.pack);
+    // reads the listing, and opens the newer pack alone where time stamps are fine enough
+    let first = number_of(&id(top, "HEAD")).unwrap();
+    git(top, &["repack", "-adq"]);
+    let second = number_of(&old).unwrap();
+    assert_ne!(first, second);
+}
+
+#[test]
+fn objects_are_read_as_streams() {
+    for object_format in ["sha1", "sha256"] {
+        let directory = repository(object_format);
+        let top = directory.path();
+        commit_long_file(top);
+        for packed in [false, true] {
+            if packed {
+                git(top, &["repack", "-adq"]);
+            }
+            let objects = open(top);
+            for line in git(top, &["cat-file", "--batch-all-objects", "--batch-check"]).lines() {
+                let id = ObjectId::from_hex(line.split(' ').next().unwrap().as_bytes()).unwrap();
+                let mut streamed = Vec::new();
+                objects.open_stream(&id).unwrap().unwrap().read_to_end(&mut streamed).unwrap();
+                assert_eq!(streamed, content(&objects, &id));
+            }
+            assert!(objects.open_stream(&ObjectId::null(id(top, "HEAD").kind())).unwrap().is_none());
         }
     }
 }
