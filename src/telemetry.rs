@@ -117,13 +117,18 @@ fn is_on() -> bool {
     tracing::enabled!(target: TARGET, tracing::Level::TRACE)
 }
 
-#[cfg(unix)]
+/// The exit code, as shells tell it.
 pub(crate) fn code(status: ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt as _;
-    status.code().unwrap_or_else(|| SIGNALLED + status.signal().unwrap_or_default())
+    status.code().unwrap_or_else(|| SIGNALLED + signal(status).unwrap_or_default())
+}
+
+/// The signal that ended a program.
+#[cfg(unix)]
+pub(crate) fn signal(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
 }
 
 #[cfg(not(unix))]
-pub(crate) fn code(status: ExitStatus) -> i32 {
-    status.code().unwrap_or(SIGNALLED)
+pub(crate) fn signal(_status: ExitStatus) -> Option<i32> {
+    None
 }

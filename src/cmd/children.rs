@@ -135,10 +135,14 @@ fn run_all(jobs_max: usize, work: &mut dyn Work) -> Result<(), CommandError> {
     let mut started = 0;
     loop {
         while running.len() < jobs_max {
-            let Some(job) = work.next()? else {
+            let next = work.next();
+            if !matches!(next, Ok(Some(_))) {
                 done.stderr.extend(work.left_over());
-                break;
-            };
+            }
+            if next.is_err() {
+                done.show()?;
+            }
+            let Some(job) = next? else { break };
             let number = started;
             started += 1;
             match Running::start(job, number, &sender) {

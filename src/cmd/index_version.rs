@@ -62,7 +62,7 @@ fn number(text: &str, radix: Option<u32>) -> (u32, &str) {
         Ok(value) => value,
         Err(_) => u64::MAX,
     };
-    #[allow(clippy::cast_possible_truncation, reason = "as C does it")]
+    #[expect(clippy::cast_possible_truncation, reason = "as C does it")]
     (value as u32, rest)
 }
 

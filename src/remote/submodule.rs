@@ -201,8 +201,7 @@ impl<'a> Superproject<'a> {
     /// the commit that has it.
     fn step_of(&self, change: &Changed) -> Result<Option<Step>, Error> {
         let modules = declared::of_revision(self.repo, &change.commit.to_string())?;
-        let path = format!("submodule.{}.path", change.name);
-        let is_declared = modules.config.string(&path).is_some();
+        let is_declared = modules.config.string(&format!("submodule.{}.path", change.name)).is_some();
         let default = match self.recurse(Some(&change.name), &modules.config)? {
             Recurse::No => return Ok(None),
             Recurse::OnDemand if !is_declared && self.choice.is_none() => return Ok(None),

@@ -261,7 +261,7 @@ impl Hook {
         let shown = self.program.display();
         match outcome {
             Ok(status) => {
-                if let Some(signal) = signal(status)
+                if let Some(signal) = telemetry::signal(status)
                     && !QUIET_SIGNALS.contains(&signal)
                 {
                     aside(format!("error: {shown} died of signal {signal}\n").as_bytes());
@@ -330,16 +330,6 @@ pub(crate) fn aside(text: &[u8]) {
 const QUIET_SIGNALS: [i32; 3] = [Signal::INT.as_raw(), Signal::QUIT.as_raw(), Signal::PIPE.as_raw()];
 #[cfg(not(unix))]
 const QUIET_SIGNALS: [i32; 0] = [];
-
-#[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal(_status: ExitStatus) -> Option<i32> {
-    None
-}
 
 /// Gives what comes out of `output` to `hear`, up to its end.
 fn pass_on(mut output: impl Read + AsFd, hear: &mut Hear<'_>) -> io::Result<()> {

@@ -156,9 +156,12 @@ fn a_second_server_finds_the_address_taken() {
     let run = sandbox.gitr(&sandbox.path(""), &["serve", &listen]);
     assert_eq!(run.status, 128);
     assert!(run.complains_of("cannot listen at"), "{run:?}");
-    for words in
-        [&["serve", "--limit=nonsense=1"][..], &["serve", "--limit=wants=many"], &["serve", "--root=/none"]]
-    {
+    for words in [
+        &["serve", "--limit=nonsense=1"][..],
+        &["serve", "--limit=wants=many"],
+        &["serve", "--root=/none"],
+        &["serve", "--delta-cache=much"],
+    ] {
         assert_eq!(sandbox.gitr(&sandbox.path(""), words).status, 128, "{words:?}");
     }
     let help = sandbox.gitr(&sandbox.path(""), &["serve", "-h"]);
@@ -166,6 +169,24 @@ fn a_second_server_finds_the_address_taken() {
         help.stdout.contains_str("--listen <address>") && help.stdout.contains_str("GITR_HEADER_TIME"),
         "{help:?}"
     );
+}
+
+/// What is kept of one answer changes nothing of the next.
+#[test]
+fn a_pack_is_the_same_whatever_is_kept() {
+    let (sandbox, keeping) = served(&[]);
+    let forgetting = GitrServe::start(&sandbox, &["--delta-cache=0"]);
+    let project = sandbox.path("served/project.git");
+    for name in ["main", "main~1", "main~2", "main"] {
+        let run = sandbox.git(&project, &["rev-parse", name]);
+        let id = run.stdout.trim().to_str().unwrap().to_owned();
+        let fetch = ["command=fetch", "0001", "ofs-delta", "no-progress", "deepen 1\n"];
+        let body = packets(&[&fetch[..], &[&format!("want {id}\n"), "done\n", "0000"]].concat());
+        let [kept, made] = [&keeping, &forgetting].map(|server| post(server.process.port, &body));
+        assert_eq!((kept.status, made.status), (200, 200));
+        assert!(kept.body == made.body, "{name}");
+        assert!(kept.body.contains_str("PACK"), "{name}");
+    }
 }
 
 /// Each limit has an option, an environment variable and a row in the metrics.

@@ -6,6 +6,8 @@ use bstr::{BString, ByteSlice};
 
 use super::Row;
 use crate::cmd::CommandError;
+use crate::pack::Kind;
+use crate::pack::source::Source;
 use crate::repo::date::{Date, DateFormat};
 use crate::repo::{Config, Repository};
 
@@ -70,18 +72,20 @@ fn parse_one(text: &str, has_objects: bool) -> Result<Key, CommandError> {
     Ok(Key { field, is_reversed })
 }
 
-/// What a key that needs objects means.
+/// What a key means that is about an object.
 fn parse_fact(name: &str, has_objects: bool) -> Result<Fact, CommandError> {
     let (field, argument) = match name.split_once(':') {
         Some((field, argument)) => (field, Some(argument)),
         None => (name, None),
     };
-    let whose = match field {
-        "authordate" => Some(Whose::Author),
-        "committerdate" => Some(Whose::Committer),
-        "taggerdate" => Some(Whose::Tagger),
-        "creatordate" => Some(Whose::Creator),
-        "objectname" | "objecttype" | "objectsize" => None,
+    let fact = match field {
+        "authordate" => Fact::Date(Whose::Author, None),
+        "committerdate" => Fact::Date(Whose::Committer, None),
+        "taggerdate" => Fact::Date(Whose::Tagger, None),
+        "creatordate" => Fact::Date(Whose::Creator, None),
+        "objectname" => Fact::Id,
+        "objecttype" => Fact::Kind,
+        "objectsize" => Fact::Size,
         _ => return Err(CommandError::fatal(format!("unknown field name: {name}"))),
     };
     if !has_objects {
@@ -89,19 +93,17 @@ fn parse_fact(name: &str, has_objects: bool) -> Result<Fact, CommandError> {
             "not a git repository, but the field '{name}' requires access to object data"
         )));
     }
-    if let Some(whose) = whose {
+    if let Fact::Date(whose, _) = fact {
         let format = argument.map(DateFormat::parse).transpose().map_err(CommandError::fatal)?;
         return Ok(Fact::Date(whose, format.flatten()));
     }
-    let unrecognised =
-        |argument| Err(CommandError::fatal(format!("unrecognized %({field}) argument: {argument}")));
-    match (field, argument.filter(|argument| !argument.is_empty())) {
+    match (fact, argument.filter(|argument| !argument.is_empty())) {
         // shortened ids stand in the same order
-        ("objectname", None | Some("short")) => Ok(Fact::Id),
-        ("objectsize", None) => Ok(Fact::Size),
-        ("objectname" | "objectsize", Some(argument)) => unrecognised(argument),
-        (_, None) => Ok(Fact::Kind),
-        (_, Some(_)) => Err(CommandError::fatal(format!("%({field}) does not take arguments"))),
+        (Fact::Id, Some("short")) | (_, None) => Ok(fact),
+        (Fact::Kind, Some(_)) => Err(CommandError::fatal(format!("%({field}) does not take arguments"))),
+        (_, Some(argument)) => {
+            Err(CommandError::fatal(format!("unrecognized %({field}) argument: {argument}")))
+        }
     }
 }
 
@@ -154,23 +156,27 @@ impl Key {
 fn values(rows: &[Row], facts: &[Fact], repo: &Repository) -> Result<Vec<Vec<Value>>, CommandError> {
     let objects = repo.objects()?;
     let mut content = Vec::new();
-    // an id is known without its object
-    let is_read = facts.iter().any(|fact| !matches!(fact, Fact::Id));
+    // an id is known without its object, and what that is and how long without its content
+    let is_read = facts.iter().any(|fact| matches!(fact, Fact::Date(..)));
+    let is_looked_up = facts.iter().any(|fact| !matches!(fact, Fact::Id));
     let mut of_row = |row: &Row| {
         content.clear();
-        let missing = || CommandError::fatal(format!("missing object {} for {}", row.id, row.name));
-        let kind = if is_read {
-            let kind = objects.find(&row.id, &mut content)?.ok_or_else(missing)?;
-            BString::from(kind.as_bytes())
+        let header = if is_read {
+            let kind = objects.find(&row.id, &mut content)?;
+            kind.map(|kind| (kind, content.len() as u64))
+        } else if is_looked_up {
+            Source::header(&objects, &row.id)?
         } else {
-            BString::default()
+            Some((Kind::Commit, 0))
         };
+        let missing = || CommandError::fatal(format!("missing object {} for {}", row.id, row.name));
+        let (kind, size) = header.ok_or_else(missing)?;
         let value = |fact: &Fact| match *fact {
             Fact::Id => Value::Text(row.id.as_bytes().into()),
-            Fact::Kind => Value::Text(kind.clone()),
-            Fact::Size => Value::Number(i64::try_from(content.len()).unwrap_or(i64::MAX)),
+            Fact::Kind => Value::Text(kind.as_bytes().into()),
+            Fact::Size => Value::Number(i64::try_from(size).unwrap_or(i64::MAX)),
             Fact::Date(whose, format) => {
-                let has_dates = kind == "commit" || kind == "tag";
+                let has_dates = matches!(kind, Kind::Commit | Kind::Tag);
                 let date = if has_dates { whose.date(&content) } else { None };
                 match format {
                     None => Value::Number(date.map_or(0, Date::seconds)),

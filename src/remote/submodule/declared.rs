@@ -1,7 +1,9 @@
 //! What `.gitmodules` says of submodules, as far as it can be trusted. gitmodules(5).
 
+use std::path::PathBuf;
+
 use bstr::{BStr, BString, ByteSlice};
-use gix_hash::oid;
+use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
 use crate::remote::Error;
@@ -152,17 +154,49 @@ pub struct Found {
 ///
 /// If it cannot be read, or is no configuration in the work tree.
 pub fn read(repo: &Repository) -> Result<Found, Error> {
-    let Some(top) = &repo.work_tree else { return Ok(Found::default()) };
-    let file = top.join(NAME);
-    // a symbolic link to nothing says nothing
-    if file.symlink_metadata().is_ok() {
-        let name = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
-        return Ok(Found { config: Config::from_file(&file, &name, &repo.env)?, complaint: None });
+    if repo.work_tree.is_none() {
+        return Ok(Found::default());
     }
-    match repo.indexed_blob(NAME.into())? {
-        Some(id) => of_blob(repo, &id),
-        None => of_revision(repo, "HEAD"),
+    match place(repo)? {
+        Some(Place::File(file)) => {
+            let name = std::path::absolute(&file).unwrap_or_else(|_| file.clone());
+            Ok(Found { config: Config::from_file(&file, &name, &repo.env)?, complaint: None })
+        }
+        Some(Place::Blob(id)) => of_blob(repo, &id),
+        None => Ok(Found::default()),
     }
+}
+
+/// Where `.gitmodules` stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In the work tree.
+    File(PathBuf),
+    /// In the index or a commit.
+    Blob(ObjectId),
+}
+
+/// Where the `.gitmodules` stands that counts: in the work tree, also as a symbolic link to nothing, which says nothing, else in
+/// the index, else in `HEAD`.
+///
+/// # Errors
+///
+/// If the index cannot be read.
+pub fn place(repo: &Repository) -> Result<Option<Place>, Error> {
+    let file = repo.work_tree.as_ref().map(|top| top.join(NAME));
+    if let Some(file) = file.filter(|file| file.symlink_metadata().is_ok()) {
+        return Ok(Some(Place::File(file)));
+    }
+    let blob = match repo.indexed_blob(NAME.into())? {
+        Some(blob) => Some(blob),
+        None => in_revision(repo, "HEAD"),
+    };
+    Ok(blob.map(Place::Blob))
+}
+
+/// The `.gitmodules` of the commit `revision`. What is missing says nothing, and the fetch may bring it.
+fn in_revision(repo: &Repository, revision: &str) -> Option<ObjectId> {
+    repo.resolve_revision(format!("{revision}:{NAME}").as_str().into()).ok().flatten()
 }
 
 /// `.gitmodules` of the commit `revision`; empty where it has none.
@@ -171,11 +205,7 @@ pub fn read(repo: &Repository) -> Result<Found, Error> {
 ///
 /// If it cannot be read.
 pub fn of_revision(repo: &Repository, revision: &str) -> Result<Found, Error> {
-    match repo.resolve_revision(format!("{revision}:{NAME}").as_str().into()) {
-        Ok(Some(id)) => of_blob(repo, &id),
-        // what is missing says nothing, and the fetch may bring it
-        Ok(None) | Err(_) => Ok(Found::default()),
-    }
+    in_revision(repo, revision).map_or_else(|| Ok(Found::default()), |id| of_blob(repo, &id))
 }
 
 fn of_blob(repo: &Repository, id: &oid) -> Result<Found, Error> {

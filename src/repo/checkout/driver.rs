@@ -203,7 +203,7 @@ impl Programs {
         };
         let content = converse(&mut child, data);
         let status = ended(&mut child, line.as_bstr(), progress)?;
-        if let Some(code) = status.map(code).filter(|code| *code != 0) {
+        if let Some(code) = status.map(telemetry::code).filter(|code| *code != 0) {
             complain(progress, &format!("external filter '{program}' failed {code}"))?;
         }
         match content {
@@ -270,7 +270,7 @@ pub(super) fn ended(
     const NOT_TOLD: [i32; 3] = [2, 3, 13];
     let Ok(status) = child.wait() else { return Ok(None) };
     telemetry::child_ended(child.id(), status);
-    if let Some(signal) = signal(status).filter(|signal| !NOT_TOLD.contains(signal)) {
+    if let Some(signal) = telemetry::signal(status).filter(|signal| !NOT_TOLD.contains(signal)) {
         complain(progress, &format!("{line} died of signal {signal}"))?;
     }
     Ok(Some(status))
@@ -279,21 +279,6 @@ pub(super) fn ended(
 /// Says what went wrong, behind `error: `.
 pub(super) fn complain(progress: &mut dyn Progress, text: &str) -> Result<(), Error> {
     stop_on(progress.report(Event::Error(text)))
-}
-
-/// The exit code, as shells tell it.
-fn code(status: ExitStatus) -> i32 {
-    status.code().or_else(|| signal(status).map(|signal| 128 + signal)).unwrap_or(-1)
-}
-
-#[cfg(unix)]
-fn signal(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal(_status: ExitStatus) -> Option<i32> {
-    None
 }
 
 /// `program` with the path, quoted for the shell, for each `%f`, and `%` for `%%`.

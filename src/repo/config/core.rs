@@ -1,4 +1,5 @@
-//! The values of section `core`, and `push.default`, that git reads before a command begins: git-config(1).
+//! Values that git refuses as soon as it reads its configuration, or an index: of section `core`, `push.default`, and of those about
+//! the index: git-config(1).
 
 use std::ops::RangeInclusive;
 

@@ -8,6 +8,9 @@ use super::*;
 use crate::pack::Bases;
 use crate::pack::source::{Location, Source, Stored};
 
+mod known;
+mod order;
+
 fn git(directory: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(arguments)
@@ -389,64 +392,6 @@ fn entries_are_where_git_says_they_are() {
     }
 }
 
-/// A `.rev` file that is broken is no help, and of one that lies nothing is believed that is not so.
-#[test]
-fn an_order_of_entries_is_compared_with_the_index() {
-    for object_format in ["sha1", "sha256"] {
-        let directory = repository(object_format);
-        let top = directory.path();
-        commit_long_file(top);
-        git(top, &["repack", "-adq"]);
-        let index = indices(top).pop().unwrap();
-        let listing = git(top, &["verify-pack", "-v", index.to_str().unwrap()]);
-        let reverse = index.with_extension("rev");
-        let whole = std::fs::read(&reverse).unwrap();
-        std::fs::remove_file(&reverse).unwrap();
-        // rows that are swapped, the same, or of no object, the first as well as the last
-        let object_hash = id(top, "HEAD").kind();
-        let objects = open(top);
-        let truth: Vec<_> = listing
-            .lines()
-            .filter_map(|line| ObjectId::from_hex(line.split(' ').next()?.as_bytes()).ok())
-            .map(|id| (id, objects.locate(&id).unwrap().unwrap()))
-            .collect();
-        let rows = (whole.len() - 12) / 4 - id(top, "HEAD").as_slice().len() / 2;
-        let lies: [fn(&mut [u8]); 4] = [
-            |rows| rows.rotate_left(4),
-            |rows| rows.copy_within(..4, 4),
-            |rows| rows.fill(0),
-            |rows| rows.fill(0xff),
-        ];
-        for (lie, begin) in lies.iter().flat_map(|lie| [(lie, 0), (lie, rows / 2), (lie, rows - 3)]) {
-            let mut bytes = whole.clone();
-            lie(&mut bytes[12 + 4 * begin..][..12]);
-            std::fs::write(&reverse, &bytes).unwrap();
-            check_entries(&open(top), &listing);
-            // if whoever wrote the file lied, what is told is true nevertheless
-            let body = bytes.len() - object_hash.len_in_bytes();
-            let mut checksum = crate::pack::hash::Checksum::new(object_hash);
-            checksum.update(&bytes[..body]);
-            bytes.truncate(body);
-            bytes.extend_from_slice(checksum.finish().as_slice());
-            std::fs::remove_file(&reverse).unwrap();
-            std::fs::write(&reverse, &bytes).unwrap();
-            let ids: Vec<&str> = listing.lines().filter_map(|line| line.split(' ').next()).collect();
-            let mut told = 0;
-            for hex in ids.iter().filter_map(|hex| ObjectId::from_hex(hex.as_bytes()).ok()) {
-                let objects = Objects::open_for_test(top.join(".git/objects"), object_hash);
-                if let Some(location) = objects.locate(&hex).unwrap() {
-                    // where it ends is checked when it is read
-                    let is_true = truth.contains(&(hex, location));
-                    assert!(is_true || entry(&objects, &location).is_err(), "{hex} {location:?}");
-                    told += usize::from(is_true);
-                }
-                assert!(objects.find(&hex, &mut Vec::new()).unwrap().is_some());
-            }
-            assert!(told < ids.len(), "the lie is not noticed");
-        }
-    }
-}
-
 #[test]
 fn every_link_of_a_chain_of_large_objects_is_kept() {
     let directory = repository("sha1");
@@ -642,70 +587,4 @@ fn what_packs_of_promisors_name_was_promised() {
     let tip = id(top, "main");
     assert!(objects.is_from_promisor(&tip) && !objects.is_from_promisor(&file));
     assert!(objects.is_promised(&file) && !objects.is_promised(&file.kind().null()));
-}
-
-/// Who lacks the same as another gets the same pack, for which no delta is made again: turned ones where the receiver has a
-/// version of the file, others where it has nothing.
-#[test]
-fn a_delta_is_made_once_for_all_who_lack_it() {
-    use crate::pack::enumerate::{Wanted, enumerate};
-    use crate::pack::produce::{KnownDeltas, Reuse, Settings, produce};
-    let directory = repository("sha1");
-    let top = directory.path();
-    for number in 0..4 {
-        for name in 0..3 {
-            let lines =
-                (0..2_000).map(|line| format!("{}\n", line * if line == number { 7 + name } else { 1 }));
-            let text = lines.chain(["new\n".repeat(number)]).collect::<String>();
-            std::fs::create_dir_all(top.join(format!("d{name}"))).unwrap();
-            std::fs::write(top.join(format!("d{name}/long")), text).unwrap();
-        }
-        git(top, &["add", "."]);
-        git(top, &["commit", "-q", "-m", "c"]);
-    }
-    git(top, &["repack", "-adfbq"]);
-    let known = Arc::new(KnownDeltas::new(1 << 20));
-    let settings = |objects: &str, is_known: bool| Settings {
-        object_hash: gix_hash::Kind::Sha1,
-        window: 10,
-        depth: 50,
-        window_memory_bytes: 0,
-        compression: -1,
-        ofs_delta: true,
-        big_file_threshold_bytes: 1 << 29,
-        threads: 1,
-        delta_cache_bytes: 1 << 28,
-        reuse: Reuse::All,
-        known: is_known.then(|| known.of(Path::new(objects))),
-    };
-    let pack = |haves: &[ObjectId], boundary: Vec<ObjectId>, settings: &Settings| {
-        let main =
-            Places { main: top.join(".git/objects"), extra: Vec::new(), object_hash: gix_hash::Kind::Sha1 };
-        let objects = Objects::open(main, boundary, true).unwrap();
-        let wanted =
-            Wanted { wants: vec![id(top, "HEAD~1")], haves: haves.to_vec(), thin: true, ..Wanted::default() };
-        let found = enumerate(&objects, &wanted, &mut crate::progress::Discard).unwrap();
-        let mut pack = Vec::new();
-        produce(&objects, found, settings, &mut pack, &mut crate::progress::Discard).unwrap();
-        pack
-    };
-    for (haves, boundary, at_least) in
-        [(vec![id(top, "HEAD~3")], Vec::new(), 3), (Vec::new(), vec![id(top, "HEAD~1")], 2)]
-    {
-        let alone = pack(&haves, boundary.clone(), &settings("objects", false));
-        let before = known.found();
-        assert!(pack(&haves, boundary.clone(), &settings("objects", true)) == alone);
-        assert_eq!(known.found(), before);
-        assert!(pack(&haves, boundary.clone(), &settings("objects", true)) == alone);
-        let after = known.found();
-        assert!(after >= before + at_least, "{before} {after}");
-        assert!(pack(&haves, boundary.clone(), &settings("others", true)) == alone);
-        assert_eq!(known.found(), after);
-        let other_level = |is_known: bool| Settings { compression: 1, ..settings("objects", is_known) };
-        let level = pack(&haves, boundary.clone(), &other_level(false));
-        assert!(level != alone && pack(&haves, boundary.clone(), &other_level(true)) == level);
-        git(top, &["repack", "-adfbq", "--window=2", "--depth=1"]);
-        let repacked = pack(&haves, boundary.clone(), &settings("objects", false));
-        assert!(pack(&haves, boundary.clone(), &settings("objects", true)) == repacked);
-    }
 }

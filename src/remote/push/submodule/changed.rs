@@ -10,6 +10,7 @@ use gix_object::{Kind, TreeRefIter};
 use super::walk::{new_commits, unreadable};
 use super::{directory, leads_elsewhere};
 use crate::remote::Error;
+use crate::remote::submodule::declared::{self, Place};
 use crate::repo::{Config, Objects, Repository};
 
 /// Directories below each other; git's `core.maxTreeDepth` by default.
@@ -218,20 +219,14 @@ impl Finder<'_> {
         Ok(found.filter(|entry| entry.mode.is_blob()).map(|entry| entry.oid.to_owned()))
     }
 
-    /// What `.gitmodules` of the work tree says, else that of the index, else that of `HEAD`: paths by names.
-    fn modules_now(&mut self) -> Result<BTreeMap<BString, BString>, Error> {
-        if let Ok(content) = std::fs::read(directory(self.repo, MODULES.as_bstr())) {
-            return modules(self.repo, &content);
-        }
-        let indexed = self.repo.indexed_blob(MODULES.into())?;
-        let found = match (indexed, self.repo.resolve_ref("HEAD".into())?) {
-            (None, Some(head)) => self.modules_of(&head)?,
-            (indexed, _) => indexed,
+    /// What the `.gitmodules` says that counts now: paths by names.
+    fn modules_now(&self) -> Result<BTreeMap<BString, BString>, Error> {
+        let content = match declared::place(self.repo)? {
+            Some(Place::File(file)) => std::fs::read(file).unwrap_or_default(),
+            Some(Place::Blob(blob)) => self.read(&blob, Kind::Blob)?,
+            None => Vec::new(),
         };
-        match found {
-            Some(blob) => modules(self.repo, &self.read(&blob, Kind::Blob)?),
-            None => Ok(BTreeMap::new()),
-        }
+        modules(self.repo, &content)
     }
 
     fn read(&self, id: &ObjectId, kind: Kind) -> Result<Vec<u8>, Error> {
