@@ -28,9 +28,10 @@ const HEADERS_MAX: usize = 100;
 const STREAMS_MAX: u32 = 64;
 /// Streams that a client reset before we took them: RFC 9113, 10.5; more are an attack.
 const RESETS_MAX: usize = 20;
-/// Bytes of a stream and of a connection of HTTP/2 that are on their way to us.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Bytes of HTTP/2 that are on their way to us, of one stream and of all of a connection. One push may fill it all: libcurl
+/// from 7.84 to 8.6 (Debian 12, Ubuntu 24.04) asks git for more of a push after its end, and so waits for ever, if the window
+/// closes before the last 2 KiB of it. With a window as wide as this that is rare; below it, it cannot be.
+const WINDOW: u32 = 4 << 20;
 /// Bytes of an answer of HTTP/2 that wait in the connection.
 const SEND_BUFFER: usize = 256 << 10;
 /// The pause after a connection could not be taken: one that ends makes room.
@@ -238,7 +239,7 @@ where
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     builder.max_pending_accept_reset_streams(RESETS_MAX).max_header_list_size(header_len);
-    builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    builder.initial_stream_window_size(WINDOW).initial_connection_window_size(WINDOW);
     builder.max_send_buf_size(SEND_BUFFER);
     watcher.watch(builder.serve_connection(io, service)).await
 }

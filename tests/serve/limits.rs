@@ -1,6 +1,6 @@
 //! Each limit, and clients that mean no good.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use bstr::ByteSlice as _;
 use flate2::Compression;
@@ -209,4 +209,32 @@ fn a_client_of_http2_that_takes_nothing_is_let_go() {
     client.send([&[0, 0, length, 1, 5, 0, 0, 0, 1], block.as_slice()].concat());
     server.wait_for("write-time");
     while !client.is_closed() {}
+}
+
+/// Or libcurl from 7.84 to 8.6 waits for ever at the end of some pushes over HTTP/2, where the window closes just before.
+#[test]
+fn a_push_over_http2_has_a_wide_window() {
+    const WIDTH: u32 = 4 << 20;
+    /// RFC 9113: what the window of a connection is before anybody says more.
+    const FIRST_WIDTH: u32 = 65_535;
+    let (_sandbox, server) = served(&[]);
+    let mut client = Client::new(server.process.port);
+    client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    let mut settings = Vec::new();
+    let more_of_connection = loop {
+        let mut head = [0; 9];
+        client.0.read_exact(&mut head).unwrap();
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        client.0.read_exact(&mut payload).unwrap();
+        match head[3] {
+            4 => settings.extend(payload),
+            8 => break u32::from_be_bytes(payload.try_into().unwrap()),
+            _ => (),
+        }
+    };
+    let (settings, rest) = settings.as_chunks::<6>();
+    assert!(rest.is_empty());
+    let window = settings.iter().find_map(|setting| setting.strip_prefix(&[0, 4])).unwrap();
+    assert_eq!(u32::from_be_bytes(window.try_into().unwrap()), WIDTH);
+    assert_eq!(more_of_connection, WIDTH - FIRST_WIDTH);
 }
