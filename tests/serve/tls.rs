@@ -1,10 +1,13 @@
 //! HTTPS and HTTP/2, with C git's and gitr's clients.
 
+use std::cell::OnceCell;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use bstr::ByteSlice as _;
+use rustix::fs::OFlags;
 
 use crate::support::servers::free_port;
 use crate::support::servers::serve::GitrServe;
@@ -116,7 +119,8 @@ fn a_push_that_is_refused_early_hears_why() {
     let work = sandbox.path("work");
     sandbox.git(&sandbox.path(""), &["clone", "-q", "served/project.git", "work"]).success();
     let mut stream = Stream::onto("main");
-    stream.commit("main", 300).file("large.bin", build::noise(8 << 20));
+    // no multiple of the window, at the end of which some libcurl wait for ever
+    stream.commit("main", 300).file("large.bin", build::noise(7 << 20));
     stream.import(&sandbox, &work);
     let url = format!("https://localhost:{port}/project.git");
     for client in Git::all().iter().chain([&gitr]) {
@@ -158,14 +162,21 @@ fn each_name_has_its_certificate_and_new_ones_are_taken() {
 /// The key is a pipe, so that the server is between two files when the first is renewed.
 #[test]
 fn a_certificate_that_is_renewed_while_it_is_read_is_read_again() {
-    let Some((sandbox, server, port)) = server() else { return };
+    let Some((sandbox, mut server, port)) = server() else { return };
     let (key, kept) = (sandbox.path("one.key"), sandbox.path("kept.key"));
     std::fs::rename(&key, &kept).unwrap();
     renewal(&sandbox, "new.test", "new", "kept");
     Run::of(sandbox.command("mkfifo").arg(&key)).success();
     server.signal(rustix::process::Signal::HUP);
     // it has read the certificate once it waits for the key
-    let mut pipe = std::fs::File::options().write(true).open(&key).unwrap();
+    let (pipe, mode) = (OnceCell::new(), OFlags::NONBLOCK.bits().cast_signed());
+    let open = || std::fs::File::options().write(true).custom_flags(mode).open(&key);
+    assert!(
+        server.process.wait_until(|| open().is_ok_and(|file| pipe.set(file).is_ok())),
+        "{}",
+        server.log()
+    );
+    let mut pipe = pipe.into_inner().unwrap();
     std::fs::copy(sandbox.path("new.pem"), sandbox.path("one.pem")).unwrap();
     pipe.write_all(&std::fs::read(&kept).unwrap()).unwrap();
     drop(pipe);

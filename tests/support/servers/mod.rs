@@ -1,10 +1,15 @@
 //! Real servers on loopback ports, each started by the test that needs it and stopped with it.
 
 use std::fs;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{self, UnixListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Git, Sandbox, build::Format};
@@ -26,6 +31,10 @@ pub mod through;
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// How often a server is started anew because another program took its port.
 const PORT_TRIES: usize = 5;
+/// Ports for servers.
+const PORTS: Range<u16> = 12_000..32_000;
+/// So many ports lie between those where two processes that follow each other begin to look.
+const PORTS_APART: usize = 16;
 /// The pause between two looks at a server that starts or stops.
 const POLL: Duration = Duration::from_millis(5);
 /// How long a server may take to end before it is killed.
@@ -192,10 +201,27 @@ impl Drop for Process {
     }
 }
 
-/// A loopback port that nobody listens on at this moment.
+/// A loopback port that nobody listens on and that no other test is given while this process runs. Systems give their own
+/// connections ports above these: who waits for a server there is by and by connected with itself.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port()
+    static TAKEN: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let first = std::process::id() as usize * PORTS_APART + taken.len();
+    let (port, mark) = (first..first + PORTS.len())
+        .find_map(|number| {
+            let port = PORTS.start + u16::try_from(number % PORTS.len()).ok()?;
+            let mark = mark_of(port).ok()?;
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_| (port, mark))
+        })
+        .expect("loopback has a free port");
+    taken.push(mark);
+    port
+}
+
+/// What only one process at a time can have, and the end of which ends with it.
+fn mark_of(port: u16) -> io::Result<UnixListener> {
+    let name = format!("gitr test port {port}");
+    UnixListener::bind_addr(&net::SocketAddr::from_abstract_name(name)?)
 }
 
 /// The port of a URL of a server on loopback.
