@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub(super) use self::outgoing::{End, Outgoing, Piped};
+pub(super) use self::outgoing::{End, Held, Outgoing, Piped, Reading};
 use super::cache::Kept;
 use super::job::Finish;
 use super::lists::{Copying, List};

@@ -27,6 +27,7 @@ use crate::server::harmless;
 use crate::server::http::{self, Pushes, Site, path_below};
 use begin::{Begun, work};
 use front::show;
+use source::Source;
 use who::authorize;
 
 mod begin;
@@ -63,12 +64,21 @@ pub(super) async fn respond(
                 ticket.answered(page.status().as_u16(), Ending::Done);
                 page
             }
-            Err(refusal) => refusal.answer(asked, ticket),
+            Err(refusal) => refusal.answer(asked, ticket, None),
         };
     }
-    match answer(&shared, (&parts, path), asked, body, &mut ticket).await {
-        Ok(begun) => begun.answer(ticket),
-        Err(refusal) => refusal.answer(asked, ticket),
+    let is_push = asked == Asked::Rpc(Service::ReceivePack);
+    let counts = (Arc::clone(&ticket.received), Arc::clone(&ticket.watch));
+    let (source, reading) = Source::new(body, &shared.settings.limits, is_push, counts);
+    let mut source = Some(source);
+    match answer(&shared, (&parts, path), asked, &mut source, &mut ticket).await {
+        Ok(begun) => begun.answer(ticket, reading),
+        // clients of HTTP/1.1 hear an answer while they send
+        Err(refusal) if is_push && parts.version == Version::HTTP_2 => {
+            source.map(|source| tokio::spawn(source.pass_over()));
+            refusal.answer(asked, ticket, Some(reading))
+        }
+        Err(refusal) => refusal.answer(asked, ticket, None),
     }
 }
 
@@ -76,7 +86,7 @@ async fn answer(
     shared: &Arc<Shared>,
     (parts, path): (&Parts, Vec<u8>),
     asked: Asked,
-    body: Incoming,
+    body: &mut Option<Source>,
     ticket: &mut Ticket,
 ) -> Result<Begun, Refusal> {
     let mut task = admit(shared, (parts, path), asked, ticket.entry.host.as_deref())?;

@@ -1,10 +1,9 @@
 //! From a request that may be made to the head of its answer: a place, a worker, and who is waited for how long.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +12,7 @@ use super::source::Source;
 use crate::listen::Shared;
 use crate::listen::body::{
     ANSWER_PIECES_MAX, End as _, Flow, Headers, Outgoing, Outlet, Packing, Piece, Piped, REQUEST_PIECES_MAX,
+    Reading,
 };
 use crate::listen::job::{Job, TOO_SLOW};
 use crate::listen::limit::{Limit, Limits};
@@ -32,12 +32,11 @@ pub(super) struct Begun {
     headers: Headers,
     pieces: mpsc::Receiver<Piece>,
     flow: Arc<Flow>,
-    reading: oneshot::Receiver<Infallible>,
     is_head: bool,
 }
 
 impl Begun {
-    pub(super) fn answer(self, mut ticket: Ticket) -> Response<Outgoing> {
+    pub(super) fn answer(self, mut ticket: Ticket, reading: Reading) -> Response<Outgoing> {
         let status = self.headers.iter().find(|(name, _)| name == "Status");
         let status = status.and_then(|(_, value)| StatusCode::from_bytes(value.get(..3)?.as_bytes()).ok());
         let status = status.unwrap_or(StatusCode::OK);
@@ -47,7 +46,7 @@ impl Begun {
             ticket.whole();
             return response(status, &headers, Outgoing::Done);
         }
-        let Self { pieces, flow, reading, .. } = self;
+        let Self { pieces, flow, .. } = self;
         let patience = ticket.shared.settings.limits.time(Limit::WriteTime);
         let (own, watch, activity) =
             (Arc::clone(&flow), Arc::clone(&ticket.watch), ticket.ongoing.activity());
@@ -69,18 +68,18 @@ impl Begun {
 pub(super) async fn work(
     shared: &Arc<Shared>,
     mut task: Task,
-    body: Incoming,
+    body: &mut Option<Source>,
     ticket: &mut Ticket,
 ) -> Result<Begun, Refusal> {
     let limits = &shared.settings.limits;
     ticket.entry.version = version_asked(&task.site.env);
     introduce(&mut task, ticket);
     let is_push = task.asked == Asked::Rpc(Service::ReceivePack);
-    let mut source =
-        Source::new(body, limits, is_push, (Arc::clone(&ticket.received), Arc::clone(&ticket.watch)));
     let mut share = shared.budget.share(ticket.entry.address);
-    let first = if is_push { Ok(Vec::new()) } else { source.first(&mut share).await }
-        .map_err(|_| unread(&ticket.watch))?;
+    let first = match body {
+        Some(source) if !is_push => source.first(&mut share).await.map_err(|_| unread(&ticket.watch))?,
+        _ => Vec::new(),
+    };
     let is_list = is_list(&first);
     task.who.is_large = task.asked != Asked::Advertisement && !is_list;
     let queued = Instant::now();
@@ -104,17 +103,19 @@ pub(super) async fn work(
     let makes_pack = matches!(task.asked, Asked::Rpc(_)) && !is_list;
     let (sender, input) = mpsc::channel(REQUEST_PIECES_MAX);
     let may_keep = shared.cache.is_some() || outlet.packing == Packing::Short;
-    let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
+    let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack);
+    let may_keep = may_keep && body.as_ref().is_some_and(|source| source.is_over);
     let whole = may_keep.then(|| first.concat());
     let wait = Arc::new(Wait::default());
-    let (reader, reading) = oneshot::channel();
-    tokio::spawn(source.pump(first, (sender, reader), Arc::clone(&wait)));
+    if let Some(source) = body.take() {
+        tokio::spawn(source.pump(first, sender, Arc::clone(&wait)));
+    }
     let (report, own) = (Arc::clone(&ticket.report), Arc::clone(&wait));
     let job = Job { place, task, input, outlet, makes_pack, whole, report, wait: own };
     let own = Arc::clone(shared);
     tokio::task::spawn_blocking(move || job.run(&own));
     let headers = first_of(is_begun, &wait, (limits, &ticket.watch)).await?;
-    Ok(Begun { headers, pieces, flow, reading, is_head })
+    Ok(Begun { headers, pieces, flow, is_head })
 }
 
 /// Tells the services, and what they start, who asks.

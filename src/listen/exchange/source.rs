@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hyper::body::{Body as _, Bytes, Incoming};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::listen::body::Reading;
 use crate::listen::budget::{Share, Spent};
 use crate::listen::job::TOO_SLOW;
 use crate::listen::limit::{Limit, Limits};
@@ -39,6 +40,8 @@ pub(super) struct Source {
     unwanted: (Duration, u64),
     is_push: bool,
     pub(super) is_over: bool,
+    /// Dropped once nothing more is read.
+    _reader: oneshot::Sender<Infallible>,
 }
 
 impl Source {
@@ -47,11 +50,12 @@ impl Source {
         limits: &Limits,
         is_push: bool,
         (received, watch): (Arc<AtomicU64>, Arc<Watch>),
-    ) -> Self {
+    ) -> (Self, Reading) {
+        let (reader, reading) = oneshot::channel();
         let least = Some(limits.get(Limit::BodyRate)).filter(|rate| *rate != u64::MAX).unwrap_or(0);
         // a client may search for deltas while it pushes
         let (stall, rate) = if is_push { (Limit::PushTime, 0) } else { (Limit::BodyTime, least) };
-        Self {
+        let source = Self {
             body,
             received,
             watch,
@@ -60,7 +64,9 @@ impl Source {
             unwanted: (limits.time(Limit::BodyTime), least),
             is_push,
             is_over: false,
-        }
+            _reader: reader,
+        };
+        (source, reading)
     }
 
     /// The beginning of a body, or all of it, as far as `share` has room for it.
@@ -124,11 +130,11 @@ impl Source {
     }
 
     /// Hands all of it to a worker, for as long as that wants it; `wait` hears whether the worker waits for more. The rest of a
-    /// push that was answered early is for nobody. The second sender is dropped once nothing more is read.
+    /// push that was answered early is for nobody.
     pub(super) async fn pump(
         mut self,
         first: Vec<Bytes>,
-        (pieces, _reader): (mpsc::Sender<io::Result<Bytes>>, oneshot::Sender<Infallible>),
+        pieces: mpsc::Sender<io::Result<Bytes>>,
         wait: Arc<Wait>,
     ) {
         for piece in first {
@@ -166,7 +172,7 @@ impl Source {
     }
 
     /// Reads the rest of a push: no worker is held meanwhile, so that it may take no longer than other bodies may pause.
-    async fn pass_over(&mut self) {
+    pub(super) async fn pass_over(mut self) {
         let (time, least) = self.unwanted;
         self.rate = Rate { least, waited: Duration::ZERO, bytes: 0 };
         let mut left = if self.is_push { UNWANTED_LEN_MAX } else { 0 };
