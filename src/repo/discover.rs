@@ -50,13 +50,13 @@ impl Repository {
             return open(&git_dir, work_tree.as_deref(), implicit, &discovery.overrides, env);
         }
         let found = search(&start, env)?;
-        let config = Config::load(env, &discovery.overrides, None)?;
+        let config = || Config::load(env, &discovery.overrides, None);
         let shown = found.top.as_deref().unwrap_or(&found.git_dir);
         let paths = [found.git_file.as_deref(), found.top.as_deref(), Some(&found.git_dir)];
-        owner::check(&paths.into_iter().flatten().collect::<Vec<_>>(), shown, &config, env)?;
+        owner::check(&paths.into_iter().flatten().collect::<Vec<_>>(), shown, config, env)?;
         if found.top.is_none() && !is_implicitly_safe(&found.git_dir) {
             let explicit =
-                config.protected("safe.bareRepository").pop().is_some_and(|value| value == "explicit");
+                config()?.protected("safe.bareRepository").pop().is_some_and(|value| value == "explicit");
             if explicit {
                 return Err(Error::Refused(format!(
                     "cannot use bare repository '{}' (safe.bareRepository is 'explicit')",
@@ -86,7 +86,7 @@ impl Repository {
     /// Refuses a repository of another's as git's server programs do, which name `git_dir` in the text: neither its
     /// hooks nor its configuration must run here. `safe.directory` of the user and `SUDO_UID` lift the ban.
     pub fn check_owner(git_dir: &Path, overrides: &[Override], env: &Environment) -> Result<(), Error> {
-        owner::check(&[git_dir], git_dir, &Config::load(env, overrides, None)?, env)
+        owner::check(&[git_dir], git_dir, || Config::load(env, overrides, None), env)
     }
 }
 

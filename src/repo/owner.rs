@@ -7,9 +7,15 @@ use bstr::{BString, ByteSlice};
 use super::config::expand_path;
 use super::{Config, Environment, Error};
 
-/// Refuses unless each of `paths` that exists belongs to this user, or `safe.directory` names `shown`.
-pub(super) fn check(paths: &[&Path], shown: &Path, config: &Config, env: &Environment) -> Result<(), Error> {
-    if paths.iter().all(|path| is_own(path, env)) || is_declared_safe(shown, config, env) {
+/// Refuses unless each of `paths` that exists belongs to this user, or `safe.directory` in what `config` reads names
+/// `shown`.
+pub(super) fn check(
+    paths: &[&Path],
+    shown: &Path,
+    config: impl FnOnce() -> Result<Config, Error>,
+    env: &Environment,
+) -> Result<(), Error> {
+    if paths.iter().all(|path| is_own(path, env)) || is_declared_safe(shown, &config()?, env) {
         return Ok(());
     }
     let quoted = quote(shown);

@@ -128,7 +128,7 @@ fn what_is_not_exported_looks_as_if_it_were_not_there() {
     for name in ["project.git", "open.git"] {
         build::project(&sandbox, &sandbox.path("served").join(name), Format::Sha1, 3);
     }
-    std::fs::write(sandbox.path("served/open.git/git-daemon-export-ok"), "").unwrap();
+    fs::write(sandbox.path("served/open.git/git-daemon-export-ok"), "").unwrap();
     let server = GitrServe::start_bare(&sandbox, &[]);
     let port = server.process.port;
     let [closed, missing] = ["project", "none"].map(|name| {

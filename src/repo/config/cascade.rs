@@ -13,6 +13,8 @@ use super::{Config, Dirs, Entry, Environment, Error, Override, Scope, parameters
 
 /// The largest configuration file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// As many bytes as the standard library asks for at least where it does not know how many there are.
+const READ_LEN_MIN: usize = 32;
 /// How deep includes may be nested; git's own limit.
 const INCLUDE_DEPTH_MAX: usize = 10;
 /// How many files may be included in all, where a few that include each other would multiply.
@@ -109,8 +111,9 @@ impl<'a> Loader<'a> {
     fn repository(&mut self, dirs: Dirs<'_>) -> Result<(), Error> {
         let path = dirs.common.join("config");
         let name = display_name(dirs.common, "config");
-        self.file(Source::new(&path, &name, Scope::Local))?;
-        if load_file(&path, &name, self.env)?.boolean("extensions.worktreeConfig")? == Some(true) {
+        let Some(text) = read(&path)? else { return Ok(()) };
+        self.text(&text, Source::new(&path, &name, Scope::Local))?;
+        if load_bytes(&text, &name, self.env)?.boolean("extensions.worktreeConfig")? == Some(true) {
             let path = dirs.git.join("config.worktree");
             self.file(Source::new(&path, &display_name(dirs.git, "config.worktree"), Scope::Worktree))?;
         }
@@ -129,7 +132,12 @@ impl<'a> Loader<'a> {
             }
             Err(error) => return Err(error),
         };
-        for entry in entries(&text, source.name, source.scope)? {
+        self.text(&text, source)
+    }
+
+    /// Takes what `text` says, which is in the file `source`.
+    fn text(&mut self, text: &[u8], source: Source<'_>) -> Result<(), Error> {
+        for entry in entries(text, source.name, source.scope)? {
             if source.without_urls && entry.section == "remote" && entry.name == "url" {
                 return Err(Error::Config(
                     "remote URLs cannot be configured in file directly or indirectly included by \
@@ -231,8 +239,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         return Ok(None);
     }
     let mut text = Vec::new();
-    let read =
-        std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text));
+    let read = std::fs::File::open(path).and_then(|file| {
+        // there is room for all of it, and for the look that finds that it was all
+        text.reserve(usize::try_from(file.metadata()?.len().min(FILE_BYTES_MAX)).unwrap_or(0) + READ_LEN_MIN);
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut text)
+    });
     match read {
         Ok(_) if text.len() as u64 > FILE_BYTES_MAX => Err(refuse(std::io::ErrorKind::FileTooLarge.into())),
         Ok(_) => Ok(Some(text)),
