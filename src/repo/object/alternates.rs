@@ -41,6 +41,9 @@ fn named_in(objects: &Path) -> Vec<PathBuf> {
 
 /// Whether gix-odb comes to the same: it refuses directories that name each other.
 pub(super) fn are_followed_by_gix(objects: &Path, borrowed: &[PathBuf]) -> bool {
+    if borrowed.is_empty() && !objects.join("info/alternates").exists() {
+        return true;
+    }
     let here = std::env::current_dir().unwrap_or_default();
     gix_odb::alternate::resolve(objects.to_owned(), &here).is_ok_and(|followed| {
         let followed = followed.iter().filter(|directory| directory.is_dir());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
@@ -21,7 +21,7 @@ const OBJECT_CACHE_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Clone)]
 pub(super) enum Directory {
     /// With its alternates.
-    Linked(Arc<gix_odb::Store>),
+    Linked(Arc<Linked>),
     /// Without: each of them is a directory of its own. This is for those that name each other, which gix-odb refuses.
     Alone(Arc<Alone>),
 }
@@ -30,6 +30,14 @@ pub(super) enum Directory {
 pub(super) enum Handle {
     Linked(Box<gix_odb::HandleArc>),
     Alone(Arc<Alone>),
+}
+
+/// A directory and its alternates, which gix-odb reads when something is asked that our own packs do not answer.
+pub(super) struct Linked {
+    objects: PathBuf,
+    alternates: Vec<PathBuf>,
+    object_hash: gix_hash::Kind,
+    store: OnceLock<Option<Arc<gix_odb::Store>>>,
 }
 
 /// The loose objects and the packs of one directory.
@@ -41,11 +49,13 @@ pub(super) struct Alone {
 /// Opens the directory `objects` and what it borrows from, itself first.
 pub(super) fn open(objects: &Path, object_hash: gix_hash::Kind) -> io::Result<Vec<Directory>> {
     let borrowed = alternates::borrowed_by(objects);
-    if alternates::are_followed_by_gix(objects, &borrowed) || !objects.is_dir() {
-        let options = gix_odb::store::init::Options::default();
-        let none = &mut std::iter::empty();
-        let store = gix_odb::Store::at_opts(objects.to_owned(), object_hash, none, options)?;
-        return Ok(vec![Directory::Linked(Arc::new(store))]);
+    if !objects.is_dir() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if alternates::are_followed_by_gix(objects, &borrowed) {
+        let objects = objects.to_owned();
+        let linked = Linked { objects, alternates: borrowed, object_hash, store: OnceLock::new() };
+        return Ok(vec![Directory::Linked(Arc::new(linked))]);
     }
     let paths = std::iter::once(objects.to_owned()).chain(borrowed);
     Ok(paths.map(|path| Directory::Alone(Arc::new(Alone::open(&path, object_hash)))).collect())
@@ -55,10 +65,8 @@ impl Directory {
     /// Where it is, and then where its alternates are.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         match self {
-            Self::Linked(store) => {
-                let mut paths = vec![store.path().to_owned()];
-                paths.extend(store.alternate_db_paths().unwrap_or_default());
-                paths
+            Self::Linked(linked) => {
+                std::iter::once(&linked.objects).chain(&linked.alternates).cloned().collect()
             }
             Self::Alone(alone) => vec![alone.loose.path().to_owned()],
         }
@@ -66,7 +74,11 @@ impl Directory {
 
     pub(super) fn handle(&self) -> Handle {
         let store = match self {
-            Self::Linked(store) => store,
+            Self::Linked(linked) => match linked.store() {
+                Some(store) => store,
+                // nothing but a change since it was opened leads here
+                None => return Handle::Alone(Arc::new(Alone::open(&linked.objects, linked.object_hash))),
+            },
             Self::Alone(alone) => return Handle::Alone(Arc::clone(alone)),
         };
         let mut handle = store.to_cache_arc();
@@ -77,6 +89,17 @@ impl Directory {
             Box::new(gix_pack::cache::object::MemoryCappedHashmap::new(OBJECT_CACHE_BYTES))
         });
         Handle::Linked(Box::new(handle))
+    }
+}
+
+impl Linked {
+    fn store(&self) -> Option<&Arc<gix_odb::Store>> {
+        let open = || {
+            let options = gix_odb::store::init::Options::default();
+            let none = &mut std::iter::empty();
+            gix_odb::Store::at_opts(self.objects.clone(), self.object_hash, none, options).ok().map(Arc::new)
+        };
+        self.store.get_or_init(open).as_ref()
     }
 }
 

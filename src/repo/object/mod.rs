@@ -30,6 +30,7 @@ mod directory;
 mod entries;
 mod find;
 mod holders;
+mod idx;
 mod order;
 mod pack;
 mod packs;

@@ -10,6 +10,7 @@ use std::sync::atomic::{self, AtomicUsize};
 use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
+use super::idx::Idx;
 use super::order::Order;
 use crate::pack::entry::{Content, HEADER_LEN_MAX, Header};
 use crate::pack::map;
@@ -32,7 +33,7 @@ const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// An opened pack.
 pub(super) struct Pack {
-    index: gix_pack::index::File,
+    index: Idx,
     data: gix_pack::data::File,
     fan: OnceLock<Fan>,
     /// How many ids were asked for before there was a fan.
@@ -63,8 +64,8 @@ impl Pack {
     /// the other.
     pub(super) fn open(index: &Path, object_hash: gix_hash::Kind) -> Option<Self> {
         let data = gix_pack::data::File::at(index.with_extension("pack"), object_hash).ok()?;
-        let index = gix_pack::index::File::at(index, object_hash).ok()?;
-        let are_mates = index.num_objects() == data.num_objects() && index.pack_checksum() == data.checksum();
+        let index = Idx::at(index, object_hash)?;
+        let are_mates = index.len() == data.num_objects() && index.pack_checksum() == data.checksum();
         are_mates.then(|| Self {
             index,
             data,
@@ -79,7 +80,7 @@ impl Pack {
     /// read.
     pub(super) fn locate(&self, id: &oid, number: u32) -> Option<Location> {
         let position = self.position(id)?;
-        let offset = self.index.pack_offset_at_index(position);
+        let offset = self.index.offset_at(position);
         let end = self.end_of(self.rank_at(position)?)?;
         let (header, header_len) = self.header(offset, end)?;
         let content = match header.content {
@@ -93,7 +94,7 @@ impl Pack {
 
     /// The object whose entry begins at `offset`.
     pub(super) fn id_at(&self, offset: u64) -> Option<ObjectId> {
-        Some(self.index.oid_at_index(self.entry_at(offset)?.position).to_owned())
+        Some(self.index.id_at(self.entry_at(offset)?.position).to_owned())
     }
 
     /// The zlib stream of the entry at `location`, whose checksum is not looked at.
@@ -115,7 +116,7 @@ impl Pack {
             crc.update(piece);
             self.was_read(piece.len());
         }
-        if self.index.crc32_at_index(entry.position) != Some(crc.finalize()) {
+        if self.index.crc32_at(entry.position) != Some(crc.finalize()) {
             return Err(self.broken("bad CRC of the entry", location));
         }
         for piece in self.stream(location)?.chunks(PIECE_LEN) {
@@ -147,12 +148,13 @@ impl Pack {
 
     /// Where the entry of `id` begins.
     pub(super) fn offset_of(&self, id: &oid) -> Option<u64> {
-        Some(self.index.pack_offset_at_index(self.position(id)?))
+        Some(self.index.offset_at(self.position(id)?))
     }
 
     /// All objects and where their entries begin, in the order of the index.
     pub(super) fn objects(&self) -> impl Iterator<Item = (ObjectId, u64)> {
-        self.index.iter().map(|entry| (entry.oid, entry.pack_offset))
+        (0..self.len())
+            .map(|position| (self.index.id_at(position).to_owned(), self.index.offset_at(position)))
     }
 
     /// What kind of object the entry at `offset` holds, found without inflating anything; `None` if its base is elsewhere.
@@ -171,18 +173,18 @@ impl Pack {
 
     /// How many objects there are.
     pub(super) fn len(&self) -> u32 {
-        self.index.num_objects()
+        self.index.len()
     }
 
     /// The checksum in the trailer.
     pub(super) fn checksum(&self) -> ObjectId {
-        self.index.pack_checksum()
+        self.index.pack_checksum().to_owned()
     }
 
     /// Where `id` stands in the index.
     ///
     /// Whoever asks for a few ids has them found by guesses: ids are spread evenly, so that one tells about where it has to stand: that is found in a few steps where halving takes
-    /// a dozen. Where the guesses fail, as they do for ids that were chosen, gix-pack halves.
+    /// a dozen. Where the guesses fail, as they do for ids that were chosen, it is found by halving.
     pub(super) fn position(&self, id: &oid) -> Option<u32> {
         let fan = self.fan.get().or_else(|| {
             let asked = self.asked.fetch_add(1, atomic::Ordering::Relaxed);
@@ -195,7 +197,7 @@ impl Pack {
             |mut row| {
                 let sought = head_of(id);
                 row.find(|position| {
-                    let found = self.index.oid_at_index(*position);
+                    let found = self.index.id_at(*position);
                     head_of(found) == sought && found == id
                 })
             },
@@ -213,7 +215,7 @@ impl Pack {
             let share = u128::from(sought.saturating_sub(first)) * u128::from(high - low);
             let Some(share) = share.checked_div(u128::from(last - first)) else { break };
             let guess = u32::try_from(share).unwrap_or(u32::MAX).min(high - low - 1) + low;
-            let found = self.index.oid_at_index(guess);
+            let found = self.index.id_at(guess);
             match found.cmp(id) {
                 cmp::Ordering::Equal => return Some(guess),
                 cmp::Ordering::Less => (low, first) = (guess + 1, head_of(found)),
@@ -228,12 +230,12 @@ impl Pack {
 
     /// The object at `position` of the index.
     pub(super) fn id_of(&self, position: u32) -> Option<ObjectId> {
-        (position < self.len()).then(|| self.index.oid_at_index(position).to_owned())
+        (position < self.len()).then(|| self.index.id_at(position).to_owned())
     }
 
     /// Whether the object at `position` of the index is `id`.
     pub(super) fn has_id(&self, position: u32, id: &oid) -> bool {
-        position < self.len() && self.index.oid_at_index(position) == id
+        position < self.len() && self.index.id_at(position) == id
     }
 
     /// The place in the order of entries of the object at `position` of the index.
@@ -258,12 +260,12 @@ impl Pack {
 
     /// Where the entry begins of the object at `position` of the index.
     pub(super) fn offset_at(&self, position: u32) -> Option<u64> {
-        (position < self.len()).then(|| self.index.pack_offset_at_index(position))
+        (position < self.len()).then(|| self.index.offset_at(position))
     }
 
     /// What the index says is the CRC-32 of the entry of the object at `position`.
     pub(super) fn crc32_at(&self, position: u32) -> Option<u32> {
-        if position < self.len() { self.index.crc32_at_index(position) } else { None }
+        if position < self.len() { self.index.crc32_at(position) } else { None }
     }
 
     /// The bytes in `range`.
@@ -277,7 +279,7 @@ impl Pack {
         if next == self.len() {
             return Some(self.data.pack_end() as u64);
         }
-        Some(self.index.pack_offset_at_index(self.position_of(next)?))
+        Some(self.index.offset_at(self.position_of(next)?))
     }
 
     /// The header of the entry from `offset` to `end`, and its length in bytes.
@@ -307,17 +309,17 @@ fn head_of(id: &oid) -> u64 {
 }
 
 impl Fan {
-    fn read(index: &gix_pack::index::File) -> Self {
-        let bits = (index.num_objects() / ROW_LEN).max(1).ilog2();
+    fn read(index: &Idx) -> Self {
+        let bits = (index.len() / ROW_LEN).max(1).ilog2();
         let shift = u32::BITS - bits;
         let mut rows = Vec::with_capacity((1 << bits) + 1);
-        for position in 0..index.num_objects() {
-            let row = row_of(index.oid_at_index(position), shift);
+        for position in 0..index.len() {
+            let row = row_of(index.id_at(position), shift);
             while rows.len() <= row {
                 rows.push(position);
             }
         }
-        rows.resize((1 << bits) + 1, index.num_objects());
+        rows.resize((1 << bits) + 1, index.len());
         Self { shift, rows }
     }
 

@@ -237,6 +237,7 @@ fn packs_that_come_are_seen_by_find_at_once_and_by_contains_after_refresh() {
     git(top, &["repack", "-adq"]);
     let mut objects = open(top);
     assert!(objects.contains(&id(top, "HEAD")));
+    assert!(!objects.contains(&ObjectId::null(gix_hash::Kind::Sha1)), "what is there is looked at now");
     git(top, &["commit", "-q", "--allow-empty", "-m", "new"]);
     git(top, &["repack", "-dq"]);
     let new = id(top, "HEAD");
