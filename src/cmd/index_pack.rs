@@ -38,7 +38,7 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
         Ok(repo) => Place::Repository(Box::new(repo)),
         Err(_outside) => Place::Outside(context.config()?),
     };
-    place.config().check_core()?;
+    place.config().check_core_without_refs()?;
     let repo = place.repository();
     arguments.check(repo.is_some())?;
     let objects = repo.map(Repository::objects).transpose()?;

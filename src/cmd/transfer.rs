@@ -55,7 +55,7 @@ pub(super) fn abbreviation(repo: &Repository, objects: &Objects) -> Result<usize
     let wish = repo.config.string("core.abbrev").map(|wish| wish.to_ascii_lowercase());
     match wish.as_deref() {
         None | Some(b"auto") => Ok(objects.abbreviation_len()),
-        Some(b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
+        Some(b"" | b"no" | b"off" | b"false") => Ok(repo.object_hash.len_in_hex()),
         Some(_) => {
             let len = repo.config.integer("core.abbrev")?.and_then(|len| usize::try_from(len).ok());
             // no id is longer

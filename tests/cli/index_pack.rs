@@ -362,3 +362,24 @@ fn a_fetch_checks_what_comes() {
         ["-c", "fetch.fsckObjects", "-c", "fetch.fsck.missingEmail=warn", "fetch", "-q", &url, "bad:bad"];
     sandbox.gitr(&place, &lenient).success();
 }
+
+/// What is wrong with how refs are written is of no concern to it.
+#[test]
+fn only_settings_that_concern_it_are_read() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    twin.prepare(|directory| drop(sandbox.git(directory, &["init", "-q"]).success()));
+    for (setting, status) in [
+        ("core.logAllRefUpdates=x", 0),
+        ("core.preferSymlinkRefs=x", 0),
+        ("core.preferSymlinkRefs", 0),
+        ("core.abbrev=x", 128),
+        ("core.abbrev=", 0),
+        ("core.bigFileThreshold=-1", 128),
+        ("core.fileMode=x", 128),
+    ] {
+        let run = twin.run("", &["-c", setting, "index-pack", "whole.pack"]);
+        assert_eq!(run.status, status, "{setting}");
+        same_files(&twin, "");
+    }
+}

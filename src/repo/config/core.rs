@@ -24,22 +24,17 @@ const BOOLEANS: [&str; 12] = [
     "trustctime",
 ];
 
-/// What is a number.
-const NUMBERS: [&str; 7] = [
-    "core.bigFileThreshold",
-    "core.compression",
-    "core.deltaBaseCacheLimit",
-    "core.looseCompression",
-    "core.maxTreeDepth",
-    "core.packedGitLimit",
-    "core.packedGitWindowSize",
-];
+/// What is a number of bytes.
+const SIZES: [&str; 4] = ["bigfilethreshold", "deltabasecachelimit", "packedgitlimit", "packedgitwindowsize"];
+
+/// What only those look at who read or write refs.
+const OF_REFS: [&str; 2] = ["logallrefupdates", "prefersymlinkrefs"];
 
 /// The shortest abbreviation of an id: git-config(1), `core.abbrev`.
-const ABBREVIATION_MIN: i64 = 4;
+const ABBREVIATION_MIN: i32 = 4;
 
 /// zlib's levels of compression, and its choice: git-config(1), `core.compression`.
-const LEVELS: RangeInclusive<i64> = -1..=9;
+const LEVELS: RangeInclusive<i32> = -1..=9;
 
 /// The values of `push.default`: git-config(1). `tracking` is an old name of `upstream`.
 const PUSH_DEFAULTS: [&str; 6] = ["nothing", "current", "upstream", "tracking", "simple", "matching"];
@@ -52,8 +47,26 @@ impl Config {
     ///
     /// [`Error::Config`] or [`Error::ConfigEntry`] in git's words.
     pub fn check_core(&self) -> Result<(), Error> {
-        let is_of_core = |entry: &&Entry| entry.section == "core" && entry.subsection.is_none();
-        for entry in self.entries.iter().filter(is_of_core) {
+        self.check_core_but(&[])
+    }
+
+    /// As [`Self::check_core`], for a command that does not look at how refs are written.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::check_core`].
+    pub fn check_core_without_refs(&self) -> Result<(), Error> {
+        self.check_core_but(&OF_REFS)
+    }
+
+    fn check_core_but(&self, left_out: &[&str]) -> Result<(), Error> {
+        let is_meant = |entry: &&Entry| {
+            entry.section == "core" && entry.subsection.is_none() && !left_out.contains(&entry.name.as_str())
+        };
+        for entry in self.entries.iter().filter(is_meant) {
+            if check_number(entry)? {
+                continue;
+            }
             // one without a value is true, or refused elsewhere
             let Some(value) = &entry.value else { continue };
             let is_one_of =
@@ -67,10 +80,6 @@ impl Config {
                     return Err(Error::ConfigEntry { reason, message: entry.refusal() });
                 }
                 "logallrefupdates" => &["always"],
-                "abbrev" | "compression" | "loosecompression" => {
-                    check_range(entry, value.as_bstr())?;
-                    continue;
-                }
                 name if BOOLEANS.contains(&name) => &[],
                 _ => continue,
             };
@@ -79,7 +88,6 @@ impl Config {
                 return Err(Error::Config(text));
             }
         }
-        NUMBERS.iter().try_for_each(|key| self.integer(key).map(drop))?;
         self.check_push_default()
     }
 
@@ -92,7 +100,7 @@ impl Config {
         for key in ["feature.manyFiles", "index.skipHash"] {
             self.boolean(key)?;
         }
-        self.integer("index.version").map(drop)
+        self.small_integer("index.version").map(drop)
     }
 
     /// Refuses the first definition of `push.default` that says nothing, also if a later one holds.
@@ -115,20 +123,41 @@ impl Config {
     }
 }
 
-/// Refuses a number that is too small or too large; what is none is for others to judge.
-fn check_range(entry: &Entry, value: &BStr) -> Result<(), Error> {
-    let Ok(number) = integer(value) else { return Ok(()) };
-    if entry.name != "abbrev" {
-        let refuse = || Error::Config(format!("bad zlib compression level {number}"));
-        return LEVELS.contains(&number).then_some(()).ok_or_else(refuse);
+/// Refuses a number that git cannot keep, or has no use for; tells whether a number is what the entry has.
+fn check_number(entry: &Entry) -> Result<bool, Error> {
+    match entry.name.as_str() {
+        "maxtreedepth" => entry.small_integer().map(drop)?,
+        "compression" | "loosecompression" => {
+            let level = entry.small_integer()?;
+            if !LEVELS.contains(&level) {
+                return Err(Error::Config(format!("bad zlib compression level {level}")));
+            }
+        }
+        "abbrev" => check_abbreviation(entry)?,
+        name if SIZES.contains(&name) => check_size(entry)?,
+        _ => return Ok(false),
     }
-    if i32::try_from(number).is_err() {
-        return Err(Error::Config(format!(
-            "bad numeric config value '{value}' for 'core.abbrev': out of range"
-        )));
+    Ok(true)
+}
+
+/// Refuses what is no number of bytes.
+fn check_size(entry: &Entry) -> Result<(), Error> {
+    let value = entry.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
+    let size = if value.contains(&b'-') { Err("invalid unit") } else { integer(value) };
+    size.map(drop).map_err(|reason| entry.no_number(reason))
+}
+
+/// Refuses what is no length of an abbreviation, and says neither that git finds one nor that nothing is abbreviated.
+fn check_abbreviation(entry: &Entry) -> Result<(), Error> {
+    let Some(value) = &entry.value else { return Err(entry.stands_alone()) };
+    let is_word = value.eq_ignore_ascii_case(b"auto")
+        || (boolean(value.as_bstr()) == Some(false) && integer(value.as_bstr()).is_err());
+    if is_word {
+        return Ok(());
     }
-    if number < ABBREVIATION_MIN {
-        let reason = format!("abbrev length out of range: {number}");
+    let length = entry.small_integer()?;
+    if length < ABBREVIATION_MIN {
+        let reason = format!("abbrev length out of range: {length}");
         return Err(Error::ConfigEntry { reason, message: entry.refusal() });
     }
     Ok(())

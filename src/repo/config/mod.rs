@@ -177,13 +177,12 @@ impl Config {
     pub fn integer(&self, key: &str) -> Result<Option<i64>, Error> {
         let Some(entry) = self.last(key) else { return Ok(None) };
         let value = entry.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
-        let refuse = |reason| {
-            let key = canonical(key.as_bytes());
-            let file = entry.origin.as_ref().map(|(file, _)| format!(" in file {}", file.display()));
-            let file = file.unwrap_or_default();
-            Error::Config(format!("bad numeric config value '{value}' for '{key}'{file}: {reason}"))
-        };
-        integer(value).map(Some).map_err(refuse)
+        integer(value).map(Some).map_err(|reason| entry.no_number(reason))
+    }
+
+    /// As [`Self::integer`], for what git keeps in 32 bits.
+    pub fn small_integer(&self, key: &str) -> Result<Option<i32>, Error> {
+        self.last(key).map(Entry::small_integer).transpose()
     }
 
     /// The last value of `key` as a path: `~/` and `~user/` expanded.
@@ -325,6 +324,21 @@ impl Entry {
     fn stands_alone(&self) -> Error {
         let reason = format!("missing value for '{}'", self.key());
         Error::ConfigEntry { reason, message: self.refusal() }
+    }
+
+    /// The value as a number that git keeps in 32 bits.
+    fn small_integer(&self) -> Result<i32, Error> {
+        let value = self.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
+        let number = integer(value).map_err(|reason| self.no_number(reason))?;
+        i32::try_from(number).map_err(|_| self.no_number("out of range"))
+    }
+
+    /// The error about a value that is no number, or none that git can keep.
+    fn no_number(&self, reason: &str) -> Error {
+        let value = self.value.as_ref().map_or(BStr::new(""), |value| value.as_bstr());
+        let file = self.origin.as_ref().map(|(file, _)| format!(" in file {}", file.display()));
+        let file = file.unwrap_or_default();
+        Error::Config(format!("bad numeric config value '{value}' for '{}'{file}: {reason}", self.key()))
     }
 
     /// git's words about a definition that whoever reads it does not take.
