@@ -40,6 +40,7 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
         return Err(CommandError::fatal("this operation must be run in a work tree"));
     }
     super::enter(&repo)?;
+    repo.check_index_file()?;
     if context.env.get("GIT_REFLOG_ACTION").is_none() {
         let action = reflog_action("pull", &context.env, arguments);
         context.env.set("GIT_REFLOG_ACTION", action.to_os_str_lossy());

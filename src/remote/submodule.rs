@@ -237,11 +237,6 @@ impl<'a> Superproject<'a> {
         environment
     }
 
-    /// `submodule.fetchJobs`, which `.gitmodules` may set too.
-    pub fn jobs(&self) -> Result<Option<i64>, Error> {
-        jobs(&self.repo.config, self.modules)
-    }
-
     /// What holds for the submodule `name`, if it has one, where `modules` is what `.gitmodules` says.
     fn recurse(&self, name: Option<&BString>, modules: &Config) -> Result<Recurse, Error> {
         if let Some(choice) = self.choice {

@@ -9,6 +9,8 @@ use gix_hash::ObjectId;
 use super::reference::WorkTrees;
 use super::{Error, Repository};
 
+/// Signature, version and number of entries.
+const HEAD_LEN: usize = 12;
 /// What stands in front of the hash of an entry: two time stamps, device, inode, mode, owner, group, size.
 const STAT_BYTES: usize = 40;
 /// Where the mode is among these.
@@ -19,8 +21,30 @@ const GITLINK: u32 = 0o160_000;
 const ALIGNMENT: usize = 8;
 /// The flag of an entry with two more bytes of flags.
 const EXTENDED: u16 = 0x4000;
+/// The flags that tell the stage: above 0 it is one side of a conflict.
+const STAGE: u16 = 0x3000;
+
+/// What the index has at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexed {
+    /// No file.
+    Nothing,
+    /// A file.
+    Blob(ObjectId),
+    /// The sides of a conflict.
+    Unmerged,
+}
 
 impl Repository {
+    /// Refuses an index that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] for what is no index.
+    pub fn check_index_file(&self) -> Result<(), Error> {
+        self.read_index(&self.index_path(), &mut |_| {}).map(drop)
+    }
+
     /// The paths of the submodules in the index; see [`Self::submodules`].
     pub fn gitlinks(&self) -> Result<Vec<BString>, Error> {
         Ok(self.submodules()?.into_iter().map(|(path, _)| path).collect())
@@ -35,7 +59,7 @@ impl Repository {
     pub fn submodules(&self) -> Result<Vec<(BString, ObjectId)>, Error> {
         let path = self.index_path();
         let mut links: Vec<(BString, ObjectId)> = Vec::new();
-        read(&path, self.object_hash, &mut |entry| {
+        self.read_index(&path, &mut |entry| {
             // the stages of a conflict have the path several times
             if entry.is_gitlink && links.last().is_none_or(|(last, _)| last != entry.path) {
                 links.push((entry.path.to_owned(), entry.id));
@@ -44,17 +68,18 @@ impl Repository {
         Ok(links)
     }
 
-    /// The blob that the index has at `path`; of a conflict the first stage counts. What a shared index (`core.splitIndex`) has is
-    /// not looked for.
+    /// What the index has at `path`. What a shared index (`core.splitIndex`) has is not looked for.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`] for what is no index.
-    pub fn indexed_blob(&self, path: &BStr) -> Result<Option<ObjectId>, Error> {
-        let mut found = None;
-        read(&self.index_path(), self.object_hash, &mut |entry| {
-            if found.is_none() && !entry.is_gitlink && entry.path == path {
-                found = Some(entry.id);
+    pub fn indexed_blob(&self, path: &BStr) -> Result<Indexed, Error> {
+        let mut found = Indexed::Nothing;
+        self.read_index(&self.index_path(), &mut |entry| {
+            if entry.path == path && entry.is_unmerged {
+                found = Indexed::Unmerged;
+            } else if entry.path == path && !entry.is_gitlink {
+                found = Indexed::Blob(entry.id);
             }
         })?;
         Ok(found)
@@ -74,7 +99,7 @@ impl Repository {
         }
         let mut ids = Vec::new();
         while let Some(path) = paths.pop() {
-            let extensions = read(&path, self.object_hash, &mut |entry| {
+            let extensions = self.read_index(&path, &mut |entry| {
                 ids.extend((!entry.is_gitlink).then_some(entry.id));
             })?;
             let broken = || broken(&path);
@@ -88,6 +113,21 @@ impl Repository {
     fn index_path(&self) -> PathBuf {
         self.env.path("GIT_INDEX_FILE").unwrap_or_else(|| self.git_path("index"))
     }
+
+    /// Gives `take` the entries of the index at `path`, if there is one, and returns what follows them.
+    fn read_index(&self, path: &Path, take: &mut dyn FnMut(Entry<'_>)) -> Result<Vec<u8>, Error> {
+        match std::fs::read(path) {
+            Ok(data) if data.len() < HEAD_LEN + self.object_hash.len_in_bytes() => {
+                // git is at the top of the work tree, and names what is below it from there
+                let top = self.work_tree.as_deref().unwrap_or(Path::new(""));
+                let shown = path.strip_prefix(top).unwrap_or(path).display();
+                Err(Error::Refused(format!("{shown}: index file smaller than expected")))
+            }
+            Ok(data) => Ok(entries(&data, self.object_hash, take).ok_or_else(|| broken(path))?.to_vec()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(source) => Err(Error::Io { action: "unable to read", path: path.to_owned(), source }),
+        }
+    }
 }
 
 /// An entry of an index.
@@ -95,15 +135,7 @@ struct Entry<'a> {
     path: &'a BStr,
     id: ObjectId,
     is_gitlink: bool,
-}
-
-/// Gives `take` the entries of the index at `path`, if there is one, and returns what follows them.
-fn read(path: &Path, hash: gix_hash::Kind, take: &mut dyn FnMut(Entry<'_>)) -> Result<Vec<u8>, Error> {
-    match std::fs::read(path) {
-        Ok(data) => Ok(entries(&data, hash, take).ok_or_else(|| broken(path))?.to_vec()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::Io { action: "unable to read", path: path.to_owned(), source }),
-    }
+    is_unmerged: bool,
 }
 
 fn broken(path: &Path) -> Error {
@@ -125,7 +157,8 @@ fn entries<'a>(data: &'a [u8], hash: gix_hash::Kind, take: &mut dyn FnMut(Entry<
         let id = ObjectId::try_from(rest.get(STAT_BYTES..STAT_BYTES + hash_len)?).ok()?;
         let flags = rest.get(STAT_BYTES + hash_len..)?;
         let (flags, after) = flags.split_first_chunk::<2>()?;
-        let is_extended = version > 2 && u16::from_be_bytes(*flags) & EXTENDED != 0;
+        let flags = u16::from_be_bytes(*flags);
+        let is_extended = version > 2 && flags & EXTENDED != 0;
         let after = after.get(if is_extended { 2 } else { 0 }..)?;
         let name = if version == 4 {
             let (removed, after) = take_varint(after)?;
@@ -141,7 +174,8 @@ fn entries<'a>(data: &'a [u8], hash: gix_hash::Kind, take: &mut dyn FnMut(Entry<
         let len = rest.len() - name.len() + end;
         let len = if version == 4 { len + 1 } else { (len / ALIGNMENT + 1) * ALIGNMENT };
         rest = rest.get(len..)?;
-        take(Entry { path: path.as_bstr(), id, is_gitlink: mode & 0o170_000 == GITLINK });
+        let is_gitlink = mode & 0o170_000 == GITLINK;
+        take(Entry { path: path.as_bstr(), id, is_gitlink, is_unmerged: flags & STAGE != 0 });
     }
     Some(rest)
 }

@@ -20,7 +20,7 @@ mod format;
 mod fsck;
 pub(crate) mod hidden;
 pub mod hook;
-mod index;
+pub(crate) mod index;
 pub mod init;
 mod lock;
 mod maintenance;

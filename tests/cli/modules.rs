@@ -160,6 +160,38 @@ fn gitmodules_is_read_where_it_is() {
     fetch(&twin, &sandbox, "link", &[&["--jobs=1"]], &to_nothing);
 }
 
+/// No submodule is known by it then; what it says of all is read where it is.
+#[test]
+fn gitmodules_with_a_conflict_says_nothing() {
+    let sandbox = sandbox();
+    let twin = nested(&sandbox);
+    let prepare = |copy: &Path, conclude: &dyn Fn(&Path)| {
+        let git = |words: &[&str]| sandbox.git(copy, words);
+        let skip = |value: &str| {
+            let setting = ["config", "-f", ".gitmodules", "submodule.a.fetchRecurseSubmodules", value];
+            git(&setting).success();
+            git(&["commit", "-q", "-a", "-m", value]).success();
+        };
+        skip("false");
+        git(&["checkout", "-q", "-b", "other", "HEAD~"]).success();
+        skip("on-demand");
+        assert_eq!(git(&["merge", "-"]).status, 1);
+        conclude(copy);
+    };
+    let settled =
+        |copy: &Path| drop(sandbox.git(copy, &["checkout", "-q", "--ours", ".gitmodules"]).success());
+    let none = |copy: &Path| fs::remove_file(copy.join(".gitmodules")).unwrap();
+    let options: [&[&str]; 3] = [
+        &["--jobs=1"],
+        &["--jobs=1", "--recurse-submodules"],
+        &["--jobs=1", "--recurse-submodules=on-demand"],
+    ];
+    let as_merged = |_: &Path| {};
+    fetch(&twin, &sandbox, "merged", &options, &|copy| prepare(copy, &as_merged));
+    fetch(&twin, &sandbox, "settled", &options, &|copy| prepare(copy, &settled));
+    fetch(&twin, &sandbox, "none", &options, &|copy| prepare(copy, &none));
+}
+
 /// A submodule that no `.gitmodules` names is told by its path, if somebody asks for such.
 #[test]
 fn a_submodule_that_is_not_declared_is_fetched_where_it_is() {

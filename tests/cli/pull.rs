@@ -372,3 +372,31 @@ fn without_git_what_is_special_is_left_alone() {
     assert_eq!(sandbox.git(&copy, &["status", "--porcelain"]).success().stdout, "");
     assert!(!copy.join(".git/index.lock").exists());
 }
+
+/// An index that is there has to be one, where anybody looks into it; a fetch does so before or after it, by where `.gitmodules` is.
+#[test]
+fn an_index_that_is_too_short_is_refused() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    twin.prepare(|client| std::fs::write(client.join("copy/.git/index"), "").unwrap());
+    let rows = [
+        ("copy", &["pull", "--ff-only"][..], 128),
+        ("copy", &["pull", "-q"], 128),
+        ("copy", &["fetch"], 128),
+        ("copy/dir1", &["fetch"], 128),
+        ("copy", &["remote", "update"], 1),
+        ("copy", &["fetch", "--recurse-submodules=no"], 0),
+        ("copy", &["push"], 0),
+    ];
+    for is_declared in [false, true] {
+        let file = |client: &std::path::Path| client.join("copy/.gitmodules");
+        if is_declared {
+            twin.prepare(|client| std::fs::write(file(client), "").unwrap());
+        }
+        for (place, words, status) in rows {
+            assert_eq!(twin.run(place, words).status, status, "{words:?}");
+            twin.same_state("copy");
+            twin.prepare(|client| drop(std::fs::remove_file(client.join("copy/.git/FETCH_HEAD"))));
+        }
+    }
+}

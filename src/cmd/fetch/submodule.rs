@@ -84,12 +84,18 @@ impl Run<'_> {
         if self.recursion.choice == Some(Recurse::No) || !may_have_any {
             return Ok(0);
         }
-        complain(self.modules);
+        // with a conflict about it, it is not read again
+        let of_none = Found::default();
+        let modules = if declared::has_conflict(self.repo)? { &of_none } else { self.modules };
+        complain(modules);
         let Recursion { choice, default, .. } = self.recursion;
-        let (modules, known) = (&self.modules.config, &outcome.known);
+        let (modules, known) = (&modules.config, &outcome.known);
         let superproject =
             Superproject::new(self.repo, modules, (choice, default), &outcome.new_ids(), known)?;
-        let jobs = match (self.values.jobs.filter(|jobs| *jobs >= 0), superproject.jobs()?) {
+        let jobs = match (
+            self.values.jobs.filter(|jobs| *jobs >= 0),
+            submodule::jobs(&self.repo.config, &self.modules.config)?,
+        ) {
             (Some(jobs), _) | (None, Some(jobs)) => jobs,
             (None, None) => super::parallel(&self.repo.config)?.unwrap_or(1),
         };

@@ -7,6 +7,7 @@ use gix_hash::{ObjectId, oid};
 use gix_object::Kind;
 
 use crate::remote::Error;
+use crate::repo::index::Indexed;
 use crate::repo::{Config, Repository};
 
 /// What the file is called.
@@ -167,6 +168,15 @@ pub fn read(repo: &Repository) -> Result<Found, Error> {
     }
 }
 
+/// Whether the index has a conflict about `.gitmodules`, which tells of no submodule then.
+///
+/// # Errors
+///
+/// If the index cannot be read.
+pub fn has_conflict(repo: &Repository) -> Result<bool, Error> {
+    Ok(repo.indexed_blob(NAME.into())? == Indexed::Unmerged)
+}
+
 /// Where `.gitmodules` stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -188,8 +198,8 @@ pub fn place(repo: &Repository) -> Result<Option<Place>, Error> {
         return Ok(Some(Place::File(file)));
     }
     let blob = match repo.indexed_blob(NAME.into())? {
-        Some(blob) => Some(blob),
-        None => in_revision(repo, "HEAD"),
+        Indexed::Blob(blob) => Some(blob),
+        Indexed::Nothing | Indexed::Unmerged => in_revision(repo, "HEAD"),
     };
     Ok(blob.map(Place::Blob))
 }

@@ -221,6 +221,9 @@ impl Finder<'_> {
 
     /// What the `.gitmodules` says that counts now: paths by names.
     fn modules_now(&self) -> Result<BTreeMap<BString, BString>, Error> {
+        if declared::has_conflict(self.repo)? {
+            return Ok(BTreeMap::new());
+        }
         let content = match declared::place(self.repo)? {
             Some(Place::File(file)) => std::fs::read(file).unwrap_or_default(),
             Some(Place::Blob(blob)) => self.read(&blob, Kind::Blob)?,
