@@ -138,6 +138,7 @@ fn bundled(
     progress: &mut dyn Progress,
 ) -> Result<Bundled, CommandError> {
     let bundled = Bundled::new(repo, revisions, &mut io::stdin().lock(), version, progress)?;
+    repo.config.check_index()?;
     repo.config.check_core().map_err(|error| died("pack-objects", error))?;
     Ok(bundled)
 }
@@ -229,6 +230,7 @@ fn take(arguments: &[OsString], context: &Context) -> Result<u8, CommandError> {
     };
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
     repo.config.check_core().map_err(|error| died("index-pack", error))?;
+    repo.config.check_index().map_err(|error| died("index-pack", error))?;
     let show = Show { verbosity: 0, progress: Some(parsed.values.progress) };
     let mut meters = context.meters(&repo.config, show);
     let bundle = (&opened.header, &mut opened.pack as &mut dyn BufRead);

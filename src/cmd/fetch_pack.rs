@@ -52,6 +52,7 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
     }
     let repo = context.repository_entered()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let arguments = Arguments::parse(words)?;
     let mut options = arguments.options(&repo)?;

@@ -33,6 +33,7 @@ pub(super) fn run(words: &[OsString], context: Context) -> Result<u8, CommandErr
     signal::guard_temporaries(std::sync::Arc::clone(&context.is_stopped))?;
     let repo = context.repository()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     let arguments = &parsed.values;
     let shown = options::progress_wish(words);
     let meters = context.meters(&repo.config, Show { verbosity: 0, progress: shown.own });

@@ -38,6 +38,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
         [..] => return Err(CommandError::usage(format!("fatal: too many arguments\n\n{}", usage()))),
     };
     let repo = service::open(directory, Naming::Lenient, &context)?;
+    repo.config.check_core()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let conversation = service::conversation(values.http_backend_info_refs, values.stateless_rpc);
     let mut input = BufReader::new(service::Input::stdin(None)?);

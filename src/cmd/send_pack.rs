@@ -109,6 +109,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let repo = context.repository_entered()?;
     repo.config.check_core()?;
+    repo.config.check_index()?;
     signal::guard_temporaries(Arc::clone(&context.is_stopped))?;
     let values = &parsed.values;
     let misuse = || CommandError::usage(arguments::usage_of::<Arguments>(&SPEC));

@@ -185,10 +185,26 @@ fn settings_of_the_index_that_make_no_sense_end_everything() {
     let sandbox = sandbox();
     let twin = clones(&sandbox);
     let url = sandbox.path("served/project.git").display().to_string();
-    for setting in ["feature.manyFiles=x", "index.skipHash=x", "index.version=x"] {
-        for words in [&["fetch"][..], &["pull"], &["push", "--dry-run"], &["clone", "-q", &url, "new"]] {
+    twin.done("copy", &["bundle", "create", "-q", "../file", "main"]);
+    for setting in ["feature.manyFiles=x", "index.skipHash=x", "index.version=x", "index.version=99999999999"]
+    {
+        for words in [
+            &["fetch"][..],
+            &["pull"],
+            &["push", "--dry-run"],
+            &["clone", "-q", &url, "new"],
+            &["fetch-pack", &url, "HEAD"],
+            &["pack-objects", "-q", "--all", "packed"],
+            &["bundle", "create", "-q", "new", "main"],
+            &["bundle", "create", "-q", "new", "nosuch"],
+            &["send-pack", "--dry-run", &url, "main:new"],
+        ] {
             assert_eq!(twin.run("copy", &[&["-c", setting], words].concat()).status, 128);
         }
+        assert_eq!(twin.run("copy", &["-c", setting, "bundle", "unbundle", "../file"]).status, 1);
         twin.same_state("copy");
+    }
+    for setting in ["core.abbrev=x", "core.maxTreeDepth=x"] {
+        assert_eq!(twin.run("", &["-c", setting, "receive-pack", "copy"]).status, 128);
     }
 }
