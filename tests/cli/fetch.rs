@@ -282,6 +282,9 @@ fn common_commits_are_named_on_demand() {
         (&["--negotiation-tip=main", "--negotiation-tip=v1.0", "origin"], 0),
         (&[], 128),
         (&["--negotiation-tip=main", "--all"], 0),
+        (&["--negotiation=main"], 0),
+        (&["--negotiati=main", "origin"], 0),
+        (&["--negotiation-=main", "--negotiation-t=v1.0"], 0),
     ] {
         let run = twin.run("copy", &[&["fetch", "--negotiate-only"], arguments].concat());
         assert_eq!(run.status, status, "{arguments:?}");

@@ -138,7 +138,9 @@ pub(super) struct Arguments {
     #[arg(long = "negotiation-include", value_name = "revision")]
     negotiation_include: Vec<OsString>,
     /// report that we have only objects reachable from this object
-    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision")]
+    // what is shortened means this one, which git has had for longer
+    #[arg(long = "negotiation-tip", aliases = ["negotiati", "negotiatio", "negotiation", "negotiation-", "negotiation-restrict"],
+          value_name = "revision")]
     pub(super) negotiation_tip: Vec<OsString>,
     /// do not fetch a packfile; instead, print ancestors of negotiation tips
     #[arg(long = "negotiate-only")]

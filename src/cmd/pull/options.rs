@@ -192,7 +192,9 @@ pub(super) struct Arguments {
     #[arg(short = '6', long, help_heading = FETCHING)]
     ipv6: bool,
     /// report that we have only objects reachable from this object
-    #[arg(long = "negotiation-tip", alias = "negotiation-restrict", value_name = "revision", help_heading = FETCHING)]
+    // what is shortened means this one, which git has had for longer
+    #[arg(long = "negotiation-tip", aliases = ["negotiati", "negotiatio", "negotiation", "negotiation-", "negotiation-restrict"],
+          value_name = "revision", help_heading = FETCHING)]
     negotiation_tip: Vec<OsString>,
     /// ensure this ref is always sent as a negotiation have
     #[arg(long = "negotiation-include", value_name = "revision", hide = true, help_heading = FETCHING)]
