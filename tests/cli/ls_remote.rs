@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use bstr::ByteSlice;
+
 use super::support::{Git, Run, Sandbox};
 use super::{clones, sandbox};
 
@@ -78,5 +80,22 @@ fn refs_are_sorted_by_what_their_objects_hold() {
         twin.run("copy", &["ls-remote", "--sort=-refname", &format!("--sort={key}"), "."]);
         twin.run("copy", &["ls-remote", &format!("--sort={key}"), "--sort=-objecttype", "."]);
         twin.run("", &["ls-remote", &format!("--sort=-{key}"), "copy"]);
+    }
+}
+
+/// C git sorts by what is written, which is not known here: it is said, not sorted some other way.
+#[test]
+fn dates_that_cannot_be_written_are_not_sorted_by() {
+    let sandbox = sandbox();
+    let twin = clones(&sandbox);
+    for format in ["relative", "human", "human-local", "format:%d", "format-local:%H"] {
+        let words = ["ls-remote", &format!("--sort=committerdate:{format}"), "."];
+        assert_eq!(twin.git("copy", &words).status, 0, "{format}");
+        let ours = twin.gitr("copy", &words);
+        let text = format!("fatal: sorting by dates written as '{format}' is not supported\n");
+        assert_eq!(
+            (ours.status, ours.stdout.as_bstr(), ours.stderr.as_bstr()),
+            (128, "".into(), text.as_str().into())
+        );
     }
 }

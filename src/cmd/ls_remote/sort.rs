@@ -94,8 +94,11 @@ fn parse_fact(name: &str, has_objects: bool) -> Result<Fact, CommandError> {
         )));
     }
     if let Fact::Date(whose, _) = fact {
-        let format = argument.map(DateFormat::parse).transpose().map_err(CommandError::fatal)?;
-        return Ok(Fact::Date(whose, format.flatten()));
+        let Some(argument) = argument else { return Ok(Fact::Date(whose, None)) };
+        let format = DateFormat::parse(argument).map_err(CommandError::fatal)?;
+        let unknown =
+            || CommandError::fatal(format!("sorting by dates written as '{argument}' is not supported"));
+        return format.map(|format| Fact::Date(whose, Some(format))).ok_or_else(unknown);
     }
     match (fact, argument.filter(|argument| !argument.is_empty())) {
         // shortened ids stand in the same order
