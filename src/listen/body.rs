@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-pub(super) use self::outgoing::{End, Held, Outgoing, Piped, Reading};
+pub(super) use self::outgoing::{End, Outgoing, Piped, Reading};
 use super::cache::Kept;
 use super::job::Finish;
 use super::lists::{Copying, List};
@@ -356,7 +356,13 @@ mod tests {
         let (_, pieces) = mpsc::channel(1);
         let (_reader, reading) = oneshot::channel();
         let end = Box::new(Nobody);
-        drop(Outgoing::Piped(Piped { pieces, flow: Arc::clone(&flow), end, reading, is_made: false }));
+        drop(Outgoing::Piped(Piped {
+            pieces,
+            flow: Arc::clone(&flow),
+            end,
+            reading: Some(reading),
+            is_made: false,
+        }));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let _clock = runtime.enter();
         let stalls = pin!(flow.stalls(Duration::from_hours(1)));
@@ -369,7 +375,7 @@ mod tests {
         let (maker, pieces) = mpsc::channel(1);
         let (reader, reading) = oneshot::channel();
         let (flow, end) = (Arc::default(), Box::new(Nobody));
-        let mut answer = Outgoing::Piped(Piped { pieces, flow, end, reading, is_made: false });
+        let mut answer = Outgoing::Piped(Piped { pieces, flow, end, reading: Some(reading), is_made: false });
         let context = &mut Context::from_waker(Waker::noop());
         maker.try_send(Piece::End).unwrap();
         assert!(Pin::new(&mut answer).poll_frame(context).is_pending());

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice as _};
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderName,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName,
 };
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Version};
 
-use super::body::Outgoing;
+use super::body::{Outgoing, Reading};
 use super::connection::Peer;
 use super::job::TOO_LONG;
 use super::limit::Limit;
@@ -64,34 +64,69 @@ pub(super) async fn respond(
                 ticket.answered(page.status().as_u16(), Ending::Done);
                 page
             }
-            Err(refusal) => refusal.answer(asked, ticket, None),
+            Err(refusal) => refusal.answer(asked, ticket),
         };
     }
     let is_push = asked == Asked::Rpc(Service::ReceivePack);
     let counts = (Arc::clone(&ticket.received), Arc::clone(&ticket.watch));
     let (source, reading) = Source::new(body, &shared.settings.limits, is_push, counts);
-    let mut source = Some(source);
-    match answer(&shared, (&parts, path), asked, &mut source, &mut ticket).await {
-        Ok(begun) => begun.answer(ticket, reading),
-        // clients of HTTP/1.1 hear an answer while they send
-        Err(refusal) if is_push && parts.version == Version::HTTP_2 => {
-            source.map(|source| tokio::spawn(source.pass_over()));
-            refusal.answer(asked, ticket, Some(reading))
+    let begun = answer(&shared, (&parts, path), asked, source, &mut ticket).await;
+    let is_no = begun.as_ref().map_or(true, |begun| is_no(begun.status()));
+    let reading = if is_push && is_no {
+        if parts.version == Version::HTTP_2 {
+            read_first(&shared, reading).await;
         }
-        Err(refusal) => refusal.answer(asked, ticket, None),
+        None
+    } else {
+        Some(reading)
+    };
+    match begun {
+        Ok(begun) => begun.answer(ticket, reading),
+        Err(refusal) => refusal.answer(asked, ticket),
     }
+}
+
+/// Whether curl sends nothing more of a request that is answered so: over HTTP/1.1 it waits for the end of the answer then.
+fn is_no(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+/// Waits until nothing more is read of a push that is refused: over HTTP/2 curl 7.88 ends it short of the length that it
+/// declared, once it hears of that, and takes what this leads to for an error of the connection.
+async fn read_first(shared: &Shared, reading: Reading) {
+    // who works at it may still hold it
+    let _over = tokio::time::timeout(shared.settings.limits.time(Limit::BodyTime), reading).await;
 }
 
 async fn answer(
     shared: &Arc<Shared>,
     (parts, path): (&Parts, Vec<u8>),
     asked: Asked,
-    body: &mut Option<Source>,
+    source: Source,
     ticket: &mut Ticket,
 ) -> Result<Begun, Refusal> {
-    let mut task = admit(shared, (parts, path), asked, ticket.entry.host.as_deref())?;
-    authorize(shared, parts, &mut task, &mut ticket.entry).await?;
-    work(shared, task, body, ticket).await
+    match enter(shared, (parts, path), asked, &mut ticket.entry).await {
+        Ok(task) => work(shared, task, source, ticket).await,
+        Err(refusal) => {
+            // who asks whether to go on has sent nothing, and is not to be told to
+            if parts.headers.get(EXPECT).is_none() {
+                source.leave(ticket.ongoing.activity().begin());
+            }
+            Err(refusal)
+        }
+    }
+}
+
+/// Whether a request may be made, and what is to be done for it then.
+async fn enter(
+    shared: &Arc<Shared>,
+    (parts, path): (&Parts, Vec<u8>),
+    asked: Asked,
+    entry: &mut Entry,
+) -> Result<Task, Refusal> {
+    let mut task = admit(shared, (parts, path), asked, entry.host.as_deref())?;
+    authorize(shared, parts, &mut task, entry).await?;
+    Ok(task)
 }
 
 /// From where a client comes: what a proxy says that is believed, else what the socket says.

@@ -5,7 +5,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::body::{Headers, Held, Outgoing, Reading};
+use super::body::{Headers, Outgoing};
 use super::limit::Limit;
 use super::log::Ending;
 use super::ticket::Ticket;
@@ -80,15 +80,10 @@ impl Refusal {
         self
     }
 
-    /// The answer, after which the request is over: at once, or when what is left of it was read.
-    pub(super) fn answer(
-        self,
-        asked: Asked,
-        mut ticket: Ticket,
-        reading: Option<Reading>,
-    ) -> Response<Outgoing> {
+    /// The answer, after which the request is over.
+    pub(super) fn answer(self, asked: Asked, mut ticket: Ticket) -> Response<Outgoing> {
         let (kind, body) = asked.body(&self.text);
-        let mut response = response(self.status, &self.headers, Outgoing::Done);
+        let mut response = response(self.status, &self.headers, Outgoing::Whole(Bytes::from(body)));
         if let Ok(kind) = HeaderValue::from_str(&kind) {
             response.headers_mut().insert(CONTENT_TYPE, kind);
         }
@@ -97,12 +92,6 @@ impl Refusal {
         if let Some(limit) = self.limit {
             ticket.limited(limit);
         }
-        ticket.tell();
-        let bytes = Bytes::from(body);
-        *response.body_mut() = match reading {
-            Some(reading) => Outgoing::Held(Held { bytes, reading, _ticket: Box::new(ticket) }),
-            None => Outgoing::Whole(bytes),
-        };
         response
     }
 }

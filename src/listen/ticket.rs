@@ -90,7 +90,7 @@ impl Drop for Ticket {
 
 impl Ticket {
     /// It is logged and counted: what is read after its answer is no work.
-    pub(super) fn tell(&mut self) {
+    fn tell(&mut self) {
         if std::mem::replace(&mut self.is_told, true) {
             return;
         }

@@ -8,6 +8,9 @@ use flate2::write::GzEncoder;
 
 use crate::client::{Client, ask, fetch, get, head, ls_refs, packets, post};
 use crate::served;
+use crate::support::Run;
+use crate::support::servers::Serve as _;
+use crate::support::servers::serve::GitrServe;
 
 const REFS: &str = "/project.git/info/refs?service=git-upload-pack";
 
@@ -237,4 +240,47 @@ fn a_push_over_http2_has_a_wide_window() {
     let window = settings.iter().find_map(|setting| setting.strip_prefix(&[0, 4])).unwrap();
     assert_eq!(u32::from_be_bytes(window.try_into().unwrap()), WIDTH);
     assert_eq!(more_of_connection, WIDTH - FIRST_WIDTH);
+}
+
+/// curl sends nothing more once it hears no: over HTTP/1.1 it waits for the end of the answer then, over HTTP/2 it ends the
+/// push short of what it declared, or of all.
+#[test]
+fn a_large_push_that_is_refused_hears_why() {
+    let Some(curl) = crate::support::find_program("curl") else { return crate::support::missing("curl") };
+    let (sandbox, htpasswd, _) = crate::access::sandbox();
+    let options = [
+        &*htpasswd,
+        "--enable-receive-pack",
+        "--limit=workers-per-repository=1",
+        "--limit=queue-time=100ms",
+        // nobody waits for this long
+        "--limit=body-time=1000s",
+    ];
+    let server = GitrServe::start(&sandbox, &options);
+    let mut holder = Client::new(server.process.port);
+    let begun = head("Authorization: Basic YWxpY2U6cGFzc3dvcmQ=\nContent-Length: 100");
+    holder.send(format!(
+        "{}\r\nHost: x\r\n\r\n00",
+        begun.replace("upload-pack", "receive-pack").replace('\n', "\r\n")
+    ));
+    let file = sandbox.path("large");
+    std::fs::write(&file, crate::support::build::noise(24 << 20)).unwrap();
+    for version in ["--http1.1", "--http2-prior-knowledge"] {
+        for (who, repository, status) in [
+            ("alice:password", "none", "404"),
+            ("alice:password", "project", "429"),
+            ("alice:wrong", "project", "401"),
+        ] {
+            for length in ["X-Length: declared", "Transfer-Encoding: chunked"] {
+                let mut command = sandbox.command(&curl);
+                command.args(["-sS", version, "-m", "60", "-u", who, "-X", "POST", "-w", "%{http_code}"]);
+                command.args(["-H", "Expect:", "-H", length]);
+                command.args(["-H", "Content-Type: application/x-git-receive-pack-request"]);
+                command.arg("-T").arg(&file);
+                command.arg(server.url(&format!("{repository}.git/git-receive-pack")));
+                let run = Run::of(&mut command).success();
+                assert!(run.stdout.ends_with(status.as_bytes()), "{version} {repository} {who} {run:?}");
+            }
+        }
+    }
 }

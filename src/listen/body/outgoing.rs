@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Flow, Piece};
 
 /// Ends once the request is read: a client of HTTP/2 may not have said yet that this was all of it, and curl 7.88 waits for
-/// ever if the answer is over before, or does not hear it.
+/// ever if the answer is over before.
 pub(in crate::listen) type Reading = oneshot::Receiver<Infallible>;
 
 /// The body of an answer, as it goes to the socket.
@@ -23,8 +23,6 @@ pub(in crate::listen) enum Outgoing {
     Whole(Bytes),
     /// A worker makes it; what is held is told when the body is over or nobody wants it any more.
     Piped(Piped),
-    /// All of it is here, and of the request it is not yet.
-    Held(Held),
     /// It is over.
     Done,
 }
@@ -34,29 +32,10 @@ pub(in crate::listen) struct Piped {
     pub pieces: mpsc::Receiver<Piece>,
     pub flow: Arc<Flow>,
     pub end: Box<dyn End>,
-    pub reading: Reading,
+    /// `None` where the answer ends whatever is left to read.
+    pub reading: Option<Reading>,
     /// All pieces have been taken.
     pub is_made: bool,
-}
-
-/// An answer that ends once its request is read.
-pub(in crate::listen) struct Held {
-    pub bytes: Bytes,
-    pub reading: Reading,
-    /// What is told of once the answer is over.
-    pub _ticket: Box<dyn End>,
-}
-
-impl Held {
-    /// The next piece, and whether it is the last one.
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(Option<io::Result<Frame<Bytes>>>, bool)> {
-        if !self.bytes.is_empty() {
-            return Poll::Ready((Some(Ok(Frame::data(std::mem::take(&mut self.bytes)))), false));
-        }
-        // nothing is ever said but that it is over
-        let _over = ready!(Pin::new(&mut self.reading).poll(context));
-        Poll::Ready((None, true))
-    }
 }
 
 impl Piped {
@@ -77,8 +56,10 @@ impl Piped {
                 }
             }
         }
-        // nothing is ever said but that it is over
-        let _over = ready!(Pin::new(&mut self.reading).poll(context));
+        if let Some(reading) = &mut self.reading {
+            // nothing is ever said but that it is over
+            let _over = ready!(Pin::new(reading).poll(context));
+        }
         Poll::Ready((None, true))
     }
 }
@@ -111,7 +92,6 @@ impl Body for Outgoing {
             Self::Done => (None, true),
             Self::Whole(bytes) => (Some(Ok(Frame::data(std::mem::take(bytes)))), true),
             Self::Piped(piped) => ready!(piped.poll_next(context)),
-            Self::Held(held) => ready!(held.poll_next(context)),
         };
         if is_over {
             // what is replaced is dropped, and tells of it
@@ -124,7 +104,7 @@ impl Body for Outgoing {
         match self {
             Self::Done => true,
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Piped(_) | Self::Held(_) => false,
+            Self::Piped(_) => false,
         }
     }
 
@@ -132,7 +112,6 @@ impl Body for Outgoing {
         match self {
             Self::Done => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Held(held) => SizeHint::with_exact(held.bytes.len() as u64),
             Self::Piped(_) => SizeHint::default(),
         }
     }

@@ -36,10 +36,15 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    pub(super) fn answer(self, mut ticket: Ticket, reading: Reading) -> Response<Outgoing> {
+    pub(super) fn status(&self) -> StatusCode {
         let status = self.headers.iter().find(|(name, _)| name == "Status");
         let status = status.and_then(|(_, value)| StatusCode::from_bytes(value.get(..3)?.as_bytes()).ok());
-        let status = status.unwrap_or(StatusCode::OK);
+        status.unwrap_or(StatusCode::OK)
+    }
+
+    /// The answer, which ends after what is given.
+    pub(super) fn answer(self, mut ticket: Ticket, reading: Option<Reading>) -> Response<Outgoing> {
+        let status = self.status();
         ticket.entry.status = status.as_u16();
         let headers: Headers = self.headers.into_iter().filter(|(name, _)| name != "Status").collect();
         if self.is_head {
@@ -68,7 +73,7 @@ impl Begun {
 pub(super) async fn work(
     shared: &Arc<Shared>,
     mut task: Task,
-    body: &mut Option<Source>,
+    mut source: Source,
     ticket: &mut Ticket,
 ) -> Result<Begun, Refusal> {
     let limits = &shared.settings.limits;
@@ -76,16 +81,20 @@ pub(super) async fn work(
     introduce(&mut task, ticket);
     let is_push = task.asked == Asked::Rpc(Service::ReceivePack);
     let mut share = shared.budget.share(ticket.entry.address);
-    let first = match body {
-        Some(source) if !is_push => source.first(&mut share).await.map_err(|_| unread(&ticket.watch))?,
-        _ => Vec::new(),
-    };
+    let first = if is_push { Ok(Vec::new()) } else { source.first(&mut share).await }
+        .map_err(|_| unread(&ticket.watch))?;
     let is_list = is_list(&first);
     task.who.is_large = task.asked != Asked::Advertisement && !is_list;
     let queued = Instant::now();
     let place = shared.pool.place(task.who.clone()).await;
     ticket.entry.queued = queued.elapsed();
-    let place = place.map_err(full)?;
+    let place = match place {
+        Ok(place) => place,
+        Err(why) => {
+            source.leave(ticket.ongoing.activity().begin());
+            return Err(full(why));
+        }
+    };
     // what workers have is theirs
     drop(share);
     let is_head = task.request.method == "HEAD";
@@ -103,13 +112,10 @@ pub(super) async fn work(
     let makes_pack = matches!(task.asked, Asked::Rpc(_)) && !is_list;
     let (sender, input) = mpsc::channel(REQUEST_PIECES_MAX);
     let may_keep = shared.cache.is_some() || outlet.packing == Packing::Short;
-    let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack);
-    let may_keep = may_keep && body.as_ref().is_some_and(|source| source.is_over);
+    let may_keep = may_keep && task.asked == Asked::Rpc(Service::UploadPack) && source.is_over;
     let whole = may_keep.then(|| first.concat());
     let wait = Arc::new(Wait::default());
-    if let Some(source) = body.take() {
-        tokio::spawn(source.pump(first, sender, Arc::clone(&wait)));
-    }
+    tokio::spawn(source.pump(first, sender, Arc::clone(&wait)));
     let (report, own) = (Arc::clone(&ticket.report), Arc::clone(&wait));
     let job = Job { place, task, input, outlet, makes_pack, whole, report, wait: own };
     let own = Arc::clone(shared);

@@ -16,6 +16,7 @@ use crate::listen::budget::{Share, Spent};
 use crate::listen::job::TOO_SLOW;
 use crate::listen::limit::{Limit, Limits};
 use crate::listen::wait::Wait;
+use crate::listen::watched::Ongoing;
 use crate::server::Watch;
 
 /// Bytes of a request that are taken before a worker is asked for: a client that says nothing keeps none.
@@ -32,6 +33,8 @@ const UNWANTED_LEN_MAX: u64 = 1 << 30;
 /// The body of a request, as it comes.
 pub(super) struct Source {
     body: Incoming,
+    /// Dropped once nothing more is read.
+    _reader: oneshot::Sender<Infallible>,
     received: Arc<AtomicU64>,
     watch: Arc<Watch>,
     stall: (Duration, Limit),
@@ -40,8 +43,6 @@ pub(super) struct Source {
     unwanted: (Duration, u64),
     is_push: bool,
     pub(super) is_over: bool,
-    /// Dropped once nothing more is read.
-    _reader: oneshot::Sender<Infallible>,
 }
 
 impl Source {
@@ -57,6 +58,7 @@ impl Source {
         let (stall, rate) = if is_push { (Limit::PushTime, 0) } else { (Limit::BodyTime, least) };
         let source = Self {
             body,
+            _reader: reader,
             received,
             watch,
             stall: (limits.time(stall), stall),
@@ -64,7 +66,6 @@ impl Source {
             unwanted: (limits.time(Limit::BodyTime), least),
             is_push,
             is_over: false,
-            _reader: reader,
         };
         (source, reading)
     }
@@ -171,8 +172,18 @@ impl Source {
         .await
     }
 
+    /// Leaves a request that is refused: of a push, which `ongoing` keeps from being over, the rest is for nobody.
+    pub(super) fn leave(mut self, ongoing: Ongoing) {
+        if self.is_push {
+            tokio::spawn(async move {
+                self.pass_over().await;
+                drop(ongoing);
+            });
+        }
+    }
+
     /// Reads the rest of a push: no worker is held meanwhile, so that it may take no longer than other bodies may pause.
-    pub(super) async fn pass_over(mut self) {
+    async fn pass_over(&mut self) {
         let (time, least) = self.unwanted;
         self.rate = Rate { least, waited: Duration::ZERO, bytes: 0 };
         let mut left = if self.is_push { UNWANTED_LEN_MAX } else { 0 };
