@@ -146,8 +146,8 @@ pub struct Options<'a> {
     pub promisor: Option<BString>,
     /// Threads that resolve deltas; 0 means one for each processor.
     pub threads: usize,
-    /// The largest pack accepted, in bytes; 0 means any.
-    pub size_max_bytes: u64,
+    /// The largest pack accepted, in bytes; 0 means any, less than that none at all: seen in git 2.47.3.
+    pub size_max_bytes: i64,
     /// The largest object that a delta may make, in bytes, and the largest that it may make it of, or be itself; 0 means any.
     /// These are held in memory, and some hundred bytes can make gigabytes.
     pub made_len_max: u64,

@@ -29,12 +29,12 @@ struct Copy {
     crc32: crc32fast::Hasher,
     /// Bytes taken so far.
     offset: u64,
-    size_max_bytes: u64,
+    size_max_bytes: i64,
 }
 
 impl<'a> Stream<'a> {
-    /// Reads from `input` into `held`, at most `size_max_bytes` (0: any number).
-    pub fn new(input: &'a mut dyn BufRead, held: Held, hash: gix_hash::Kind, size_max_bytes: u64) -> Self {
+    /// Reads from `input` into `held`, at most `size_max_bytes` (0: any number; below: none).
+    pub fn new(input: &'a mut dyn BufRead, held: Held, hash: gix_hash::Kind, size_max_bytes: i64) -> Self {
         let copy = Copy {
             held,
             gathered: Vec::with_capacity(GATHERED_LEN),
@@ -144,7 +144,7 @@ impl<'a> Stream<'a> {
 impl Copy {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.offset += bytes.len() as u64;
-        if self.size_max_bytes > 0 && self.offset > self.size_max_bytes {
+        if self.size_max_bytes != 0 && self.offset.cast_signed() > self.size_max_bytes {
             let max = humanised(self.size_max_bytes);
             return Err(Error::BadPack(format!("pack exceeds maximum allowed size ({max})")));
         }
@@ -192,7 +192,11 @@ fn fill(input: &mut dyn BufRead) -> Result<&[u8], Error> {
 }
 
 /// A number of bytes as git words it.
-fn humanised(bytes: u64) -> String {
+fn humanised(bytes: i64) -> String {
+    let Ok(bytes) = u64::try_from(bytes) else {
+        // seen in git 2.47.3: the lower half of the number
+        return format!("{} bytes", bytes.cast_unsigned() & u64::from(u32::MAX));
+    };
     let scaled = |unit: &str, shift: u32| {
         let hundredths = (u128::from(bytes) * 100) >> shift;
         format!("{}.{:02} {unit}", hundredths / 100, hundredths % 100)

@@ -253,7 +253,7 @@ fn what_the_client_does_not_hear_is_told_to_those_who_run_the_server() {
     let raw = Raw::new(Kind::Bare);
     let empty = b"PACK\0\0\0\x02\0\0\0\0\x02\x9d\x08\x82;\xd8\xa8\xea\xb5\x10\xadj\xc7\\\x82<\xfd>\xd3\x1e";
     let none: &dyn Fn(&Raw, &Path) = &|_, _| {};
-    let rows: [(Commands<'_>, &[u8], &str, &str); 13] = [
+    let rows: [(Commands<'_>, &[u8], &str, &str); 14] = [
         (&[("main~2", "main~3", "refs/heads/main")], empty, "receive.denyNonFastForwards", "true"),
         (&[("main~2", "", "refs/heads/other")], b"", "receive.denyDeletes", "true"),
         (&[("main~2", "", "refs/heads/main")], b"", "", ""),
@@ -267,6 +267,7 @@ fn what_the_client_does_not_hear_is_told_to_those_who_run_the_server() {
         (&[("", "main^{tree}", "refs/heads/new")], &raw.pack(), "", ""),
         (&[("main~2", "main", "refs/heads/main")], &raw.pack(), "receive.hideRefs", "refs/heads"),
         (&[("main~2", "main", "refs/heads/main")], &raw.pack(), "receive.maxInputSize", "20"),
+        (&[("main~2", "main", "refs/heads/main")], &raw.pack(), "receive.maxInputSize", "-1"),
     ];
     for (commands, pack, key, value) in rows {
         let prepare: &dyn Fn(&Raw, &Path) = &|raw, place| configure(raw, place, key, value);

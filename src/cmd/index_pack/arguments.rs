@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     /// `--check-self-contained-and-connected`
     pub(super) connected: bool,
     pub(super) threads: Option<usize>,
-    pub(super) input_size_max_bytes: u64,
+    pub(super) input_size_max_bytes: i64,
     pub(super) progress_title: Option<OsString>,
     pub(super) layout: Option<Layout>,
     pub(super) hash: Option<gix_hash::Kind>,
@@ -169,10 +169,21 @@ fn misuse() -> CommandError {
     CommandError::usage(USAGE)
 }
 
-/// The number that `text` begins with, as strtoul(3) reads it.
-fn leading_number(text: &str) -> u64 {
-    let digits = text.trim_start().split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    digits.parse().unwrap_or(0)
+/// The number that `text` begins with, as strtoumax(3) reads it, whose bits git takes for a number with a sign.
+fn leading_number(text: &str) -> i64 {
+    let text = text.trim_start();
+    let (is_negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    let number = match digits.parse::<u64>() {
+        Ok(number) if is_negative => number.wrapping_neg(),
+        Ok(number) => number,
+        Err(_) if digits.is_empty() => 0,
+        Err(_) => u64::MAX,
+    };
+    number.cast_signed()
 }
 
 /// `<version>,<objects>`

@@ -18,7 +18,7 @@ use crate::transport::{File, Files};
 /// The most alternates that are looked at.
 const PLACES_MAX: usize = 100;
 /// The longest pack, in bytes.
-const PACK_LEN_MAX: u64 = 1 << 40;
+const PACK_LEN_MAX: i64 = 1 << 40;
 
 /// Brings `wants` and all that they refer to into `repo`; gives the packs that came, with what guards them. What our refs
 /// lead to is taken to be whole.

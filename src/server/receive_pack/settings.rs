@@ -28,8 +28,8 @@ pub(super) struct Settings {
     pub has_push_options: bool,
     pub has_ofs_delta: bool,
     pub unpack_limit: u32,
-    /// 0: no limit.
-    pub input_size_max: u64,
+    /// 0: no limit; below: nothing is taken.
+    pub input_size_max: i64,
     /// What received objects are checked for.
     pub fsck: FsckSettings,
     /// `git maintenance` has a look afterwards.
@@ -90,7 +90,7 @@ impl Settings {
             has_push_options: is("receive.advertisePushOptions", false)?,
             has_ofs_delta: is("repack.useDeltaBaseOffset", true)?,
             unpack_limit: u32::try_from(limit).unwrap_or(0),
-            input_size_max: u64::try_from(size).unwrap_or(0),
+            input_size_max: size,
             fsck: repo.fsck_settings("receive")?,
             maintains: is("receive.autogc", true)?,
             writes_server_info: is("receive.updateServerInfo", false)?,
