@@ -298,14 +298,7 @@ fn a_commit_whose_parents_cannot_be_read_is_refused() {
         raw.id("main^{tree}"),
         raw.id("main~2")
     );
-    fs::write(raw.sandbox.path("bad"), text).unwrap();
-    let file = raw.sandbox.path("bad").display().to_string();
-    let made = raw.sandbox.git(&raw.work, &["hash-object", "-t", "commit", "-w", "--literally", &file]);
-    let bad = made.success().line();
-    let mut command = raw.sandbox.command(&Git::reference().program);
-    command.current_dir(&raw.work).args(["pack-objects", "--stdout", "-q"]);
-    let pack = Run::with_input(&mut command, format!("{bad}\n").as_bytes()).success().stdout;
-    let request = [raw.request(&[("main~2", &bad, "refs/heads/main")], ""), pack.to_vec()].concat();
+    let (bad, request) = lone_commit(&raw, &text);
     for limit in ["100", "1"] {
         let limited: &dyn Fn(&Raw, &Path) = &|raw, place| configure(raw, place, "receive.unpackLimit", limit);
         let theirs = raw.seen(&Git::reference().program, &request, limited);
@@ -313,6 +306,50 @@ fn a_commit_whose_parents_cannot_be_read_is_refused() {
         assert_eq!((ours.status, &ours.refs), (theirs.status, &theirs.refs));
         assert!(!ours.refs.contains_str(&bad) && ours.report.contains_str("ng refs/heads/main "), "{ours:?}");
     }
+}
+
+/// Each in its own words.
+#[test]
+fn a_commit_whose_tree_cannot_be_read_is_refused_in_the_report() {
+    let raw = Raw::new(Kind::Bare);
+    let tree = raw.id("main~2^{tree}");
+    let parent = raw.id("main~2");
+    let text =
+        format!("tree {tree}\nparent {parent}\nauthor A <a@x> 1 +0000\ncommitter A <a@x> 1 +0000\n\nnew\n");
+    let (_, request) = lone_commit(&raw, &text);
+    let damaged: &dyn Fn(&Raw, &Path) = &|raw, place| {
+        let packs = place.join("objects/pack");
+        let aside = raw.sandbox.path("aside");
+        fs::remove_dir_all(&aside).ok();
+        fs::rename(&packs, &aside).unwrap();
+        let pack = fs::read_dir(&aside).unwrap().map(|entry| entry.unwrap().path());
+        for pack in pack.filter(|path| path.extension().is_some_and(|extension| extension == "pack")) {
+            let mut command = raw.sandbox.command(&Git::reference().program);
+            command.current_dir(place).args(["unpack-objects", "-q"]);
+            Run::with_input(&mut command, &fs::read(pack).unwrap()).success();
+        }
+        let file = place.join("objects").join(&tree[..2]).join(&tree[2..]);
+        let whole = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        fs::write(&file, &whole[..3]).unwrap();
+    };
+    let theirs = raw.seen(&Git::reference().program, &request, damaged);
+    let ours = raw.seen(sandbox::gitr_program().as_ref(), &request, damaged);
+    assert_eq!((ours.status, &ours.report, &ours.refs), (theirs.status, &theirs.report, &theirs.refs));
+    assert!(ours.report.contains_str("ng refs/heads/main missing necessary objects"), "{ours:?}");
+}
+
+/// A commit that says `text`, and a push of it alone to `main`.
+fn lone_commit(raw: &Raw, text: &str) -> (String, Vec<u8>) {
+    fs::write(raw.sandbox.path("commit"), text).unwrap();
+    let file = raw.sandbox.path("commit").display().to_string();
+    let made = raw.sandbox.git(&raw.work, &["hash-object", "-t", "commit", "-w", "--literally", &file]);
+    let id = made.success().line();
+    let mut command = raw.sandbox.command(&Git::reference().program);
+    command.current_dir(&raw.work).args(["pack-objects", "--stdout", "-q"]);
+    let pack = Run::with_input(&mut command, format!("{id}\n").as_bytes()).success().stdout;
+    let request = [raw.request(&[("main~2", &id, "refs/heads/main")], ""), pack.to_vec()].concat();
+    (id, request)
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::server::Error;
 /// The reflog message of a push: as git 2.47.3 has it.
 const MESSAGE: &str = "push";
 
+/// Why a ref does not move to what is not whole.
+const INCOMPLETE: &str = "missing necessary objects";
+
 impl ReceivePack<'_> {
     /// Checks everything, asks the hooks, makes the objects visible and moves the refs; `rows` tell what came of each.
     pub(super) fn execute(
@@ -83,20 +86,31 @@ impl ReceivePack<'_> {
             .filter(|received| !matches!(received.stored, Stored::Nothing))
             .map(|received| Arrived { links: &received.links, old_tips: &old_tips });
         let missing = voice.during(|| first_missing(&mut objects, &tips, &known, arrived));
-        if missing.map_err(Error::object)?.is_none() {
-            return Ok(());
-        }
+        let unread = match missing {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) => None,
+            Err(error) => Some(error),
+        };
         let mut ends = self.ends(request, quarantine)?;
         for row in rows.iter_mut().filter(|row| !row.command.new.is_null()) {
             let tip = [row.command.new];
-            let mut missing =
-                voice.during(|| first_missing(&mut objects, &tip, &known, None)).map_err(Error::object)?;
+            let checked = voice.during(|| first_missing(&mut objects, &tip, &known, None));
+            let mut missing = match (&checked, &unread) {
+                (Ok(Some(missing)), _) => Some(*missing),
+                (Ok(None), None) => None,
+                // an object that cannot be read is as good as missing
+                (Ok(None), Some(error)) | (Err(error), _) => {
+                    voice.tell(format!("fatal: {error}\n").as_bytes())?;
+                    row.error = Some(INCOMPLETE.into());
+                    continue;
+                }
+            };
             if let (Some(_), Some(ends)) = (missing, &mut ends) {
                 missing = self.cut_off(row, ends, &mut objects, &known)?;
             }
             if let Some(missing) = missing {
                 voice.tell(format!("fatal: bad object {missing}\n").as_bytes())?;
-                row.error = Some("missing necessary objects".into());
+                row.error = Some(INCOMPLETE.into());
             }
         }
         Ok(())
