@@ -9,6 +9,9 @@ use bstr::ByteSlice;
 use super::Error;
 use super::config::boolean_of;
 
+/// By which the transports of this process find its own program. Programs that are started have no use for it.
+const OWN_PROGRAM: &str = "GITR_PROGRAM";
+
 /// A set of environment variables. The command takes the process's own; an embedder or a test makes its own.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(BTreeMap<OsString, OsString>);
@@ -36,7 +39,7 @@ impl Environment {
 
     /// All variables, for a child process.
     pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        self.vars()
     }
 
     /// Sets `name` to `value`.
@@ -51,7 +54,8 @@ impl Environment {
 
     /// All variables, for a program that is started.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+        let variables = self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        variables.filter(|(name, _)| *name != OWN_PROGRAM)
     }
 
     /// Whether hints are wanted at all: `GIT_ADVICE`, which `--no-advice` sets.

@@ -1,7 +1,7 @@
 //! Hooks: the user's programs that are asked or told at certain points. githooks(5).
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -61,6 +61,8 @@ pub struct Hook {
     directory: PathBuf,
     git_dir: Option<PathBuf>,
     env: Environment,
+    /// What the command line said of the configuration.
+    parameters: Option<OsString>,
     /// Whether what it writes to its standard output goes to ours; else to our standard error.
     has_our_output: bool,
 }
@@ -131,8 +133,9 @@ impl Repository {
                 _ => common_dir.join("hooks"),
             },
         };
-        let env = self.env.clone();
-        Ok(Hook { program: hooks.join(name), directory, git_dir, env, has_our_output: false })
+        let (program, env) = (hooks.join(name), self.env.clone());
+        let parameters = self.config.parameters().map(OsStr::to_owned);
+        Ok(Hook { program, directory, git_dir, env, parameters, has_our_output: false })
     }
 }
 
@@ -159,7 +162,8 @@ impl Hook {
     #[cfg(test)]
     pub(super) fn in_directory(program: &Path, directory: &Path, env: &Environment) -> Option<Self> {
         let (program, directory) = (program.to_owned(), directory.to_owned());
-        let hook = Self { program, directory, git_dir: None, env: env.clone(), has_our_output: false };
+        let (env, parameters) = (env.clone(), None);
+        let hook = Self { program, directory, git_dir: None, env, parameters, has_our_output: false };
         hook.is_executable().then_some(hook)
     }
 
@@ -303,6 +307,9 @@ impl Hook {
 
     fn command(&self, mut command: Command, arguments: &[&OsStr]) -> Command {
         command.args(arguments).current_dir(&self.directory).env_clear().envs(self.env.vars());
+        if let Some(parameters) = &self.parameters {
+            command.env("GIT_CONFIG_PARAMETERS", parameters);
+        }
         if let Some(git_dir) = &self.git_dir {
             command.env("GIT_DIR", git_dir);
         }

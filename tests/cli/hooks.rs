@@ -142,3 +142,41 @@ fn a_pre_push_hook_that_cannot_be_started_declines() {
     );
     assert!(run.complains_of("error: failed to push some refs to '"), "{run:?}");
 }
+
+/// What the command line said of the configuration holds for the git that a hook calls; how we find our own program is no affair
+/// of hooks.
+#[test]
+fn hooks_hear_what_the_command_line_said_of_the_configuration() {
+    const NAMES: [&str; 6] = [
+        "pre-push",
+        "post-checkout",
+        "reference-transaction",
+        "post-merge",
+        "pre-receive",
+        "push-to-checkout",
+    ];
+    const HEARS: &str = "#!/bin/sh\nenv | grep -e ^GITR_ -e ^GIT_CONFIG_PARAMETERS= >&2\n\
+                         echo \"${0##*/} $(git config --get-all some.key | tr '\\n' ' ')\" >&2\n";
+    let sandbox = crate::sandbox();
+    let twin = outdated(&sandbox);
+    let told = ["-c", "some.key=it's", "-c", "some.key=two words", "-c", "some.flag"];
+    let project = sandbox.path("served/project.git");
+    twin.prepare(|client| {
+        let copy = client.join("copy");
+        install(&copy.join(".git/hooks"), &NAMES, HEARS, 0o755);
+        sandbox.git(client, &["clone", "-q", &project.display().to_string(), "far"]).success();
+        sandbox.git(&client.join("far"), &["config", "receive.denyCurrentBranch", "updateInstead"]).success();
+        install(&client.join("far/.git/hooks"), &NAMES, HEARS, 0o755);
+        install(&client.join("template/hooks"), &NAMES, HEARS, 0o755);
+    });
+    for words in [
+        &["fetch", "-q"][..],
+        &["pull", "-q"],
+        &["push", "-q", "../far", "HEAD:main", "HEAD:refs/heads/new"],
+        &["push", "-q", "../far", ":refs/heads/new"],
+        &["clone", "-q", "--template=../template", "../far", "new"],
+        &["clone", "-q", "--template=../template", "-c", "some.key=three", "../far", "third"],
+    ] {
+        twin.done("copy", &[&told, words].concat());
+    }
+}
