@@ -105,7 +105,7 @@ pub(super) fn run(arguments: &[OsString], context: Context) -> Result<u8, Comman
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let values = &parsed.values;
     let repo = context.repository_if_any()?;
-    repo.as_ref().map_or(Ok(()), super::enter)?;
+    repo.as_ref().map(super::enter).transpose()?;
     let outside;
     let config = if let Some(repo) = &repo {
         &repo.config

@@ -183,8 +183,9 @@ impl Context {
 
     /// The repository we are in, entered at its top.
     pub(crate) fn repository_entered(&self) -> Result<Repository, CommandError> {
-        let repo = self.repository()?;
-        enter(&repo)?;
+        let mut repo = self.repository()?;
+        let prefix = enter(&repo)?;
+        repo.env.set("GIT_PREFIX", prefix);
         Ok(repo)
     }
 
@@ -282,15 +283,18 @@ impl Context {
 }
 
 /// Goes to the top of the work tree that we are in, where a relative path of a remote begins, on the command line too.
-pub(crate) fn enter(repo: &Repository) -> Result<(), CommandError> {
+pub(crate) fn enter(repo: &Repository) -> Result<OsString, CommandError> {
     // one that submodules name may have dots in it
     let top = repo.work_tree.as_ref().and_then(|top| top.canonicalize().ok());
-    let is_below =
-        |top: &PathBuf| std::env::current_dir().is_ok_and(|here| here.starts_with(top) && here != *top);
-    match top.filter(is_below) {
-        Some(top) => std::env::set_current_dir(&top)
-            .map_err(|error| CommandError::fatal(format!("cannot chdir to '{}': {error}", top.display()))),
-        None => Ok(()),
+    let here = std::env::current_dir().unwrap_or_default();
+    let inner = top.as_ref().and_then(|top| here.strip_prefix(top).ok());
+    match (&top, inner.filter(|inner| !inner.as_os_str().is_empty())) {
+        (Some(top), Some(inner)) => {
+            let refuse = |error| CommandError::fatal(format!("cannot chdir to '{}': {error}", top.display()));
+            std::env::set_current_dir(top).map_err(refuse)?;
+            Ok(inner.join("").into_os_string())
+        }
+        _ => Ok(OsString::new()),
     }
 }
 

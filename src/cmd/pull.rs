@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
     let parsed: Parsed<Arguments> = arguments::parse(&SPEC, arguments)?;
     let wish = choice::rebase_option(&parsed)?;
     options::check_cleanup(&parsed)?;
-    let repo = context.repository()?;
+    let mut repo = context.repository()?;
     repo.config.check_core()?;
     repo.config.check_index()?;
     if repo.work_tree.is_none() {
@@ -41,6 +41,10 @@ pub(super) fn run(arguments: &[OsString], mut context: Context) -> Result<u8, Co
     }
     super::enter(&repo)?;
     repo.check_index_file()?;
+    // what a pull is made of begins at the top
+    for env in [&mut context.env, &mut repo.env] {
+        env.set("GIT_PREFIX", "");
+    }
     if context.env.get("GIT_REFLOG_ACTION").is_none() {
         let action = reflog_action("pull", &context.env, arguments);
         context.env.set("GIT_REFLOG_ACTION", action.to_os_str_lossy());

@@ -11,7 +11,7 @@ const HOOKS: [&str; 5] =
     ["pre-push", "post-checkout", "reference-transaction", "post-index-change", "post-merge"];
 
 /// Says who it is, on both outputs.
-const SAYS: &str = "#!/bin/sh\necho \"$0 $PWD $GIT_DIR\"\necho \"told $*\" >&2\n";
+const SAYS: &str = "#!/bin/sh\necho \"$0 $PWD $GIT_DIR ${GIT_PREFIX-none}\"\necho \"told $*\" >&2\n";
 
 /// Makes a file with `text` and `mode` of each of `names` in `hooks`.
 fn install(hooks: &Path, names: &[&str], text: &str, mode: u32) {
@@ -32,9 +32,14 @@ fn outdated(sandbox: &Sandbox) -> Twin<'_> {
 
 #[test]
 fn hooks_are_called_as_git_calls_them() {
-    for words in
-        ["fetch -q origin main", "pull -q origin main", "push --dry-run origin main~1:refs/heads/new"]
-    {
+    for words in [
+        "fetch -q origin main",
+        "pull -q origin main",
+        "push --dry-run origin main~1:refs/heads/new",
+        "-C dir1 fetch -q origin main",
+        "-C dir1 pull -q origin main",
+        "-C dir1 push -q --dry-run origin main~1:refs/heads/new",
+    ] {
         for place in ["", "hooks", "<client>/copy/hooks"] {
             let sandbox = crate::sandbox();
             let twin = outdated(&sandbox);
