@@ -15,12 +15,11 @@ pub(super) fn map(file: &File) -> io::Result<Mmap> {
 }
 
 /// Maps a file of a repository that git writes under another name and never changes once it has its own.
-pub(crate) fn map_stored(path: &Path) -> io::Result<Box<dyn AsRef<[u8]> + Send + Sync>> {
+pub(crate) fn map_stored(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
     // SAFETY: as for the packs that gix-pack maps, nobody writes to such a file or shortens it: git replaces it by another
     // one, and the map stays that of the old. What is read from it is checked as everything else from disk.
-    let map = unsafe { Mmap::map(&file) }?;
-    Ok(Box::new(map))
+    unsafe { Mmap::map(&file) }
 }
 
 /// Gives the memory back that holds `pack`, all of a pack as gix-pack maps it. Whoever reads on gets the same bytes from

@@ -51,7 +51,7 @@ pub(super) fn of_pack(
 ) -> Option<Result<Arc<dyn Indexed>, Broken>> {
     let path = index.with_extension("bitmap");
     let bytes = map::map_stored(&path).ok()?;
-    let opened = Bitmap::open(bytes, pack.len(), &pack.checksum());
+    let opened = Bitmap::open(Box::new(bytes), pack.len(), &pack.checksum());
     let opened = opened.and_then(|bitmap| checksum::hold(&path, pack.checksum().kind()).map(|()| bitmap));
     Some(opened.map(|bitmap| Arc::new(OfPack { pack: pack.clone(), number, bitmap }) as Arc<dyn Indexed>))
 }
@@ -74,7 +74,7 @@ pub(super) fn of_packs(
     let order = order(&path, index.num_objects(), object_hash)?;
     let names: &[PathBuf] = index.index_names();
     let packs = names.iter().map(|name| find(&directory.join(name))).collect::<Option<_>>()?;
-    let opened = Bitmap::open(bytes, index.num_objects(), &index.checksum());
+    let opened = Bitmap::open(Box::new(bytes), index.num_objects(), &index.checksum());
     let opened = opened.and_then(|opened| checksum::hold(&bitmap, object_hash).map(|()| opened));
     let bits = inverse(&order);
     if bits.contains(&NO_BIT) {
@@ -86,7 +86,7 @@ pub(super) fn of_packs(
 /// The chunk with the order of bits, in the multi-pack-index at `path` of `objects` objects.
 fn order(path: &Path, objects: u32, object_hash: gix_hash::Kind) -> Option<Vec<u32>> {
     let mapped = map::map_stored(path).ok()?;
-    let bytes: &[u8] = (*mapped).as_ref();
+    let bytes: &[u8] = &mapped;
     let body = bytes.get(..bytes.len().checked_sub(object_hash.len_in_bytes())?)?;
     let chunks = usize::from(*body.get(6)?);
     let rows = body.get(HEADER_LEN..)?.as_chunks::<HEADER_LEN>().0.get(..=chunks)?;

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use gix_hash::oid;
+use memmap2::Mmap;
 
 use crate::pack::map;
 
@@ -17,7 +18,7 @@ const LONG: u32 = 1 << 31;
 
 /// An index, mapped into memory. A position is that of an object in the order of ids, from 0.
 pub(super) struct Idx {
-    bytes: Box<dyn AsRef<[u8]> + Send + Sync>,
+    bytes: Mmap,
     path: PathBuf,
     object_hash: gix_hash::Kind,
     /// How many ids begin with at most each byte.
@@ -46,7 +47,7 @@ impl Idx {
     /// Offsets and ids are looked at when they are asked for.
     pub(super) fn at(path: &Path, object_hash: gix_hash::Kind) -> Option<Self> {
         let bytes = map::map_stored(path).ok()?;
-        let all = (*bytes).as_ref();
+        let all: &[u8] = &bytes;
         let is_second = all.starts_with(&MAGIC);
         let fan_begin = if is_second { MAGIC.len() } else { 0 };
         let tables = fan_begin + FAN_ROWS * 4;
@@ -154,7 +155,7 @@ impl Idx {
     }
 
     fn bytes(&self) -> &[u8] {
-        (*self.bytes).as_ref()
+        &self.bytes
     }
 
     fn hash_len(&self) -> usize {

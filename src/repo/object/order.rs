@@ -4,6 +4,8 @@ use std::cmp;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use memmap2::Mmap;
+
 use super::idx::Idx;
 use super::{bitmap, checksum};
 use crate::pack::map;
@@ -91,14 +93,14 @@ fn positions(index: &Idx, table: Option<&Table>) -> Option<Vec<u32>> {
 }
 
 /// A `.rev` file.
-struct Table(Box<dyn AsRef<[u8]> + Send + Sync>);
+struct Table(Mmap);
 
 impl Table {
     /// The file beside `index`, if it is of the same pack and as it was written.
     fn open(index: &Idx) -> Option<Self> {
         let path = index.path().with_extension("rev");
         let bytes = map::map_stored(&path).ok()?;
-        let all = (*bytes).as_ref();
+        let all: &[u8] = &bytes;
         let hash = index.object_hash();
         let (rest, _own_checksum) = all.split_at_checked(all.len().checked_sub(hash.len_in_bytes())?)?;
         let (rest, pack) = rest.split_at_checked(rest.len().checked_sub(hash.len_in_bytes())?)?;
@@ -114,7 +116,7 @@ impl Table {
     }
 
     fn rows(&self, index: &Idx) -> &[[u8; 4]] {
-        let table = (*self.0).as_ref().get(HEADER_LEN..).unwrap_or_default();
+        let table = self.0.get(HEADER_LEN..).unwrap_or_default();
         table.as_chunks().0.get(..index.len() as usize).unwrap_or_default()
     }
 
