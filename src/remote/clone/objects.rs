@@ -43,6 +43,9 @@ impl Clone<'_> {
         let mut objects = repo.objects()?;
         let is_partial = self.is_partial(source);
         let known = [fetch::lent_tips(repo, &objects), tips.clone()].concat();
+        // asked before anything arrives; where nobody lends and no bundle was there, nothing is here yet
+        let is_here = |want: &&ObjectId| !known.is_empty() && objects.contains(want);
+        let old_tips = plan.wants.iter().filter(is_here).copied().collect();
         let request = fetch_pack::Request { wants, ..self.request(source, plan, is_partial, known) };
         let mut has_moved = false;
         let received = match source {
@@ -72,7 +75,6 @@ impl Clone<'_> {
             let url = || self.parsed.redacted();
             return missing.map_or(Ok(true), |id| Err(Error::NotConnected { url: url(), missing: Some(id) }));
         }
-        let old_tips = plan.wants.iter().filter(|want| objects.contains(want)).copied().collect();
         let arrived = connectivity::Arrived { links: &received.links, old_tips: &old_tips };
         self.check_connected(repo, (plan, &tips), Some(arrived).filter(|_| !has_moved))?;
         Ok(true)
