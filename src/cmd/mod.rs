@@ -98,7 +98,7 @@ fn dispatch(invocation: global::Invocation, all: &[OsString]) -> Result<u8, Comm
     let global::Invocation { command, arguments, mut globals } = invocation;
     trace::start(&mut globals.env, all, &command);
     if let Ok(program) = std::env::current_exe() {
-        globals.env.set(OWN_PROGRAM, program);
+        globals.env.keep(OWN_PROGRAM, program);
     }
     // a clone goes nowhere, and tells of its directories as they were named
     let context = Context::new(if command == "clone" { globals } else { globals.bound() });
@@ -282,7 +282,8 @@ impl Context {
     }
 }
 
-/// Goes to the top of the work tree that we are in, where a relative path of a remote begins, on the command line too.
+/// Goes to the top of the work tree that we are in, where a relative path of a remote begins, on the command line too. Where we
+/// were, from there, with a slash at its end: `GIT_PREFIX` in git-config(1), "alias.*".
 pub(crate) fn enter(repo: &Repository) -> Result<OsString, CommandError> {
     // one that submodules name may have dots in it
     let top = repo.work_tree.as_ref().and_then(|top| top.canonicalize().ok());

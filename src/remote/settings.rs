@@ -30,7 +30,7 @@ impl Settings for RepoSettings<'_> {
     }
 
     fn environment(&self) -> Option<Vec<(OsString, OsString)>> {
-        Some(self.env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Some(self.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     fn parameters(&self) -> Option<OsString> {

@@ -27,7 +27,7 @@ impl Home {
 
     fn git_in(&self, dir: &str, args: &[&str]) -> Output {
         let mut command = Command::new("git");
-        command.env_clear().envs(self.env.iter()).args(args).current_dir(self.path(dir)).output().unwrap()
+        command.env_clear().envs(self.env.vars()).args(args).current_dir(self.path(dir)).output().unwrap()
     }
 
     fn git(&self, args: &[&str]) {

@@ -9,22 +9,24 @@ use bstr::ByteSlice;
 use super::Error;
 use super::config::boolean_of;
 
-/// By which the transports of this process find its own program. Programs that are started have no use for it.
-const OWN_PROGRAM: &str = "GITR_PROGRAM";
-
 /// A set of environment variables. The command takes the process's own; an embedder or a test makes its own.
 #[derive(Debug, Clone, Default)]
-pub struct Environment(BTreeMap<OsString, OsString>);
+pub struct Environment {
+    vars: BTreeMap<OsString, OsString>,
+    /// See [`Environment::keep`].
+    kept: BTreeMap<OsString, OsString>,
+}
 
 impl Environment {
     /// The environment of this process.
     pub fn from_process() -> Self {
-        Self(std::env::vars_os().collect())
+        Self { vars: std::env::vars_os().collect(), kept: BTreeMap::new() }
     }
 
     /// The value of `name`.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0.get(OsStr::new(name)).map(OsString::as_os_str)
+        let name = OsStr::new(name);
+        self.kept.get(name).or_else(|| self.vars.get(name)).map(OsString::as_os_str)
     }
 
     /// The value of `name` as a path; an empty one counts as none.
@@ -37,25 +39,26 @@ impl Environment {
         self.path("HOME")
     }
 
-    /// All variables, for a child process.
-    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        self.vars()
-    }
-
     /// Sets `name` to `value`.
     pub fn set(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        self.0.insert(name.into(), value.into());
+        self.vars.insert(name.into(), value.into());
+    }
+
+    /// Sets `name` to `value` for this process alone: programs that are started do not have the variable.
+    pub fn keep(&mut self, name: &str, value: impl Into<OsString>) {
+        self.remove(name);
+        self.kept.insert(name.into(), value.into());
     }
 
     /// Removes `name`.
     pub fn remove(&mut self, name: &str) {
-        self.0.remove(OsStr::new(name));
+        self.vars.remove(OsStr::new(name));
+        self.kept.remove(OsStr::new(name));
     }
 
     /// All variables, for a program that is started.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-        let variables = self.0.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()));
-        variables.filter(|(name, _)| *name != OWN_PROGRAM)
+        self.vars.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str()))
     }
 
     /// Whether hints are wanted at all: `GIT_ADVICE`, which `--no-advice` sets.
@@ -80,6 +83,6 @@ impl Environment {
 
 impl FromIterator<(OsString, OsString)> for Environment {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(variables: T) -> Self {
-        Self(variables.into_iter().collect())
+        Self { vars: variables.into_iter().collect(), kept: BTreeMap::new() }
     }
 }

@@ -265,7 +265,7 @@ mod tests {
 
     fn git(env: &Environment, dir: &Path, args: &[&str]) {
         let status =
-            Command::new("git").env_clear().envs(env.iter()).args(args).current_dir(dir).status().unwrap();
+            Command::new("git").env_clear().envs(env.vars()).args(args).current_dir(dir).status().unwrap();
         assert!(status.success(), "{args:?}");
     }
 

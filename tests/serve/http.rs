@@ -1,6 +1,5 @@
 //! What goes over the wire, HTTP/1.1.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 
 use bstr::ByteSlice as _;
@@ -128,7 +127,7 @@ fn what_is_not_exported_looks_as_if_it_were_not_there() {
     for name in ["project.git", "open.git"] {
         build::project(&sandbox, &sandbox.path("served").join(name), Format::Sha1, 3);
     }
-    fs::write(sandbox.path("served/open.git/git-daemon-export-ok"), "").unwrap();
+    std::fs::write(sandbox.path("served/open.git/git-daemon-export-ok"), "").unwrap();
     let server = GitrServe::start_bare(&sandbox, &[]);
     let port = server.process.port;
     let [closed, missing] = ["project", "none"].map(|name| {
@@ -224,24 +223,6 @@ fn curl_speaks_http2_where_it_knows_how() {
     ]);
     let run = Run::of(command.arg(&url)).success();
     assert!(run.stdout.starts_with(b"000eversion 2\n") && run.stdout.ends_with(b"00002"), "{run:?}");
-}
-
-/// Though it has more to send than there is room for on the way. As git does, it does not say how much.
-#[test]
-fn curl_hears_over_http2_why_a_push_is_refused() {
-    let Some(curl) = support::find_program("curl") else { return support::missing("curl") };
-    let (sandbox, server) = served(&["--enable-receive-pack=anybody"]);
-    let port = server.process.port;
-    let large = build::noise(9 << 20);
-    for (name, status) in [("none.git", "404"), ("x%0a.git", "400")] {
-        let mut command = sandbox.command(&curl);
-        command.args(["-sS", "--http2-prior-knowledge", "-X", "POST", "-w", "%{http_code}", "-H", "Expect:"]);
-        command.args(["-H", "Content-Type: application/x-git-receive-pack-request", "-o", "said", "-T", "-"]);
-        command.arg(format!("http://127.0.0.1:{port}/{name}/git-receive-pack"));
-        let run = Run::with_input(&mut command, &large).success();
-        assert_eq!(run.stdout, status, "{run:?}");
-    }
-    assert_eq!(fs::read(sandbox.path("said")).unwrap(), b"0027ERR the path has control characters");
 }
 
 #[test]

@@ -266,8 +266,9 @@ fn a_large_push_that_is_refused_hears_why() {
     let file = sandbox.path("large");
     std::fs::write(&file, crate::support::build::noise(24 << 20)).unwrap();
     for version in ["--http1.1", "--http2-prior-knowledge"] {
-        for (who, repository, status) in [
+        for (who, repository, end) in [
             ("alice:password", "none", "404"),
+            ("alice:password", "x%0a", "0027ERR the path has control characters400"),
             ("alice:password", "project", "429"),
             ("alice:wrong", "project", "401"),
         ] {
@@ -279,7 +280,7 @@ fn a_large_push_that_is_refused_hears_why() {
                 command.arg("-T").arg(&file);
                 command.arg(server.url(&format!("{repository}.git/git-receive-pack")));
                 let run = Run::of(&mut command).success();
-                assert!(run.stdout.ends_with(status.as_bytes()), "{version} {repository} {who} {run:?}");
+                assert!(run.stdout.ends_with(end.as_bytes()), "{version} {repository} {who} {run:?}");
             }
         }
     }

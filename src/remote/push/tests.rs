@@ -29,7 +29,7 @@ impl Site {
 
     fn environment(&self) -> Environment {
         let mut env: Environment = Environment::from_process()
-            .iter()
+            .vars()
             .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"GIT_"))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();

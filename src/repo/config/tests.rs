@@ -35,7 +35,7 @@ impl Home {
     /// Runs git with `env` in the home.
     fn git(&self, env: &Environment, args: &[&str]) -> Output {
         let mut command = Command::new("git");
-        command.env_clear().envs(env.iter()).args(args).current_dir(self.path()).output().unwrap()
+        command.env_clear().envs(env.vars()).args(args).current_dir(self.path()).output().unwrap()
     }
 }
 

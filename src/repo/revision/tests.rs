@@ -42,14 +42,14 @@ impl Pair {
             .args(arguments)
             .current_dir(&self.top)
             .env_clear()
-            .envs(self.environment(date).iter())
+            .envs(self.environment(date).vars())
             .output()
             .unwrap()
     }
 
     fn environment(&self, date: u32) -> Environment {
         let mut env: Environment = Environment::from_process()
-            .iter()
+            .vars()
             .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"GIT_"))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();

@@ -37,7 +37,7 @@ impl Site {
 
     fn open(&self, settings: &[(&str, &str)]) -> Repository {
         let mut env: Environment = Environment::from_process()
-            .iter()
+            .vars()
             .filter(|(name, _)| !name.as_encoded_bytes().starts_with(b"GIT_") && *name != "SSH_AUTH_SOCK")
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
