@@ -159,6 +159,14 @@ impl<'a> Checker<'a> {
         self.take(report)
     }
 
+    /// What the rules say of a tree that cannot be read.
+    pub fn check_unreadable(&self, tree: &ObjectId) -> Result<(), Malformed> {
+        let Some(rules) = self.rules.filter(|rules| !rules.skipped.contains(tree)) else { return Ok(()) };
+        let mut report = Report { rules, id: tree, findings: Vec::new(), specials: Vec::new() };
+        tree::add_unreadable(&mut report);
+        self.take(report)
+    }
+
     /// Checks a blob that a tree names in a special way.
     pub fn check_special(
         &self,
@@ -199,6 +207,14 @@ impl<'a> Checker<'a> {
             };
             // What has been found is found, even if nobody wants to go on.
             let _stopped = progress.report(event);
+        }
+    }
+
+    /// Takes note of an error that no rule tells of.
+    pub fn note(&self, text: String) {
+        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.findings.len() < FINDINGS_MAX {
+            noted.findings.push(Finding { severity: Severity::Error, text });
         }
     }
 

@@ -3,6 +3,7 @@
 //! Collected while the objects are in hand, so that whether a history is complete needs no second walk over it.
 
 mod outside;
+mod refuse;
 mod starts;
 
 use std::collections::HashSet;
@@ -31,6 +32,9 @@ const MODE_LEN_MAX: usize = 7;
 const KIND_OF_ENTRY: u32 = 0o170_000;
 const TREE: u32 = 0o040_000;
 const SUBMODULE: u32 = 0o160_000;
+
+/// What git takes for a tag is longer than an id in hex by this at least (seen in git 2.47.3).
+const TAG_LEN_MIN: usize = 24;
 
 /// The bytes of an id of SHA-1.
 const SHA1_LEN: usize = 20;
@@ -146,7 +150,7 @@ impl<'a> Collector<'a> {
             Kind::Commit => self.collect_commit(id, content),
             Kind::Tag => self.collect_tag(content),
         }
-        .ok_or(Malformed::Unreadable(kind))?;
+        .ok_or_else(|| self.refuse(id, kind, content))?;
         self.check(id, kind, content)
     }
 
@@ -164,19 +168,22 @@ impl<'a> Collector<'a> {
     }
 
     /// Collects the links of the tree `content` of which `copied` is copied from another whose links are collected, and
-    /// whose entries begin where `base` says; puts into `starts` where those of this one do.
+    /// whose entries begin where `base` says; puts into `starts` where those of this one do, which stay unknown if it cannot
+    /// be read: [`collect`](Self::collect) tells why once its id is known.
     pub(super) fn collect_changed(
         &mut self,
         content: &[u8],
         (copied, base): (&[Copied], &Starts),
         starts: &mut Starts,
-    ) -> Result<(), Malformed> {
+    ) {
         let read = if self.hash.len_in_bytes() == SHA1_LEN {
             starts.read::<SHA1_LEN>(content, (copied, base), |named, id| self.add(named, id), |_| {})
         } else {
             starts.read::<ID_LEN_MAX>(content, (copied, base), |named, id| self.add(named, id), |_| {})
         };
-        read.ok_or(Malformed::Unreadable(Kind::Tree))
+        if read.is_none() {
+            starts.clear();
+        }
     }
 
     /// Whether what is copied from tree to tree is worth knowing.
@@ -203,20 +210,28 @@ impl<'a> Collector<'a> {
 
     fn collect_commit(&mut self, commit: &ObjectId, content: &[u8]) -> Option<()> {
         let mut tokens = CommitRefIter::from_bytes(content, self.hash);
-        self.add_id(Named::Tree, tokens.tree_id().ok()?);
+        let tree = tokens.tree_id().ok()?;
+        self.add_id(Named::Tree, tree);
+        let mut read_len = "tree \n".len() + self.hash.len_in_hex();
+        // what ends with its links is no commit to git
+        if content.len() <= read_len {
+            return None;
+        }
         if self.found.boundary.contains(commit) {
             return Some(());
         }
-        let mut read_len = "tree \n".len() + self.hash.len_in_hex();
         for token in tokens {
             // What follows the parents is of no interest here, even if it is malformed.
             let Ok(commit::ref_iter::Token::Parent { id }) = token else { break };
+            if id == tree {
+                return None;
+            }
             self.add_id(Named::Commit, id);
             read_len += "parent \n".len() + self.hash.len_in_hex();
         }
         // but a parent that cannot be read is no history: git says "bad parents in commit"
         let rest = content.get(read_len..).unwrap_or_default();
-        (!rest.starts_with(b"parent ")).then_some(())
+        (!rest.is_empty() && !rest.starts_with(b"parent ")).then_some(())
     }
 
     fn collect_tag(&mut self, content: &[u8]) -> Option<()> {
@@ -229,6 +244,9 @@ impl<'a> Collector<'a> {
             Kind::Blob => Named::Blob,
             Kind::Tag => Named::Tag,
         };
+        let read_len = "object \ntype \n".len() + self.hash.len_in_hex() + kind.as_bytes().len();
+        let name = content.get(read_len..)?.strip_prefix(b"tag ")?;
+        let _end = name.find_byte(b'\n').filter(|_| content.len() >= self.hash.len_in_hex() + TAG_LEN_MIN)?;
         self.add_id(named, id);
         Some(())
     }
@@ -273,7 +291,8 @@ impl Drop for Collector<'_> {
 fn split_off_entry<const LEN: usize>(tree: &[u8]) -> Option<(Option<Named>, &[u8; LEN], &[u8])> {
     let mut rest = tree;
     let mode = split_off_mode(&mut rest)?;
-    let behind = rest.get(rest.find_byte(0)? + 1..)?;
+    let name_len = rest.find_byte(0).filter(|len| *len > 0)?;
+    let behind = rest.get(name_len + 1..)?;
     let (id, rest) = behind.split_first_chunk::<LEN>()?;
     let named = match mode & KIND_OF_ENTRY {
         TREE => Some(Named::Directory),
@@ -304,8 +323,8 @@ fn split_off_mode(rest: &mut &[u8]) -> Option<u32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// It names others and cannot be read.
-    #[error("invalid {0}")]
-    Unreadable(Kind),
+    #[error("{}", Self::unreadable(*.0, .1))]
+    Unreadable(Kind, ObjectId),
     /// It is against the rules; which ones was noted.
     #[error("fsck error in packed object")]
     Unfit,
@@ -370,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_tag_names_its_target_by_kind() {
-        let tag = |kind: &str, byte| format!("object {}\ntype {kind}\ntag v\n", id(byte));
+        let tag = |kind: &str, byte| format!("object {}\ntype {kind}\ntag v1\n", id(byte));
         let tags = [tag("commit", 1), tag("tree", 2), tag("blob", 3), tag("tag", 4)];
         let links = links(&tags.each_ref().map(|tag| (Kind::Tag, tag.as_bytes()))).unwrap();
         assert_eq!((links.commits, links.trees, links.blobs), (vec![id(1)], vec![id(2)], vec![]));
@@ -395,7 +414,8 @@ mod tests {
     #[test]
     fn objects_that_cannot_be_read_are_refused() {
         for kind in [Kind::Commit, Kind::Tree, Kind::Tag] {
-            assert_eq!(links(&[(kind, b"zzz")]).unwrap_err(), Malformed::Unreadable(kind));
+            let error = Malformed::Unreadable(kind, ObjectId::null(HASH));
+            assert_eq!(links(&[(kind, b"zzz")]).unwrap_err(), error);
         }
     }
 }

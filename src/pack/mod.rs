@@ -296,6 +296,9 @@ pub enum Error {
         /// The limit.
         len_max: u64,
     },
+    /// An object that names others cannot be read; why was told as [`Event::Error`](crate::progress::Event::Error).
+    #[error(transparent)]
+    Malformed(links::Malformed),
     /// The pack as a whole is not what it should be.
     #[error("{0}")]
     BadPack(String),

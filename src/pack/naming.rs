@@ -50,8 +50,6 @@ pub(super) struct Naming<'a> {
 /// An object that waits.
 pub(super) struct Waiting {
     pub entry: u32,
-    /// Where the entry begins, in bytes.
-    pub offset: u64,
     /// What it is a delta to.
     pub base: u32,
     pub kind: Kind,
@@ -97,13 +95,13 @@ impl<'a> Naming<'a> {
             return Err(self.attack());
         }
         let mut count = 0;
-        for (Waiting { entry, offset, base, kind, content }, id) in self.hasher.done() {
+        for (Waiting { entry, base, kind, content }, id) in self.hasher.done() {
             let looked_at = if content.starts.is_unknown() {
                 self.links.collect(&id, kind, &content.bytes)
             } else {
                 self.links.check(&id, kind, &content.bytes)
             };
-            looked_at.map_err(|error| unfit(offset, error))?;
+            looked_at.map_err(unfit)?;
             tell(entry, Object { id, kind, base });
             spares.keep(content);
             count += 1;

@@ -131,17 +131,9 @@ impl EntryReader<'_, '_> {
         let mut content = naming::Content::default();
         entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut content.bytes)?;
         if self.links.follows_copies(kind) {
-            let read =
-                self.links.collect_changed(&content.bytes, (&[], &Starts::default()), &mut content.starts);
-            read.map_err(|error| unfit(entry.offset, error))?;
+            self.links.collect_changed(&content.bytes, (&[], &Starts::default()), &mut content.starts);
         }
-        Ok(Waiting {
-            entry: self.index(),
-            offset: entry.offset,
-            base: NONE,
-            kind,
-            content: Arc::new(content),
-        })
+        Ok(Waiting { entry: self.index(), base: NONE, kind, content: Arc::new(content) })
     }
 
     /// Reads an object.
@@ -173,7 +165,7 @@ impl EntryReader<'_, '_> {
         })?;
         let id = hasher.finish().map_err(|attack| Error::BadPack(attack.to_string()))?;
         let collected = self.links.collect(&id, kind, &self.whole);
-        collected.map_err(|error| unfit(entry.offset, error))?;
+        collected.map_err(unfit)?;
         Ok(Known::Now(Object { id, kind, base: NONE }))
     }
 
@@ -186,7 +178,7 @@ impl EntryReader<'_, '_> {
     ) -> Result<Known, Error> {
         if entry.size <= WAITING_LEN_MAX {
             entry.crc32 = stream.inflate_into(entry.offset, entry.size, &mut self.whole)?;
-            let made = self.make(entry.base, entry.offset);
+            let made = self.make(entry.base);
             if made.is_none() {
                 self.table.keep(&self.whole);
             }
@@ -200,7 +192,7 @@ impl EntryReader<'_, '_> {
 
     /// What the present delta makes of the entry `base`. `None` if that is not at hand, or what comes of it is large; also
     /// if the delta is not fit: that is told when the whole pack is there.
-    fn make(&mut self, base: u32, offset: u64) -> Option<Waiting> {
+    fn make(&mut self, base: u32) -> Option<Waiting> {
         let (kind, base_content) = self.recent.get(base)?;
         let size = delta::result_size(&self.whole).ok()?;
         if size > recent::LEN_MAX as u64 {
@@ -213,11 +205,11 @@ impl EntryReader<'_, '_> {
             let copied = &mut self.copied;
             delta::apply_noting(base_bytes, &self.whole, bytes, |copy| copied.push(copy)).ok()?;
             let from = (self.copied.as_slice(), &base_content.starts);
-            self.links.collect_changed(&content.bytes, from, &mut content.starts).ok()?;
+            self.links.collect_changed(&content.bytes, from, &mut content.starts);
         } else {
             delta::apply(base_bytes, &self.whole, bytes).ok()?;
         }
-        Some(Waiting { entry: self.index(), offset, base, kind, content: Arc::new(content) })
+        Some(Waiting { entry: self.index(), base, kind, content: Arc::new(content) })
     }
 
     /// Takes note of what `entry`, the next one, is a delta to.

@@ -137,7 +137,7 @@ fn is_excused(id: ObjectId, special: Special, (options, placement): (&Options<'_
 
 fn refused(kind: Option<Kind>, error: Malformed) -> Error {
     match (kind, error) {
-        (Some(Kind::Blob), error) | (_, error @ Malformed::Unreadable(_)) => {
+        (Some(Kind::Blob), error) | (_, error @ Malformed::Unreadable(..)) => {
             Error::BadPack(error.to_string())
         }
         (_, Malformed::Unfit) => Error::BadPack("fsck error in pack objects".into()),

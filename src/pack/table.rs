@@ -367,10 +367,10 @@ impl<'a> Pack<'a> {
     }
 }
 
-/// The error for an object of the entry at `offset` that is not fit.
-pub(super) fn unfit(offset: u64, error: Malformed) -> Error {
+/// The error for an object that is not fit.
+pub(super) fn unfit(error: Malformed) -> Error {
     match error {
-        Malformed::Unreadable(_) => Error::BadObject { offset, message: error.to_string() },
+        Malformed::Unreadable(..) => Error::Malformed(error),
         Malformed::Unfit => Error::BadPack(error.to_string()),
     }
 }

@@ -13,7 +13,7 @@ use super::links::Starts;
 use super::naming::{Content, Naming, Spares, Waiting};
 use super::path::{Frame, Path};
 use super::resolve::{Shared, Tick};
-use super::table::{Entry, Object, unfit};
+use super::table::Object;
 
 /// The objects one thread holds while it resolves the deltas to them, in bytes. C git's `core.deltaBaseCacheLimit`.
 pub(super) const LIVE_BYTES_MAX: usize = 96 * 1024 * 1024;
@@ -79,7 +79,7 @@ impl<'a> Worker<'a> {
         pack.check_size(entry)?;
         pack.inflate(entry, &mut self.inflater, &mut data.bytes)?;
         if self.naming.links.follows_copies(kind) {
-            self.read_tree(entry, &mut data, &Starts::default())?;
+            self.read_tree(&mut data, &Starts::default());
         }
         Ok(Some(Job { entry, kind, data: Arc::new(data), children }))
     }
@@ -116,12 +116,10 @@ impl<'a> Worker<'a> {
         let spent = self.path.release_spent();
         self.recycle(spent);
         let object = Arc::new(object);
-        let entry = pack.table.entry(child);
         // The first pass may have resolved it, but not all deltas to it.
         let mut id = pack.table.id(child);
         if id.is_none() {
-            let (offset, content) = (entry.map_or(0, Entry::offset), Arc::clone(&object));
-            self.naming.add(Waiting { entry: child, offset, base, kind, content });
+            self.naming.add(Waiting { entry: child, base, kind, content: Arc::clone(&object) });
             // Deltas that name their base by id are found once the id is known, the others at once.
             self.note(self.shared.family.has_ids())?;
             id = pack.table.id(child);
@@ -166,15 +164,14 @@ impl<'a> Worker<'a> {
         self.copied.clear();
         let copied = &mut self.copied;
         pack.apply(child, (&base.bytes, &mut object.bytes), buffers, |copy| copied.push(copy))?;
-        self.read_tree(child, object, &base.starts)
+        self.read_tree(object, &base.starts);
+        Ok(())
     }
 
     /// Finds the entries of the tree `object`, whose base has them at `base`.
-    fn read_tree(&mut self, entry: u32, object: &mut Content, base: &Starts) -> Result<(), Error> {
+    fn read_tree(&mut self, object: &mut Content, base: &Starts) {
         let copied = (self.copied.as_slice(), base);
-        let read = self.naming.links.collect_changed(&object.bytes, copied, &mut object.starts);
-        let offset = self.shared.pack.table.entry(entry).map_or(0, Entry::offset);
-        read.map_err(|error| unfit(offset, error))
+        self.naming.links.collect_changed(&object.bytes, copied, &mut object.starts);
     }
 
     /// The last object of the path, made again if it was dropped, and its entry.

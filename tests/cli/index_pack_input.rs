@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::index_pack::{fed, of_blobs, packs, same_files};
-use crate::support::{Format, Git, Run, Sandbox, sandbox::gitr_program};
+use crate::support::{Format, Git, Run, Sandbox, odd, sandbox::gitr_program};
 
 #[test]
 fn what_stands_behind_a_pack_in_a_pipe_is_passed_on() {
@@ -81,5 +81,24 @@ fn a_reverse_index_that_is_missing_is_made() {
             twin.prepare(|directory| fs::remove_file(directory.join(&name)).unwrap());
         }
         fed(&sandbox, &twin, "new", &["index-pack", "--stdin"], &whole).success();
+    }
+}
+
+#[test]
+fn objects_that_cannot_be_read_are_refused_in_the_words_of_c_git() {
+    let sandbox = Sandbox::new();
+    let twin = packs(&sandbox, Format::Sha1);
+    let source = sandbox.path("served/project.git");
+    let [tree, commit] =
+        ["main^{tree}", "main"].map(|name| sandbox.git(&source, &["rev-parse", name]).line());
+    for (kind, content) in odd::objects(&tree, &commit) {
+        let pack = odd::pack(&sandbox, &source, &odd::make(&sandbox, &source, kind, &content));
+        let options = ["--strict", "--fsck-objects", "--check-self-contained-and-connected"];
+        // without rules git lets pass some trees that nothing names
+        let count = if kind == "tree" { 2 } else { 3 };
+        for option in options.into_iter().take(count) {
+            let run = fed(&sandbox, &twin, "copy", &["index-pack", "--stdin", option], &pack);
+            assert_eq!(run.status, 128, "{}: {run:?}", content.escape_ascii());
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
-use crate::support::{Format, Git, Run, Sandbox, build, sandbox};
+use crate::support::{Format, Git, Run, Sandbox, build, odd, sandbox};
 
 /// What stands for no object.
 const NONE: &str = "0000000000000000000000000000000000000000";
@@ -305,6 +305,45 @@ fn a_commit_whose_parents_cannot_be_read_is_refused() {
         let ours = raw.seen(sandbox::gitr_program().as_ref(), &request, limited);
         assert_eq!((ours.status, &ours.refs), (theirs.status, &theirs.refs));
         assert!(!ours.refs.contains_str(&bad) && ours.report.contains_str("ng refs/heads/main "), "{ours:?}");
+    }
+}
+
+#[test]
+fn objects_that_cannot_be_read_are_refused() {
+    let raw = Raw::new(Kind::Bare);
+    let other = raw.sandbox.path("other.git");
+    build::project(&raw.sandbox, &other, Format::Sha1, 6);
+    for (kind, content) in odd::objects(&raw.id("main~2^{tree}"), &raw.id("main~2")) {
+        let id = odd::make(&raw.sandbox, &other, kind, &content);
+        let pack = odd::pack(&raw.sandbox, &other, &id);
+        for fsck in [false, true] {
+            let prepare: &dyn Fn(&Raw, &Path) = &|raw, place| {
+                configure(raw, place, "receive.fsckObjects", if fsck { "true" } else { "false" });
+            };
+            let [ours, theirs] =
+                [sandbox::gitr_program().as_ref(), Git::reference().program.as_path()].map(|program| {
+                    let request = [raw.request(&[("", &id, "refs/heads/new")], ""), pack.clone()].concat();
+                    raw.seen(program, &request, prepare)
+                });
+            assert_eq!(
+                (ours.status, &ours.report, &ours.refs),
+                (theirs.status, &theirs.report, &theirs.refs),
+                "{id}"
+            );
+            assert!(ours.report.contains_str("ng refs/heads/new "), "{ours:?}");
+            // git has other words for a tree that a ref is to lead to, and looks twice for what is missing
+            if kind == "tree" && !fsck {
+                continue;
+            }
+            let first: Vec<_> = theirs.stderr.lines().take(ours.stderr.lines().count()).collect();
+            let said: Vec<_> = ours.stderr.lines().collect();
+            assert_eq!(
+                BString::from(said.join(&b'\n')),
+                BString::from(first.join(&b'\n')),
+                "{}",
+                content.escape_ascii()
+            );
+        }
     }
 }
 

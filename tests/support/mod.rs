@@ -8,6 +8,7 @@ pub mod build;
 pub mod folding;
 pub mod gateway;
 pub mod git;
+pub mod odd;
 pub mod page;
 pub mod proxy;
 pub mod push;

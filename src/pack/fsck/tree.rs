@@ -37,7 +37,7 @@ pub(super) fn check(content: &[u8], report: &mut Report<'_>) {
     let mut last: Option<EntryRef<'_>> = None;
     for entry in TreeRefIter::from_bytes(content, report.id.kind()) {
         let Ok(entry) = entry else {
-            return report.add(Message::BadTree, "cannot be parsed as a tree");
+            return add_unreadable(report);
         };
         check_entry(&entry, report, &mut found);
         if !names.insert(entry.filename) {
@@ -62,6 +62,11 @@ pub(super) fn check(content: &[u8], report: &mut Report<'_>) {
             report.add(message, text);
         }
     }
+}
+
+/// Tells of a tree that cannot be read.
+pub(super) fn add_unreadable(report: &mut Report<'_>) {
+    report.add(Message::BadTree, "cannot be parsed as a tree");
 }
 
 fn check_entry(entry: &EntryRef<'_>, report: &mut Report<'_>, found: &mut Vec<Message>) {

@@ -7,6 +7,7 @@ use gix_hash::ObjectId;
 
 use super::tips::wanted;
 use super::{Fetch, Kept, Listed, Negotiation, Source, algorithm, keep_text, promisor_text, unpack_limit};
+use crate::pack;
 use crate::progress::{Event, Progress};
 use crate::protocol::fetch::ShallowUpdate;
 use crate::remote::connectivity::Arrived;
@@ -52,7 +53,7 @@ impl Listed<'_> {
         // Held while the boundary is read, moved and written, so that nobody's change is lost.
         let lock = self.fetch.deepens().then(|| self.fetch.repo.lock_shallow()).transpose()?;
         let Fetched { pack: received, mut others, shallow, wanted_refs } =
-            self.source.receive((self.fetch.repo, objects), &self.refs, &request, progress)?;
+            self.receive(objects, &request, progress)?;
         objects.refresh()?;
         // a ref that was asked for by name may have moved since it was listed
         let has_moved =
@@ -90,6 +91,22 @@ impl Listed<'_> {
         others.push(received.stored);
         let foreign = without_parents(objects, cut.foreign).map_err(unreadable)?;
         Ok(Some(Kept { packs: others, files: Vec::new(), foreign }))
+    }
+
+    /// Takes the pack. What in it cannot be read is as good as missing: without rules git finds that out later, when it looks for
+    /// what is missing.
+    fn receive(
+        &mut self,
+        objects: &mut Objects,
+        request: &fetch_pack::Request,
+        progress: &mut dyn Progress,
+    ) -> Result<Fetched, Error> {
+        match self.source.receive((self.fetch.repo, objects), &self.refs, request, progress) {
+            Err(Error::Pack(pack::Error::Malformed(_))) if self.fetch.repo.fsck_rules("fetch")?.is_none() => {
+                Err(Error::NotConnected { url: self.fetch.url.clone(), missing: None })
+            }
+            fetched => fetched,
+        }
     }
 
     /// What is wanted of refs that are not here as they are there; `None` if all are. A fetch that moves the boundary asks

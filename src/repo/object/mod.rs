@@ -171,7 +171,10 @@ impl Objects {
         if id.is_empty_tree() {
             return Ok(Some(gix_object::Kind::Tree));
         }
-        self.find_or_bring(id, || Ok(self.header_here(id)?.map(|(kind, _)| kind)))
+        self.find_or_bring(id, || match self.packs.kind(id, &self.stores) {
+            Some(kind) => Ok(Some(kind)),
+            None => Ok(self.header_here(id)?.map(|(kind, _)| kind)),
+        })
     }
 
     /// What `id` is, and its size in bytes; `None` if it is not here.

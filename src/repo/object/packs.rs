@@ -117,6 +117,14 @@ impl Packs {
         self.decode(|decoder| self.find(id, stores, |pack, _| decoder.header(pack, pack.offset_of(id)?)))
     }
 
+    /// What the object `id` is, found without inflating anything; `None` as for [`header`](Self::header).
+    pub(super) fn kind(&self, id: &oid, stores: &Stores) -> Option<Kind> {
+        if !self.are_few(stores) {
+            return None;
+        }
+        self.find(id, stores, |pack, _| pack.kind_at(pack.offset_of(id)?))
+    }
+
     /// Whether `id` is in a pack; also false where there are many.
     pub(super) fn contain(&self, id: &oid, stores: &Stores) -> bool {
         self.are_few(stores) && self.find(id, stores, |pack, _| pack.position(id)).is_some()

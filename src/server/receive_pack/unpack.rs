@@ -39,7 +39,8 @@ impl From<Error> for Failure {
 }
 
 impl ReceivePack<'_> {
-    /// Takes the pack of a push from `input`.
+    /// Takes the pack of a push from `input`. What has an object that cannot be read is not kept: without rules git finds
+    /// that out later, when it looks for what is missing.
     pub(super) fn unpack(
         &self,
         quarantine: &Quarantine,
@@ -81,6 +82,7 @@ impl ReceivePack<'_> {
         }
         match received {
             Ok(received) => Ok(Some(received)),
+            Err(pack::Error::Malformed(_)) if fsck.is_none() => Ok(None),
             Err(error) => {
                 if matches!(error, pack::Error::DeltaTooLarge { .. }) {
                     self.watch.limited("delta-bytes");
