@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use bstr::ByteSlice;
 use gix_hash::ObjectId;
-use gix_object::{CommitRefIter, Kind, TagRefIter, commit, tag};
+use gix_object::{Kind, TagRefIter, tag};
 
 pub use outside::Outside;
 pub(super) use outside::Strictness;
@@ -76,6 +76,16 @@ impl Sets {
         let long = self.long.get(named as usize).into_iter().flatten();
         short.chain(long.map(|id| ObjectId::from_bytes_or_panic(id)))
     }
+
+    /// Forgets that `id` was named as `named`.
+    fn forget(&mut self, named: Named, id: &ObjectId) {
+        let _was_known = if let Some(short) = id.as_slice().as_array() {
+            self.short.get_mut(named as usize).map(|set| set.remove(short))
+        } else {
+            let set = self.long.get_mut(named as usize);
+            set.zip(id.as_slice().as_array()).map(|(set, long)| set.remove(long))
+        };
+    }
 }
 
 impl<'a> Found<'a> {
@@ -88,6 +98,24 @@ impl<'a> Found<'a> {
     /// Collects no links from now on, since nobody asks for them.
     pub(super) fn ignore_links(&mut self) {
         self.is_asked_for = false;
+    }
+
+    /// Forgets the links to `objects` as what they are. What is left leads to none of them: there are mostly more links than
+    /// objects, so that to look for the objects among the links takes less than the other way round.
+    pub(super) fn forget(&self, objects: impl Iterator<Item = (ObjectId, Kind)>) {
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, kind) in objects {
+            let (one, other) = match kind {
+                Kind::Commit => (Named::Commit, None),
+                Kind::Tree => (Named::Tree, Some(Named::Directory)),
+                Kind::Blob => (Named::File, Some(Named::Blob)),
+                Kind::Tag => (Named::Tag, None),
+            };
+            sets.forget(one, &id);
+            if let Some(other) = other {
+                sets.forget(other, &id);
+            }
+        }
     }
 
     /// The links to objects that are not there, as `is_there` tells, as the kind that they are named as.
@@ -209,29 +237,31 @@ impl<'a> Collector<'a> {
     }
 
     fn collect_commit(&mut self, commit: &ObjectId, content: &[u8]) -> Option<()> {
-        let mut tokens = CommitRefIter::from_bytes(content, self.hash);
-        let tree = tokens.tree_id().ok()?;
+        let (tree, mut rest) = self.split_off_line("tree ", content)?;
         self.add_id(Named::Tree, tree);
-        let mut read_len = "tree \n".len() + self.hash.len_in_hex();
         // what ends with its links is no commit to git
-        if content.len() <= read_len {
+        if rest.is_empty() {
             return None;
         }
         if self.found.boundary.contains(commit) {
             return Some(());
         }
-        for token in tokens {
-            // What follows the parents is of no interest here, even if it is malformed.
-            let Ok(commit::ref_iter::Token::Parent { id }) = token else { break };
-            if id == tree {
+        while let Some((parent, behind)) = self.split_off_line("parent ", rest) {
+            if parent == tree {
                 return None;
             }
-            self.add_id(Named::Commit, id);
-            read_len += "parent \n".len() + self.hash.len_in_hex();
+            self.add_id(Named::Commit, parent);
+            rest = behind;
         }
-        // but a parent that cannot be read is no history: git says "bad parents in commit"
-        let rest = content.get(read_len..).unwrap_or_default();
+        // What follows the parents is of no interest here, even if it is malformed, but a parent that cannot be read is no
+        // history: git says "bad parents in commit".
         (!rest.is_empty() && !rest.starts_with(b"parent ")).then_some(())
+    }
+
+    /// Splits a line off a commit that has nothing but an id behind `key`.
+    fn split_off_line<'c>(&self, key: &str, content: &'c [u8]) -> Option<(ObjectId, &'c [u8])> {
+        let (id, rest) = content.strip_prefix(key.as_bytes())?.split_at_checked(self.hash.len_in_hex())?;
+        Some((ObjectId::from_hex(id).ok()?, rest.strip_prefix(b"\n")?))
     }
 
     fn collect_tag(&mut self, content: &[u8]) -> Option<()> {

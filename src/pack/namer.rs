@@ -8,8 +8,8 @@ use super::links::Found;
 use super::naming::{Naming, Spares, Waiting};
 use super::table::{Object, Table};
 
-/// The objects and bytes that are handed over at once.
-const BATCH_MAX: usize = 64;
+/// The objects and bytes that are handed over at once: so many that it matters little what it takes to wake a thread.
+const BATCH_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 /// How many batches wait.

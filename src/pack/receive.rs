@@ -4,6 +4,7 @@
 //! are no deltas, and writes the pack to a temporary file. The second pass, in threads, resolves the deltas. Then the
 //! pack is completed if it is thin, and becomes visible.
 
+use std::cell::OnceCell;
 use std::io::BufRead;
 
 use gix_hash::ObjectId;
@@ -208,9 +209,13 @@ impl Known<'_> {
         if !self.has_links() {
             return Ok(Links::default());
         }
-        let fanout = Fanout::new(items);
-        let kind_of = |id: &ObjectId| fanout.find(items, id).and_then(|at| items.kind(at));
-        let outside = self.found.outside(&|id, kind| kind_of(id) == Some(kind));
+        self.found.forget(self.table.objects());
+        let outside = self.found.outside(&|_, _| false);
+        let fanout = OnceCell::new();
+        let kind_of = |id: &ObjectId| {
+            let fanout = fanout.get_or_init(|| Fanout::new(items));
+            fanout.find(items, id).and_then(|at| items.kind(at))
+        };
         outside.check(placement.strictness(options.fsck.is_some()), &kind_of)?;
         let links = outside.into_links();
         if placement.connectivity == Connectivity::Required {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use gix_object::Kind;
+use rustc_hash::FxBuildHasher;
 
 use super::naming::Content;
 
@@ -18,7 +19,7 @@ pub(super) const LEN_MAX: usize = 1024 * 1024;
 /// Objects by their entries.
 #[derive(Default)]
 pub(super) struct Recent {
-    objects: HashMap<u32, Object>,
+    objects: HashMap<u32, Object, FxBuildHasher>,
     /// Their entries, those first that are to go first.
     order: VecDeque<u32>,
     bytes: usize,

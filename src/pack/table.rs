@@ -1,9 +1,13 @@
 //! What is known of each entry of a pack.
 
+mod blocks;
+
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use gix_hash::ObjectId;
 use gix_object::Kind;
+
+use blocks::Blocks;
 
 use super::Error;
 use super::delta::{self, Copied};
@@ -104,6 +108,7 @@ pub(super) struct Table {
     /// The ids of all entries, a few words each.
     ids: Vec<AtomicU32>,
     hash: gix_hash::Kind,
+    blocks: Blocks,
     /// The sizes of the entries for which 32 bits are not enough.
     large: Vec<(u32, u64)>,
     pub ref_deltas: Vec<(ObjectId, u32)>,
@@ -127,6 +132,7 @@ impl Table {
             entries: Vec::new(),
             ids: Vec::new(),
             hash,
+            blocks: Blocks::new(),
             large: Vec::new(),
             ref_deltas: Vec::new(),
             deltas: 0,
@@ -147,6 +153,7 @@ impl Table {
         if size == LARGE {
             self.large.push((index, new.size));
         }
+        self.blocks.note(index, new.offset);
         self.entries.push(Entry {
             offset,
             header_len: u8::try_from(new.header_len).unwrap_or(u8::MAX),
@@ -168,6 +175,7 @@ impl Table {
         self.entries.truncate(count);
         self.ids.truncate(count * self.words());
         self.large.retain(|(index, _)| (*index as usize) < count);
+        self.blocks.truncate(count);
     }
 
     /// What the zlib stream of the entry `index` inflates to, in bytes.
@@ -216,6 +224,11 @@ impl Table {
         (0..).zip(&self.entries).filter_map(|(index, _)| Some((index, self.id(index)?)))
     }
 
+    /// The objects that are known.
+    pub fn objects(&self) -> impl Iterator<Item = (ObjectId, Kind)> {
+        (0..).zip(&self.entries).filter_map(|(index, entry)| Some((self.id(index)?, entry.kind()?)))
+    }
+
     fn id_words(&self, index: u32) -> Option<&[AtomicU32]> {
         let start = (index as usize).checked_mul(self.words())?;
         self.ids.get(start..start.checked_add(self.words())?)
@@ -228,8 +241,10 @@ impl Table {
 
     /// The entry that begins at `offset`.
     pub fn find(&self, offset: u64) -> Option<u32> {
-        let at = self.entries.binary_search_by_key(&offset, Entry::offset).ok()?;
-        u32::try_from(at).ok()
+        let (start, end) = self.blocks.around(offset)?;
+        let end = end.unwrap_or(self.entries.len());
+        let at = self.entries.get(start..end)?.binary_search_by_key(&offset, Entry::offset).ok()?;
+        u32::try_from(start + at).ok()
     }
 
     pub fn entry(&self, index: u32) -> Option<&Entry> {

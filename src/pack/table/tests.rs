@@ -16,6 +16,32 @@ fn what_does_not_fit_into_32_bits_is_known_too() {
 }
 
 #[test]
+fn entries_are_found_where_they_begin() {
+    let mut table = Table::new(gix_hash::Kind::Sha1, 0);
+    // close together, far apart, and close together again
+    let near = (0..5_000).map(|number| 12 + number * 3);
+    let far = (1..3_000).map(|number| number << 20);
+    let behind = (0..5_000).map(|number| (3_000 << 20) + number * 70);
+    let offsets = near.chain(far).chain(behind).collect::<Vec<u64>>();
+    let fill = |table: &mut Table| {
+        for offset in offsets.iter().skip(table.entries.len()) {
+            table.push(&NewEntry::new(*offset, 7, 1), None).unwrap();
+        }
+    };
+    fill(&mut table);
+    for _ in 0..2 {
+        for (index, offset) in (0..).zip(&offsets) {
+            assert_eq!(table.find(*offset), Some(index));
+            assert_eq!(table.find(offset + 1), None);
+        }
+        assert_eq!((table.find(0), table.find(1 << 40), table.find(u64::MAX)), (None, None, None));
+        table.truncate(6_000);
+        assert_eq!((table.find(offsets[5_999]), table.find(offsets[6_000])), (Some(5_999), None));
+        fill(&mut table);
+    }
+}
+
+#[test]
 fn a_kept_delta_is_that_of_its_entry() {
     let mut table = Table::new(gix_hash::Kind::Sha1, 0);
     for delta in [&b"one"[..], &[0; KEPT_LEN_MAX + 1], b"", b"four"] {
