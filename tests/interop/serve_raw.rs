@@ -347,6 +347,51 @@ fn objects_that_cannot_be_read_are_refused() {
     }
 }
 
+#[test]
+fn commits_that_cannot_be_read_and_are_here_already_are_refused() {
+    let raw = Raw::new(Kind::Bare);
+    let odd = odd::objects(&raw.id("main~2^{tree}"), &raw.id("main~2"));
+    for (kind, content) in odd.into_iter().filter(|(kind, _)| *kind == "commit") {
+        let id = odd::make(&raw.sandbox, &raw.work, kind, &content);
+        let commands = [("", &*id, "refs/heads/new"), ("main~2", "main~1", "refs/heads/main")];
+        let request = [raw.request(&commands, ""), raw.pack().to_vec()].concat();
+        let [ours, theirs] = [sandbox::gitr_program().as_ref(), Git::reference().program.as_path()]
+            .map(|program| raw.seen(program, &request, &|_, _| {}));
+        let seen = |seen: &Seen| (seen.status, seen.report.clone(), seen.refs.clone());
+        assert_eq!(seen(&ours), seen(&theirs), "{}", content.escape_ascii());
+        assert!(ours.report.contains_str("ng refs/heads/new "), "{ours:?}");
+    }
+}
+
+#[test]
+fn tips_that_cannot_be_read_are_not_given() {
+    let raw = Raw::new(Kind::Bare);
+    let packet = |line: &str| format!("{:04x}{line}", line.len() + 4);
+    let odd = odd::objects(&raw.id("main~2^{tree}"), &raw.id("main~2"));
+    for (kind, content) in odd.into_iter().filter(|(kind, _)| *kind != "tree") {
+        let id = odd::make(&raw.sandbox, &raw.work, kind, &content);
+        fs::write(raw.work.join("refs/heads/odd"), format!("{id}\n")).unwrap();
+        let old = [&packet(&format!("want {id} ofs-delta\n")), "0000", &packet("done\n")].concat();
+        let want = packet(&format!("want {id}\n"));
+        let new = [&packet("command=fetch"), "0001", &want, &packet("done\n"), "0000"].concat();
+        for (version, request) in [("0", old), ("2", new)] {
+            let [ours, theirs] =
+                [sandbox::gitr_program().as_ref(), Git::reference().program.as_path()].map(|program| {
+                    let mut command = raw.sandbox.command(program);
+                    command.current_dir(&raw.work).env("GIT_PROTOCOL", format!("version={version}"));
+                    Run::with_input(command.args(["upload-pack", "--stateless-rpc", "."]), request.as_bytes())
+                });
+            assert_eq!(
+                (ours.status, &ours.stdout),
+                (theirs.status, &theirs.stdout),
+                "{}",
+                content.escape_ascii()
+            );
+            assert!(ours.stdout.contains_str(format!("ERR upload-pack: not our ref {id}")), "{ours:?}");
+        }
+    }
+}
+
 /// Each in its own words.
 #[test]
 fn a_commit_whose_tree_cannot_be_read_is_refused_in_the_report() {

@@ -21,8 +21,8 @@ pub(super) fn generation(graph: &gix_commitgraph::Graph, id: &oid) -> Option<u32
     Some(graph.commit_by_id(id)?.generation())
 }
 
-/// Parses the content of a commit; `None` if tree or parents are not what they should be. A broken date is 0, as it
-/// is for C git.
+/// Parses the content of a commit; `None` if tree or parents are not what they should be, one of them is both, or nothing stands
+/// behind them. A broken date is 0. Both as for C git.
 pub(super) fn parse(content: &[u8], object_hash: gix_hash::Kind) -> Option<Commit> {
     let mut lines = content.lines();
     let tree = id_after(lines.next()?, b"tree ", object_hash)?;
@@ -38,7 +38,9 @@ pub(super) fn parse(content: &[u8], object_hash: gix_hash::Kind) -> Option<Commi
             break;
         }
     }
-    Some(Commit { tree, parents, date })
+    let hex_len = object_hash.len_in_hex();
+    let links_len = "tree \n".len() + hex_len + parents.len() * ("parent \n".len() + hex_len);
+    (content.len() > links_len && !parents.contains(&tree)).then_some(Commit { tree, parents, date })
 }
 
 /// The id that stands in `line` behind `key`.

@@ -92,9 +92,13 @@ impl ReceivePack<'_> {
             Err(error) => Some(error),
         };
         let mut ends = self.ends(request, quarantine)?;
-        for row in rows.iter_mut().filter(|row| !row.command.new.is_null()) {
-            let tip = [row.command.new];
-            let checked = voice.during(|| first_missing(&mut objects, &tip, &known, None));
+        let rows: Vec<&mut Row> = rows.iter_mut().filter(|row| !row.command.new.is_null()).collect();
+        let check = |row: &&mut Row| first_missing(&mut objects, &[row.command.new], &known, None);
+        let checked: Vec<_> = voice.during(|| rows.iter().map(check).collect());
+        // where none of them alone has what cannot be read, all may lead there
+        let is_one = checked.iter().any(|missing| !matches!(missing, Ok(None)));
+        let unread = unread.filter(|_| !is_one);
+        for (row, checked) in rows.into_iter().zip(checked) {
             let mut missing = match (&checked, &unread) {
                 (Ok(Some(missing)), _) => Some(*missing),
                 (Ok(None), None) => None,

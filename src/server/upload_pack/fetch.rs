@@ -9,6 +9,7 @@ use super::UploadPack;
 use super::commands::behind;
 use super::common::{Common, Told};
 use super::deepen::{Cut, INFINITE, client_boundary};
+use super::reachable::first_unreadable;
 use super::send::Job;
 use crate::pack::enumerate::FilterSpec;
 use crate::protocol;
@@ -110,10 +111,9 @@ impl UploadPack<'_> {
         objects: &mut Objects,
         packets: &mut Packets<'_>,
     ) -> Result<Vec<(ObjectId, BString)>, Error> {
-        let absent = request.wants.iter().find(|id| !objects.contains(id)).copied();
-        let forbidden = match absent {
+        let forbidden = match first_unreadable(&request.wants, objects) {
             None if self.settings.is_strict => self.first_unreachable(&request.wants, objects)?,
-            absent => absent,
+            unreadable => unreadable,
         };
         if let Some(id) = forbidden {
             return Err(packets.refuse(

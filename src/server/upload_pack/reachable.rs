@@ -10,6 +10,11 @@ use crate::pack::Kind;
 use crate::repo::Objects;
 use crate::server::Error;
 
+/// The first of `wants` that is not here, or cannot be read: to git that is none of our refs'. Commits are read for the pack anyway.
+pub(super) fn first_unreadable(wants: &[ObjectId], objects: &mut Objects) -> Option<ObjectId> {
+    wants.iter().find(|id| !objects.is_readable(id)).copied()
+}
+
 impl UploadPack<'_> {
     /// The first of `wants` that the client may not have. Over HTTP the refs may have moved since they were told, so
     /// that whatever they lead to will do.

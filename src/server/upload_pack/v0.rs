@@ -7,6 +7,7 @@ use gix_hash::ObjectId;
 use super::commands::behind;
 use super::common::{Common, Told};
 use super::deepen::{Cut, client_boundary};
+use super::reachable::first_unreadable;
 use super::send::Job;
 use super::{Conversation, UploadPack};
 use crate::pack::enumerate::FilterSpec;
@@ -33,10 +34,9 @@ impl UploadPack<'_> {
         self.watch.fetch(&request)?;
         let mut objects = self.objects()?;
         let mut packets = Packets { out: &mut *out, in_bands: false };
-        let missing = request.wants.iter().find(|id| !objects.contains(id)).copied();
-        let forbidden = match missing {
+        let forbidden = match first_unreadable(&request.wants, &mut objects) {
             None => self.first_forbidden(&request.wants, &mut objects)?,
-            missing => missing,
+            unreadable => unreadable,
         };
         if let Some(id) = forbidden {
             let (told, text) =
