@@ -2,17 +2,17 @@
 //!
 //! Collected while the objects are in hand, so that whether a history is complete needs no second walk over it.
 
+mod found;
 mod outside;
 mod refuse;
 mod starts;
-
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
 
 use bstr::ByteSlice;
 use gix_hash::ObjectId;
 use gix_object::{Kind, TagRefIter, tag};
 
+pub use found::Found;
+use found::{Link, Named};
 pub use outside::Outside;
 pub(super) use outside::Strictness;
 pub(super) use starts::Starts;
@@ -20,7 +20,6 @@ pub(super) use starts::Starts;
 pub(super) use starts::tests::tree as sample_tree;
 
 use super::delta::Copied;
-use super::fsck::{Checker, Rules};
 
 /// Ids that a [`Collector`] remembers so as not to store them again: those of neighbours, mostly.
 const RECENT_SLOTS: usize = 1 << 10;
@@ -45,117 +44,12 @@ const ID_LEN_MAX: usize = 32;
 /// Ids collected before they are handed to the common [`Found`].
 const PENDING_MAX: usize = 4096;
 
-/// All links found so far, of all threads.
-pub struct Found<'a> {
-    sets: Mutex<Sets>,
-    /// Commits whose parents are not to come: the shallow boundary.
-    boundary: HashSet<ObjectId>,
-    /// Whether links are collected.
-    pub(super) is_asked_for: bool,
-    /// Looks at each object for more than its links.
-    pub(super) checker: Checker<'a>,
-}
-
-/// The ids by what they are named as: those of SHA-1, and others.
-#[derive(Default)]
-struct Sets {
-    short: [Set<SHA1_LEN>; NAMED],
-    long: [Set<ID_LEN_MAX>; NAMED],
-}
-
-/// The hash function of the sets is seeded at random, since the ids come from the network and could be chosen to collide.
-type Set<const LEN: usize> = HashSet<[u8; LEN]>;
-
-/// How many kinds of [`Named`] there are.
-const NAMED: usize = 6;
-
-impl Sets {
-    /// The ids named as `named`.
-    fn ids(&self, named: Named) -> impl Iterator<Item = ObjectId> {
-        let short = self.short.get(named as usize).into_iter().flatten().map(|id| ObjectId::Sha1(*id));
-        let long = self.long.get(named as usize).into_iter().flatten();
-        short.chain(long.map(|id| ObjectId::from_bytes_or_panic(id)))
-    }
-
-    /// Forgets that `id` was named as `named`.
-    fn forget(&mut self, named: Named, id: &ObjectId) {
-        let _was_known = if let Some(short) = id.as_slice().as_array() {
-            self.short.get_mut(named as usize).map(|set| set.remove(short))
-        } else {
-            let set = self.long.get_mut(named as usize);
-            set.zip(id.as_slice().as_array()).map(|(set, long)| set.remove(long))
-        };
-    }
-}
-
-impl<'a> Found<'a> {
-    /// Nothing found yet; the parents of the commits in `boundary` are no links. The objects are to obey `rules`.
-    pub fn new(boundary: &[ObjectId], rules: Option<&'a Rules>) -> Self {
-        let boundary = boundary.iter().copied().collect();
-        Self { sets: Mutex::default(), boundary, is_asked_for: true, checker: Checker::new(rules) }
-    }
-
-    /// Collects no links from now on, since nobody asks for them.
-    pub(super) fn ignore_links(&mut self) {
-        self.is_asked_for = false;
-    }
-
-    /// Forgets the links to `objects` as what they are. What is left leads to none of them: there are mostly more links than
-    /// objects, so that to look for the objects among the links takes less than the other way round.
-    pub(super) fn forget(&self, objects: impl Iterator<Item = (ObjectId, Kind)>) {
-        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, kind) in objects {
-            let (one, other) = match kind {
-                Kind::Commit => (Named::Commit, None),
-                Kind::Tree => (Named::Tree, Some(Named::Directory)),
-                Kind::Blob => (Named::File, Some(Named::Blob)),
-                Kind::Tag => (Named::Tag, None),
-            };
-            sets.forget(one, &id);
-            if let Some(other) = other {
-                sets.forget(other, &id);
-            }
-        }
-    }
-
-    /// The links to objects that are not there, as `is_there` tells, as the kind that they are named as.
-    pub fn outside(&self, is_there: &dyn Fn(&ObjectId, Kind) -> bool) -> Outside {
-        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        Outside::of(&sets, is_there)
-    }
-}
-
 /// Collects the links of one thread's objects.
 pub struct Collector<'a> {
     found: &'a Found<'a>,
     hash: gix_hash::Kind,
     recent: Vec<Link>,
     pending: Vec<Link>,
-}
-
-/// An object that is named.
-#[derive(Clone, Copy)]
-struct Link {
-    named: Named,
-    /// Its id, with zeros behind it if it is shorter.
-    id: [u8; ID_LEN_MAX],
-}
-
-/// What kind of object is named, as far as the naming object tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Named {
-    Commit,
-    /// The tree of a commit or of a tag.
-    Tree,
-    /// The blob of a tag.
-    Blob,
-    Tag,
-    /// A tree in another.
-    Directory,
-    /// A blob in a tree.
-    File,
-    /// Nothing is.
-    Nothing,
 }
 
 impl<'a> Collector<'a> {
@@ -184,15 +78,7 @@ impl<'a> Collector<'a> {
 
     /// Hands what was collected to the common store; dropping the collector does so too.
     fn flush(&mut self) {
-        let mut sets = self.found.sets.lock().unwrap_or_else(PoisonError::into_inner);
-        for Link { named, id } in self.pending.drain(..) {
-            let _was_new = match id.split_first_chunk() {
-                Some((short, _)) if self.hash.len_in_bytes() == SHA1_LEN => {
-                    sets.short.get_mut(named as usize).map(|set| set.insert(*short))
-                }
-                _ => sets.long.get_mut(named as usize).map(|set| set.insert(id)),
-            };
-        }
+        self.found.add(self.pending.drain(..), self.hash);
     }
 
     /// Collects the links of the tree `content` of which `copied` is copied from another whose links are collected, and
@@ -265,18 +151,13 @@ impl<'a> Collector<'a> {
     }
 
     fn collect_tag(&mut self, content: &[u8]) -> Option<()> {
-        let mut tokens = TagRefIter::from_bytes(content, self.hash);
-        let Ok(tag::ref_iter::Token::Target { id }) = tokens.next()? else { return None };
-        let Ok(tag::ref_iter::Token::TargetKind(kind)) = tokens.next()? else { return None };
+        let (kind, id) = target_of_tag(content, self.hash)?;
         let named = match kind {
             Kind::Commit => Named::Commit,
             Kind::Tree => Named::Tree,
             Kind::Blob => Named::Blob,
             Kind::Tag => Named::Tag,
         };
-        let read_len = "object \ntype \n".len() + self.hash.len_in_hex() + kind.as_bytes().len();
-        let name = content.get(read_len..)?.strip_prefix(b"tag ")?;
-        let _end = name.find_byte(b'\n').filter(|_| content.len() >= self.hash.len_in_hex() + TAG_LEN_MIN)?;
         self.add_id(named, id);
         Some(())
     }
@@ -314,6 +195,17 @@ impl Drop for Collector<'_> {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+/// What the tag of `content` names; `None` if git would not take it for a tag: it needs a name too.
+pub fn target_of_tag(content: &[u8], hash: gix_hash::Kind) -> Option<(Kind, ObjectId)> {
+    let mut tokens = TagRefIter::from_bytes(content, hash);
+    let Ok(tag::ref_iter::Token::Target { id }) = tokens.next()? else { return None };
+    let Ok(tag::ref_iter::Token::TargetKind(kind)) = tokens.next()? else { return None };
+    let read_len = "object \ntype \n".len() + hash.len_in_hex() + kind.as_bytes().len();
+    let name = content.get(read_len..)?.strip_prefix(b"tag ")?;
+    let _end = name.find_byte(b'\n').filter(|_| content.len() >= hash.len_in_hex() + TAG_LEN_MIN)?;
+    Some((kind, id))
 }
 
 /// Splits the first entry off a tree with ids of `LEN` bytes. Gives what it names and the rest; a submodule names nothing.

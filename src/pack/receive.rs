@@ -209,8 +209,7 @@ impl Known<'_> {
         if !self.has_links() {
             return Ok(Links::default());
         }
-        self.found.forget(self.table.objects());
-        let outside = self.found.outside(&|_, _| false);
+        let outside = self.found.beside(self.table.objects());
         let fanout = OnceCell::new();
         let kind_of = |id: &ObjectId| {
             let fanout = fanout.get_or_init(|| Fanout::new(items));

@@ -246,6 +246,17 @@ fn neither_fetch_nor_clone_takes_them() {
         assert_eq!(ours.status, theirs.status, "{}: {ours:?} {theirs:?}", case.what);
         let is_told = |run: &Run| run.complains_of("did not send all necessary objects\n");
         assert_eq!(is_told(&ours), is_told(&theirs), "{}: {ours:?}", case.what);
+        let bundle = fixture.sandbox.path("bad.bundle");
+        let head = format!("# v2 git bundle\n{} {name}\n\n", case.tip);
+        fs::write(&bundle, [head.as_bytes(), &fixture.whole_pack(&case)].concat()).unwrap();
+        let fetch = ["fetch", "-q", &bundle.display().to_string(), "+refs/*:refs/*"];
+        let [ours, theirs] = fixture.both(&fetch, &[], |_| {});
+        assert_eq!(
+            (ours.status, is_told(&ours)),
+            (theirs.status, is_told(&theirs)),
+            "{}: {ours:?}",
+            case.what
+        );
         let clone = ["clone", "-q", "--bare", "--upload-pack", &program, &url, "copy.git"];
         let [ours, theirs] = fixture.both(&[&start[..], &clone].concat(), &[], |_| {});
         assert_eq!(ours.status, theirs.status, "{}: {ours:?} {theirs:?}", case.what);

@@ -3,7 +3,7 @@
 use gix_hash::ObjectId;
 use gix_object::Kind;
 
-use super::{NAMED, Named, Sets};
+use super::found::{NAMED, Named, Sets};
 use crate::pack::{Error, Links};
 
 /// What an object has to be that is named.

@@ -102,7 +102,9 @@ impl Listed<'_> {
         progress: &mut dyn Progress,
     ) -> Result<Fetched, Error> {
         match self.source.receive((self.fetch.repo, objects), &self.refs, request, progress) {
-            Err(Error::Pack(pack::Error::Malformed(_))) if self.fetch.repo.fsck_rules("fetch")?.is_none() => {
+            Err(Error::Pack(pack::Error::Malformed(_)) | Error::Unbundle(pack::Error::Malformed(_)))
+                if self.fetch.repo.fsck_rules("fetch")?.is_none() =>
+            {
                 Err(Error::NotConnected { url: self.fetch.url.clone(), missing: None })
             }
             fetched => fetched,

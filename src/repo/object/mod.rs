@@ -14,6 +14,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_hash::{ObjectId, oid};
 
 use super::{Error, Repository};
+use crate::pack::links::target_of_tag;
 use crate::pack::source::TREE_DEPTH_MAX;
 use directory::Handle;
 use packs::Packs;
@@ -175,6 +176,20 @@ impl Objects {
             Some(kind) => Ok(Some(kind)),
             None => Ok(self.header_here(id)?.map(|(kind, _)| kind)),
         })
+    }
+
+    /// Whether of `id`, which is here, all can be read that git reads before it gives it to somebody: commits and tags (seen in
+    /// git 2.47.3).
+    pub(crate) fn is_readable(&self, id: &oid) -> bool {
+        match self.kind(id) {
+            Ok(Some(gix_object::Kind::Commit)) => matches!(self.commit_once(id), Ok(Some(_))),
+            Ok(Some(gix_object::Kind::Tag)) => {
+                let mut content = Vec::new();
+                self.find(id, &mut content).is_ok() && target_of_tag(&content, id.kind()).is_some()
+            }
+            Ok(kind) => kind.is_some(),
+            Err(_) => false,
+        }
     }
 
     /// What `id` is, and its size in bytes; `None` if it is not here.

@@ -56,21 +56,6 @@ impl Objects {
         })
     }
 
-    /// Whether `id` is here and, if it is a commit or a tag, all of it can be read that git reads before it gives it to somebody
-    /// (seen in git 2.47.3).
-    pub(crate) fn is_readable(&mut self, id: &oid) -> bool {
-        self.contains(id)
-            && match self.kind(id) {
-                Ok(Some(Kind::Commit)) => matches!(self.commit(id), Ok(Some(_))),
-                Ok(Some(Kind::Tag)) => {
-                    let mut content = Vec::new();
-                    matches!(self.find(id, &mut content), Ok(Some(_))) && is_whole(&content, id.kind())
-                }
-                Ok(Some(Kind::Tree | Kind::Blob)) => true,
-                Ok(None) | Err(_) => false,
-            }
-    }
-
     /// What the chain of tags leads to that begins with `id`.
     pub(crate) fn end_of_tags(&self, id: &oid) -> io::Result<End> {
         let mut end = End { id: id.to_owned(), kind: None, is_told: true, named: None };
@@ -129,13 +114,4 @@ fn target(content: &[u8], object_hash: gix_hash::Kind) -> Option<(ObjectId, Opti
     let id = id_after(lines.next()?, b"object ", object_hash)?;
     let kind = lines.next().and_then(|line| Kind::from_bytes(line.strip_prefix(b"type ")?).ok());
     Some((id, kind))
-}
-
-/// Whether `content` is that of a tag that names an object, its kind and itself.
-fn is_whole(content: &[u8], object_hash: gix_hash::Kind) -> bool {
-    let has_name = content
-        .lines_with_terminator()
-        .nth(2)
-        .is_some_and(|line| line.starts_with(b"tag ") && line.ends_with(b"\n"));
-    has_name && target(content, object_hash).is_some_and(|(_, kind)| kind.is_some())
 }

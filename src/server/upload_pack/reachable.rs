@@ -10,9 +10,13 @@ use crate::pack::Kind;
 use crate::repo::Objects;
 use crate::server::Error;
 
-/// The first of `wants` that is not here, or cannot be read: to git that is none of our refs'. Commits are read for the pack anyway.
-pub(super) fn first_unreadable(wants: &[ObjectId], objects: &mut Objects) -> Option<ObjectId> {
-    wants.iter().find(|id| !objects.is_readable(id)).copied()
+/// So many wants are read before anything is said of them. More, those of a mirror, would take longer than the pack does.
+const READ_MAX: usize = 1024;
+
+/// The first of `wants` that is not here, or, if they are few, that cannot be read: to git that is none of our refs'.
+pub(super) fn first_unreadable(wants: &[ObjectId], objects: &Objects) -> Option<ObjectId> {
+    let is_read = wants.len() <= READ_MAX;
+    wants.iter().find(|id| !objects.contains(id) || is_read && !objects.is_readable(id)).copied()
 }
 
 impl UploadPack<'_> {

@@ -34,7 +34,7 @@ impl UploadPack<'_> {
         self.watch.fetch(&request)?;
         let mut objects = self.objects()?;
         let mut packets = Packets { out: &mut *out, in_bands: false };
-        let forbidden = match first_unreadable(&request.wants, &mut objects) {
+        let forbidden = match first_unreadable(&request.wants, &objects) {
             None => self.first_forbidden(&request.wants, &mut objects)?,
             unreadable => unreadable,
         };
